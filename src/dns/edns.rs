@@ -1,0 +1,73 @@
+//! EDNS: the OPT record of a query (RFC 6891 §6.1).
+
+/// The payload size that this server announces and the most that it sends over UDP: what crosses
+/// the internet without fragments (DNS flag day 2020).
+pub const PAYLOAD_SIZE: u16 = 1232;
+/// The option code of an Extended DNS Error (RFC 8914 §2).
+pub const OPTION_EDE: u16 = 15;
+/// The flag "DNSSEC OK" in the upper bit of the OPT's last 16 bits (RFC 3225 §3).
+pub const DO: u16 = 0x8000;
+
+/// What a client's OPT record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edns<'p> {
+    /// The largest UDP reply that the client takes, in octets, as sent.
+    pub payload_size: u16,
+    /// The EDNS version; this server speaks 0.
+    pub version: u8,
+    /// The client wants DNSSEC records.
+    pub dnssec_ok: bool,
+    options: &'p [u8],
+}
+
+impl<'p> Edns<'p> {
+    /// Reads the class, TTL and RDATA fields of an OPT record; `None` if the options do not fill
+    /// the RDATA exactly.
+    #[must_use]
+    pub fn parse(class: u16, ttl: u32, rdata: &'p [u8]) -> Option<Self> {
+        let mut rest = rdata;
+        while !rest.is_empty() {
+            (_, _, rest) = split_option(rest)?;
+        }
+        let [_, version, hi, lo] = ttl.to_be_bytes();
+        Some(Self {
+            payload_size: class,
+            version,
+            dnssec_ok: u16::from_be_bytes([hi, lo]) & DO != 0,
+            options: rdata,
+        })
+    }
+
+    /// The options in order: code and data.
+    pub fn options(&self) -> impl Iterator<Item = (u16, &'p [u8])> + use<'p> {
+        let mut rest = self.options;
+        std::iter::from_fn(move || {
+            let (code, data, tail) = split_option(rest)?;
+            rest = tail;
+            Some((code, data))
+        })
+    }
+}
+
+fn split_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (&[a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
+    let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([c, d])))?;
+    Some((u16::from_be_bytes([a, b]), data, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_must_fill_the_rdata() {
+        let good = Edns::parse(4096, 0x0000_8000, b"\0\x0a\0\x02hi\0\x0c\0\0").unwrap();
+        assert!(good.dnssec_ok);
+        assert_eq!(good.version, 0);
+        assert_eq!(good.options().collect::<Vec<_>>(), [(10, &b"hi"[..]), (12, &b""[..])]);
+        for lie in [&b"\0"[..], b"\0\x0a\0\x03hi", b"\0\x0a\0\x02hi\0", b"\0\x0a\xff\xff"] {
+            assert_eq!(Edns::parse(512, 0, lie), None, "{lie:?}");
+        }
+        assert_eq!(Edns::parse(512, 0x0001_0000, b"").unwrap().version, 1);
+    }
+}

@@ -1,0 +1,10 @@
+//! DNS on the wire: names, queries, replies. Values and pure functions over bytes.
+
+pub mod ede;
+pub mod edns;
+pub mod header;
+pub mod message;
+pub mod name;
+pub mod query;
+pub mod reply;
+pub mod types;

@@ -1,0 +1,4 @@
+//! Portcullis, a DNS server that decides for every query whether the name may pass.
+
+pub mod dns;
+pub mod rule;
