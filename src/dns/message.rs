@@ -1,1 +1,311 @@
+//! A bounded walk over a reply from outside: its records, their TTLs, and text for people.
 
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::ede::EdeCode;
+use super::edns::{Edns, OPTION_EDE};
+use super::header::{self, Header};
+use super::name::{Name, NameBuf};
+use super::reply::Section;
+use super::types::{Class, Qtype, Rcode};
+
+/// A reply whose structure has been checked: every record lies within the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'m> {
+    bytes: &'m [u8],
+    /// The header.
+    pub header: Header,
+    question_end: usize,
+}
+
+/// One record, by its place in the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'m> {
+    /// The section that it stands in.
+    pub section: Section,
+    /// Where its owner name starts, in octets from the message's start.
+    pub start: usize,
+    /// Where its TTL stands.
+    pub ttl_at: usize,
+    /// The type.
+    pub rtype: Qtype,
+    /// The class (for OPT, the payload size).
+    pub class: u16,
+    /// The time to live in seconds (for OPT, extended code, version and flags).
+    pub ttl: u32,
+    /// The RDATA; names in it may be compressed.
+    pub rdata: &'m [u8],
+}
+
+impl<'m> Message<'m> {
+    /// Checks a message with exactly one question; `None` if its counts or lengths lie.
+    #[must_use]
+    pub fn parse(bytes: &'m [u8]) -> Option<Self> {
+        let header = Header::read(bytes)?;
+        if header.qdcount != 1 {
+            return None;
+        }
+        let name = Name::parse(bytes.get(header::LEN..)?).ok()?;
+        let question_end = header::LEN + name.as_bytes().len() + 4;
+        if bytes.len() < question_end {
+            return None;
+        }
+        let message = Self { bytes, header, question_end };
+        let records = message.records();
+        let expected =
+            usize::from(header.ancount) + usize::from(header.nscount) + usize::from(header.arcount);
+        (records.count() == expected).then_some(message)
+    }
+
+    /// Where the question ends and the records begin, in octets from the start.
+    #[must_use]
+    pub const fn question_end(&self) -> usize {
+        self.question_end
+    }
+
+    /// The question's name.
+    #[must_use]
+    pub fn qname(&self) -> Option<Name<'m>> {
+        Name::parse(self.bytes.get(header::LEN..)?).ok()
+    }
+
+    /// The question's octets: name, type and class.
+    #[must_use]
+    pub fn question(&self) -> &'m [u8] {
+        self.bytes.get(header::LEN..self.question_end).unwrap_or_default()
+    }
+
+    /// The whole message.
+    #[must_use]
+    pub const fn bytes(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// All records in order; ends early where the bytes do.
+    pub fn records(&self) -> impl Iterator<Item = Record<'m>> + use<'m> {
+        let bytes = self.bytes;
+        let mut at = self.question_end;
+        let mut left = [
+            (Section::Answer, self.header.ancount),
+            (Section::Authority, self.header.nscount),
+            (Section::Additional, self.header.arcount),
+        ];
+        std::iter::from_fn(move || {
+            let (section, count) = left.iter_mut().find(|(_, n)| *n > 0)?;
+            let record = read_record(bytes, at, *section)?;
+            *count -= 1;
+            at = record.ttl_at + 6 + record.rdata.len();
+            Some(record)
+        })
+    }
+
+    /// The OPT record's contents, if there is a well-formed one.
+    #[must_use]
+    pub fn edns(&self) -> Option<Edns<'m>> {
+        let opt = self.records().find(|r| r.section == Section::Additional && r.rtype == Qtype::OPT)?;
+        Edns::parse(opt.class, opt.ttl, opt.rdata)
+    }
+
+    /// The response code, the OPT record's upper bits included.
+    #[must_use]
+    pub fn rcode(&self) -> Rcode {
+        let opt = self.records().find(|r| r.section == Section::Additional && r.rtype == Qtype::OPT);
+        let high = opt.map_or(0, |r| u16::from(r.ttl.to_be_bytes()[0]));
+        Rcode(high << 4 | self.header.rcode().0)
+    }
+
+    /// The Extended DNS Errors in the OPT record: code and EXTRA-TEXT.
+    pub fn edes(&self) -> impl Iterator<Item = (EdeCode, String)> + use<'m> {
+        self.edns().into_iter().flat_map(|e| e.options()).filter(|(code, _)| *code == OPTION_EDE).filter_map(
+            |(_, data)| {
+                let (&[a, b], text) = data.split_first_chunk::<2>()?;
+                Some((EdeCode(u16::from_be_bytes([a, b])), String::from_utf8_lossy(text).into_owned()))
+            },
+        )
+    }
+
+    /// The name at an offset, compression pointers followed. Pointers must lead backwards, so the
+    /// walk ends. `None` if it is broken.
+    #[must_use]
+    pub fn name_at(&self, mut at: usize) -> Option<NameBuf> {
+        let mut wire = Vec::with_capacity(32);
+        let mut barrier = at;
+        loop {
+            let len = *self.bytes.get(at)?;
+            match len {
+                0 => {
+                    wire.push(0);
+                    return Name::parse(&wire).ok().map(Name::to_buf);
+                }
+                1..=63 => {
+                    let end = at + 1 + usize::from(len);
+                    wire.extend_from_slice(self.bytes.get(at..end)?);
+                    at = end;
+                    if wire.len() > 255 {
+                        return None;
+                    }
+                }
+                0xc0.. => {
+                    let low = *self.bytes.get(at + 1)?;
+                    let target = usize::from(u16::from_be_bytes([len & 0x3f, low]));
+                    if target >= barrier {
+                        return None;
+                    }
+                    barrier = target;
+                    at = target;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// A record's data as a person reads it; RFC 3597 form where this server has no other.
+    #[must_use]
+    pub fn rdata_text(&self, record: &Record<'m>) -> String {
+        let at = record.ttl_at + 6;
+        let data = record.rdata;
+        let known = match record.rtype {
+            Qtype::A => <[u8; 4]>::try_from(data).ok().map(|a| Ipv4Addr::from(a).to_string()),
+            Qtype::AAAA => <[u8; 16]>::try_from(data).ok().map(|a| Ipv6Addr::from(a).to_string()),
+            Qtype::CNAME | Qtype::NS | Qtype::PTR | Qtype::DNAME => self.name_at(at).map(|n| format!("{n}.")),
+            Qtype::MX => data
+                .first_chunk::<2>()
+                .and_then(|p| Some(format!("{} {}.", u16::from_be_bytes(*p), self.name_at(at + 2)?))),
+            Qtype::TXT | Qtype::HINFO => Some(character_strings(data)),
+            Qtype::SOA => self.soa_text(at, data),
+            _ => None,
+        };
+        known.unwrap_or_else(|| {
+            let hex: String = data.iter().map(|b| format!("{b:02x}")).collect();
+            format!("\\# {} {hex}", data.len())
+        })
+    }
+
+    fn soa_text(&self, at: usize, data: &[u8]) -> Option<String> {
+        let numbers = data.last_chunk::<20>()?;
+        let second = at + skip_name(data)?;
+        let (mname, rname) = (self.name_at(at)?, self.name_at(second)?);
+        let mut text = format!("{mname}. {rname}.");
+        for word in numbers.chunks_exact(4) {
+            if let Ok(word) = <[u8; 4]>::try_from(word) {
+                text.push_str(&format!(" {}", u32::from_be_bytes(word)));
+            }
+        }
+        Some(text)
+    }
+}
+
+impl fmt::Display for Message<'_> {
+    /// The reply in the lines that `dig` users know: status, flags, errors, then records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status: {}, flags:", self.rcode())?;
+        for (bit, name) in [
+            (header::flag::QR, "qr"),
+            (header::flag::AA, "aa"),
+            (header::flag::TC, "tc"),
+            (header::flag::RD, "rd"),
+            (header::flag::RA, "ra"),
+            (header::flag::AD, "ad"),
+            (header::flag::CD, "cd"),
+        ] {
+            if self.header.has(bit) {
+                write!(f, " {name}")?;
+            }
+        }
+        writeln!(f)?;
+        for (code, text) in self.edes() {
+            writeln!(f, "EDE: {code}{}{text}", if text.is_empty() { "" } else { ": " })?;
+        }
+        for record in self.records().filter(|r| r.rtype != Qtype::OPT) {
+            let section = match record.section {
+                Section::Answer => "answer",
+                Section::Authority => "authority",
+                Section::Additional => "additional",
+            };
+            let owner = self.name_at(record.start).map_or_else(|| "?".into(), |n| n.to_string());
+            let (class, rtype) = (Class(record.class), record.rtype);
+            writeln!(
+                f,
+                "{section:<10} {owner}. {} {class} {rtype} {}",
+                record.ttl,
+                self.rdata_text(&record)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn character_strings(mut data: &[u8]) -> String {
+    let mut text = String::new();
+    while let Some((&len, rest)) = data.split_first() {
+        let Some((part, tail)) = rest.split_at_checked(usize::from(len)) else { break };
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&format!("\"{}\"", part.escape_ascii()));
+        data = tail;
+    }
+    text
+}
+
+/// Octets that a possibly compressed name takes up where it stands.
+fn skip_name(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match *bytes.get(at)? {
+            0 => return Some(at + 1),
+            len @ 1..=63 => at += 1 + usize::from(len),
+            0xc0.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
+fn read_record(bytes: &[u8], start: usize, section: Section) -> Option<Record<'_>> {
+    let fixed = start + skip_name(bytes.get(start..)?)?;
+    let &[t0, t1, c0, c1, l0, l1, l2, l3, n0, n1] = bytes.get(fixed..)?.first_chunk::<10>()?;
+    let data = fixed + 10;
+    let rdata = bytes.get(data..data + usize::from(u16::from_be_bytes([n0, n1])))?;
+    Some(Record {
+        section,
+        start,
+        ttl_at: fixed + 4,
+        rtype: Qtype(u16::from_be_bytes([t0, t1])),
+        class: u16::from_be_bytes([c0, c1]),
+        ttl: u32::from_be_bytes([l0, l1, l2, l3]),
+        rdata,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_that_loop_end_in_nothing() {
+        let mut bytes = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
+        let start = bytes.len();
+        bytes.extend([0xc0, start as u8, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1]);
+        let message = Message::parse(&bytes).unwrap();
+        let record = message.records().next().unwrap();
+        assert_eq!(message.rdata_text(&record), "192.0.2.1");
+        assert_eq!(message.name_at(record.start), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes: Vec<u8>) {
+            if bytes.len() > 20 {
+                bytes[4..6].copy_from_slice(&[0, 1]);
+                bytes[6] = 0;
+                bytes[8] = 0;
+                bytes[10] = 0;
+                bytes[12] = 0;
+            }
+            if let Some(message) = Message::parse(&bytes) {
+                let _ = message.to_string();
+            }
+        }
+    }
+}

@@ -1,1 +1,266 @@
+//! A query, checked once and borrowed from the packet that brought it.
 
+use super::edns::Edns;
+use super::header::{self, Header, flag};
+use super::name::{Name, NameError};
+use super::types::{Class, Opcode, Qtype, Rcode};
+
+/// One well-formed query: header, exactly one question, and the OPT record if it has one.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'p> {
+    packet: &'p [u8],
+    /// The header as sent.
+    pub header: Header,
+    /// The name asked, in the client's own case.
+    pub qname: Name<'p>,
+    /// The type asked.
+    pub qtype: Qtype,
+    /// The class asked.
+    pub qclass: Class,
+    /// The client's EDNS, if it sent any.
+    pub edns: Option<Edns<'p>>,
+}
+
+/// Why a packet is no query that can be answered, and so what goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    /// Fewer than 12 octets: there is no id to answer to.
+    NoHeader,
+    /// A response; answering one could start a loop.
+    IsResponse,
+    /// An opcode other than QUERY.
+    Opcode(Opcode),
+    /// Not exactly one question (RFC 9619 §4).
+    QuestionCount(u16),
+    /// The question's name is broken.
+    Name(NameError),
+    /// The message ends inside the question or a record.
+    Short,
+    /// Octets after the last record.
+    Trailing,
+    /// Two OPT records, one that is not owned by the root, or options that do not fill it
+    /// (RFC 6891 §6.1.1).
+    Opt,
+}
+
+impl QueryError {
+    /// The response code that answers it; `None` means silence.
+    #[must_use]
+    pub const fn rcode(self) -> Option<Rcode> {
+        match self {
+            Self::NoHeader | Self::IsResponse => None,
+            Self::Opcode(_) => Some(Rcode::NOTIMP),
+            Self::QuestionCount(_) | Self::Name(_) | Self::Short | Self::Trailing | Self::Opt => {
+                Some(Rcode::FORMERR)
+            }
+        }
+    }
+
+    /// Writes the reply to `packet` into `out`: the header alone, because what follows it can't be
+    /// trusted. Returns its length; `None` means that nothing is to be sent.
+    #[must_use]
+    pub fn reply(self, packet: &[u8], out: &mut [u8]) -> Option<usize> {
+        let asked = Header::read(packet)?;
+        let kept = asked.flags & (0x7800 | flag::RD | flag::CD);
+        let header = Header {
+            id: asked.id,
+            flags: flag::QR | kept | self.rcode()?.0,
+            qdcount: 0,
+            ancount: 0,
+            nscount: 0,
+            arcount: 0,
+        };
+        out.get_mut(..header::LEN)?.copy_from_slice(&header.to_bytes());
+        Some(header::LEN)
+    }
+}
+
+impl<'p> Query<'p> {
+    /// Checks a packet from its first octet to its last.
+    ///
+    /// # Errors
+    /// The first fault found, which knows what goes back to the client.
+    pub fn parse(packet: &'p [u8]) -> Result<Self, QueryError> {
+        let header = Header::read(packet).ok_or(QueryError::NoHeader)?;
+        if header.has(flag::QR) {
+            return Err(QueryError::IsResponse);
+        }
+        if header.opcode() != Opcode::QUERY {
+            return Err(QueryError::Opcode(header.opcode()));
+        }
+        if header.qdcount != 1 {
+            return Err(QueryError::QuestionCount(header.qdcount));
+        }
+        let rest = packet.get(header::LEN..).ok_or(QueryError::Short)?;
+        let qname = Name::parse(rest).map_err(QueryError::Name)?;
+        let rest = rest.get(qname.as_bytes().len()..).ok_or(QueryError::Short)?;
+        let (&[a, b, c, d], mut rest) = rest.split_first_chunk::<4>().ok_or(QueryError::Short)?;
+
+        let mut edns = None;
+        let before_additional = u32::from(header.ancount) + u32::from(header.nscount);
+        let records = before_additional + u32::from(header.arcount);
+        for i in 0..records {
+            let record;
+            (record, rest) = split_record(rest).ok_or(QueryError::Short)?;
+            if i >= before_additional && record.rtype == Qtype::OPT {
+                if edns.is_some() || !record.root {
+                    return Err(QueryError::Opt);
+                }
+                edns = Some(Edns::parse(record.class, record.ttl, record.rdata).ok_or(QueryError::Opt)?);
+            }
+        }
+        if !rest.is_empty() {
+            return Err(QueryError::Trailing);
+        }
+        Ok(Self {
+            packet,
+            header,
+            qname,
+            qtype: Qtype(u16::from_be_bytes([a, b])),
+            qclass: Class(u16::from_be_bytes([c, d])),
+            edns,
+        })
+    }
+
+    /// The question as it stands in the packet: name, type and class.
+    #[must_use]
+    pub fn question(&self) -> &'p [u8] {
+        self.packet.get(header::LEN..header::LEN + self.qname.as_bytes().len() + 4).unwrap_or_default()
+    }
+
+    /// The whole packet.
+    #[must_use]
+    pub const fn packet(&self) -> &'p [u8] {
+        self.packet
+    }
+
+    /// The client wants DNSSEC records.
+    #[must_use]
+    pub fn dnssec_ok(&self) -> bool {
+        self.edns.is_some_and(|e| e.dnssec_ok)
+    }
+}
+
+struct Raw<'p> {
+    root: bool,
+    rtype: Qtype,
+    class: u16,
+    ttl: u32,
+    rdata: &'p [u8],
+}
+
+/// One record whose owner is skipped, not followed: a query's records other than OPT mean nothing here.
+fn split_record(bytes: &[u8]) -> Option<(Raw<'_>, &[u8])> {
+    let mut rest = bytes;
+    loop {
+        let (&len, tail) = rest.split_first()?;
+        match len {
+            0 => {
+                rest = tail;
+                break;
+            }
+            1..=63 => rest = tail.get(usize::from(len)..)?,
+            0xc0.. => {
+                rest = tail.get(1..)?;
+                break;
+            }
+            _ => return None,
+        }
+    }
+    let (&[t0, t1, c0, c1, l0, l1, l2, l3, n0, n1], rest) = rest.split_first_chunk::<10>()?;
+    let (rdata, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([n0, n1])))?;
+    let raw = Raw {
+        root: bytes.first() == Some(&0),
+        rtype: Qtype(u16::from_be_bytes([t0, t1])),
+        class: u16::from_be_bytes([c0, c1]),
+        ttl: u32::from_be_bytes([l0, l1, l2, l3]),
+        rdata,
+    };
+    Some((raw, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `www.Example.org A IN`, id 0x1234, RD, with an OPT of 4096 octets and DO.
+    fn sample() -> Vec<u8> {
+        let mut packet =
+            b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01\x03www\x07Example\x03org\0\0\x01\0\x01".to_vec();
+        packet.extend(b"\0\0\x29\x10\0\0\0\x80\0\0\0");
+        packet
+    }
+
+    #[test]
+    fn a_query_is_read_in_place() {
+        let packet = sample();
+        let query = Query::parse(&packet).unwrap();
+        assert_eq!(query.header.id, 0x1234);
+        assert_eq!(query.qname.to_string(), "www.Example.org");
+        assert_eq!((query.qtype, query.qclass), (Qtype::A, Class::IN));
+        assert!(query.dnssec_ok());
+        assert_eq!(query.edns.unwrap().payload_size, 4096);
+        assert_eq!(query.question(), &packet[12..33]);
+    }
+
+    #[test]
+    fn a_query_cut_anywhere_gets_formerr_or_silence() {
+        let packet = sample();
+        for cut in 0..packet.len() {
+            let short = &packet[..cut];
+            let error = Query::parse(short).unwrap_err();
+            let mut out = [0; 64];
+            let reply = error.reply(short, &mut out);
+            if cut < 12 {
+                assert_eq!((error, reply), (QueryError::NoHeader, None));
+            } else {
+                assert_eq!(error.rcode(), Some(Rcode::FORMERR), "cut at {cut}");
+                assert_eq!(reply, Some(12));
+                assert_eq!(&out[..4], b"\x12\x34\x81\x01");
+            }
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_answer() {
+        let with = |at: usize, bytes: &[u8]| {
+            let mut p = sample();
+            p[at..at + bytes.len()].copy_from_slice(bytes);
+            p
+        };
+        let mut two_opts = with(11, &[2]);
+        two_opts.extend(b"\0\0\x29\x10\0\0\0\x80\0\0\0");
+        let mut trailing = sample();
+        trailing.push(0);
+        let mut lying = sample();
+        let end = lying.len();
+        lying[end - 1] = 3;
+        lying.extend(b"\0\x0a\xff");
+        for (packet, error) in [
+            (with(2, &[0x81]), QueryError::IsResponse),
+            (with(2, &[0x28]), QueryError::Opcode(Opcode::UPDATE)),
+            (with(4, &[0, 0]), QueryError::QuestionCount(0)),
+            (with(4, &[0xff, 0xff]), QueryError::QuestionCount(65535)),
+            (with(12, &[0xc0, 0x0c]), QueryError::Name(NameError::Pointer)),
+            (with(12, &[0x7f]), QueryError::Name(NameError::LabelTooLong)),
+            (with(6, &[0xff, 0xff]), QueryError::Short),
+            (two_opts, QueryError::Opt),
+            (lying, QueryError::Opt),
+            (trailing, QueryError::Trailing),
+        ] {
+            assert_eq!(Query::parse(&packet).unwrap_err(), error);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(mut packet: Vec<u8>) {
+            let _ = Query::parse(&packet);
+            if packet.len() > 12 {
+                packet[2] = 0;
+                packet[4..12].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 1]);
+                let _ = Query::parse(&packet);
+            }
+        }
+    }
+}

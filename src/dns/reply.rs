@@ -1,1 +1,248 @@
+//! Writes a reply in place, into the caller's buffer.
+//!
+//! The room for the OPT record is reserved before the first record is written, so EDNS is never
+//! what a long answer pushes out. A reply that outgrows the client's size becomes the question and
+//! OPT with TC set (RFC 2181 §9); EXTRA-TEXT that does not fit is left out before its code is.
 
+use super::ede::Ede;
+use super::edns::{self, OPTION_EDE, PAYLOAD_SIZE};
+use super::header::{self, Header, flag};
+use super::name::Name;
+use super::query::Query;
+use super::types::{Class, Qtype, Rcode};
+
+/// Octets of an OPT record without options.
+const OPT_LEN: usize = 11;
+/// The most EDE options in one reply: whose wish it was, and that the address is forged.
+pub const MAX_EDE: usize = 2;
+
+/// A section that takes records; they are written in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// The answer to the question.
+    Answer,
+    /// SOA of a negative answer, or the NS of a referral.
+    Authority,
+    /// Glue and other help.
+    Additional,
+}
+
+/// How a reply travels, which bounds its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// One datagram, bounded by the client's payload size.
+    Udp,
+    /// A stream with lengths of 16 bits.
+    Tcp,
+}
+
+impl Transport {
+    /// The longest reply that this client takes, in octets: over UDP 512 without EDNS, else what
+    /// it announced, held between 512 and [`PAYLOAD_SIZE`] (RFC 6891 §6.2.5).
+    #[must_use]
+    pub fn limit(self, query: &Query<'_>) -> usize {
+        match (self, query.edns) {
+            (Self::Tcp, _) => 65_535,
+            (Self::Udp, None) => 512,
+            (Self::Udp, Some(edns)) => usize::from(edns.payload_size.clamp(512, PAYLOAD_SIZE)),
+        }
+    }
+}
+
+/// The record did not fit; the reply will be sent truncated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A reply under construction. Dropping it sends nothing; [`ReplyWriter::finish`] gives its length.
+pub struct ReplyWriter<'b, 't> {
+    buf: &'b mut [u8],
+    len: usize,
+    question_end: usize,
+    header: Header,
+    rcode: Rcode,
+    opt: Option<u16>,
+    edes: [Option<Ede<'t>>; MAX_EDE],
+    truncated: bool,
+}
+
+impl<'b, 't> ReplyWriter<'b, 't> {
+    /// Starts the reply to `query` in `buf`, at most `limit` octets long: id, opcode, RD, CD and
+    /// the question as they were sent, RA set.
+    #[must_use]
+    pub fn new(query: &Query<'_>, buf: &'b mut [u8], limit: usize) -> Self {
+        let limit = limit.min(buf.len());
+        let (buf, _) = buf.split_at_mut_checked(limit).unwrap_or_default();
+        let header = Header {
+            id: query.header.id,
+            flags: flag::QR | flag::RA | (query.header.flags & (flag::RD | flag::CD)),
+            qdcount: 1,
+            ancount: 0,
+            nscount: 0,
+            arcount: 0,
+        };
+        let mut writer = Self {
+            buf,
+            len: header::LEN,
+            question_end: 0,
+            header,
+            rcode: Rcode::NOERROR,
+            opt: query.edns.map(|e| if e.dnssec_ok { edns::DO } else { 0 }),
+            edes: [None; MAX_EDE],
+            truncated: false,
+        };
+        writer.truncated = writer.put(query.question()).is_err();
+        writer.question_end = writer.len;
+        writer
+    }
+
+    /// The response code, extended ones included.
+    pub fn rcode(&mut self, rcode: Rcode) {
+        self.rcode = rcode;
+    }
+
+    /// Sets or clears header bits; see [`flag`].
+    pub fn flags(&mut self, mask: u16, on: bool) {
+        if on {
+            self.header.flags |= mask;
+        } else {
+            self.header.flags &= !mask;
+        }
+    }
+
+    /// Attaches an Extended DNS Error, sent only to a client with EDNS (RFC 8914 §2).
+    pub fn ede(&mut self, ede: Ede<'t>) {
+        if let Some(slot) = self.edes.iter_mut().find(|s| s.is_none()) {
+            *slot = Some(ede);
+        }
+    }
+
+    /// Marks the reply truncated, whatever fits.
+    pub fn truncate(&mut self) {
+        self.truncated = true;
+    }
+
+    /// Adds one record; `rdata` is complete wire RDATA. `owner: None` is the question's name.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit; the reply is then truncated, and more records change nothing.
+    pub fn record(
+        &mut self,
+        section: Section,
+        owner: Option<Name<'_>>,
+        rtype: Qtype,
+        ttl: u32,
+        rdata: &[&[u8]],
+    ) -> Result<(), Full> {
+        if self.truncated {
+            return Err(Full);
+        }
+        let start = self.len;
+        let written = self.put_record(owner, rtype, ttl, rdata);
+        if written.is_err() {
+            self.len = start;
+            // RFC 2181 §9: what is left out of the additional section is no loss.
+            self.truncated = section != Section::Additional;
+            return Err(Full);
+        }
+        let count = match section {
+            Section::Answer => &mut self.header.ancount,
+            Section::Authority => &mut self.header.nscount,
+            Section::Additional => &mut self.header.arcount,
+        };
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Copies a ready run of sections that starts right behind the question, with its counts.
+    /// Its compression pointers must be those of a message with a question of the same length.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit; the reply is then truncated.
+    pub fn sections(&mut self, bytes: &[u8], counts: [u16; 3]) -> Result<&mut [u8], Full> {
+        let start = self.len;
+        if self.truncated || self.put(bytes).is_err() {
+            self.truncated = true;
+            return Err(Full);
+        }
+        [self.header.ancount, self.header.nscount, self.header.arcount] = counts;
+        self.buf.get_mut(start..self.len).ok_or(Full)
+    }
+
+    fn put_record(
+        &mut self,
+        owner: Option<Name<'_>>,
+        rtype: Qtype,
+        ttl: u32,
+        rdata: &[&[u8]],
+    ) -> Result<(), Full> {
+        match owner {
+            None => self.put(&[0xc0, 12])?,
+            Some(name) => self.put(name.as_bytes())?,
+        }
+        let rdlen = u16::try_from(rdata.iter().map(|part| part.len()).sum::<usize>()).map_err(|_| Full)?;
+        self.put(&rtype.0.to_be_bytes())?;
+        self.put(&Class::IN.0.to_be_bytes())?;
+        self.put(&ttl.to_be_bytes())?;
+        self.put(&rdlen.to_be_bytes())?;
+        rdata.iter().try_for_each(|part| self.put(part))
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let reserved = if self.opt.is_some() { OPT_LEN } else { 0 };
+        let end = self.len + bytes.len();
+        if end + reserved > self.buf.len() {
+            return Err(Full);
+        }
+        self.buf.get_mut(self.len..end).ok_or(Full)?.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Completes the reply and returns its length in octets; 0 if not even the question fits.
+    #[must_use]
+    pub fn finish(mut self) -> usize {
+        if self.question_end <= header::LEN {
+            return 0;
+        }
+        if self.truncated {
+            self.len = self.question_end;
+            self.header.flags |= flag::TC;
+            self.header.ancount = 0;
+            self.header.nscount = 0;
+            self.header.arcount = 0;
+        }
+        if let Some(flags) = self.opt.take() {
+            let [high, _] = (self.rcode.0 << 4).to_be_bytes();
+            let [f0, f1] = flags.to_be_bytes();
+            let [p0, p1] = PAYLOAD_SIZE.to_be_bytes();
+            let opt = self.len;
+            if self.put(&[0, 0, 41, p0, p1, high, 0, f0, f1, 0, 0]).is_ok() {
+                self.header.arcount = self.header.arcount.saturating_add(1);
+                for ede in self.edes.into_iter().flatten() {
+                    self.put_ede(ede);
+                }
+                let rdlen = u16::try_from(self.len - opt - OPT_LEN).unwrap_or(0);
+                if let Some(slot) = self.buf.get_mut(opt + OPT_LEN - 2..opt + OPT_LEN) {
+                    slot.copy_from_slice(&rdlen.to_be_bytes());
+                }
+            }
+        }
+        self.header.flags |= self.rcode.0 & 0xf;
+        if let Some(slot) = self.buf.get_mut(..header::LEN) {
+            slot.copy_from_slice(&self.header.to_bytes());
+        }
+        self.len
+    }
+
+    fn put_ede(&mut self, ede: Ede<'_>) {
+        let room = self.buf.len().saturating_sub(self.len + 6);
+        let text = if ede.text.len() <= room { ede.text } else { "" };
+        let [n0, n1] = u16::try_from(text.len() + 2).unwrap_or(2).to_be_bytes();
+        let [o0, o1] = OPTION_EDE.to_be_bytes();
+        let [c0, c1] = ede.code.0.to_be_bytes();
+        // A code that does not fit even without its text is left out.
+        if self.put(&[o0, o1, n0, n1, c0, c1]).is_ok() {
+            let _ = self.put(text.as_bytes());
+        }
+    }
+}
