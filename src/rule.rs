@@ -3,18 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+pub use crate::dns::name::Match;
 use crate::dns::name::NameBuf;
-
-/// How a rule's name is compared with a question's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Match {
-    /// The name itself and nothing else.
-    Exact,
-    /// The name and all names below it.
-    Suffix,
-    /// The names below it, but not the name itself (`*.example.org`).
-    Subdomains,
-}
 
 /// What a rule wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -23,6 +23,17 @@ pub struct Name<'a>(&'a [u8]);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameBuf(Vec<u8>);
 
+/// How a rule's name is compared with a question's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Match {
+    /// The name itself and nothing else.
+    Exact,
+    /// The name and all names below it.
+    Suffix,
+    /// The names below it, but not the name itself (`*.example.org`).
+    Subdomains,
+}
+
 /// Why bytes or text are no domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {

@@ -1,0 +1,41 @@
+//! Refusals: NXDOMAIN and NODATA with the SOA that lets them be cached, REFUSED, SERVFAIL.
+
+use crate::dns::query::Query;
+use crate::dns::reply::{ReplyWriter, Section};
+use crate::dns::types::{Qtype, Rcode};
+
+/// The name does not exist (RFC 2308 §2.1).
+pub fn nxdomain(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
+    reply.rcode(Rcode::NXDOMAIN);
+    soa(reply, query, ttl);
+}
+
+/// The name exists, the type does not (RFC 2308 §2.2).
+pub fn nodata(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
+    soa(reply, query, ttl);
+}
+
+/// The server will not say.
+pub fn refused(reply: &mut ReplyWriter<'_, '_>) {
+    reply.rcode(Rcode::REFUSED);
+}
+
+/// The server could not say.
+pub fn servfail(reply: &mut ReplyWriter<'_, '_>) {
+    reply.rcode(Rcode::SERVFAIL);
+}
+
+/// A SOA owned by the name asked, so that a cache keeps the answer for that name alone and for
+/// `ttl` seconds (RFC 2308 §3, §5). Its contents follow the empty zones of RFC 6303 §3.
+fn soa(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
+    const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
+    let mut numbers = [0; 20];
+    for (slot, word) in numbers.chunks_exact_mut(4).zip([1, 3600, 1200, 604_800, ttl]) {
+        slot.copy_from_slice(&u32::to_be_bytes(word));
+    }
+    let mname = query.qname.as_bytes();
+    // RDATA names of a SOA may be compressed (RFC 1035 §3.3), but the root needs no pointer.
+    let mname: &[u8] = if query.qname.is_root() { mname } else { &[0xc0, 12] };
+    // A SOA that does not fit leaves the reply truncated, which is what the client should hear.
+    let _ = reply.record(Section::Authority, None, Qtype::SOA, ttl, &[mname, NOBODY, &numbers]);
+}

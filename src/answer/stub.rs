@@ -1,0 +1,43 @@
+//! Answers made up in place of the true ones: a stub address, the null address, an alias.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::deny;
+use crate::dns::ede::{Ede, EdeCode};
+use crate::dns::name::Name;
+use crate::dns::query::Query;
+use crate::dns::reply::{ReplyWriter, Section};
+use crate::dns::types::Qtype;
+
+/// Stub addresses for A and AAAA. Every other type gets NODATA, HTTPS and SVCB among them, so that
+/// none of their hints leaks the address that A hides.
+pub fn address(
+    reply: &mut ReplyWriter<'_, '_>,
+    query: &Query<'_>,
+    v4: &[Ipv4Addr],
+    v6: &[Ipv6Addr],
+    ttl: u32,
+) {
+    // A pool that outgrows the client's size is sent truncated; the errors are attached all the same.
+    let _ = match query.qtype {
+        Qtype::A if !v4.is_empty() => {
+            v4.iter().try_for_each(|a| reply.record(Section::Answer, None, Qtype::A, ttl, &[&a.octets()]))
+        }
+        Qtype::AAAA if !v6.is_empty() => {
+            v6.iter().try_for_each(|a| reply.record(Section::Answer, None, Qtype::AAAA, ttl, &[&a.octets()]))
+        }
+        _ => return deny::nodata(reply, query, ttl),
+    };
+    reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+}
+
+/// 0.0.0.0 and `::`: connections to them fail at once on the client's own machine.
+pub fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
+    address(reply, query, &[Ipv4Addr::UNSPECIFIED], &[Ipv6Addr::UNSPECIFIED], ttl);
+}
+
+/// An alias for every type; the client asks for its target itself.
+pub fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) {
+    let _ = reply.record(Section::Answer, None, Qtype::CNAME, ttl, &[target.as_bytes()]);
+    reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+}

@@ -1,0 +1,4 @@
+//! Replies of the upstreams, kept in wire form by question.
+
+pub mod key;
+pub mod store;

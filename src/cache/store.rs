@@ -1,0 +1,269 @@
+//! The store: replies without question and OPT, their TTLs patched on the way out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache as Map;
+
+use crate::dns::ede::{Ede, EdeCode};
+use crate::dns::header::flag;
+use crate::dns::message::Message;
+use crate::dns::reply::{ReplyWriter, Section};
+use crate::dns::types::{Qtype, Rcode};
+
+/// A negative answer is kept no longer than this, whatever its SOA says (RFC 2308 §5).
+const MAX_NEGATIVE_TTL: u32 = 3 * 3600;
+/// What a cached reply costs beside its octets: key, map slot and bookkeeping, about.
+const OVERHEAD: usize = 160;
+
+/// A reply of an upstream, ready to be sent to any client that asks the same.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    sections: Box<[u8]>,
+    counts: [u16; 3],
+    /// Where TTLs stand within `sections`.
+    ttls: Box<[u16]>,
+    rcode: Rcode,
+    authentic: bool,
+    ede: Option<(EdeCode, Box<str>)>,
+    /// Seconds that it may be kept; 0: not at all.
+    pub lifetime: u32,
+    at: Instant,
+}
+
+impl Stored {
+    /// Takes a reply apart: OPT and what follows it are left out, TTLs above `max_ttl` cut.
+    /// `None` if it is too long to be a message.
+    #[must_use]
+    pub fn new(message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
+        let begin = message.question_end();
+        let (mut end, mut counts) = (begin, [0u16; 3]);
+        let mut ttls = Vec::new();
+        let (mut answers, mut negative) = (None::<u32>, None::<u32>);
+        for record in message.records() {
+            // No record points into an OPT, so what stands before it is whole without it.
+            if record.rtype == Qtype::OPT {
+                break;
+            }
+            let [an, ns, ar] = &mut counts;
+            match record.section {
+                Section::Answer => {
+                    *an += 1;
+                    answers = Some(answers.map_or(record.ttl, |t| t.min(record.ttl)));
+                }
+                Section::Authority => {
+                    *ns += 1;
+                    if record.rtype == Qtype::SOA {
+                        let minimum = record.rdata.last_chunk::<4>().map_or(0, |b| u32::from_be_bytes(*b));
+                        negative = Some(minimum.min(record.ttl).min(MAX_NEGATIVE_TTL));
+                    }
+                }
+                Section::Additional => *ar += 1,
+            }
+            ttls.push(u16::try_from(record.ttl_at - begin).ok()?);
+            end = record.ttl_at + 6 + record.rdata.len();
+        }
+        let rcode = message.rcode();
+        let lifetime = match rcode {
+            _ if message.header.has(flag::TC) => 0,
+            Rcode::NOERROR if answers_the_question(message) => answers.unwrap_or(0),
+            // A CNAME to nothing lives as long as the shorter of alias and negative answer.
+            Rcode::NOERROR | Rcode::NXDOMAIN => negative.map_or(0, |n| answers.map_or(n, |a| a.min(n))),
+            _ => 0,
+        };
+        Some(Self {
+            sections: message.bytes().get(begin..end)?.into(),
+            counts,
+            ttls: ttls.into(),
+            rcode,
+            authentic: message.header.has(flag::AD),
+            ede: message
+                .edes()
+                .next()
+                .map(|(code, text)| (code, text.chars().take(200).collect::<String>().into())),
+            // RFC 2181 §8: a TTL with the upper bit set is taken as zero.
+            lifetime: if lifetime > i32::MAX as u32 { 0 } else { lifetime.min(max_ttl) },
+            at: now,
+        })
+    }
+
+    /// Whole seconds since it came.
+    fn age(&self, now: Instant) -> u32 {
+        u32::try_from(now.saturating_duration_since(self.at).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The response code.
+    #[must_use]
+    pub const fn rcode(&self) -> Rcode {
+        self.rcode
+    }
+
+    /// Writes it as the answer to a question with the same key; TTLs have counted down. AD goes to
+    /// those who asked for it by DO or AD (RFC 6840 §5.8).
+    pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, now: Instant) {
+        let age = self.age(now);
+        reply.rcode(self.rcode);
+        reply.flags(flag::AD, self.authentic && wants_ad);
+        if let Some((code, text)) = &self.ede {
+            reply.ede(Ede::new(*code, text));
+        }
+        let Ok(sections) = reply.sections(&self.sections, self.counts) else { return };
+        for at in &self.ttls {
+            let Some(slot) = sections.get_mut(usize::from(*at)..).and_then(|s| s.first_chunk_mut::<4>())
+            else {
+                continue;
+            };
+            let ttl = u32::from_be_bytes(*slot);
+            let ttl = if self.lifetime == 0 { ttl } else { ttl.min(self.lifetime_cap()) };
+            *slot = ttl.saturating_sub(age).to_be_bytes();
+        }
+    }
+
+    const fn lifetime_cap(&self) -> u32 {
+        if self.counts[0] > 0 { u32::MAX } else { self.lifetime }
+    }
+
+    fn weight(&self) -> usize {
+        self.sections.len() + self.ttls.len() * 2 + OVERHEAD
+    }
+}
+
+/// True if the answer section holds the type asked, or all there is to ANY.
+fn answers_the_question(message: &Message<'_>) -> bool {
+    let Some(&[t0, t1, _, _]) = message.question().last_chunk::<4>() else { return false };
+    let qtype = Qtype(u16::from_be_bytes([t0, t1]));
+    message.records().any(|r| r.section == Section::Answer && (r.rtype == qtype || qtype == Qtype::ANY))
+}
+
+#[derive(Clone)]
+struct Octets;
+
+impl Weighter<Box<[u8]>, Arc<Stored>> for Octets {
+    fn weight(&self, key: &Box<[u8]>, value: &Arc<Stored>) -> u64 {
+        (key.len() + value.weight()) as u64
+    }
+}
+
+/// The cache: sharded, bounded in octets, shared by all threads.
+pub struct Cache {
+    map: Option<Map<Box<[u8]>, Arc<Stored>, Octets>>,
+}
+
+impl Cache {
+    /// A cache of about `bytes` octets; 0 keeps nothing.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        let items = usize::try_from(bytes / 400).unwrap_or(usize::MAX).max(16);
+        Self { map: (bytes > 0).then(|| Map::with_weighter(items, bytes, Octets)) }
+    }
+
+    /// The reply to a question, if one is kept and has not expired. Allocates nothing.
+    #[must_use]
+    pub fn get(&self, key: &[u8], now: Instant) -> Option<Arc<Stored>> {
+        let stored = self.map.as_ref()?.get(key)?;
+        (stored.age(now) < stored.lifetime).then_some(stored)
+    }
+
+    /// Keeps a reply, if it may be kept at all.
+    pub fn put(&self, key: &[u8], stored: &Arc<Stored>) {
+        if let Some(map) = self.map.as_ref().filter(|_| stored.lifetime > 0) {
+            map.insert(key.into(), Arc::clone(stored));
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        if let Some(map) = &self.map {
+            map.clear();
+        }
+    }
+
+    /// Octets in use, about.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.map.as_ref().map_or(0, Map::weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::query::Query;
+    use std::time::Duration;
+
+    const ASK: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+
+    fn reply(rcode: u8, answers: &[(u16, u32)], soa: Option<(u32, u32)>) -> Vec<u8> {
+        let mut bytes = b"\0\x01\x81\x80\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
+        bytes[3] |= rcode;
+        bytes[7] = answers.len() as u8;
+        bytes[9] = u8::from(soa.is_some());
+        for (rtype, ttl) in answers {
+            bytes.extend(b"\xc0\x0c");
+            bytes.extend(rtype.to_be_bytes());
+            bytes.extend(b"\0\x01");
+            bytes.extend(ttl.to_be_bytes());
+            bytes.extend(b"\0\x04\xc0\0\x02\x01");
+        }
+        if let Some((ttl, minimum)) = soa {
+            bytes.extend(b"\0\0\x06\0\x01");
+            bytes.extend(ttl.to_be_bytes());
+            bytes.extend(b"\0\x16\0\0");
+            bytes.extend([0; 16]);
+            bytes.extend(minimum.to_be_bytes());
+        }
+        bytes
+    }
+
+    fn stored(bytes: &[u8], now: Instant) -> Stored {
+        Stored::new(&Message::parse(bytes).unwrap(), now, 86_400).unwrap()
+    }
+
+    #[test]
+    fn how_long_a_reply_is_kept() {
+        let now = Instant::now();
+        for (bytes, lifetime) in [
+            (reply(0, &[(1, 300), (1, 100)], None), 100),
+            (reply(0, &[(1, 999_999)], None), 86_400),
+            (reply(0, &[(1, u32::MAX)], None), 0),
+            (reply(3, &[], Some((900, 60))), 60),
+            (reply(0, &[], Some((30, 60))), 30),
+            (reply(3, &[], Some((999_999, 999_999))), 10_800),
+            (reply(3, &[], None), 0),
+            (reply(0, &[(5, 20)], Some((900, 60))), 20),
+            (reply(2, &[], Some((900, 60))), 0),
+        ] {
+            assert_eq!(stored(&bytes, now).lifetime, lifetime);
+        }
+    }
+
+    #[test]
+    fn ttls_count_down_until_it_expires() {
+        let now = Instant::now();
+        let cache = Cache::new(1 << 20);
+        cache.put(b"key", &Arc::new(stored(&reply(0, &[(1, 100)], None), now)));
+        let query = Query::parse(ASK).unwrap();
+        let later = now + Duration::from_secs(40);
+        let kept = cache.get(b"key", later).unwrap();
+        let mut out = [0; 512];
+        let mut writer = ReplyWriter::new(&query, &mut out, 512);
+        kept.write(&mut writer, false, later);
+        let len = writer.finish();
+        assert_eq!(Message::parse(&out[..len]).unwrap().records().next().unwrap().ttl, 60);
+        assert!(cache.get(b"key", now + Duration::from_secs(100)).is_none());
+        assert!(Cache::new(0).get(b"key", now).is_none());
+    }
+
+    #[test]
+    fn the_bound_in_octets_holds() {
+        let cache = Cache::new(100_000);
+        let now = Instant::now();
+        let reply = Arc::new(stored(&reply(0, &[(1, 100)], None), now));
+        for i in 0..10_000u32 {
+            cache.put(&i.to_be_bytes(), &reply);
+        }
+        assert!(cache.bytes() <= 100_000, "{}", cache.bytes());
+        assert!(cache.bytes() > 50_000, "{}", cache.bytes());
+    }
+}

@@ -1,0 +1,3 @@
+//! May this client ask at all?
+
+pub mod acl;

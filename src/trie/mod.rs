@@ -1,0 +1,15 @@
+//! The rule index: a frozen label trie over names, root first. Names in, ids out.
+//!
+//! ```text
+//!   header   magic, version, checksum, lengths of the parts below
+//!   slots    u32 × 2^k     hashed child edges: (parent, label) → node, open addressing
+//!   nodes    20 octets each: parent, place of the label, three values (exact, suffix, subdomains)
+//!   labels   length octet + label in lower case, each distinct label once
+//! ```
+//!
+//! A lookup walks the question's labels from the root. At each it hashes (node, label), probes the
+//! slots and *compares* parent and label, so that two names never share a verdict by chance.
+
+pub mod build;
+pub mod index;
+pub mod node;
