@@ -29,6 +29,8 @@ pub struct Stored {
     ede: Option<(EdeCode, Box<str>)>,
     /// Seconds that it may be kept; 0: not at all.
     pub lifetime: u32,
+    /// No record is sent with a longer TTL: the configured bound, and for a negative answer its life.
+    cap: u32,
     at: Instant,
 }
 
@@ -72,6 +74,8 @@ impl Stored {
             Rcode::NOERROR | Rcode::NXDOMAIN => negative.map_or(0, |n| answers.map_or(n, |a| a.min(n))),
             _ => 0,
         };
+        // RFC 2181 §8: a TTL with the upper bit set is taken as zero.
+        let lifetime = if lifetime > i32::MAX as u32 { 0 } else { lifetime.min(max_ttl) };
         Some(Self {
             sections: message.bytes().get(begin..end)?.into(),
             counts,
@@ -82,8 +86,8 @@ impl Stored {
                 .edes()
                 .next()
                 .map(|(code, text)| (code, text.chars().take(200).collect::<String>().into())),
-            // RFC 2181 §8: a TTL with the upper bit set is taken as zero.
-            lifetime: if lifetime > i32::MAX as u32 { 0 } else { lifetime.min(max_ttl) },
+            lifetime,
+            cap: if answers.is_none() && lifetime > 0 { lifetime } else { max_ttl },
             at: now,
         })
     }
@@ -114,14 +118,8 @@ impl Stored {
             else {
                 continue;
             };
-            let ttl = u32::from_be_bytes(*slot);
-            let ttl = if self.lifetime == 0 { ttl } else { ttl.min(self.lifetime_cap()) };
-            *slot = ttl.saturating_sub(age).to_be_bytes();
+            *slot = u32::from_be_bytes(*slot).min(self.cap).saturating_sub(age).to_be_bytes();
         }
-    }
-
-    const fn lifetime_cap(&self) -> u32 {
-        if self.counts[0] > 0 { u32::MAX } else { self.lifetime }
     }
 
     fn weight(&self) -> usize {

@@ -133,11 +133,26 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         ttl: u32,
         rdata: &[&[u8]],
     ) -> Result<(), Full> {
+        self.record_in(section, owner, (rtype, Class::IN), ttl, rdata)
+    }
+
+    /// Like [`ReplyWriter::record`], for a record of any class.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit.
+    pub fn record_in(
+        &mut self,
+        section: Section,
+        owner: Option<Name<'_>>,
+        kind: (Qtype, Class),
+        ttl: u32,
+        rdata: &[&[u8]],
+    ) -> Result<(), Full> {
         if self.truncated {
             return Err(Full);
         }
         let start = self.len;
-        let written = self.put_record(owner, rtype, ttl, rdata);
+        let written = self.put_record(owner, kind, ttl, rdata);
         if written.is_err() {
             self.len = start;
             // RFC 2181 §9: what is left out of the additional section is no loss.
@@ -171,7 +186,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
     fn put_record(
         &mut self,
         owner: Option<Name<'_>>,
-        rtype: Qtype,
+        (rtype, class): (Qtype, Class),
         ttl: u32,
         rdata: &[&[u8]],
     ) -> Result<(), Full> {
@@ -181,7 +196,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         }
         let rdlen = u16::try_from(rdata.iter().map(|part| part.len()).sum::<usize>()).map_err(|_| Full)?;
         self.put(&rtype.0.to_be_bytes())?;
-        self.put(&Class::IN.0.to_be_bytes())?;
+        self.put(&class.0.to_be_bytes())?;
         self.put(&ttl.to_be_bytes())?;
         self.put(&rdlen.to_be_bytes())?;
         rdata.iter().try_for_each(|part| self.put(part))

@@ -1,0 +1,142 @@
+//! Counters, one set a thread, summed on read. No name from a query is ever a label.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::event::{Event, Source};
+use crate::dns::reply::Transport;
+use crate::policy::decide::Verdict;
+
+/// Lists that have a counter of their own; rules of lists beyond it are counted together.
+pub const MAX_LISTS: usize = 256;
+/// Extended codes above this are counted as this.
+const MAX_RCODE: usize = 24;
+const VERDICTS: [&str; 4] = ["pass", "allowed", "blocked", "logged"];
+
+/// The counters of one thread. Alignment keeps two threads' counters off one cache line.
+#[repr(align(128))]
+pub struct Counters {
+    udp: AtomicU64,
+    tcp: AtomicU64,
+    unanswered: AtomicU64,
+    verdicts: [AtomicU64; VERDICTS.len()],
+    sources: [AtomicU64; Source::ALL.len()],
+    rcodes: [AtomicU64; MAX_RCODE + 1],
+    lists: [AtomicU64; MAX_LISTS],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            udp: AtomicU64::new(0),
+            tcp: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
+            verdicts: std::array::from_fn(|_| AtomicU64::new(0)),
+            sources: std::array::from_fn(|_| AtomicU64::new(0)),
+            rcodes: std::array::from_fn(|_| AtomicU64::new(0)),
+            lists: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts one query. `list_slot` is the counter of the list that blocked, allowed or noted it.
+    pub fn count(&self, event: &Event, list_slot: Option<u16>) {
+        let add = |counter: Option<&AtomicU64>| {
+            if let Some(counter) = counter {
+                counter.fetch_add(1, Relaxed);
+            }
+        };
+        add(Some(match event.transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+        }));
+        if !matches!(event.source, Source::Malformed | Source::Guard) {
+            add(self.verdicts.get(match event.verdict {
+                Verdict::NoRule => 0,
+                Verdict::Allowed(_) => 1,
+                Verdict::Blocked(_) => 2,
+                Verdict::Logged(_) => 3,
+            }));
+        }
+        add(self.sources.get(event.source as usize));
+        match event.rcode {
+            Some(rcode) => add(self.rcodes.get(usize::from(rcode.0).min(MAX_RCODE))),
+            None => add(Some(&self.unanswered)),
+        }
+        if let Some(slot) = list_slot {
+            add(self.lists.get(usize::from(slot).min(MAX_LISTS - 1)));
+        }
+    }
+}
+
+/// All threads' counters.
+#[derive(Default)]
+pub struct CounterSet {
+    threads: Mutex<Vec<Arc<Counters>>>,
+    lists: Mutex<Vec<String>>,
+}
+
+/// The sums at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Queries received, by transport.
+    pub queries: Vec<(&'static str, u64)>,
+    /// Queries that the policy judged, by verdict.
+    pub verdicts: Vec<(&'static str, u64)>,
+    /// Queries, by the step that answered.
+    pub sources: Vec<(&'static str, u64)>,
+    /// Replies sent, by response code (its number).
+    pub rcodes: Vec<(u16, u64)>,
+    /// Queries left without a reply.
+    pub unanswered: u64,
+    /// Queries that a rule of a list decided, by the list's name.
+    pub lists: Vec<(String, u64)>,
+}
+
+impl CounterSet {
+    /// A new set for one thread.
+    #[must_use]
+    pub fn thread(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::default());
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
+        counters
+    }
+
+    /// The counter that a list keeps over reloads, by its name.
+    #[must_use]
+    pub fn list_slot(&self, name: &str) -> u16 {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = lists.iter().position(|l| l == name).unwrap_or_else(|| {
+            if lists.len() == MAX_LISTS - 1 {
+                lists.push("(other lists)".to_owned());
+            } else if lists.len() < MAX_LISTS {
+                lists.push(name.to_owned());
+            }
+            lists.len() - 1
+        });
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// Sums all threads.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = |get: &dyn Fn(&Counters) -> Option<&AtomicU64>| -> u64 {
+            threads.iter().filter_map(|t| get(t)).map(|c| c.load(Relaxed)).sum()
+        };
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        Totals {
+            queries: vec![("udp", sum(&|t| Some(&t.udp))), ("tcp", sum(&|t| Some(&t.tcp)))],
+            verdicts: VERDICTS.iter().enumerate().map(|(i, w)| (*w, sum(&|t| t.verdicts.get(i)))).collect(),
+            sources: Source::ALL.iter().map(|s| (s.word(), sum(&|t| t.sources.get(*s as usize)))).collect(),
+            rcodes: (0u16..)
+                .take(MAX_RCODE + 1)
+                .map(|code| (code, sum(&|t| t.rcodes.get(usize::from(code)))))
+                .filter(|(_, n)| *n > 0)
+                .collect(),
+            unanswered: sum(&|t| Some(&t.unanswered)),
+            lists: lists.iter().enumerate().map(|(i, n)| (n.clone(), sum(&|t| t.lists.get(i)))).collect(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What happened to one query.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::dns::reply::Transport;
+use crate::dns::types::Rcode;
+use crate::policy::decide::Verdict;
+
+/// Which step answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The packet was no query that this server answers.
+    Malformed,
+    /// The access list.
+    Guard,
+    /// A block rule.
+    Policy,
+    /// The server itself: a zone, CHAOS, ANY, a type or class it does not serve.
+    Local,
+    /// The cache.
+    Cache,
+    /// An upstream, for this query or an identical one in flight.
+    Upstream,
+    /// Nobody: too many queries were waiting.
+    Shed,
+}
+
+impl Source {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::Malformed,
+        Self::Guard,
+        Self::Policy,
+        Self::Local,
+        Self::Cache,
+        Self::Upstream,
+        Self::Shed,
+    ];
+
+    /// The word for it in logs and labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Guard => "guard",
+            Self::Policy => "policy",
+            Self::Local => "local",
+            Self::Cache => "cache",
+            Self::Upstream => "upstream",
+            Self::Shed => "shed",
+        }
+    }
+}
+
+/// One query's story. Its name is not in it: who needs the name reads it from the packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event {
+    /// Who asked.
+    pub client: SocketAddr,
+    /// How the query came.
+    pub transport: Transport,
+    /// What the policy said.
+    pub verdict: Verdict,
+    /// Which step answered.
+    pub source: Source,
+    /// The response code sent; `None` where nothing was sent.
+    pub rcode: Option<Rcode>,
+    /// From receipt to reply.
+    pub took: Duration,
+}
+
+impl Event {
+    /// The story of a query that has just come.
+    #[must_use]
+    pub const fn new(client: SocketAddr, transport: Transport) -> Self {
+        Self {
+            client,
+            transport,
+            verdict: Verdict::NoRule,
+            source: Source::Malformed,
+            rcode: None,
+            took: Duration::ZERO,
+        }
+    }
+}

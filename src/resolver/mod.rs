@@ -1,0 +1,8 @@
+//! The engine's middle: the order of the steps of one query, and what they share.
+
+pub mod live;
+pub mod outcome;
+pub mod pending;
+pub mod resolve;
+pub mod settings;
+pub mod snapshot;

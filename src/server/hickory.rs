@@ -1,0 +1,136 @@
+//! TCP through hickory-server: its framing and connections, our bytes.
+//!
+//! hickory hands over the request's octets and takes replies only as records, so the reply that
+//! `resolve` wrote is decoded once more and its parts handed over. A query that hickory can't
+//! decode is answered inside it with FORMERR and never gets here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_server::net::runtime::Time;
+use hickory_server::proto::op::{Header, HeaderCounts, Message as Decoded, MessageType, Metadata, OpCode};
+use hickory_server::proto::rr::Record;
+use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
+use hickory_server::zone_handler::MessageResponseBuilder;
+use tokio::net::TcpListener;
+
+use crate::dns::reply::Transport;
+use crate::observe::counters::Counters;
+use crate::observe::event::Event;
+use crate::resolver::live::Engine;
+use crate::resolver::outcome::Outcome;
+use crate::resolver::resolve::resolve;
+
+/// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3).
+const IDLE: Duration = Duration::from_secs(10);
+/// Replies that wait in one connection for a slow reader.
+const REPLY_BUFFER: usize = 64;
+
+/// The TCP side of the server.
+pub struct Tcp {
+    server: Server<Handler>,
+}
+
+impl Tcp {
+    /// Serves these listeners.
+    #[must_use]
+    pub fn start(listeners: Vec<TcpListener>, engine: &Arc<Engine>, clock: fn() -> Instant) -> Self {
+        let counters = engine.counters.thread();
+        let mut server = Server::new(Handler { engine: Arc::clone(engine), counters, clock });
+        for listener in listeners {
+            server.register_listener(listener, IDLE, REPLY_BUFFER);
+        }
+        Self { server }
+    }
+
+    /// Stops listening and waits for the connections' tasks to end.
+    ///
+    /// # Errors
+    /// A listener's own error, as text.
+    pub async fn stop(mut self) -> Result<(), String> {
+        self.server.shutdown_gracefully().await.map_err(|e| e.to_string())
+    }
+}
+
+/// A listener on `address`.
+///
+/// # Errors
+/// The kernel's, most often that the address is in use.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restart must not wait for the connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    TcpListener::from_std(socket.into())
+}
+
+#[derive(Clone)]
+struct Handler {
+    engine: Arc<Engine>,
+    counters: Arc<Counters>,
+    clock: fn() -> Instant,
+}
+
+#[async_trait::async_trait]
+impl RequestHandler for Handler {
+    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, response: R) -> ResponseInfo {
+        let info = ResponseInfo::from(Header {
+            metadata: Metadata::new(request.metadata.id, MessageType::Response, OpCode::Query),
+            counts: HeaderCounts::default(),
+        });
+        // hickory awaits each query of a connection in turn; a task of its own lets a quick answer
+        // overtake a slow one (RFC 7766 §6.2.1.1). The request is borrowed, so the task reads its own.
+        let handler = self.clone();
+        let owned = Request::from_bytes(request.as_slice().to_vec(), request.src(), request.protocol());
+        if let Ok(request) = owned {
+            tokio::spawn(async move { handler.answer(&request, response).await });
+        }
+        info
+    }
+}
+
+impl Handler {
+    async fn answer<R: ResponseHandler>(&self, request: &Request, response: R) {
+        let received = (self.clock)();
+        let packet = request.as_slice();
+        let client = (request.src(), Transport::Tcp);
+        let mut out = vec![0u8; 65_535];
+        let mut event = Event::new(request.src(), Transport::Tcp);
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        match resolve(&self.engine, &snapshot, packet, client, received, &mut out, &mut event) {
+            Outcome::Reply(len) => send(out.get(..len), request, response).await,
+            Outcome::Drop => {}
+            Outcome::Later(mut pending) => {
+                let (len, event) = pending.complete(&mut out, self.clock).await;
+                send(out.get(..len), request, response).await;
+                self.engine.observe(&self.counters, pending.snapshot(), &event, packet);
+                return;
+            }
+        }
+        event.took = (self.clock)().saturating_duration_since(received);
+        self.engine.observe(&self.counters, &snapshot, &event, packet);
+    }
+}
+
+async fn send<R: ResponseHandler>(reply: Option<&[u8]>, request: &Request, mut response: R) {
+    let Some(Ok(message)) = reply.map(Decoded::from_vec) else {
+        tracing::warn!("a reply could not be decoded for TCP and was not sent");
+        return;
+    };
+    let mut builder = MessageResponseBuilder::from_message_request(request);
+    if let Some(edns) = &message.edns {
+        builder.edns(edns);
+    }
+    let (answers, authorities) = (message.answers.iter(), message.authorities.iter());
+    let parts = builder.build(message.metadata, answers, authorities, [], message.additionals.iter());
+    // A client that has hung up needs no reply.
+    let _ = response.send_response(parts).await;
+}

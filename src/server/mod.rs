@@ -1,0 +1,144 @@
+//! Binds the sockets, starts the threads, drains and stops them.
+
+pub mod hickory;
+pub mod udp;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use crate::resolver::live::Engine;
+use udp::worker;
+
+/// How long a stop waits for answers that are still under way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// An address that could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// UDP or TCP.
+    pub transport: &'static str,
+    /// The kernel's reason.
+    pub reason: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, transport, reason } = self;
+        write!(f, "cannot listen on {address} ({transport}): {reason}")?;
+        match reason.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("; another program uses it: stop it, or listen on another port (port 0 takes any free one)"),
+            io::ErrorKind::PermissionDenied => f.write_str("; ports below 1024 need a privilege: use a higher one"),
+            io::ErrorKind::AddrNotAvailable => f.write_str("; no interface of this machine has the address"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Sockets that are bound and not yet served.
+pub struct Bound {
+    sockets: Vec<Vec<UdpSocket>>,
+    listeners: Vec<TcpListener>,
+    /// The addresses, with the ports that the kernel chose for port 0.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Binds UDP and TCP on each address, `threads` UDP sockets on each. Must run within a runtime.
+///
+/// # Errors
+/// The first address that could not be bound; everything bound before is released.
+pub fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Bound, BindError> {
+    let mut bound = Bound { sockets: Vec::new(), listeners: Vec::new(), addresses: Vec::new() };
+    for &wanted in addresses {
+        let (address, first, listener) = bind_pair(wanted)?;
+        let mut sockets = vec![first];
+        for _ in 1..threads.max(1) {
+            let socket = worker::bind(address, true)
+                .map_err(|reason| BindError { address, transport: "UDP", reason })?;
+            sockets.push(socket);
+        }
+        bound.sockets.push(sockets);
+        bound.listeners.push(listener);
+        bound.addresses.push(address);
+    }
+    Ok(bound)
+}
+
+/// One address for both transports. Under port 0 the port that UDP got may be taken for TCP, so
+/// some are tried.
+fn bind_pair(wanted: SocketAddr) -> Result<(SocketAddr, UdpSocket, TcpListener), BindError> {
+    let mut tries = if wanted.port() == 0 { 16 } else { 1 };
+    loop {
+        tries -= 1;
+        let udp = |reason| BindError { address: wanted, transport: "UDP", reason };
+        // SO_REUSEPORT would let a second server share the port unseen, so the address is claimed
+        // without it first.
+        drop(worker::bind(wanted, false).map_err(udp)?);
+        let socket = worker::bind(wanted, true).map_err(udp)?;
+        let address = socket.local_addr().map_err(udp)?;
+        match hickory::bind(address) {
+            Ok(listener) => return Ok((address, socket, listener)),
+            Err(_) if tries > 0 => {}
+            Err(reason) => return Err(BindError { address, transport: "TCP", reason }),
+        }
+    }
+}
+
+/// A server that answers; [`Running::stop`] drains it.
+pub struct Running {
+    engine: Arc<Engine>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    tcp: hickory::Tcp,
+}
+
+/// Serves what was bound. Must run within a multi-threaded runtime, on which queries wait.
+///
+/// # Errors
+/// The kernel's, when a thread cannot be started.
+pub fn start(bound: Bound, engine: &Arc<Engine>, clock: fn() -> Instant) -> io::Result<Running> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut threads = Vec::new();
+    for (number, socket) in bound.sockets.into_iter().flatten().enumerate() {
+        let (socket, engine, stop) = (Arc::new(socket), Arc::clone(engine), Arc::clone(&stop));
+        let waiting = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new().name(format!("udp-{number}"));
+        threads.push(thread.spawn(move || worker::run(&socket, &engine, &waiting, clock, &stop))?);
+    }
+    let tcp = hickory::Tcp::start(bound.listeners, engine, clock);
+    Ok(Running { engine: Arc::clone(engine), stop, threads, tcp })
+}
+
+impl Running {
+    /// Takes no more queries, waits for those under way, and ends.
+    pub async fn stop(self) {
+        self.stop.store(true, Relaxed);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).all(|r| r.is_ok()));
+        if !matches!(joined.await, Ok(true)) {
+            tracing::error!("a UDP thread ended by a panic");
+        }
+        let engine = self.engine;
+        let drained = async {
+            while !engine.waiting.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(waiting = engine.waiting.len(), "stopped before all answers had come");
+        }
+        if let Err(reason) = self.tcp.stop().await {
+            tracing::debug!(reason, "closing TCP");
+        }
+    }
+}

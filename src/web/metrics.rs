@@ -1,0 +1,108 @@
+//! Prometheus text from the counters, through the `metrics` facade.
+//!
+//! The threads count by themselves; when somebody reads, the sums are handed to the facade as
+//! absolute values and rendered. Labels come from the configuration and from fixed sets alone.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::dns::types::Rcode;
+use crate::resolver::live::Engine;
+
+/// The page: a recorder of its own, so that two servers in one process do not mix.
+pub struct Page {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    engine: Arc<Engine>,
+}
+
+impl Page {
+    /// The page of one engine.
+    #[must_use]
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let page = Self { recorder, handle, engine: Arc::clone(engine) };
+        with_local_recorder(&page.recorder, describe);
+        page
+    }
+
+    /// The page's text at this moment.
+    #[must_use]
+    pub fn render(&self) -> String {
+        with_local_recorder(&self.recorder, || publish(&self.engine));
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+/// The routes of the metrics listener.
+pub fn routes(engine: &Arc<Engine>) -> Router {
+    let page = Arc::new(Page::new(engine));
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    Router::new().route(
+        "/metrics",
+        get(move || {
+            let page = Arc::clone(&page);
+            async move { ([(CONTENT_TYPE, text)], page.render()) }
+        }),
+    )
+}
+
+fn describe() {
+    let counters = [
+        ("portcullis_queries_total", "Queries received, by transport."),
+        ("portcullis_verdicts_total", "Queries that the policy judged, by verdict."),
+        ("portcullis_list_hits_total", "Queries that a rule of a list decided, by list."),
+        ("portcullis_answered_by_total", "Queries, by the step that answered."),
+        ("portcullis_responses_total", "Replies sent, by response code."),
+        ("portcullis_unanswered_total", "Queries left without a reply."),
+        ("portcullis_upstream_answers_total", "Replies of an upstream that were used, by upstream."),
+        ("portcullis_upstream_failures_total", "Tries at an upstream that failed, by upstream."),
+        ("portcullis_log_lines_dropped_total", "Lines of the query log dropped for want of room."),
+    ];
+    for (name, help) in counters {
+        describe_counter!(name, Unit::Count, help);
+    }
+    describe_gauge!("portcullis_rules", Unit::Count, "Rules in the index.");
+    describe_gauge!("portcullis_index_bytes", Unit::Bytes, "Size of the frozen index.");
+    describe_gauge!("portcullis_cache_bytes", Unit::Bytes, "Size of the reply cache.");
+    describe_gauge!("portcullis_queries_waiting", Unit::Count, "Queries that wait for an upstream.");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn publish(engine: &Engine) {
+    let totals = engine.counters.totals();
+    for (transport, n) in totals.queries {
+        counter!("portcullis_queries_total", "transport" => transport).absolute(n);
+    }
+    for (verdict, n) in totals.verdicts {
+        counter!("portcullis_verdicts_total", "verdict" => verdict).absolute(n);
+    }
+    for (list, n) in totals.lists {
+        counter!("portcullis_list_hits_total", "list" => list).absolute(n);
+    }
+    for (step, n) in totals.sources {
+        counter!("portcullis_answered_by_total", "step" => step).absolute(n);
+    }
+    for (rcode, n) in totals.rcodes {
+        counter!("portcullis_responses_total", "rcode" => Rcode(rcode).to_string()).absolute(n);
+    }
+    counter!("portcullis_unanswered_total").absolute(totals.unanswered);
+    counter!("portcullis_log_lines_dropped_total").absolute(engine.log.as_ref().map_or(0, |l| l.dropped()));
+    let snapshot = engine.snapshot();
+    for tally in snapshot.upstream.iter().flat_map(|u| u.tallies()) {
+        let (upstream, answered, failed) = (tally.0.to_string(), tally.1, tally.2);
+        counter!("portcullis_upstream_answers_total", "upstream" => upstream.clone()).absolute(answered);
+        counter!("portcullis_upstream_failures_total", "upstream" => upstream).absolute(failed);
+    }
+    gauge!("portcullis_rules").set(snapshot.policy.rule_count() as f64);
+    gauge!("portcullis_index_bytes").set(snapshot.policy.index().as_bytes().len() as f64);
+    gauge!("portcullis_cache_bytes").set(snapshot.cache.bytes() as f64);
+    gauge!("portcullis_queries_waiting").set(engine.waiting.len() as f64);
+}

@@ -1,0 +1,3 @@
+//! HTTP: the metrics page for now.
+
+pub mod metrics;
