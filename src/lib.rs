@@ -3,6 +3,7 @@
 // Core: values and pure functions.
 pub mod answer;
 pub mod dns;
+pub mod lists;
 pub mod policy;
 pub mod rule;
 pub mod trie;
@@ -10,3 +11,14 @@ pub mod trie;
 // Engine: state, and the order of the steps.
 pub mod cache;
 pub mod guard;
+pub mod observe;
+pub mod resolver;
+pub mod sources;
+pub mod upstream;
+pub mod zones;
+
+// Edges: sockets, files, HTTP, the command line.
+pub mod cli;
+pub mod config;
+pub mod server;
+pub mod web;

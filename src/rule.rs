@@ -86,3 +86,35 @@ pub struct Rule {
     /// Ahead of the rules without this mark (`$important`).
     pub important: bool,
 }
+
+/// The syntax of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Decided from the first lines.
+    Auto,
+    /// `ADDRESS name [name…]`.
+    Hosts,
+    /// One name a line.
+    Domains,
+    /// One name a line, `*.name` for the names below it.
+    Wildcard,
+    /// `||name^`, `@@||name^`.
+    AdGuard,
+}
+
+impl Format {
+    /// The formats by the words of the configuration.
+    pub const WORDS: [(&'static str, Self); 5] = [
+        ("auto", Self::Auto),
+        ("hosts", Self::Hosts),
+        ("domains", Self::Domains),
+        ("wildcard", Self::Wildcard),
+        ("adguard", Self::AdGuard),
+    ];
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::WORDS.iter().find(|(_, format)| format == self).map_or("auto", |(word, _)| word))
+    }
+}

@@ -1,0 +1,103 @@
+//! The command line: what each word does, and the exit code.
+
+mod check;
+mod demo;
+mod explain;
+mod serve;
+mod shipped;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config;
+use crate::resolver::settings::Settings;
+
+/// Everything went as asked.
+const OK: u8 = 0;
+/// Something was found that the user asked to be strict about.
+const WARNED: u8 = 1;
+/// A mistake in the command line, the configuration or a list; nothing was started.
+const FAILED: u8 = 2;
+
+/// A DNS server that blocks names, forwards the rest, and says why.
+#[derive(Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 100)]
+#[command(after_help = "Example:\n  portcullis demo\n  dig @127.0.0.1 -p 5300 linkedin.com")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on loopback, offline: a little internet of its own and the LinkedIn ban
+    Demo(demo::Args),
+    /// Run the server
+    Serve(serve::Args),
+    /// Read the configuration and every list, and say what would be served and what is wrong
+    Check(check::Args),
+    /// Say what would happen to one question, and which rule decides it
+    Explain(explain::Args),
+}
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os()))
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no failure; clap knows which is which.
+            let _ = error.print();
+            return if error.use_stderr() { FAILED } else { OK };
+        }
+    };
+    let done = match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    };
+    done.unwrap_or_else(|problem| {
+        say_error(&problem);
+        FAILED
+    })
+}
+
+/// An error on standard error, in one paragraph.
+fn say_error(problem: &str) {
+    let _ = writeln!(std::io::stderr(), "portcullis: {problem}");
+}
+
+/// A line on standard output. A reader that has gone away ends the program quietly elsewhere.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The settings of a file, or the built-in ones without a file.
+fn settings(file: Option<&PathBuf>) -> Result<Settings, String> {
+    match file {
+        Some(path) => config::check::load(path).map_err(|e| e.to_string()),
+        None => Ok(shipped::settings()),
+    }
+}
+
+/// Logs to standard error; `RUST_LOG` chooses how much.
+fn start_log() {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,portcullis=info"));
+    // A second server in the same process keeps the first one's log.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+}

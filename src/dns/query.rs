@@ -141,6 +141,19 @@ impl<'p> Query<'p> {
     }
 }
 
+/// A query as a client would send it: id 0, RD set, and EDNS with our own payload size.
+#[must_use]
+pub fn encode(name: Name<'_>, qtype: Qtype) -> Vec<u8> {
+    let [p0, p1] = super::edns::PAYLOAD_SIZE.to_be_bytes();
+    let header = Header { id: 0, flags: flag::RD, qdcount: 1, ancount: 0, nscount: 0, arcount: 1 };
+    let mut packet = header.to_bytes().to_vec();
+    packet.extend_from_slice(name.as_bytes());
+    packet.extend_from_slice(&qtype.0.to_be_bytes());
+    packet.extend_from_slice(&Class::IN.0.to_be_bytes());
+    packet.extend_from_slice(&[0, 0, 41, p0, p1, 0, 0, 0, 0, 0, 0]);
+    packet
+}
+
 struct Raw<'p> {
     root: bool,
     rtype: Qtype,

@@ -28,15 +28,8 @@ pub enum Source {
 
 impl Source {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
-        Self::Malformed,
-        Self::Guard,
-        Self::Policy,
-        Self::Local,
-        Self::Cache,
-        Self::Upstream,
-        Self::Shed,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Malformed, Self::Guard, Self::Policy, Self::Local, Self::Cache, Self::Upstream, Self::Shed];
 
     /// The word for it in logs and labels.
     #[must_use]

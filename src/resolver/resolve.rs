@@ -107,7 +107,9 @@ pub fn resolve(
         Some(place) => {
             event.source = Source::Upstream;
             let upstream = Arc::clone(upstream);
-            Outcome::Later(Box::new(Pending::new(engine, snapshot, upstream, key, packet, *event, now, place)))
+            Outcome::Later(Box::new(Pending::new(
+                engine, snapshot, upstream, key, packet, *event, now, place,
+            )))
         }
         None => {
             let ede = Ede::new(EdeCode::NETWORK_ERROR, "too many queries are waiting");

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use hickory_server::net::runtime::Time;
 use hickory_server::proto::op::{Header, HeaderCounts, Message as Decoded, MessageType, Metadata, OpCode};
-use hickory_server::proto::rr::Record;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tokio::net::TcpListener;
@@ -81,7 +80,11 @@ struct Handler {
 
 #[async_trait::async_trait]
 impl RequestHandler for Handler {
-    async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, response: R) -> ResponseInfo {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        response: R,
+    ) -> ResponseInfo {
         let info = ResponseInfo::from(Header {
             metadata: Metadata::new(request.metadata.id, MessageType::Response, OpCode::Query),
             counts: HeaderCounts::default(),

@@ -35,8 +35,12 @@ impl fmt::Display for BindError {
         let Self { address, transport, reason } = self;
         write!(f, "cannot listen on {address} ({transport}): {reason}")?;
         match reason.kind() {
-            io::ErrorKind::AddrInUse => f.write_str("; another program uses it: stop it, or listen on another port (port 0 takes any free one)"),
-            io::ErrorKind::PermissionDenied => f.write_str("; ports below 1024 need a privilege: use a higher one"),
+            io::ErrorKind::AddrInUse => f.write_str(
+                "; another program uses it: stop it, or listen on another port (port 0 takes any free one)",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                f.write_str("; ports below 1024 need a privilege: use a higher one")
+            }
             io::ErrorKind::AddrNotAvailable => f.write_str("; no interface of this machine has the address"),
             _ => Ok(()),
         }
@@ -63,8 +67,11 @@ pub fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Bound, BindError
         let (address, first, listener) = bind_pair(wanted)?;
         let mut sockets = vec![first];
         for _ in 1..threads.max(1) {
-            let socket = worker::bind(address, true)
-                .map_err(|reason| BindError { address, transport: "UDP", reason })?;
+            let socket = worker::bind(address, true).map_err(|reason| BindError {
+                address,
+                transport: "UDP",
+                reason,
+            })?;
             sockets.push(socket);
         }
         bound.sockets.push(sockets);
@@ -124,7 +131,8 @@ impl Running {
     pub async fn stop(self) {
         self.stop.store(true, Relaxed);
         let threads = self.threads;
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).all(|r| r.is_ok()));
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).all(|r| r.is_ok()));
         if !matches!(joined.await, Ok(true)) {
             tracing::error!("a UDP thread ended by a panic");
         }

@@ -55,7 +55,12 @@ fn chain<'z>(
     Ok(())
 }
 
-fn put(reply: &mut ReplyWriter<'_, '_>, section: Section, owner: Option<Name<'_>>, set: &RrSet) -> Result<(), Full> {
+fn put(
+    reply: &mut ReplyWriter<'_, '_>,
+    section: Section,
+    owner: Option<Name<'_>>,
+    set: &RrSet,
+) -> Result<(), Full> {
     set.rdatas.iter().try_for_each(|rdata| reply.record(section, owner, set.rtype, set.ttl, &[rdata]))
 }
 

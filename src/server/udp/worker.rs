@@ -72,7 +72,13 @@ pub fn run(
             Outcome::Reply(len) => send(socket, &out, len, client),
             Outcome::Drop => {}
             Outcome::Later(pending) => {
-                waiting.spawn(finish(pending, Arc::clone(socket), Arc::clone(engine), Arc::clone(&counters), clock));
+                waiting.spawn(finish(
+                    pending,
+                    Arc::clone(socket),
+                    Arc::clone(engine),
+                    Arc::clone(&counters),
+                    clock,
+                ));
                 continue;
             }
         }

@@ -1,0 +1,165 @@
+//! `portcullis demo`: a little internet on loopback, the LinkedIn ban, and every query as it comes.
+
+use std::io::{IsTerminal, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc::Receiver;
+
+use super::serve::{Service, Signal, Signals, runtime};
+use super::{OK, say, shipped};
+use crate::dns::reply::Transport;
+use crate::observe::querylog::{Line, Sink};
+use crate::policy::decide::Verdict;
+use crate::resolver::settings::Settings;
+
+/// Lines that may wait for a slow terminal.
+const LOG_BOUND: usize = 10_000;
+
+/// Options of `demo`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  portcullis demo\n  dig @127.0.0.1 -p 5300 linkedin.com      (in a second terminal)"
+)]
+pub(super) struct Args {
+    /// Whether the ban is in force: off shows the same world without it
+    #[arg(long, value_name = "on|off", default_value = "on", value_parser = ["on", "off"])]
+    block: String,
+    /// The port on 127.0.0.1; a taken port moves to a free one
+    #[arg(short, long, default_value_t = 5300)]
+    port: u16,
+    /// Print each query as a line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    super::start_log();
+    let wanted = SocketAddr::from(([127, 0, 0, 1], args.port));
+    let mut settings = Settings {
+        listen: vec![wanted],
+        upstreams: Some(Vec::new()),
+        lists: shipped::lists(),
+        zones: shipped::internet(),
+        blocking: args.block == "on",
+        ..Settings::default()
+    };
+    runtime()?.block_on(async {
+        let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
+        let (sink, lines) = Sink::new(LOG_BOUND);
+        match Service::start(&settings, Some(sink)).await {
+            Err(problem) if problem.contains("in use") => {
+                settings.listen = vec![SocketAddr::new(wanted.ip(), 0)];
+                let (sink, lines) = Sink::new(LOG_BOUND);
+                let service = Service::start(&settings, Some(sink)).await?;
+                demo(args, service, lines, Some(wanted), &mut signals).await
+            }
+            started => demo(args, started?, lines, None, &mut signals).await,
+        }
+    })
+}
+
+async fn demo(
+    args: &Args,
+    service: Service,
+    lines: Receiver<Line>,
+    taken: Option<SocketAddr>,
+    signals: &mut Signals,
+) -> Result<u8, String> {
+    let style = Style { json: args.json, colour: std::io::stdout().is_terminal() };
+    if let (false, Some(address)) = (args.json, service.addresses.first()) {
+        introduce(args, &service, *address, taken);
+    }
+    // The thread ends with the program: it holds nothing that could be lost.
+    std::thread::spawn(move || lines.iter().for_each(|line| print(&line, style)));
+    while let Signal::Reload = signals.next().await {}
+    service.stop().await;
+    Ok(OK)
+}
+
+fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<SocketAddr>) {
+    let (ip, port) = (address.ip(), address.port());
+    if let Some(taken) = taken {
+        say(&format!("Port {} is taken by another program; using {port}.", taken.port()));
+    }
+    let names: usize = service.report.zones.iter().map(|z| z.names).sum();
+    let zones = service.report.zones.len();
+    say(&format!("A little internet of {names} names in {zones} zones answers on {address}, UDP and TCP."));
+    if args.block == "on" {
+        let rules = service.report.rules;
+        say(&format!("The ban of LinkedIn (Russia, 17 November 2016) is in force: {rules} rules, NXDOMAIN."));
+    } else {
+        say("The ban is off: this is the same world without it.");
+    }
+    say("\nTry, in a second terminal:");
+    for (command, remark) in [
+        ("linkedin.com", "blocked: NXDOMAIN, with the reason as an Extended DNS Error"),
+        ("www.linkedin.com AAAA", "so is every name below it"),
+        ("notlinkedin.example.com", "but not a name that only ends in the same letters"),
+        ("www.wikipedia.org", "an alias and its address"),
+        ("example.org MX", "mail, with the address of the host"),
+        ("+tcp example.org TXT", "the same over TCP"),
+    ] {
+        say(&format!("  {:<52} # {remark}", format!("dig @{ip} -p {port} {command}")));
+    }
+    say("\nNames outside the little internet are refused. Ctrl-C ends it.\n");
+}
+
+#[derive(Clone, Copy)]
+struct Style {
+    json: bool,
+    colour: bool,
+}
+
+fn print(line: &Line, style: Style) {
+    let text = if style.json { json(line) } else { plain(line, style.colour) };
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn plain(line: &Line, colour: bool) -> String {
+    let event = &line.event;
+    let question = line.question.as_ref().map_or_else(|| "(no question)".into(), |(n, t)| format!("{n} {t}"));
+    let rcode = event.rcode.map_or_else(|| "no reply".into(), |r| r.to_string());
+    let rule =
+        line.rule.as_ref().map_or_else(String::new, |r| format!("  {} ({}:{})", r.rule, r.list, r.line));
+    let transport = match event.transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    };
+    let verdict = event.verdict.word();
+    let (on, off) = match (colour, event.verdict) {
+        (false, _) => ("", ""),
+        (true, Verdict::Blocked(_)) => ("\x1b[31m", "\x1b[0m"),
+        (true, Verdict::Allowed(_)) => ("\x1b[32m", "\x1b[0m"),
+        (true, _) => ("\x1b[2m", "\x1b[0m"),
+    };
+    let (client, time, took) = (client(event.client), time(), event.took.as_micros());
+    format!("{time} {client} {transport} {question:<30} {on}{verdict:<7}{off} {rcode:<8} {took:>5} µs{rule}")
+}
+
+fn json(line: &Line) -> String {
+    let event = &line.event;
+    let (name, qtype) =
+        line.question.as_ref().map_or((None, None), |(n, t)| (Some(n.to_string()), Some(t.to_string())));
+    serde_json::json!({
+        "time": jiff::Timestamp::now().to_string(),
+        "client": event.client.ip(),
+        "name": name,
+        "type": qtype,
+        "verdict": event.verdict.word(),
+        "answered_by": event.source.word(),
+        "rcode": event.rcode.map(|r| r.to_string()),
+        "rule": line.rule.as_ref().map(|r| &r.rule),
+        "list": line.rule.as_ref().map(|r| &r.list),
+        "line": line.rule.as_ref().map(|r| r.line),
+        "microseconds": u64::try_from(event.took.as_micros()).unwrap_or(u64::MAX),
+    })
+    .to_string()
+}
+
+fn client(address: SocketAddr) -> IpAddr {
+    address.ip().to_canonical()
+}
+
+fn time() -> String {
+    jiff::Timestamp::now().strftime("%H:%M:%S").to_string()
+}

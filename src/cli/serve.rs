@@ -1,0 +1,231 @@
+//! `portcullis serve`: bind, say so, answer until told to stop; reload on SIGHUP.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{FAILED, OK, say, say_error};
+use crate::cache::store::Cache;
+use crate::observe::counters::CounterSet;
+use crate::observe::querylog::Sink;
+use crate::resolver::live::Engine;
+use crate::resolver::settings::Settings;
+use crate::server::{self, Running};
+use crate::sources::refresh::{self, Report};
+use crate::web;
+
+/// Options of `serve`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis serve --config portcullis.toml\n\n\
+    Signals: SIGHUP reads configuration and lists again; SIGTERM and SIGINT finish what is under way and end.")]
+pub(super) struct Args {
+    /// The configuration file; without one the built-in default is served
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one line of JSON on standard output once every socket is bound
+    #[arg(long)]
+    ready_json: bool,
+    /// Listen here instead of where the configuration says; may be given more than once
+    #[arg(short, long, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
+}
+
+/// A server with all its parts.
+pub(super) struct Service {
+    /// The engine, for reloads.
+    pub(super) engine: Arc<Engine>,
+    /// Where it listens.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// Where the metrics page listens.
+    pub(super) metrics: Option<SocketAddr>,
+    /// What was read.
+    pub(super) report: Report,
+    running: Running,
+    cache: Arc<Cache>,
+    counters: Arc<CounterSet>,
+}
+
+impl Service {
+    /// Builds, binds and starts. Must run within a runtime.
+    pub(super) async fn start(settings: &Settings, log: Option<Sink>) -> Result<Self, String> {
+        let cache = Arc::new(Cache::new(settings.cache_bytes));
+        let counters = Arc::new(CounterSet::default());
+        let (snapshot, report) = refresh::build(settings, &cache, &counters).map_err(|e| e.to_string())?;
+        let threads = match settings.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let bound = server::bind(&settings.listen, threads).map_err(|e| e.to_string())?;
+        let page = match settings.metrics {
+            Some(address) => {
+                let reason = |e| {
+                    format!(
+                        "cannot listen on {address} for metrics: {e}; choose another address in [metrics] listen"
+                    )
+                };
+                Some(TcpListener::bind(address).await.map_err(reason)?)
+            }
+            None => None,
+        };
+        let metrics = page.as_ref().and_then(|l| l.local_addr().ok());
+        let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), log));
+        if let Some(listener) = page {
+            let routes = web::metrics::routes(&engine);
+            tokio::spawn(async move { axum::serve(listener, routes).await });
+        }
+        let addresses = bound.addresses.clone();
+        let running =
+            server::start(bound, &engine, Instant::now).map_err(|e| format!("cannot start a thread: {e}"))?;
+        Ok(Self { engine, addresses, metrics, report, running, cache, counters })
+    }
+
+    /// Serves what the settings say from now on, or says why not and goes on as before.
+    fn reload(&self, settings: &Settings) -> Result<Report, String> {
+        let (snapshot, report) =
+            refresh::build(settings, &self.cache, &self.counters).map_err(|e| e.to_string())?;
+        self.engine.replace(snapshot);
+        Ok(report)
+    }
+
+    /// Finishes what is under way and ends.
+    pub(super) async fn stop(self) {
+        self.running.stop().await;
+    }
+}
+
+/// The runtime on which TCP lives and queries wait.
+pub(super) fn runtime() -> Result<Runtime, String> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start the runtime: {e}"))
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    super::start_log();
+    let settings = read(args)?;
+    if args.config.is_none() {
+        tracing::info!(
+            "no configuration file: serving the shipped lists on loopback, with the system's resolvers as upstream"
+        );
+    }
+    runtime()?.block_on(serve(args, settings))
+}
+
+fn read(args: &Args) -> Result<Settings, String> {
+    let mut settings = super::settings(args.config.as_ref())?;
+    if !args.listen.is_empty() {
+        settings.listen.clone_from(&args.listen);
+    }
+    Ok(settings)
+}
+
+async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
+    // Before the sockets are bound, so that no signal is lost once the ready line is out.
+    let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
+    let service = match Service::start(&settings, None).await {
+        Ok(service) => service,
+        Err(problem) => {
+            say_error(&problem);
+            return Ok(FAILED);
+        }
+    };
+    tell(&service.report);
+    for address in &service.addresses {
+        tracing::info!(%address, "listening (UDP and TCP)");
+    }
+    if let Some(address) = service.metrics {
+        tracing::info!(%address, "metrics at /metrics");
+    }
+    if args.ready_json {
+        let web: Vec<_> = service.metrics.iter().collect();
+        let dns = &service.addresses;
+        let none: [SocketAddr; 0] = [];
+        let ready = serde_json::json!({
+            "ready": true, "dns": dns, "tls": none, "https": none, "quic": none, "web": web, "blockpage": none
+        });
+        say(&ready.to_string());
+    }
+    while let Signal::Reload = signals.next().await {
+        match read(args).and_then(|next| {
+            if next.listen != settings.listen || next.metrics != settings.metrics {
+                tracing::warn!("listen addresses have changed; they take effect at the next start");
+            }
+            service.reload(&next)
+        }) {
+            Ok(report) => {
+                tracing::info!("reloaded");
+                tell(&report);
+            }
+            Err(problem) => tracing::error!("not reloaded, serving as before: {problem}"),
+        }
+    }
+    service.stop().await;
+    Ok(OK)
+}
+
+fn tell(report: &Report) {
+    for list in &report.lists {
+        let (rules, skipped) = (list.rules, list.skipped.len());
+        tracing::info!(name = list.name, %list.format, rules, skipped, source = list.source, "list");
+    }
+    for zone in &report.zones {
+        tracing::info!(origin = %zone.origin, names = zone.names, source = zone.source, "zone");
+    }
+}
+
+/// What a signal asks for.
+pub(super) enum Signal {
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// The signals that a server listens to.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    streams: [tokio::signal::unix::Signal; 3],
+}
+
+impl Signals {
+    /// Takes the signals over. Must run within a runtime.
+    pub(super) fn new() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let streams = [
+                signal(SignalKind::hangup())?,
+                signal(SignalKind::terminate())?,
+                signal(SignalKind::interrupt())?,
+            ];
+            Ok(Self { streams })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Signal {
+        #[cfg(unix)]
+        {
+            let [hangup, terminate, interrupt] = &mut self.streams;
+            tokio::select! {
+                _ = hangup.recv() => Signal::Reload,
+                _ = terminate.recv() => Signal::Stop,
+                _ = interrupt.recv() => Signal::Stop,
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = tokio::signal::ctrl_c().await;
+            Signal::Stop
+        }
+    }
+}

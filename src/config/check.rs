@@ -1,0 +1,510 @@
+//! Raw configuration → settings, or every mistake with file, line, key and what was expected.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::Spanned;
+
+use super::raw;
+use crate::dns::name::NameBuf;
+use crate::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
+use crate::rule::{Action, Effect, Format, Match};
+use crate::upstream::Server;
+
+/// One mistake in a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1; `None` where the file as a whole is meant.
+    pub line: Option<usize>,
+    /// The table and key, such as `[server] listen`; may be empty.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What was expected, or what to do.
+    pub remedy: String,
+    /// The line of the file.
+    pub source: Option<String>,
+}
+
+/// All mistakes found, at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<Mistake>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, mistake) in self.0.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        f.write_str(": ")?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.problem)?;
+        if !self.remedy.is_empty() {
+            write!(f, "; {}", self.remedy)?;
+        }
+        if let (Some(source), Some(line)) = (&self.source, self.line) {
+            write!(f, "\n  {line} | {source}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads and checks a file. Paths in it are relative to it.
+///
+/// # Errors
+/// Every mistake that could be found.
+pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|e| {
+        ConfigError(vec![Mistake {
+            file: path.into(),
+            line: None,
+            key: String::new(),
+            problem: format!("cannot read the configuration: {e}"),
+            remedy: "name an existing file with --config".into(),
+            source: None,
+        }])
+    })?;
+    parse(&text, path)
+}
+
+/// Checks the text of a file; `path` is for messages and relative paths.
+///
+/// # Errors
+/// Every mistake that could be found.
+pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
+    let mut check = Check { text, path, mistakes: Vec::new() };
+    let file: raw::File = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            check.syntax(&error);
+            return Err(ConfigError(check.mistakes));
+        }
+    };
+    let settings = check.file(file);
+    if check.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(check.mistakes)) }
+}
+
+struct Check<'t> {
+    text: &'t str,
+    path: &'t Path,
+    mistakes: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    fn file(&mut self, file: raw::File) -> Settings {
+        let mut settings = Settings::default();
+        self.server(file.server, &mut settings);
+        if let Some(upstream) = file.upstream {
+            settings.upstreams =
+                upstream.servers.map(|servers| servers.iter().filter_map(|s| self.upstream(s)).collect());
+            if let Some(timeout) = upstream.timeout {
+                settings.upstream_timeout = self
+                    .duration("[upstream] timeout", &timeout)
+                    .filter(|t| !t.is_zero())
+                    .unwrap_or(settings.upstream_timeout);
+            }
+        }
+        let block_action = file.block.action.and_then(|a| self.action("[block] action", &a));
+        let block_ttl = file.block.ttl.and_then(|t| self.seconds("[block] ttl", &t));
+        if let Some(size) = file.cache.size {
+            settings.cache_bytes = self.size("[cache] size", &size).unwrap_or(0);
+        }
+        if let Some(max) = file.cache.max_ttl {
+            settings.max_ttl = self.seconds("[cache] max-ttl", &max).unwrap_or(0);
+        }
+        let mut names: HashMap<String, usize> = HashMap::new();
+        for list in file.list {
+            let defaults = (block_action.clone().unwrap_or(Action::NxDomain), block_ttl.unwrap_or(60));
+            let line = self.line(&list.name.span());
+            if let Some(first) = names.insert(list.name.get_ref().clone(), line) {
+                let problem =
+                    format!("two lists are named `{}`, the first in line {first}", list.name.get_ref());
+                self.wrong("[[list]] name", &list.name.span(), problem, "give each list a name of its own");
+            }
+            if let Some(list) = self.list(list, defaults) {
+                settings.lists.push(list);
+            }
+        }
+        let mut origins: HashMap<NameBuf, usize> = HashMap::new();
+        for zone in file.zone {
+            let span = zone.origin.span();
+            let Some(zone) = self.zone(&zone) else { continue };
+            let line = self.line(&span);
+            if let Some(first) = origins.insert(zone.origin.clone(), line) {
+                let problem = format!("zone {} is already given in line {first}", zone.origin);
+                self.wrong("[[zone]] origin", &span, problem, "keep one of the two");
+            }
+            settings.zones.push(zone);
+        }
+        settings.metrics = file.metrics.and_then(|m| self.address("[metrics] listen", &m.listen));
+        settings
+    }
+
+    fn server(&mut self, server: raw::Server, settings: &mut Settings) {
+        if let Some(listen) = server.listen {
+            if listen.is_empty() {
+                self.mistake(
+                    None,
+                    "[server] listen",
+                    "the list is empty".into(),
+                    "give at least one address",
+                );
+            }
+            settings.listen = listen.iter().filter_map(|a| self.address("[server] listen", a)).collect();
+        }
+        if let Some(threads) = server.threads {
+            if *threads.get_ref() > 256 {
+                let problem = format!("{} threads are too many", threads.get_ref());
+                self.wrong("[server] threads", &threads.span(), problem, "expected 0 (one a core) to 256");
+            }
+            settings.threads = usize::from(*threads.get_ref());
+        }
+        if let Some(allow) = server.allow {
+            settings.allow = allow.iter().filter_map(|n| self.network("[server] allow", n)).collect();
+        }
+        for (key, text) in [("[server] version", &server.version), ("[server] identity", &server.identity)] {
+            if text.as_ref().is_some_and(|t| t.len() > 255) {
+                self.mistake(None, key, "longer than 255 octets".into(), "a TXT record holds no more");
+            }
+        }
+        settings.version = server.version;
+        settings.identity = server.identity;
+    }
+
+    fn list(&mut self, list: raw::List, (action, ttl): (Action, u32)) -> Option<ListSettings> {
+        let format = list.format.and_then(|word| {
+            let found = Format::WORDS.iter().find(|(w, _)| w == word.get_ref()).map(|(_, f)| *f);
+            if found.is_none() {
+                let words = Format::WORDS.map(|(w, _)| w);
+                self.unknown_word("[[list]] format", &word, &words);
+            }
+            found
+        });
+        let effect =
+            self.word("[[list]] kind", list.kind, &[("block", Effect::Block), ("allow", Effect::Allow)]);
+        let plain =
+            self.word("[[list]] match", list.matching, &[("exact", Match::Exact), ("suffix", Match::Suffix)]);
+        let own_action = list.action.and_then(|a| self.action("[[list]] action", &a));
+        let (source, format) = match (list.source, list.rules) {
+            (Some(source), None) => {
+                (self.source("[[list]] source", &source)?, format.unwrap_or(Format::Auto))
+            }
+            (None, Some(rules)) => (TextSource::Inline(rules), Format::AdGuard),
+            (given, _) => {
+                let problem = if given.is_some() {
+                    "both `source` and `rules` are given"
+                } else {
+                    "neither `source` nor `rules` is given"
+                };
+                let remedy = "a list has either a file (`source`) or lines of its own (`rules`)";
+                self.wrong("[[list]]", &list.name.span(), problem.into(), remedy);
+                return None;
+            }
+        };
+        Some(ListSettings {
+            name: list.name.into_inner(),
+            source,
+            format,
+            effect: effect.unwrap_or(Effect::Block),
+            plain,
+            action: own_action.unwrap_or(action),
+            ttl,
+            authority: list.authority,
+        })
+    }
+
+    fn zone(&mut self, zone: &raw::Zone) -> Option<ZoneSettings> {
+        let origin = NameBuf::from_text(zone.origin.get_ref());
+        let source = self.source("[[zone]] file", &zone.file);
+        match origin {
+            Ok(origin) => Some(ZoneSettings { origin, source: source? }),
+            Err(reason) => {
+                let problem = format!("`{}` is no domain name: {reason}", zone.origin.get_ref());
+                self.wrong(
+                    "[[zone]] origin",
+                    &zone.origin.span(),
+                    problem,
+                    "expected a name such as \"school.test\"",
+                );
+                None
+            }
+        }
+    }
+
+    fn source(&mut self, key: &str, source: &Spanned<String>) -> Option<TextSource> {
+        let text = source.get_ref();
+        if text.starts_with("https://") || text.starts_with("http://") {
+            let problem = "lists from URLs are not supported by this version".into();
+            self.wrong(key, &source.span(), problem, "fetch it to a file and name the file");
+            return None;
+        }
+        let path = self.path.parent().unwrap_or(Path::new("")).join(text);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => Some(TextSource::File(path)),
+            Ok(_) => {
+                self.wrong(key, &source.span(), format!("`{}` is not a file", path.display()), "name a file");
+                None
+            }
+            Err(_) => {
+                let problem = format!("there is no file `{}`", path.display());
+                self.wrong(key, &source.span(), problem, "paths are relative to the configuration file");
+                None
+            }
+        }
+    }
+
+    fn action(&mut self, key: &str, action: &Spanned<raw::Action>) -> Option<Action> {
+        match action.get_ref() {
+            raw::Action::Word(word) => {
+                let words = [
+                    ("nxdomain", Action::NxDomain),
+                    ("nodata", Action::NoData),
+                    ("refused", Action::Refused),
+                    ("servfail", Action::ServFail),
+                    ("null", Action::Null),
+                    ("drop", Action::Drop),
+                    ("truncate", Action::Truncate),
+                    ("log", Action::Log),
+                ];
+                let word = Spanned::new(action.span(), word.clone());
+                self.word(key, Some(word), &words)
+            }
+            raw::Action::Address(table) => {
+                let (mut v4, mut v6) = (Vec::new(), Vec::new());
+                for text in &table.address {
+                    match text.parse() {
+                        Ok(IpAddr::V4(a)) => v4.push(a),
+                        Ok(IpAddr::V6(a)) => v6.push(a),
+                        Err(_) => {
+                            let problem = format!("`{text}` is no IP address");
+                            self.wrong(
+                                key,
+                                &action.span(),
+                                problem,
+                                "expected one such as \"192.0.2.1\" or \"2001:db8::1\"",
+                            );
+                        }
+                    }
+                }
+                if table.address.is_empty() {
+                    self.wrong(key, &action.span(), "no address is given".into(), "expected at least one");
+                }
+                Some(Action::Address(v4, v6))
+            }
+            raw::Action::Cname(table) => match NameBuf::from_text(&table.cname) {
+                Ok(name) => Some(Action::Cname(name)),
+                Err(reason) => {
+                    let problem = format!("`{}` is no domain name: {reason}", table.cname);
+                    self.wrong(key, &action.span(), problem, "expected a name such as \"blocked.example\"");
+                    None
+                }
+            },
+        }
+    }
+
+    fn upstream(&mut self, server: &Spanned<String>) -> Option<Server> {
+        let text = server.get_ref();
+        let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
+        let parsed = rest
+            .parse::<SocketAddr>()
+            .or_else(|_| rest.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
+        match (scheme, parsed) {
+            ("udp" | "tcp", Ok(addr)) => Some(Server { addr, tcp_only: scheme == "tcp" }),
+            ("tls" | "https" | "quic", _) => {
+                let problem = format!("upstreams over {scheme} are not supported by this version");
+                self.wrong("[upstream] servers", &server.span(), problem, "use udp:// or tcp://");
+                None
+            }
+            _ => {
+                let problem = format!("`{text}` is no upstream");
+                let remedy = "expected an address such as \"192.0.2.53\", \"udp://192.0.2.53:53\" or \"tcp://[2001:db8::53]:53\"";
+                self.wrong("[upstream] servers", &server.span(), problem, remedy);
+                None
+            }
+        }
+    }
+
+    fn address(&mut self, key: &str, text: &Spanned<String>) -> Option<SocketAddr> {
+        let parsed = text.get_ref().parse().ok();
+        if parsed.is_none() {
+            let problem = format!("`{}` is no address with a port", text.get_ref());
+            self.wrong(
+                key,
+                &text.span(),
+                problem,
+                "expected one such as \"127.0.0.1:5300\" or \"[::1]:5300\"",
+            );
+        }
+        parsed
+    }
+
+    fn network(&mut self, key: &str, text: &Spanned<String>) -> Option<IpNet> {
+        let net = text.get_ref().parse::<IpNet>().ok();
+        let parsed = net.or_else(|| text.get_ref().parse::<IpAddr>().ok().map(IpNet::from));
+        if parsed.is_none() {
+            let problem = format!("`{}` is no network", text.get_ref());
+            self.wrong(
+                key,
+                &text.span(),
+                problem,
+                "expected one such as \"10.0.0.0/8\" or \"2001:db8::/32\"",
+            );
+        }
+        parsed
+    }
+
+    fn seconds(&mut self, key: &str, text: &Spanned<String>) -> Option<u32> {
+        self.duration(key, text).and_then(|d| u32::try_from(d.as_secs()).ok())
+    }
+
+    fn duration(&mut self, key: &str, text: &Spanned<String>) -> Option<Duration> {
+        let parsed = split_number(text.get_ref()).and_then(|(number, unit)| {
+            let millis = match unit {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return None,
+            };
+            // A TTL has 31 bits (RFC 2181 §8).
+            number.checked_mul(millis).map(Duration::from_millis).filter(|d| d.as_secs() <= i32::MAX as u64)
+        });
+        if parsed.is_none() {
+            let problem = format!("`{}` is no duration", text.get_ref());
+            self.wrong(
+                key,
+                &text.span(),
+                problem,
+                "expected a number with ms, s, m, h or d, such as \"60s\"",
+            );
+        }
+        parsed
+    }
+
+    fn size(&mut self, key: &str, text: &Spanned<String>) -> Option<u64> {
+        let parsed = split_number(text.get_ref()).and_then(|(number, unit)| {
+            let factor = match unit {
+                "" | "B" => 1,
+                "KiB" => 1 << 10,
+                "MiB" => 1 << 20,
+                "GiB" => 1 << 30,
+                _ => return None,
+            };
+            number.checked_mul(factor)
+        });
+        if parsed.is_none() {
+            let problem = format!("`{}` is no size", text.get_ref());
+            self.wrong(
+                key,
+                &text.span(),
+                problem,
+                "expected a number with KiB, MiB or GiB, such as \"64MiB\", or \"0\"",
+            );
+        }
+        parsed
+    }
+
+    fn word<T: Clone>(&mut self, key: &str, word: Option<Spanned<String>>, known: &[(&str, T)]) -> Option<T> {
+        let word = word?;
+        let found = known.iter().find(|(w, _)| w == word.get_ref()).map(|(_, value)| value.clone());
+        if found.is_none() {
+            let words: Vec<&str> = known.iter().map(|(w, _)| *w).collect();
+            self.unknown_word(key, &word, &words);
+        }
+        found
+    }
+
+    fn unknown_word(&mut self, key: &str, word: &Spanned<String>, known: &[&str]) {
+        let remedy = format!("expected one of {}{}", known.join(", "), did_you_mean(word.get_ref(), known));
+        self.wrong(key, &word.span(), format!("`{}` is not known", word.get_ref()), &remedy);
+    }
+
+    fn wrong(&mut self, key: &str, span: &Range<usize>, problem: String, remedy: &str) {
+        self.mistake(Some(span), key, problem, remedy);
+    }
+
+    fn mistake(&mut self, span: Option<&Range<usize>>, key: &str, problem: String, remedy: &str) {
+        let line = span.map(|s| self.line(s));
+        let source = line.and_then(|l| self.text.lines().nth(l - 1)).map(|l| l.trim_end().to_owned());
+        let (file, key, remedy) = (self.path.into(), key.to_owned(), remedy.to_owned());
+        self.mistakes.push(Mistake { file, line, key, problem, remedy, source });
+    }
+
+    fn line(&self, span: &Range<usize>) -> usize {
+        1 + self.text.bytes().take(span.start).filter(|b| *b == b'\n').count()
+    }
+
+    /// The section header above a place, and the key before `=` on its line.
+    fn key_at(&self, line: usize) -> String {
+        let header = self.text.lines().take(line).filter(|l| l.trim_start().starts_with('[')).last();
+        let own = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let key = own.split_once('=').map_or("", |(key, _)| key.trim());
+        let header = header.map_or("", |h| h.split('#').next().unwrap_or_default().trim());
+        if own.trim_start().starts_with('[') {
+            own.trim().to_owned()
+        } else {
+            format!("{header} {key}").trim().to_owned()
+        }
+    }
+
+    /// A file that is no TOML, or not of this shape.
+    fn syntax(&mut self, error: &toml::de::Error) {
+        let span = error.span();
+        let key = span.as_ref().map_or_else(String::new, |s| self.key_at(self.line(s)));
+        let message = error.message().trim().replace('\n', "; ");
+        let (problem, remedy) = match unknown_field(&message) {
+            Some((word, known)) => {
+                let remedy = format!("expected one of {}{}", known.join(", "), did_you_mean(word, &known));
+                (format!("unknown key `{word}`"), remedy)
+            }
+            None => (message, String::new()),
+        };
+        self.mistake(span.as_ref(), &key, problem, &remedy);
+    }
+}
+
+/// Serde's message about an unknown field: the field, and those that are known.
+fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (word, rest) = rest.split_once('`')?;
+    Some((word, rest.split('`').skip(1).step_by(2).collect()))
+}
+
+fn did_you_mean(word: &str, known: &[&str]) -> String {
+    let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), k)).min();
+    match nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3) {
+        Some((_, nearest)) => format!(" (did you mean `{nearest}`?)"),
+        None => String::new(),
+    }
+}
+
+fn split_number(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at_checked(end)?;
+    Some((digits.parse().ok()?, unit.trim()))
+}

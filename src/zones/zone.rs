@@ -1,0 +1,388 @@
+//! A frozen zone, looked up by wire name on the thread that received the query.
+//!
+//! hickory-server reads the master files ([`super::load`]); its own lookups are asynchronous and
+//! allocate for each record, so the answers are found here, without either. DNAME is not followed.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use rustc_hash::FxBuildHasher;
+
+use crate::dns::name::{MAX_NAME, Name, NameBuf};
+use crate::dns::types::Qtype;
+
+/// All records of one owner and type; the RDATA is uncompressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RrSet {
+    /// The type.
+    pub rtype: Qtype,
+    /// The time to live, in seconds; of records that differ, the lowest (RFC 2181 §5.2).
+    pub ttl: u32,
+    /// The data of each record.
+    pub rdatas: Vec<Box<[u8]>>,
+}
+
+/// Why records make no zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ZoneError {
+    /// Not exactly one SOA at the apex.
+    Soa,
+    /// A record outside the zone.
+    OutOfZone(NameBuf),
+    /// A CNAME beside other data (RFC 1034 §3.6.2), or two of them.
+    CnameAndOther(NameBuf),
+    /// The text is no master file: the line, if it could be found, and the reason.
+    Syntax(Option<u32>, String),
+}
+
+impl fmt::Display for ZoneError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Soa => f.write_str("a zone needs exactly one SOA record, at its origin"),
+            Self::OutOfZone(name) => write!(f, "{name} lies outside the zone"),
+            Self::CnameAndOther(name) => {
+                write!(f, "{name} has a CNAME and other records; a CNAME stands alone")
+            }
+            Self::Syntax(Some(line), reason) => write!(f, "line {line}: {reason}"),
+            Self::Syntax(None, reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ZoneError {}
+
+/// One record, as a zone is made from it: owner, type, TTL, uncompressed RDATA.
+pub type ZoneRecord = (NameBuf, Qtype, u32, Box<[u8]>);
+
+type Node = Vec<RrSet>;
+
+/// One zone: names in lower case, empty non-terminals among them.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    origin: NameBuf,
+    labels: usize,
+    nodes: HashMap<Box<[u8]>, Node, FxBuildHasher>,
+    soa: RrSet,
+    negative_ttl: u32,
+}
+
+/// What a zone says to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup<'z, 'q> {
+    /// The records asked for.
+    Answer(&'z RrSet),
+    /// One of the sets at the name, for ANY (RFC 8482 §4.1).
+    Any(&'z RrSet),
+    /// An alias, and its target.
+    Cname(&'z RrSet, Name<'z>),
+    /// The name lies in a delegated zone: the cut and its name servers.
+    Delegation {
+        /// The name of the delegated zone.
+        cut: Name<'q>,
+        /// Its name servers.
+        ns: &'z RrSet,
+    },
+    /// The name exists, the type does not.
+    NoData,
+    /// The name does not exist.
+    NxDomain,
+}
+
+impl Zone {
+    /// Makes a zone of its records.
+    ///
+    /// # Errors
+    /// See [`ZoneError`].
+    pub fn new(origin: NameBuf, records: impl IntoIterator<Item = ZoneRecord>) -> Result<Self, ZoneError> {
+        let mut nodes: HashMap<Box<[u8]>, Node, FxBuildHasher> = HashMap::default();
+        for (owner, rtype, ttl, rdata) in records {
+            if !owner.as_name().is_within(origin.as_name()) {
+                return Err(ZoneError::OutOfZone(owner));
+            }
+            // Every name between the owner and the origin exists, if only as an empty non-terminal.
+            let mut above = owner.as_name().parent();
+            while let Some(name) = above.filter(|n| n.as_bytes().len() >= origin.as_bytes().len()) {
+                nodes.entry(name.to_folded().as_bytes().into()).or_default();
+                above = name.parent();
+            }
+            let node = nodes.entry(owner.as_name().to_folded().as_bytes().into()).or_default();
+            let alone = node.iter().all(|set| set.rtype == rtype && rtype != Qtype::CNAME);
+            let has_cname = rtype == Qtype::CNAME || node.iter().any(|set| set.rtype == Qtype::CNAME);
+            if has_cname && !node.is_empty() && !alone {
+                return Err(ZoneError::CnameAndOther(owner));
+            }
+            match node.iter_mut().find(|set| set.rtype == rtype) {
+                Some(set) => {
+                    set.ttl = set.ttl.min(ttl);
+                    if !set.rdatas.contains(&rdata) {
+                        set.rdatas.push(rdata);
+                    }
+                }
+                None => node.push(RrSet { rtype, ttl, rdatas: vec![rdata] }),
+            }
+        }
+        let folded = origin.as_name().to_folded();
+        let soa = nodes
+            .get(folded.as_bytes())
+            .and_then(|node| node.iter().find(|s| s.rtype == Qtype::SOA && s.rdatas.len() == 1))
+            .cloned()
+            .ok_or(ZoneError::Soa)?;
+        let minimum =
+            soa.rdatas.first().and_then(|r| r.last_chunk::<4>()).map_or(0, |b| u32::from_be_bytes(*b));
+        let labels = folded.as_name().labels().count();
+        Ok(Self { origin: folded, labels, nodes, negative_ttl: minimum.min(soa.ttl), soa })
+    }
+
+    /// The zone's name.
+    #[must_use]
+    pub fn origin(&self) -> Name<'_> {
+        self.origin.as_name()
+    }
+
+    /// Names that bear records.
+    #[must_use]
+    pub fn name_count(&self) -> usize {
+        self.nodes.values().filter(|n| !n.is_empty()).count()
+    }
+
+    /// The SOA, and the TTL under which it goes with negative answers (RFC 2308 §3).
+    #[must_use]
+    pub const fn soa(&self) -> (&RrSet, u32) {
+        (&self.soa, self.negative_ttl)
+    }
+
+    /// The records of one name and type as they stand in the file, below cuts too: for glue.
+    #[must_use]
+    pub fn rrset(&self, name: Name<'_>, rtype: Qtype) -> Option<&RrSet> {
+        let folded = Folded::new(name);
+        self.nodes.get(folded.from(0))?.iter().find(|s| s.rtype == rtype)
+    }
+
+    /// Looks up a name that lies within the zone (RFC 1034 §4.3.2, wildcards by RFC 4592).
+    #[must_use]
+    pub fn lookup<'q>(&self, qname: Name<'q>, qtype: Qtype) -> Lookup<'_, 'q> {
+        let folded = Folded::new(qname);
+        let offsets = qname.offsets();
+        let start =
+            |depth: usize| qname.as_bytes().len() - offsets.suffix(depth).map_or(1, |n| n.as_bytes().len());
+        // Down from the apex: a cut on the way ends the zone's authority; the last name that
+        // exists is the closest encloser.
+        let mut encloser = self.labels;
+        for depth in self.labels..=offsets.count() {
+            let Some(node) = self.nodes.get(folded.from(start(depth))) else { break };
+            encloser = depth;
+            let cut = depth > self.labels && !(depth == offsets.count() && qtype == Qtype::DS);
+            if let Some(ns) = node.iter().find(|s| cut && s.rtype == Qtype::NS) {
+                return Lookup::Delegation { cut: offsets.suffix(depth).unwrap_or(qname), ns };
+            }
+            if depth == offsets.count() {
+                return found(node, qtype);
+            }
+        }
+        // Two octets more than a name: below the longest names a wildcard is too long to exist.
+        let mut wildcard = [0u8; MAX_NAME + 2];
+        let encloser = folded.from(start(encloser));
+        let len = 2 + encloser.len();
+        for (to, from) in wildcard.iter_mut().zip(b"\x01*".iter().chain(encloser)) {
+            *to = *from;
+        }
+        match wildcard.get(..len).and_then(|name| self.nodes.get(name)) {
+            Some(node) => found(node, qtype),
+            None => Lookup::NxDomain,
+        }
+    }
+}
+
+fn found<'z, 'q>(node: &'z Node, qtype: Qtype) -> Lookup<'z, 'q> {
+    if qtype == Qtype::ANY {
+        return node.first().map_or(Lookup::NoData, Lookup::Any);
+    }
+    if let Some(set) = node.iter().find(|s| s.rtype == qtype) {
+        return Lookup::Answer(set);
+    }
+    let alias = node.iter().find(|s| s.rtype == Qtype::CNAME);
+    let target = alias.and_then(|s| s.rdatas.first()).and_then(|r| Name::parse(r).ok());
+    match (alias, target) {
+        (Some(set), Some(target)) => Lookup::Cname(set, target),
+        _ => Lookup::NoData,
+    }
+}
+
+/// A name folded to lower case on the stack.
+struct Folded {
+    bytes: [u8; MAX_NAME],
+    len: usize,
+}
+
+impl Folded {
+    fn new(name: Name<'_>) -> Self {
+        let mut folded = Self { bytes: [0; MAX_NAME], len: name.as_bytes().len() };
+        for (to, from) in folded.bytes.iter_mut().zip(name.as_bytes()) {
+            *to = from.to_ascii_lowercase();
+        }
+        folded
+    }
+
+    fn from(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..self.len).unwrap_or_default()
+    }
+}
+
+/// All zones of the server.
+#[derive(Clone, Debug, Default)]
+pub struct Zones(HashMap<Box<[u8]>, Zone, FxBuildHasher>);
+
+impl Zones {
+    /// A set of zones; of two with one origin the last stays.
+    #[must_use]
+    pub fn new(zones: impl IntoIterator<Item = Zone>) -> Self {
+        Self(zones.into_iter().map(|z| (z.origin.as_bytes().into(), z)).collect())
+    }
+
+    /// The zone with the longest origin that holds the name. Allocates nothing.
+    #[must_use]
+    pub fn find(&self, qname: Name<'_>) -> Option<&Zone> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let folded = Folded::new(qname);
+        let mut name = Some(qname);
+        while let Some(n) = name {
+            if let Some(zone) = self.0.get(folded.from(qname.as_bytes().len() - n.as_bytes().len())) {
+                return Some(zone);
+            }
+            name = n.parent();
+        }
+        None
+    }
+
+    /// The zones, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Zone> {
+        self.0.values()
+    }
+
+    /// How many zones there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::parse;
+    use super::*;
+
+    const TEXT: &str = r#"
+$TTL 300
+@       IN SOA ns.school.test. hostmaster.school.test. 1 3600 600 86400 60
+        IN NS ns.school.test.
+ns      A 192.0.2.53
+www     A 192.0.2.1
+        A 192.0.2.2
+        AAAA 2001:db8::1
+alias   CNAME www
+out     CNAME elsewhere.example.
+*.wild  A 192.0.2.9
+b.wild  TXT "below a wildcard"
+x.ent   A 192.0.2.3
+sub     NS ns.sub
+ns.sub  A 192.0.2.54
+"#;
+
+    fn name(text: &str) -> NameBuf {
+        NameBuf::from_text(text).unwrap()
+    }
+
+    fn ask(zone: &Zone, qname: &str, qtype: Qtype) -> String {
+        match zone.lookup(name(qname).as_name(), qtype) {
+            Lookup::Answer(set) => format!("answer {} {}", set.rtype, set.rdatas.len()),
+            Lookup::Any(set) => format!("any {}", set.rtype),
+            Lookup::Cname(_, target) => format!("cname {target}"),
+            Lookup::Delegation { cut, .. } => format!("delegation {cut}"),
+            Lookup::NoData => "nodata".into(),
+            Lookup::NxDomain => "nxdomain".into(),
+        }
+    }
+
+    #[test]
+    fn a_zone_answers_by_rfc_1034_and_4592() {
+        let zone = parse(TEXT, &name("school.test"), None).unwrap();
+        for (qname, qtype, expected) in [
+            ("school.test", Qtype::SOA, "answer SOA 1"),
+            ("school.test", Qtype::A, "nodata"),
+            ("WWW.School.test", Qtype::A, "answer A 2"),
+            ("www.school.test", Qtype::MX, "nodata"),
+            ("www.school.test", Qtype::ANY, "any A"),
+            ("nope.school.test", Qtype::A, "nxdomain"),
+            ("a.www.school.test", Qtype::A, "nxdomain"),
+            ("alias.school.test", Qtype::A, "cname www.school.test"),
+            ("alias.school.test", Qtype::CNAME, "answer CNAME 1"),
+            ("out.school.test", Qtype::AAAA, "cname elsewhere.example"),
+            ("q.wild.school.test", Qtype::A, "answer A 1"),
+            ("q.q.wild.school.test", Qtype::A, "answer A 1"),
+            ("q.wild.school.test", Qtype::MX, "nodata"),
+            ("b.wild.school.test", Qtype::A, "nodata"),
+            ("a.b.wild.school.test", Qtype::A, "nxdomain"),
+            ("wild.school.test", Qtype::A, "nodata"),
+            ("ent.school.test", Qtype::A, "nodata"),
+            ("sub.school.test", Qtype::A, "delegation sub.school.test"),
+            ("sub.school.test", Qtype::DS, "nodata"),
+            ("deep.in.sub.school.test", Qtype::A, "delegation sub.school.test"),
+            ("ns.sub.school.test", Qtype::A, "delegation sub.school.test"),
+        ] {
+            assert_eq!(ask(&zone, qname, qtype), expected, "{qname} {qtype}");
+        }
+        assert_eq!(zone.soa().1, 60);
+        assert!(zone.rrset(name("ns.sub.school.test").as_name(), Qtype::A).is_some());
+    }
+
+    #[test]
+    fn the_longest_origin_answers() {
+        let soa = "@ 60 IN SOA ns. host. 1 2 3 4 5\n";
+        let zone = |o: &str| parse(soa, &name(o), None).unwrap();
+        let zones = Zones::new([zone("test"), zone("school.test")]);
+        for (qname, origin) in [
+            ("a.school.test", Some("school.test")),
+            ("other.test", Some("test")),
+            ("nottest", None),
+            (".", None),
+        ] {
+            let got = zones.find(name(qname).as_name()).map(|z| z.origin().to_string());
+            assert_eq!(got.as_deref(), origin, "{qname}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_zone_is_refused() {
+        let origin = name("school.test");
+        let soa = "@ 60 IN SOA ns. host. 1 2 3 4 5\n";
+        for (text, expected) in [
+            ("www 60 IN A 192.0.2.1\n".to_owned(), ZoneError::Soa),
+            (
+                format!("{soa}elsewhere.example. 60 IN A 192.0.2.1\n"),
+                ZoneError::OutOfZone(name("elsewhere.example")),
+            ),
+            (
+                format!("{soa}a 60 IN CNAME b\na 60 IN A 192.0.2.1\n"),
+                ZoneError::CnameAndOther(name("a.school.test")),
+            ),
+        ] {
+            assert_eq!(parse(&text, &origin, None).unwrap_err(), expected, "{text}");
+        }
+        for (text, line) in
+            [("@ 60 IN SOA ns. host. 1 2 3 4 5\nwww 60 IN A not-an-address\nb 60 IN A 192.0.2.1\n", 2)]
+        {
+            match parse(text, &origin, None) {
+                Err(ZoneError::Syntax(Some(at), _)) => assert_eq!(at, line),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
