@@ -26,6 +26,7 @@ pub fn parse(text: &str, origin: &NameBuf, path: Option<PathBuf>) -> Result<Zone
 
 fn records(text: &str, origin: &NameBuf, path: Option<PathBuf>) -> Result<Vec<ZoneRecord>, String> {
     let wire = hickory_name(origin).ok_or("the origin is no name")?;
+    let text = spell_out_origin(text, origin);
     let (_, sets) = Parser::new(text, path, Some(wire)).parse().map_err(|e| e.to_string())?;
     let mut all = Vec::new();
     for record in sets.values().flat_map(|set| set.records_without_rrsigs()) {
@@ -35,6 +36,37 @@ fn records(text: &str, origin: &NameBuf, path: Option<PathBuf>) -> Result<Vec<Zo
         all.push((owner, Qtype(record.record_type().into()), record.ttl, rdata));
     }
     Ok(all)
+}
+
+/// Writes the origin out where a free-standing `@` stands for it within a record's data: hickory's
+/// parser knows the sign only in the place of the owner.
+fn spell_out_origin(text: &str, origin: &NameBuf) -> String {
+    let mut current = format!("{origin}.");
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let mut words = line.split_ascii_whitespace();
+        if let (Some("$ORIGIN"), Some(next)) = (words.next(), words.next()) {
+            current = if next.ends_with('.') { next.to_owned() } else { format!("{next}.{current}") };
+        }
+        let (mut quoted, mut escaped, mut before) = (false, false, None);
+        let mut rest = line.chars().peekable();
+        while let Some(c) = rest.next() {
+            let free = before.is_some_and(char::is_whitespace) && rest.peek().is_none_or(|c| c.is_whitespace());
+            match c {
+                '"' if !escaped => quoted = !quoted,
+                ';' if !quoted && !escaped => {
+                    out.push(c);
+                    out.extend(rest);
+                    break;
+                }
+                _ => {}
+            }
+            if c == '@' && !quoted && free { out.push_str(&current) } else { out.push(c) }
+            escaped = c == '\\' && !escaped;
+            before = Some(c);
+        }
+    }
+    out
 }
 
 fn hickory_name(name: &NameBuf) -> Option<HickoryName> {
@@ -82,6 +114,8 @@ $TTL 1h
   MX 10 mail
   TXT "one" "two words"
   CAA 0 issue "ca.example"
+  TXT "an @ within" ; a comment @ too
+alias CNAME @
   HTTPS 1 . alpn="h2,h3" ipv4hint=192.0.2.1
 _sip._tcp SRV 1 2 5060 sip.example.org.
 $ORIGIN below.example.org.
@@ -96,6 +130,8 @@ www 60 A 192.0.2.7
         assert_eq!(get("example.org", Qtype::MX).rdatas[0][..], *b"\0\x0a\x04mail\x07example\x03org\0");
         assert_eq!(get("example.org", Qtype::MX).ttl, 3600);
         assert_eq!(get("example.org", Qtype::TXT).rdatas[0][..], *b"\x03one\x09two words");
+        assert_eq!(get("alias.example.org", Qtype::CNAME).rdatas[0][..], *b"\x07example\x03org\0");
+        assert_eq!(get("example.org", Qtype::TXT).rdatas[1][..], *b"\x0ban @ within");
         let https = &get("example.org", Qtype::HTTPS).rdatas[0];
         assert_eq!(https[..], *b"\0\x01\0\0\x01\0\x06\x02h2\x02h3\0\x04\0\x04\xc0\0\x02\x01");
         assert_eq!(get("_sip._tcp.example.org", Qtype::SRV).rdatas[0][..6], *b"\0\x01\0\x02\x13\xc4");
