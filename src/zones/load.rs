@@ -51,7 +51,8 @@ fn spell_out_origin(text: &str, origin: &NameBuf) -> String {
         let (mut quoted, mut escaped, mut before) = (false, false, None);
         let mut rest = line.chars().peekable();
         while let Some(c) = rest.next() {
-            let free = before.is_some_and(char::is_whitespace) && rest.peek().is_none_or(|c| c.is_whitespace());
+            let free =
+                before.is_some_and(char::is_whitespace) && rest.peek().is_none_or(|c| c.is_whitespace());
             match c {
                 '"' if !escaped => quoted = !quoted,
                 ';' if !quoted && !escaped => {
@@ -61,7 +62,11 @@ fn spell_out_origin(text: &str, origin: &NameBuf) -> String {
                 }
                 _ => {}
             }
-            if c == '@' && !quoted && free { out.push_str(&current) } else { out.push(c) }
+            if c == '@' && !quoted && free {
+                out.push_str(&current)
+            } else {
+                out.push(c)
+            }
             escaped = c == '\\' && !escaped;
             before = Some(c);
         }

@@ -1,0 +1,298 @@
+//! What the tests share: a server started from the real binary, a mock upstream, questions.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use portcullis::dns::message::Message;
+use portcullis::dns::name::NameBuf;
+use portcullis::dns::query::encode;
+use portcullis::dns::types::Qtype;
+use tempfile::TempDir;
+
+/// How long a test waits for a reply that must come.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a test listens for a reply that must not come.
+pub const SILENCE: Duration = Duration::from_millis(300);
+
+/// The program under test.
+pub fn portcullis() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+}
+
+/// `portcullis serve` on free ports with a configuration of its own folder.
+pub struct Server {
+    pub child: Child,
+    pub dns: SocketAddr,
+    pub web: Option<SocketAddr>,
+    pub folder: TempDir,
+}
+
+impl Server {
+    /// Writes `files` and the configuration, starts the server and waits until it is ready.
+    pub fn start(config: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let config = format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{config}");
+        let path = folder.path().join("portcullis.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut child = portcullis()
+            .args(["serve", "--ready-json", "--config"])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        if line.is_empty() {
+            let mut text = String::new();
+            child.stderr.as_mut().unwrap().read_to_string(&mut text).unwrap();
+            panic!("the server did not start: {text}");
+        }
+        // The log must not fill its pipe.
+        let mut log = child.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(ready["ready"], true);
+        let dns = ready["dns"][0].as_str().unwrap().parse().unwrap();
+        let web = ready["web"][0].as_str().map(|a| a.parse().unwrap());
+        Self { child, dns, web, folder }
+    }
+
+    /// Asks over UDP.
+    pub fn ask(&self, name: &str, qtype: &str) -> Reply {
+        self.send(&question(name, qtype)).expect("a reply")
+    }
+
+    /// Asks over TCP.
+    pub fn ask_tcp(&self, name: &str, qtype: &str) -> Reply {
+        self.send_tcp(&question(name, qtype)).expect("a reply")
+    }
+
+    /// Sends a packet over UDP; `None` if nothing comes back.
+    pub fn send(&self, packet: &[u8]) -> Option<Reply> {
+        exchange(self.dns, packet, PATIENCE)
+    }
+
+    /// Sends a packet over TCP; `None` if nothing comes back.
+    pub fn send_tcp(&self, packet: &[u8]) -> Option<Reply> {
+        let mut stream = TcpStream::connect(self.dns).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write_framed(&mut stream, packet);
+        read_framed(&mut stream).map(Reply)
+    }
+
+    /// Sends a signal by its number.
+    pub fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// The metrics page.
+    pub fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.web.unwrap()).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A reply's octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply(pub Vec<u8>);
+
+impl Reply {
+    pub fn message(&self) -> Message<'_> {
+        Message::parse(&self.0).unwrap_or_else(|| panic!("not a whole message: {:?}", self.0))
+    }
+
+    /// The reply in words: status and flags, errors, records.
+    pub fn text(&self) -> String {
+        self.message().to_string()
+    }
+
+    pub fn status(&self) -> String {
+        self.message().rcode().to_string()
+    }
+}
+
+pub fn question(name: &str, qtype: &str) -> Vec<u8> {
+    let qtype: Qtype = qtype.parse().unwrap();
+    let mut packet = encode(NameBuf::from_text(name).unwrap().as_name(), qtype);
+    packet[..2].copy_from_slice(&[0x12, 0x34]);
+    packet
+}
+
+/// The same question without EDNS.
+pub fn without_edns(mut packet: Vec<u8>) -> Vec<u8> {
+    packet.truncate(packet.len() - 11);
+    packet[11] = 0;
+    packet
+}
+
+pub fn exchange(server: SocketAddr, packet: &[u8], patience: Duration) -> Option<Reply> {
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    socket.set_read_timeout(Some(patience)).unwrap();
+    socket.send_to(packet, server).unwrap();
+    let mut out = [0; 65_535];
+    let (len, from) = socket.recv_from(&mut out).ok()?;
+    assert_eq!(from, server);
+    Some(Reply(out[..len].to_vec()))
+}
+
+pub fn write_framed(stream: &mut impl Write, packet: &[u8]) {
+    let mut framed = u16::try_from(packet.len()).unwrap().to_be_bytes().to_vec();
+    framed.extend(packet);
+    stream.write_all(&framed).unwrap();
+}
+
+pub fn read_framed(stream: &mut impl Read) -> Option<Vec<u8>> {
+    let mut len = [0; 2];
+    stream.read_exact(&mut len).ok()?;
+    let mut bytes = vec![0; usize::from(u16::from_be_bytes(len))];
+    stream.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// An upstream that answers as the test wants, and counts.
+pub struct Upstream {
+    pub addr: SocketAddr,
+    pub asked: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Upstream {
+    /// `answer` gets the query and whether it came over TCP; `None` is silence.
+    pub fn start(answer: impl Fn(&[u8], bool) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+        let answer = Arc::new(answer);
+        let (socket, listener) = loop {
+            let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+            if let Ok(listener) = TcpListener::bind(socket.local_addr().unwrap()) {
+                break (socket, listener);
+            }
+        };
+        let addr = socket.local_addr().unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let udp = {
+            let (answer, stop, asked) = (Arc::clone(&answer), Arc::clone(&stop), Arc::clone(&asked));
+            std::thread::spawn(move || {
+                let mut packet = [0; 4096];
+                while !stop.load(Ordering::Relaxed) {
+                    let Ok((len, from)) = socket.recv_from(&mut packet) else { continue };
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    if let Some(reply) = answer(&packet[..len], false) {
+                        let _ = socket.send_to(&reply, from);
+                    }
+                }
+            })
+        };
+        {
+            let asked = Arc::clone(&asked);
+            std::thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    while let Some(packet) = read_framed(&mut stream) {
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        if let Some(reply) = answer(&packet, true) {
+                            write_framed(&mut stream, &reply);
+                        }
+                    }
+                }
+            });
+        }
+        Self { addr, asked, stop, threads: vec![udp] }
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The configuration that forwards to these upstreams.
+    pub fn config(upstreams: &[&Self]) -> String {
+        let servers: Vec<String> = upstreams.iter().map(|u| format!("\"udp://{}\"", u.addr)).collect();
+        format!("[upstream]\nservers = [{}]\ntimeout = \"300ms\"\n", servers.join(", "))
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A reply to `query`: header bits and rcode, records as (type, TTL, RDATA) on the question's name
+/// for answer and authority, and an OPT with these options if given.
+pub fn reply(
+    query: &[u8],
+    flags: u16,
+    answers: &[(u16, u32, &[u8])],
+    authority: &[(u16, u32, &[u8])],
+    options: Option<&[u8]>,
+) -> Vec<u8> {
+    let end = 12 + query[12..].iter().position(|b| *b == 0).unwrap() + 5;
+    let mut out = query[..end].to_vec();
+    out[2..4].copy_from_slice(&(0x8180 | flags).to_be_bytes());
+    out[6..12].copy_from_slice(&[
+        0,
+        answers.len() as u8,
+        0,
+        authority.len() as u8,
+        0,
+        u8::from(options.is_some()),
+    ]);
+    for (rtype, ttl, rdata) in answers.iter().chain(authority) {
+        out.extend(b"\xc0\x0c");
+        out.extend(rtype.to_be_bytes());
+        out.extend(b"\0\x01");
+        out.extend(ttl.to_be_bytes());
+        out.extend(u16::try_from(rdata.len()).unwrap().to_be_bytes());
+        out.extend(*rdata);
+    }
+    if let Some(options) = options {
+        out.extend(b"\0\0\x29\x04\xd0\0\0\0\0");
+        out.extend(u16::try_from(options.len()).unwrap().to_be_bytes());
+        out.extend(options);
+    }
+    out
+}
+
+/// The RDATA of a SOA whose MINIMUM is `minimum`.
+pub fn soa(minimum: u32) -> Vec<u8> {
+    let mut rdata = b"\x02ns\0\x04host\0".to_vec();
+    for word in [1, 2, 3, 4, minimum] {
+        rdata.extend(u32::to_be_bytes(word));
+    }
+    rdata
+}
+
+pub fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}

@@ -1,0 +1,153 @@
+//! The command line: outputs, errors, exit codes.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use crate::common::{PATIENCE, exchange, portcullis, question};
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Runs a command on a configuration in a folder that has the lists `l` and `bad`.
+fn with_config(command: &str, config: &str, more: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("l"), "a.test\n").unwrap();
+    std::fs::write(folder.path().join("bad"), "a.test\nno good line\nb..c\n").unwrap();
+    let path = folder.path().join("portcullis.toml");
+    std::fs::write(&path, config).unwrap();
+    let path = path.to_str().unwrap();
+    run(&[&[command, "--config", path], more].concat())
+}
+
+#[test]
+fn every_config_mistake_is_told_with_line_and_remedy() {
+    let list = "[[list]]\nname = \"l\"\nsource = \"l\"\n";
+    for (config, place, words) in [
+        ("[server]\nlisen = []\n".to_owned(), "toml:2", "unknown key `lisen`|did you mean `listen`"),
+        ("[sever]\n".into(), "toml:1", "unknown key `sever`|did you mean `server`"),
+        ("[server]\nthreads = \"two\"\n".into(), "toml:2", "[server] threads|invalid type|u16"),
+        ("[server]\nlisten = [\"127.0.0.1\"]\n".into(), "toml:2", "no address with a port|127.0.0.1:5300"),
+        (
+            "\n[server]\nallow = [\"10.0.0.0/40\"]\n".into(),
+            "toml:3",
+            "`10.0.0.0/40` is no network|10.0.0.0/8",
+        ),
+        (format!("{list}{list}"), "toml:5", "two lists are named `l`, the first in line 2"),
+        (
+            "[[list]]\nname = \"x\"\nsource = \"gone.txt\"\n".into(),
+            "toml:3",
+            "there is no file|relative to the configuration",
+        ),
+        ("[[list]]\nname = \"x\"\n".into(), "toml:2", "neither `source` nor `rules`"),
+        (format!("{list}action = \"nxdomian\"\n"), "toml:4", "did you mean `nxdomain`"),
+        (format!("{list}action = {{ address = [\"x\"] }}\n"), "toml:4", "`x` is no IP address"),
+        (format!("{list}format = \"host\"\n"), "toml:4", "did you mean `hosts`"),
+        ("[block]\nttl = \"soon\"\n".into(), "toml:2", "`soon` is no duration|60s"),
+        ("[cache]\nsize = \"big\"\n".into(), "toml:2", "`big` is no size|64MiB"),
+        ("[upstream]\nservers = [\"dns.example\"]\n".into(), "toml:2", "is no upstream|192.0.2.53"),
+        ("[[zone]]\norigin = \"a..b\"\nfile = \"l\"\n".into(), "toml:2", "no domain name: a label is empty"),
+        ("[server\n".into(), "toml:1", ""),
+    ] {
+        for command in ["check", "serve"] {
+            let (code, out, err) = with_config(command, &config, &[]);
+            assert_eq!((code, out.as_str()), (2, ""), "{config}\n{err}");
+            assert!(err.contains(place), "{config}\n{err}");
+            for word in words.split('|') {
+                assert!(err.contains(word), "{word}\n{config}\n{err}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_before_anything_is_served() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let config = format!("[server]\nlisten = [\"{address}\"]\n[upstream]\nservers = []\n");
+    let (code, _, err) = with_config("serve", &config, &[]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains(&format!("cannot listen on {address} (UDP)")) && err.contains("another program"),
+        "{err}"
+    );
+}
+
+#[test]
+fn check_shows_each_line_that_is_no_rule() {
+    let config = "[[list]]\nname = \"b\"\nsource = \"bad\"\n";
+    let (code, out, _) = with_config("check", config, &[]);
+    assert_eq!(code, 0);
+    assert!(out.contains("list b: 1 rules from 3 lines, 2 skipped (domains"), "{out}");
+    assert!(out.contains("line 2: more than one name on the line: no good line"), "{out}");
+    assert!(out.contains("line 3: a label is empty"), "{out}");
+    assert_eq!(with_config("check", config, &["--strict"]).0, 1);
+    let (_, json, _) = with_config("check", config, &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["lists"][0]["skipped"][1]["line"], 3);
+}
+
+#[test]
+fn explain_shows_the_ladder_and_the_reply() {
+    let (code, out, _) = run(&["explain", "www.LinkedIn.com", "-t", "AAAA", "--demo"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("==> block              ||linkedin.com^  (ru-2016-linkedin, line 4)"), "{out}");
+    assert!(out.contains("status: NXDOMAIN") && out.contains("EDE: 16 (Censored)"), "{out}");
+    let config = "[[list]]\nname = \"l\"\nrules = [\"||x.test^\", \"@@||a.x.test^\"]\n";
+    let (_, out, _) = with_config("explain", config, &["a.x.test", "--json"]);
+    let record: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(record["verdict"], "allowed");
+    assert_eq!(record["rules"][0]["rule"], "@@||a.x.test^");
+    assert_eq!(record["rules"][0]["line"], 2);
+    assert_eq!(record["rules"][1]["decided"], false);
+    assert_eq!(record["reply"], "the question would be forwarded to the upstreams");
+    let (code, _, err) = run(&["explain", "a..b"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("a label is empty"), "{err}");
+}
+
+#[test]
+fn help_has_an_example_for_every_command() {
+    for command in ["", "demo", "serve", "check", "explain"] {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let (code, out, _) = run(&arguments);
+        assert_eq!(code, 0);
+        assert!(out.contains("Example:"), "{command}\n{out}");
+    }
+    assert_eq!(run(&["nonsense"]).0, 2);
+}
+
+struct Demo(std::process::Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_demo_blocks_shows_each_query_and_moves_from_a_taken_port() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (block, status, verdict) in
+        [("on", "NXDOMAIN", "blocked NXDOMAIN"), ("off", "NOERROR", "pass    NOERROR")]
+    {
+        let child =
+            portcullis().args(["demo", "--port", &port, "--block", block]).stdout(Stdio::piped()).spawn();
+        let mut demo = Demo(child.unwrap());
+        let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.next().unwrap().starts_with(&format!("Port {port} is taken")));
+        let introduction: Vec<String> = lines.by_ref().take_while(|l| !l.contains("Ctrl-C")).collect();
+        let address = introduction[0].split("answers on ").nth(1).unwrap().split(',').next().unwrap();
+        let reply = exchange(address.parse().unwrap(), &question("linkedin.com", "A"), PATIENCE).unwrap();
+        assert_eq!(reply.status(), status);
+        let shown = lines.find(|l| l.contains("linkedin.com A")).unwrap();
+        assert!(shown.contains(verdict) && shown.contains("µs") && !shown.contains('\x1b'), "{shown}");
+        assert_eq!(block == "on", shown.contains("||linkedin.com^ (ru-2016-linkedin:4)"), "{shown}");
+        let stopped = Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status().unwrap();
+        assert!(stopped.success() && demo.0.wait().unwrap().success());
+    }
+}

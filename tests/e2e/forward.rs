@@ -1,0 +1,178 @@
+//! Forwarding, against upstreams that the test makes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use crate::common::{Reply, Server, Upstream, question, reply, soa};
+
+const A: &[u8] = &[192, 0, 2, 9];
+
+#[test]
+fn the_answer_comes_as_the_upstream_gave_it() {
+    let upstream = Upstream::start(|query, _| {
+        let name = String::from_utf8_lossy(&query[13..]).into_owned();
+        Some(match name.as_str() {
+            // An unknown type (RFC 3597).
+            n if n.starts_with("unknown") => reply(query, 0, &[(65_280, 77, b"\x01\x02\x03")], &[], None),
+            n if n.starts_with("chain") => {
+                // www CNAME, compressed against the question, then an address under the target.
+                let mut bytes = reply(query, 0, &[(5, 50, b"\x06target\xc0\x0c"), (1, 40, A)], &[], None);
+                bytes[7] = 2;
+                bytes
+            }
+            n if n.starts_with("gone") => {
+                reply(query, 3, &[], &[(6, 900, &soa(120))], Some(b"\0\x0f\0\x09\0\x11ads.txt"))
+            }
+            n if n.starts_with("secure") => reply(query, 0x20, &[(1, 60, A)], &[], Some(b"")),
+            _ => reply(query, 0, &[(1, 300, A)], &[], Some(b"")),
+        })
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    for (name, qtype, expected) in [
+        ("a.test", "A", "status: NOERROR, flags: qr rd ra\nanswer     a.test. 300 IN A 192.0.2.9\n"),
+        (
+            "unknown.test",
+            "TYPE65280",
+            "status: NOERROR, flags: qr rd ra\nanswer     unknown.test. 77 IN TYPE65280 \\# 3 010203\n",
+        ),
+        (
+            "chain.test",
+            "A",
+            "status: NOERROR, flags: qr rd ra\nanswer     chain.test. 50 IN CNAME target.chain.test.\n\
+             answer     chain.test. 40 IN A 192.0.2.9\n",
+        ),
+        (
+            "gone.test",
+            "A",
+            "status: NXDOMAIN, flags: qr rd ra\nEDE: 17 (Filtered): ads.txt\n\
+             authority  gone.test. 120 IN SOA ns. host. 1 2 3 4 120\n",
+        ),
+    ] {
+        // The second time it comes from the cache.
+        assert_eq!(server.ask(name, qtype).text(), expected.to_owned(), "{name}");
+        assert_eq!(server.ask(name, qtype).status(), Reply::status(&server.ask_tcp(name, qtype)), "{name}");
+    }
+    assert_eq!(upstream.asked(), 4);
+    // AD is for those who ask for it.
+    assert!(!server.ask("secure.test", "A").text().contains(" ad"));
+    let mut packet = question("secure.test", "A");
+    packet[3] |= 0x20;
+    assert!(server.send(&packet).unwrap().text().starts_with("status: NOERROR, flags: qr rd ra ad\n"));
+}
+
+#[test]
+fn a_blocked_name_is_never_asked_upstream() {
+    let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 300, A)], &[], None)));
+    let config =
+        format!("{}[[list]]\nname = \"l\"\nrules = [\"||blocked.test^\"]\n", Upstream::config(&[&upstream]));
+    let server = Server::start(&config, &[]);
+    assert_eq!(server.ask("blocked.test", "A").status(), "NXDOMAIN");
+    assert_eq!(upstream.asked(), 0);
+}
+
+#[test]
+fn a_silent_or_failing_upstream_gives_way_to_the_next() {
+    for first in [None, Some(2u16), Some(5)] {
+        let bad = Upstream::start(move |query, _| first.map(|rcode| reply(query, rcode, &[], &[], None)));
+        let good = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 300, A)], &[], None)));
+        let server = Server::start(&Upstream::config(&[&bad, &good]), &[]);
+        assert!(server.ask("a.test", "A").text().contains("192.0.2.9"), "{first:?}");
+        assert!(bad.asked() > 0);
+        let before = bad.asked();
+        assert_eq!(server.ask("b.test", "A").status(), "NOERROR");
+        assert_eq!(bad.asked(), before, "the server that failed is asked last");
+    }
+}
+
+#[test]
+fn when_all_fail_the_client_hears_why() {
+    let silent = Upstream::start(|_, _| None);
+    let server = Server::start(&Upstream::config(&[&silent]), &[]);
+    let text = server.ask("a.test", "A").text();
+    assert!(
+        text.starts_with("status: SERVFAIL, flags: qr rd ra\nEDE: 22 (No Reachable Authority)"),
+        "{text}"
+    );
+    // A port where nobody listens is a network error.
+    let dead = Upstream::start(|_, _| None).addr;
+    let server =
+        Server::start(&format!("[upstream]\nservers = [\"tcp://{dead}\"]\ntimeout = \"300ms\"\n"), &[]);
+    drop(silent);
+    let text = server.ask("a.test", "A").text();
+    assert!(text.starts_with("status: SERVFAIL, flags: qr rd ra\nEDE: 2"), "{text}");
+    // SERVFAIL of the only upstream is passed on.
+    let failing = Upstream::start(|query, _| Some(reply(query, 2, &[], &[], None)));
+    let server = Server::start(&Upstream::config(&[&failing]), &[]);
+    assert_eq!(server.ask("a.test", "A").text(), "status: SERVFAIL, flags: qr rd ra\n");
+}
+
+#[test]
+fn a_truncated_reply_is_fetched_over_tcp() {
+    let long = [b'x'; 200];
+    let mut text = vec![200u8];
+    text.extend(long);
+    let upstream = Upstream::start(move |query, tcp| {
+        let text: &[u8] = &text;
+        let many: Vec<(u16, u32, &[u8])> = vec![(16, 60, text); 10];
+        Some(if tcp { reply(query, 0, &many, &[], None) } else { reply(query, 0x200, &[], &[], None) })
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    let over_udp = server.ask("long.test", "TXT");
+    assert!(over_udp.text().starts_with("status: NOERROR, flags: qr tc rd ra"), "{}", over_udp.text());
+    let over_tcp = server.ask_tcp("long.test", "TXT");
+    assert_eq!(over_tcp.message().header.ancount, 10);
+}
+
+#[test]
+fn identical_questions_in_flight_are_asked_once() {
+    let gate = Arc::new(Barrier::new(2));
+    let first = Arc::new(AtomicUsize::new(0));
+    let upstream = {
+        let gate = Arc::clone(&gate);
+        Upstream::start(move |query, _| {
+            if first.fetch_add(1, Ordering::Relaxed) == 0 {
+                gate.wait();
+            }
+            Some(reply(query, 0, &[(1, 300, A)], &[], None))
+        })
+    };
+    let config = Upstream::config(&[&upstream]).replace("300ms", "5s");
+    let server = Server::start(&format!("{config}[metrics]\nlisten = \"127.0.0.1:0\"\n"), &[]);
+    std::thread::scope(|scope| {
+        let asks: Vec<_> = (0..20).map(|_| scope.spawn(|| server.ask("same.test", "A").status())).collect();
+        // All twenty wait before the upstream answers the first.
+        while !server.metrics().contains("portcullis_queries_waiting 20") {
+            std::thread::yield_now();
+        }
+        gate.wait();
+        for ask in asks {
+            assert_eq!(ask.join().unwrap(), "NOERROR");
+        }
+    });
+    assert_eq!(upstream.asked(), 1);
+}
+
+#[test]
+fn without_recursion_desired_nobody_is_asked() {
+    let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 300, A)], &[], None)));
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    let mut packet = question("a.test", "A");
+    packet[2] = 0;
+    assert_eq!(server.send(&packet).unwrap().status(), "REFUSED");
+    assert_eq!(upstream.asked(), 0);
+    server.ask("a.test", "A");
+    assert_eq!(server.send(&packet).unwrap().status(), "NOERROR", "what is cached may be told");
+}
+
+#[test]
+fn another_portcullis_is_an_upstream_like_any_other() {
+    let zone =
+        "@ 60 IN SOA ns. host. 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.4\na 60 IN A 192.0.2.5\n";
+    let far = Server::start(
+        "[upstream]\nservers = []\n[[zone]]\norigin = \"far.test\"\nfile = \"z\"\n",
+        &[("z", zone)],
+    );
+    let near = Server::start(&format!("[upstream]\nservers = [\"{}\"]\n", far.dns), &[]);
+    assert_eq!(near.ask("www.far.test", "A").message().header.ancount, 3);
+    assert_eq!(near.ask("nope.far.test", "A").status(), "NXDOMAIN");
+}

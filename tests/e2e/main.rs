@@ -1,0 +1,12 @@
+//! The real binary over real sockets: what a user of the server would notice.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod block;
+mod clients;
+mod command;
+mod forward;
+mod packets;
+mod transports;
