@@ -1,0 +1,127 @@
+//! The lookup path allocates nothing: one counting allocator around the one function.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![expect(unsafe_code, reason = "a global allocator can be replaced in no other way")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use portcullis::cache::store::Cache;
+use portcullis::dns::name::NameBuf;
+use portcullis::dns::query::encode;
+use portcullis::dns::reply::Transport;
+use portcullis::dns::types::Qtype;
+use portcullis::observe::counters::CounterSet;
+use portcullis::observe::event::Event;
+use portcullis::resolver::live::Engine;
+use portcullis::resolver::outcome::Outcome;
+use portcullis::resolver::resolve::resolve;
+use portcullis::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
+use portcullis::rule::{Action, Effect, Format};
+use portcullis::sources::refresh;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is handed on unchanged to the system's allocator; the count is a plain cell
+// of the thread, whose access neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|c| c.set(c.get() + 1));
+        // SAFETY: the caller's own promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's own promise.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|c| c.set(c.get() + 1));
+        // SAFETY: the caller's own promise.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn settings() -> Settings {
+    let list = |name: &str, rule: &str, action| ListSettings {
+        name: name.into(),
+        source: TextSource::Inline(vec![rule.into()]),
+        format: Format::AdGuard,
+        effect: Effect::Block,
+        plain: None,
+        action,
+        ttl: 60,
+        authority: Some("a court".into()),
+    };
+    let zone =
+        "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n";
+    Settings {
+        upstreams: Some(Vec::new()),
+        lists: vec![
+            list("nx", "||linkedin.com^", Action::NxDomain),
+            list("stub", "||stub.test^", Action::Address(vec![[192, 0, 2, 1].into()], Vec::new())),
+            list("drop", "||drop.test^", Action::Drop),
+        ],
+        zones: vec![ZoneSettings {
+            origin: NameBuf::from_text("z.test").unwrap(),
+            source: TextSource::Embedded("z", zone),
+        }],
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn from_receipt_to_reply_nothing_is_allocated() {
+    let counters = Arc::new(CounterSet::default());
+    let (snapshot, _) = refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters).unwrap();
+    let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), None));
+    let thread = counters.thread();
+    let client = "127.0.0.1:5353".parse().unwrap();
+    let mut out = [0u8; 1232];
+    let mut answer = |packet: &[u8]| {
+        let before = COUNT.with(Cell::get);
+        let snapshot = engine.snapshot();
+        let mut event = Event::new(client, Transport::Udp);
+        let outcome = resolve(
+            &engine,
+            &snapshot,
+            packet,
+            (client, Transport::Udp),
+            Instant::now(),
+            &mut out,
+            &mut event,
+        );
+        engine.observe(&thread, &snapshot, &event, packet);
+        (COUNT.with(Cell::get) - before, matches!(outcome, Outcome::Reply(_)))
+    };
+    // The first use of the pointer sets up what the thread keeps.
+    answer(&encode(NameBuf::from_text("linkedin.com").unwrap().as_name(), Qtype::A));
+    for (name, qtype, replied) in [
+        ("linkedin.com", Qtype::A, true),
+        ("a.very.deep.name.below.www.linkedin.com", Qtype::HTTPS, true),
+        ("stub.test", Qtype::A, true),
+        ("stub.test", Qtype::MX, true),
+        ("drop.test", Qtype::A, false),
+        ("www.z.test", Qtype::A, true),
+        ("x.w.z.test", Qtype::A, true),
+        ("nope.z.test", Qtype::A, true),
+        ("elsewhere.test", Qtype::A, true),
+    ] {
+        let packet = encode(NameBuf::from_text(name).unwrap().as_name(), qtype);
+        assert_eq!(answer(&packet), (0, replied), "{name} {qtype}");
+    }
+    assert_eq!(answer(b"\0\0\x01\0\0\x07"), (0, false));
+    // The counter counts at all.
+    let before = COUNT.with(Cell::get);
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(COUNT.with(Cell::get) - before, 1);
+}

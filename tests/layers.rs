@@ -1,0 +1,153 @@
+//! The dependency direction and the invariants that can be read off the source.
+//!
+//! Each row of [`MAY_NAME`] is a module and those that it may name with `crate::`. What is not in
+//! its row, it must not name.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const CORE: [&str; 6] = ["dns", "rule", "lists", "trie", "policy", "answer"];
+
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("dns", &[]),
+    ("rule", &["dns"]),
+    ("lists", &["dns", "rule"]),
+    ("trie", &["dns"]),
+    ("policy", &["dns", "rule", "trie"]),
+    ("answer", &["dns", "rule", "policy"]),
+    ("guard", &["dns", "rule", "policy"]),
+    ("cache", &["dns", "rule", "policy"]),
+    ("zones", &["dns", "rule", "policy"]),
+    ("upstream", &["dns", "rule", "policy"]),
+    ("observe", &["dns", "rule", "policy"]),
+    ("resolver", &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe"]),
+    (
+        "sources",
+        &["dns", "rule", "lists", "policy", "guard", "cache", "zones", "upstream", "observe", "resolver"],
+    ),
+    ("server", &["dns", "observe", "resolver"]),
+    ("web", &["dns", "observe", "resolver"]),
+    ("config", &["dns", "rule", "resolver", "upstream"]),
+    (
+        "cli",
+        &[
+            "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
+            "web", "config",
+        ],
+    ),
+    ("main", &["cli"]),
+    ("lib", &[]),
+];
+
+/// Words that only some places may hold, and why.
+const RESERVED: &[(&str, &[&str], &str)] = &[
+    ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
+    ("hickory_server::", &["server/hickory.rs", "zones/load.rs", "zones/transfer.rs"], "the same"),
+    ("toml::", &["config/"], "the engine knows no TOML"),
+    ("serde::", &["config/"], "the engine knows no file format"),
+    ("unsafe ", &[], "no unsafe code is needed yet"),
+    ("Instant::now", &["cli/"], "the time is an argument"),
+    ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
+    ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
+    (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),
+];
+
+/// What no file of the core may name: sockets, files, clocks, threads, logs.
+const NOT_IN_CORE: &[&str] = &[
+    "std::fs",
+    "std::io",
+    "std::thread",
+    "std::env",
+    "std::time",
+    "UdpSocket",
+    "TcpStream",
+    "tokio",
+    "tracing",
+    "async ",
+    "static mut",
+    "Mutex",
+    "Atomic",
+];
+
+fn sources() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, root, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                // Unit tests may use what they like; comments name what they explain.
+                let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+                let code: String = code
+                    .lines()
+                    .filter(|l| !l.trim_start().starts_with("//"))
+                    .flat_map(|l| [l, "\n"])
+                    .collect();
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"), code);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = BTreeMap::new();
+    walk(&root, &root, &mut found);
+    assert!(found.len() > 40, "the sources were not found");
+    found
+}
+
+fn module(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+#[test]
+fn modules_name_only_those_below_them() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        let this = module(&file);
+        let (_, may) =
+            MAY_NAME.iter().find(|(m, _)| *m == this).unwrap_or_else(|| panic!("{this} has no row"));
+        for rest in code.split("crate::").skip(1) {
+            let named: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let known = MAY_NAME.iter().any(|(m, _)| *m == named);
+            if known && named != this && !may.contains(&named.as_str()) {
+                wrong.push(format!("{file} names {named}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn reserved_words_stay_where_they_belong() {
+    let mut wrong = Vec::new();
+    for (file, code) in sources() {
+        for (word, places, why) in RESERVED {
+            let free = code.match_indices(word).any(|(at, _)| {
+                let before = code[..at].chars().next_back();
+                !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+            });
+            if free && !places.iter().any(|p| file.starts_with(p)) {
+                wrong.push(format!("{file}: `{word}` ({why})"));
+            }
+        }
+        if CORE.contains(&module(&file)) {
+            for word in NOT_IN_CORE {
+                if code.contains(word) {
+                    wrong.push(format!("{file}: `{word}` (core is values and pure functions)"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in sources().keys() {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.starts_with("//! "), "{file}");
+    }
+}
