@@ -1,24 +1,35 @@
 //! Portcullis, a DNS server that decides for every query whether the name may pass.
+//!
+//! The modules stand in three rings; an inner one never names an outer one, which `tests/layers.rs`
+//! checks. The way of one query is [`resolver::resolve::resolve`], from top to bottom.
 
-// Core: values and pure functions.
-pub mod answer;
+// ── core: values and pure functions ─────────────────────────────────────────────────────────────
+
 pub mod dns;
-pub mod lists;
-pub mod policy;
 pub mod rule;
+pub mod lists;
 pub mod trie;
+pub mod policy;
+pub mod answer;
 
-// Engine: state, and the order of the steps.
-pub mod cache;
+// ── engine: state, and the order of the steps ───────────────────────────────────────────────────
+
 pub mod guard;
+pub mod cache;
+pub mod zones;
+pub mod upstream;
 pub mod observe;
 pub mod resolver;
 pub mod sources;
-pub mod upstream;
-pub mod zones;
 
-// Edges: sockets, files, HTTP, the command line.
-pub mod cli;
-pub mod config;
+// ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
+
 pub mod server;
 pub mod web;
+pub mod config;
+pub mod cli;
+
+pub use dns::query::Query;
+pub use policy::compile::Policy;
+pub use policy::decide::Verdict;
+pub use trie::index::Index;

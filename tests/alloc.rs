@@ -1,5 +1,10 @@
 //! The lookup path allocates nothing: one counting allocator around the one function.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation
+)]
 #![expect(unsafe_code, reason = "a global allocator can be replaced in no other way")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

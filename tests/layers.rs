@@ -2,7 +2,13 @@
 //!
 //! Each row of [`MAY_NAME`] is a module and those that it may name with `crate::`. What is not in
 //! its row, it must not name.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -185,6 +185,11 @@ impl Cache {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "tests make small numbers and read the clock"
+)]
 mod tests {
     use super::*;
     use crate::dns::query::Query;

@@ -33,9 +33,9 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (_, mut report) = refresh::compile(&settings).map_err(|e| e.to_string())?;
     refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
     if args.json {
-        json(&report)
+        json(&report);
     } else {
-        text(&report, args.lines)
+        text(&report, args.lines);
     }
     let skipped = report.lists.iter().any(|l| !l.skipped.is_empty());
     Ok(if args.strict && skipped { WARNED } else { OK })

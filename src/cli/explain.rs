@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::{OK, say, shipped};
 use crate::cache::store::Cache;
@@ -76,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let mut out = vec![0; 65_535];
     let snapshot = Arc::clone(&engine.snapshot());
     let outcome =
-        resolve(&engine, &snapshot, &packet, (client, transport), Instant::now(), &mut out, &mut event);
+        resolve(&engine, &snapshot, &packet, (client, transport), super::now(), &mut out, &mut event);
     let unknown = event.source == crate::observe::event::Source::Local
         && snapshot.zones.find(name.as_name()).is_none()
         && event.rcode == Some(crate::dns::types::Rcode::REFUSED)

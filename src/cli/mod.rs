@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
@@ -100,4 +101,10 @@ fn start_log() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
+}
+
+/// The one place where the clock is read; everything below gets it, or the time, as an argument.
+#[expect(clippy::disallowed_methods, reason = "the edge owns the clock")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -79,7 +78,7 @@ impl Service {
         }
         let addresses = bound.addresses.clone();
         let running =
-            server::start(bound, &engine, Instant::now).map_err(|e| format!("cannot start a thread: {e}"))?;
+            server::start(bound, &engine, super::now).map_err(|e| format!("cannot start a thread: {e}"))?;
         Ok(Self { engine, addresses, metrics, report, running, cache, counters })
     }
 

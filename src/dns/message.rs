@@ -279,6 +279,11 @@ fn read_record(bytes: &[u8], start: usize, section: Section) -> Option<Record<'_
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "tests make small numbers and read the clock"
+)]
 mod tests {
     use super::*;
 

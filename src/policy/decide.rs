@@ -1,6 +1,6 @@
 //! The ladder: which of the rules that match a name wins.
 //!
-//! 1. `important` allow, 2. `important` block, 3. allow, 4. block. Within a rung the rule on the
+//! From the top: `important` allow, `important` block, allow, block. Within a rung the rule on the
 //! more specific name wins, then the list named first in the configuration. A list whose action is
 //! `log` stands beside the ladder: it is noted and stops nothing.
 
@@ -260,7 +260,7 @@ mod tests {
                         (Effect::Block, false) => 4,
                     };
                     if yes {
-                        let labels = r.name.as_name().labels().count() as i32;
+                        let labels = r.name.as_name().labels().map(|_| 1).sum::<i32>();
                         matching.push((rung, -labels, r.matching, l, line + 1));
                     }
                 }

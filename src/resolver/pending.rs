@@ -28,11 +28,14 @@ const MAX_WAITING: usize = 20_000;
 
 type Verdict = Result<Arc<Stored>, Failure>;
 
+/// By question: everybody who asked it.
+type Same = HashMap<Box<[u8]>, Vec<oneshot::Sender<Verdict>>, RandomState>;
+
 /// The queries that wait, by question.
 #[derive(Default)]
 pub struct Waiting {
     count: Arc<AtomicUsize>,
-    same: Mutex<HashMap<Box<[u8]>, Vec<oneshot::Sender<Verdict>>, RandomState>>,
+    same: Mutex<Same>,
 }
 
 /// A place among the waiting; given back when dropped.

@@ -193,7 +193,7 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {
     let (text, path) = match &zone.source {
         TextSource::File(path) => {
             let text = fs::read_to_string(path).map_err(|e| error(what(), &plain(&e), "correct `file`"))?;
-            (text, Some(path.clone()))
+            (text, Some(path))
         }
         TextSource::Embedded(_, text) => ((*text).to_owned(), None),
         TextSource::Inline(lines) => (lines.join("\n"), None),

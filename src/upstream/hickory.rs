@@ -116,7 +116,7 @@ impl Forwarder {
                 }
                 Ok((bytes, false)) => refusal = refusal.or(Some(Answer { bytes, server })),
                 Err(reason) if failure == Failure::NoServers || reason != Failure::Timeout => {
-                    failure = reason
+                    failure = reason;
                 }
                 Err(_) => {}
             }

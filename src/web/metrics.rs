@@ -12,6 +12,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::dns::types::Rcode;
+use crate::observe::querylog::Sink;
 use crate::resolver::live::Engine;
 
 /// The page: a recorder of its own, so that two servers in one process do not mix.
@@ -94,7 +95,8 @@ fn publish(engine: &Engine) {
         counter!("portcullis_responses_total", "rcode" => Rcode(rcode).to_string()).absolute(n);
     }
     counter!("portcullis_unanswered_total").absolute(totals.unanswered);
-    counter!("portcullis_log_lines_dropped_total").absolute(engine.log.as_ref().map_or(0, |l| l.dropped()));
+    let dropped = engine.log.as_ref().map_or(0, Sink::dropped);
+    counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();
     for tally in snapshot.upstream.iter().flat_map(|u| u.tallies()) {
         let (upstream, answered, failed) = (tally.0.to_string(), tally.1, tally.2);

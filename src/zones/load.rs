@@ -17,10 +17,10 @@ use crate::dns::types::Qtype;
 ///
 /// # Errors
 /// See [`ZoneError`].
-pub fn parse(text: &str, origin: &NameBuf, path: Option<PathBuf>) -> Result<Zone, ZoneError> {
-    match records(text, origin, path.clone()) {
-        Ok(records) => Zone::new(origin.clone(), records),
-        Err(reason) => Err(ZoneError::Syntax(line_of_error(text, origin, path.as_ref()), reason)),
+pub fn parse(text: &str, origin: &NameBuf, path: Option<&PathBuf>) -> Result<Zone, ZoneError> {
+    match records(text, origin, path.cloned()) {
+        Ok(records) => Zone::new(origin, records),
+        Err(reason) => Err(ZoneError::Syntax(line_of_error(text, origin, path), reason)),
     }
 }
 
@@ -63,9 +63,9 @@ fn spell_out_origin(text: &str, origin: &NameBuf) -> String {
                 _ => {}
             }
             if c == '@' && !quoted && free {
-                out.push_str(&current)
+                out.push_str(&current);
             } else {
-                out.push(c)
+                out.push(c);
             }
             escaped = c == '\\' && !escaped;
             before = Some(c);

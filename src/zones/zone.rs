@@ -93,7 +93,7 @@ impl Zone {
     ///
     /// # Errors
     /// See [`ZoneError`].
-    pub fn new(origin: NameBuf, records: impl IntoIterator<Item = ZoneRecord>) -> Result<Self, ZoneError> {
+    pub fn new(origin: &NameBuf, records: impl IntoIterator<Item = ZoneRecord>) -> Result<Self, ZoneError> {
         let mut nodes: HashMap<Box<[u8]>, Node, FxBuildHasher> = HashMap::default();
         for (owner, rtype, ttl, rdata) in records {
             if !owner.as_name().is_within(origin.as_name()) {

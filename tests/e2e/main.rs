@@ -1,5 +1,13 @@
 //! The real binary over real sockets: what a user of the server would notice.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

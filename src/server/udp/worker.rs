@@ -59,11 +59,9 @@ pub fn run(
     let mut packet = [0u8; MAX_PACKET];
     let mut out = [0u8; PAYLOAD_SIZE as usize];
     while !stop.load(Relaxed) {
-        let (len, client) = match socket.recv_from(&mut packet) {
-            Ok(received) => received,
-            // Time to look at `stop`, or an ICMP error of an earlier reply: neither ends the thread.
-            Err(_) => continue,
-        };
+        // An error means that it is time to look at `stop`, or tells of an earlier reply that could
+        // not be delivered (ICMP): neither ends the thread.
+        let Ok((len, client)) = socket.recv_from(&mut packet) else { continue };
         let packet = packet.get(..len).unwrap_or_default();
         let received = clock();
         let snapshot = engine.snapshot();
