@@ -170,6 +170,38 @@ impl<'a> Name<'a> {
     }
 }
 
+/// A name in lower case on the stack: what a table of lower-case names is asked with.
+pub struct Folded {
+    bytes: [u8; MAX_NAME],
+    len: usize,
+}
+
+impl Folded {
+    /// Copies and folds a name.
+    #[must_use]
+    pub fn new(name: Name<'_>) -> Self {
+        let mut folded = Self { bytes: [0; MAX_NAME], len: name.0.len() };
+        if let Some(slot) = folded.bytes.get_mut(..name.0.len()) {
+            slot.copy_from_slice(name.0);
+            // Length octets are at most 63, below any letter.
+            slot.make_ascii_lowercase();
+        }
+        folded
+    }
+
+    /// The octets from `start` on: the whole name, or one of its suffixes.
+    #[must_use]
+    pub fn from(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..self.len).unwrap_or_default()
+    }
+
+    /// The whole name.
+    #[must_use]
+    pub fn as_name(&self) -> Name<'_> {
+        Name(self.from(0))
+    }
+}
+
 impl PartialEq for Name<'_> {
     // Length octets are at most 63 and so never change under ASCII case folding.
     fn eq(&self, other: &Self) -> bool {

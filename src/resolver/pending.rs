@@ -197,8 +197,10 @@ impl Pending {
 async fn ask(upstream: &Forwarder, packet: &[u8], max_ttl: u32, clock: fn() -> Instant) -> Verdict {
     let lost = || Failure::Network("the reply of the upstream could not be read".into());
     let query = Query::parse(packet).map_err(|_| lost())?;
+    // In lower case, so that what is cached shows nobody's mixture of cases (0x20).
+    let qname = query.qname.to_folded();
     let question = Question {
-        qname: query.qname,
+        qname: qname.as_name(),
         qtype: query.qtype,
         qclass: query.qclass,
         dnssec_ok: query.dnssec_ok(),

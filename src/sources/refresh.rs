@@ -155,21 +155,14 @@ pub fn zones(settings: &Settings, report: &mut Report) -> Result<Zones, BuildErr
 }
 
 fn upstream(settings: &Settings) -> Result<Option<Arc<Forwarder>>, BuildError> {
-    let servers = match &settings.upstreams {
-        Some(servers) => servers.clone(),
-        None => Forwarder::system_servers().map_err(|reason| {
-            error(
-                "the system's resolvers",
-                &reason,
-                "name upstreams in [upstream] servers, or set servers = []",
-            )
+    let forwarder = match &settings.upstreams {
+        Some(servers) if servers.is_empty() => return Ok(None),
+        Some(servers) => Forwarder::new(servers.clone(), settings.upstream_timeout),
+        None => Forwarder::system().map_err(|reason| {
+            error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
         })?,
     };
-    if servers.is_empty() {
-        return Ok(None);
-    }
-    let forwarder = Forwarder::new(servers, settings.upstream_timeout);
-    forwarder.map(|f| Some(Arc::new(f))).map_err(|reason| error("the upstreams", &reason, ""))
+    Ok(Some(Arc::new(forwarder)))
 }
 
 fn read_list(list: &ListSettings) -> Result<Parsed, BuildError> {

@@ -6,7 +6,9 @@ use std::fmt;
 use rustc_hash::FxBuildHasher;
 
 use super::index::Index;
-use super::node::{HEADER_LEN, MAGIC, NODE_LEN, NONE, Node, VERSION, checksum, hash_edge, place};
+use super::node::{
+    HEADER_LEN, MAGIC, NODE_LEN, NONE, Node, SLOT_LEN, VERSION, checksum, hash_edge, place, tag,
+};
 use crate::dns::name::{Match, NameBuf};
 
 /// More names or labels than 32-bit places can tell apart.
@@ -85,28 +87,33 @@ fn reversed(name: &NameBuf) -> impl Iterator<Item = &[u8]> {
 fn freeze(nodes: &[Node], labels: &[u8]) -> Index<Vec<u8>> {
     // At most two thirds full, so that a probe for a name that is not there ends soon.
     let slot_count = (nodes.len() * 3 / 2).next_power_of_two().max(2);
-    let mut slots = vec![NONE; slot_count];
+    let mut slots = vec![(0, NONE); slot_count];
     for (id, node) in nodes.iter().enumerate().skip(1) {
         let at = node.label as usize;
         let len = labels.get(at).copied().map_or(0, usize::from);
         let label = labels.get(at + 1..at + 1 + len).unwrap_or_default();
+        let hash = hash_edge(node.parent, label);
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
-        let mut slot = hash_edge(node.parent, label) as usize & (slot_count - 1);
+        let mut slot = hash as usize & (slot_count - 1);
         while let Some(taken) = slots.get_mut(slot) {
-            if *taken == NONE {
-                *taken = u32::try_from(id).unwrap_or(NONE);
+            if taken.1 == NONE {
+                *taken = (tag(hash), u32::try_from(id).unwrap_or(NONE));
                 break;
             }
             slot = (slot + 1) & (slot_count - 1);
         }
     }
-    let mut bytes = Vec::with_capacity(HEADER_LEN + slot_count * 4 + nodes.len() * NODE_LEN + labels.len());
+    let mut bytes =
+        Vec::with_capacity(HEADER_LEN + slot_count * SLOT_LEN + nodes.len() * NODE_LEN + labels.len());
     bytes.extend_from_slice(&MAGIC);
     for word in [VERSION as usize, slot_count, nodes.len(), labels.len()] {
         bytes.extend_from_slice(&u32::try_from(word).unwrap_or(NONE).to_le_bytes());
     }
     bytes.extend_from_slice(&[0; 8]);
-    slots.iter().for_each(|s| bytes.extend_from_slice(&s.to_le_bytes()));
+    for (tag, node) in slots {
+        bytes.extend_from_slice(&tag.to_le_bytes());
+        bytes.extend_from_slice(&node.to_le_bytes());
+    }
     nodes.iter().for_each(|n| bytes.extend_from_slice(&n.to_bytes()));
     bytes.extend_from_slice(labels);
     let sum = checksum(bytes.get(HEADER_LEN..).unwrap_or_default());

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use super::node::{HEADER_LEN, MAGIC, NODE_LEN, NONE, Node, VERSION, checksum, hash_edge, place};
-use crate::dns::name::{Match, Name};
+use super::node::{
+    HEADER_LEN, MAGIC, NODE_LEN, NONE, Node, SLOT_LEN, VERSION, checksum, hash_edge, place, tag,
+};
+use crate::dns::name::{Folded, Match, Name};
 
 /// An index over any owner of its bytes: a vector, or later a mapped file.
 #[derive(Clone)]
@@ -53,7 +55,7 @@ pub struct Hit {
 }
 
 struct Parts<'d> {
-    slots: &'d [[u8; 4]],
+    slots: &'d [[u8; SLOT_LEN]],
     nodes: &'d [[u8; NODE_LEN]],
     labels: &'d [u8],
 }
@@ -80,7 +82,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         if version != VERSION {
             return Err(OpenError::Version(version));
         }
-        let body = u64::from(slots) * 4 + u64::from(nodes) * NODE_LEN as u64 + u64::from(labels);
+        let body =
+            u64::from(slots) * SLOT_LEN as u64 + u64::from(nodes) * NODE_LEN as u64 + u64::from(labels);
         if bytes.len() as u64 != HEADER_LEN as u64 + body || !slots.is_power_of_two() {
             return Err(OpenError::Length);
         }
@@ -110,7 +113,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     fn parts(&self) -> Option<Parts<'_>> {
         let bytes = self.data.as_ref();
         let ([_, slots, nodes, _], _) = header(bytes)?;
-        let (slot_bytes, rest) = bytes.get(HEADER_LEN..)?.split_at_checked(slots as usize * 4)?;
+        let (slot_bytes, rest) = bytes.get(HEADER_LEN..)?.split_at_checked(slots as usize * SLOT_LEN)?;
         let (node_bytes, labels) = rest.split_at_checked(nodes as usize * NODE_LEN)?;
         Some(Parts { slots: slot_bytes.as_chunks().0, nodes: node_bytes.as_chunks().0, labels })
     }
@@ -119,7 +122,8 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// call of a kind is the most specific. Allocates nothing, and ends on any bytes.
     pub fn lookup(&self, name: Name<'_>, mut found: impl FnMut(Hit)) {
         let Some(parts) = self.parts() else { return };
-        let offsets = name.offsets();
+        let folded = Folded::new(name);
+        let offsets = folded.as_name().offsets();
         let mut at = 0u32;
         let Some(mut node) = parts.nodes.first().map(Node::read) else { return };
         let mut depth = 0u8;
@@ -147,17 +151,21 @@ impl<D: AsRef<[u8]>> Index<D> {
 impl Parts<'_> {
     fn child(&self, parent: u32, label: &[u8]) -> Option<(u32, Node)> {
         let mask = self.slots.len().checked_sub(1)?;
+        let hash = hash_edge(parent, label);
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
-        let mut slot = hash_edge(parent, label) as usize & mask;
+        let mut slot = hash as usize & mask;
         // A hostile index could be full; a lookup in it still ends.
         for _ in 0..=mask {
-            let id = u32::from_le_bytes(*self.slots.get(slot)?);
+            let [t0, t1, t2, t3, n0, n1, n2, n3] = *self.slots.get(slot)?;
+            let id = u32::from_le_bytes([n0, n1, n2, n3]);
             if id == NONE {
                 return None;
             }
-            let node = Node::read(self.nodes.get(id as usize)?);
-            if node.parent == parent && self.label(node.label)?.eq_ignore_ascii_case(label) {
-                return Some((id, node));
+            if u32::from_le_bytes([t0, t1, t2, t3]) == tag(hash) {
+                let node = Node::read(self.nodes.get(id as usize)?);
+                if node.parent == parent && self.label(node.label)? == label {
+                    return Some((id, node));
+                }
             }
             slot = (slot + 1) & mask;
         }

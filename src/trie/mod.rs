@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   header   magic, version, checksum, lengths of the parts below
-//!   slots    u32 × 2^k     hashed child edges: (parent, label) → node, open addressing
+//!   slots    8 octets × 2^k   hashed child edges: tag of the hash, node; open addressing
 //!   nodes    20 octets each: parent, place of the label, three values (exact, suffix, subdomains)
 //!   labels   length octet + label in lower case, each distinct label once
 //! ```
 //!
 //! A lookup walks the question's labels from the root. At each it hashes (node, label), probes the
-//! slots and *compares* parent and label, so that two names never share a verdict by chance.
+//! slots; where the tag agrees it *compares* parent and label, so that two names never share a verdict by chance.
 
 pub mod build;
 pub mod index;

@@ -1,241 +1,647 @@
-//! Asks the upstreams through hickory-resolver's connections.
+//! Asking upstream servers by means of hickory's client transports.
 //!
-//! Its `NameServerPool` is not used: that turns NXDOMAIN and SERVFAIL into errors without their
-//! octets (so that AD and the Extended DNS Errors are lost) and does not ask the next server after
-//! SERVFAIL. The layer below gives every reply whole; the order of the servers is decided here.
+//! The transports are used directly, one level below hickory's name server pool: the pool turns every
+//! negative or failing reply into an error without its bytes, keeps no failover on SERVFAIL, and so
+//! cannot serve a forwarder. Random ids, random source ports, retransmission, and the check that a
+//! datagram belongs to the question are hickory's; order, failover and deadlines are decided here.
 
+use std::fmt;
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
-use hickory_resolver::config::{ConnectionConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{
-    DnsRequest, DnsRequestOptions, Edns, Message, MessageType, OpCode, Query, ResponseCode,
+use hickory_resolver::config::ResolverConfig;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::{
+    DnsUdpSocket, RuntimeProvider, TokioHandle, TokioRuntimeProvider, TokioTime,
 };
-use hickory_resolver::proto::rr::{DNSClass, Name, RecordType};
-use hickory_resolver::proto::serialize::binary::BinDecodable;
-use hickory_resolver::{ConnectionProvider, PoolContext, TlsConfig, system_conf};
+use hickory_resolver::net::tcp::TcpClientStream;
+use hickory_resolver::net::udp::UdpClientStream;
+use hickory_resolver::net::xfer::{DnsExchange, DnsHandle, DnsRequestSender, FirstAnswer};
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, Edns, Message, Query};
+use hickory_resolver::proto::rr::{DNSClass, Name as HickoryName, RecordType};
+use hickory_resolver::proto::serialize::binary::{BinDecodable, BinDecoder};
+use hickory_resolver::system_conf::read_system_conf;
+use tokio::io::{Interest, ReadBuf};
+use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Answer, Failure, Question, Server};
+use super::{Answer, Failure, Question, Server, Tally};
 use crate::dns::edns::PAYLOAD_SIZE;
+use crate::dns::header::{Header, LEN, flag};
+use crate::dns::name::Name;
+use crate::dns::types::Rcode;
 
-type Connection = <TokioRuntimeProvider as ConnectionProvider>::Conn;
+/// How long one server may take when the system's configuration does not ask for less.
+const SYSTEM_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a server goes last after its first failure; each further failure in a row adds as much.
+const PENALTY: Duration = Duration::from_secs(5);
+/// The penalty grows no further than this many times [`PENALTY`].
+const MAX_PENALTIES: u32 = 6;
+/// Datagrams sent for one question to one server before its time is up.
+const SENDS: u8 = 3;
+/// Questions that may wait on one TCP connection at once.
+const MAX_ON_TCP: usize = 4096;
+/// The most characters of a library's error text that are passed on.
+const MAX_TEXT: usize = 100;
 
-/// One upstream, its kept connections, and how it has fared.
-struct Upstream {
-    server: Server,
-    udp: Mutex<Option<Connection>>,
-    tcp: Mutex<Option<Connection>>,
-    /// Failures since the last success: the server with fewer is asked first.
-    failures: AtomicU32,
-    answered: AtomicU64,
-    failed: AtomicU64,
-}
-
-/// The configured upstreams, in order.
+/// Puts questions to a list of servers, in order, until one gives a good reply.
 pub struct Forwarder {
     upstreams: Vec<Upstream>,
-    patience: Duration,
-    context: PoolContext,
-    provider: TokioRuntimeProvider,
+    timeout: Duration,
+    runtime: Runtime,
+    /// The zero of [`Upstream::failed_at`].
+    born: Instant,
+}
+
+struct Upstream {
+    server: Server,
+    tally: Tally,
+    /// Failures since the last reply.
+    failures: AtomicU32,
+    /// When the last of them was, in milliseconds since [`Forwarder::born`].
+    failed_at: AtomicU64,
+    tcp: Mutex<Kept>,
+}
+
+/// The TCP connection to a server that is kept for the next question.
+#[derive(Default)]
+struct Kept {
+    exchange: Option<DnsExchange<Runtime>>,
+    /// Which connection this is, so that only the one that failed is dropped.
+    serial: u64,
+}
+
+/// Why one server gave no usable reply.
+#[derive(Debug)]
+enum Trouble {
+    Timeout,
+    /// A reply with an empty question section, as servers send that could not read the query.
+    NoQuestion(Rcode),
+    Network(String),
 }
 
 impl Forwarder {
-    /// Asks `servers`, each for at most `patience` a try.
-    ///
-    /// # Errors
-    /// hickory's, when its settings for connections cannot be made.
-    pub fn new(servers: Vec<Server>, patience: Duration) -> Result<Self, String> {
-        let mut options = ResolverOpts::default();
-        options.timeout = patience;
-        let tls = TlsConfig::new().map_err(|e| e.to_string())?;
+    /// Asks `servers` in the order given, each for at most `timeout` at a time.
+    #[must_use]
+    pub fn new(servers: Vec<Server>, timeout: Duration) -> Self {
         let upstreams = servers
             .into_iter()
             .map(|server| Upstream {
                 server,
-                udp: Mutex::default(),
-                tcp: Mutex::default(),
+                tally: Tally::default(),
                 failures: AtomicU32::new(0),
-                answered: AtomicU64::new(0),
-                failed: AtomicU64::new(0),
+                failed_at: AtomicU64::new(0),
+                tcp: Mutex::default(),
             })
             .collect();
-        Ok(Self {
-            upstreams,
-            patience,
-            context: PoolContext::new(options, tls),
-            provider: TokioRuntimeProvider::default(),
-        })
+        Self { upstreams, timeout, runtime: Runtime::default(), born: clock() }
     }
 
-    /// The resolvers that this system is configured with.
+    /// Asks the servers that the system is configured with: on Unix, those of `/etc/resolv.conf`.
     ///
     /// # Errors
-    /// Why its configuration could not be read, or that it names none.
-    pub fn system_servers() -> Result<Vec<Server>, String> {
-        let (config, _) = system_conf::read_system_conf().map_err(|e| e.to_string())?;
-        let mut servers: Vec<Server> = Vec::new();
-        for server in config.name_servers() {
-            let port = server.connections.first().map_or(53, |c| c.port);
-            let server = Server { addr: SocketAddr::new(server.ip, port), tcp_only: false };
-            if !servers.contains(&server) {
-                servers.push(server);
-            }
+    /// The reason, as a sentence for the user, if the configuration cannot be read or names no server.
+    pub fn system() -> Result<Self, String> {
+        let (config, options) = read_system_conf()
+            .map_err(|e| format!("the system's DNS configuration gives no upstream server: {}", text(&e)))?;
+        let servers = system_servers(&config);
+        if servers.is_empty() {
+            return Err("the system's DNS configuration names no upstream server".to_owned());
         }
-        if servers.is_empty() { Err("the system names no resolver".into()) } else { Ok(servers) }
+        let timeout = match options.timeout {
+            Duration::ZERO => SYSTEM_TIMEOUT,
+            asked => asked.min(SYSTEM_TIMEOUT),
+        };
+        Ok(Self::new(servers, timeout))
     }
 
-    /// The upstreams with the replies of each that were used and the tries that failed.
-    pub fn tallies(&self) -> impl Iterator<Item = (Server, u64, u64)> + '_ {
-        self.upstreams.iter().map(|u| (u.server, u.answered.load(Relaxed), u.failed.load(Relaxed)))
+    /// Every server's address with its counters, in the order of [`Answer::server`].
+    pub fn tallies(&self) -> impl ExactSizeIterator<Item = (SocketAddr, &Tally)> {
+        self.upstreams.iter().map(|upstream| (upstream.server.addr, &upstream.tally))
     }
 
-    /// Asks the upstreams in turn, those that failed last after the others, until one gives an
-    /// answer. SERVFAIL, REFUSED and the like count as none, but the first such reply is given back
-    /// if no server does better.
+    /// Puts the question to the servers, those that failed lately last, until one replies with
+    /// something other than SERVFAIL, REFUSED, NOTIMP or FORMERR. If none does better, the first such
+    /// reply is the answer. Takes at most the timeout times one more than the number of servers.
+    ///
+    /// Dropping the future gives the question up.
     ///
     /// # Errors
-    /// No upstream sent any reply.
+    /// [`Failure`] if no server sent any reply to the question.
     pub async fn ask(&self, question: &Question<'_>) -> Result<Answer, Failure> {
-        let mut order: Vec<(usize, &Upstream)> = self.upstreams.iter().enumerate().collect();
-        // A stable sort: equals stay in the order of the configuration.
-        order.sort_by_key(|(_, u)| u.failures.load(Relaxed).min(8));
-        let mut refusal = None;
-        let mut failure = Failure::NoServers;
-        for (server, upstream) in order {
-            match self.try_one(upstream, question).await {
-                Ok((bytes, true)) => {
-                    upstream.failures.store(0, Relaxed);
-                    upstream.answered.fetch_add(1, Relaxed);
-                    return Ok(Answer { bytes, server });
-                }
-                Ok((bytes, false)) => refusal = refusal.or(Some(Answer { bytes, server })),
-                Err(reason) if failure == Failure::NoServers || reason != Failure::Timeout => {
-                    failure = reason;
-                }
-                Err(_) => {}
-            }
-            upstream.failures.fetch_add(1, Relaxed);
-            upstream.failed.fetch_add(1, Relaxed);
+        if self.upstreams.is_empty() {
+            return Err(Failure::NoServers);
         }
-        refusal.ok_or(failure)
+        let turns = u32::try_from(self.upstreams.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let deadline = Deadline { end: clock() + self.timeout.saturating_mul(turns), each: self.timeout };
+        let mut poor = None;
+        let mut network = None;
+        for (index, upstream) in self.in_order() {
+            if deadline.next().is_zero() {
+                break;
+            }
+            match self.ask_one(upstream, question, &deadline).await {
+                Ok(bytes) => {
+                    upstream.succeeded();
+                    let good = !is_poor(&bytes);
+                    let answer = Answer { bytes, server: index };
+                    if good {
+                        return Ok(answer);
+                    }
+                    poor.get_or_insert(answer);
+                }
+                Err(trouble) => {
+                    upstream.has_failed(self.born);
+                    tracing::debug!(server = %upstream.server.addr, ?trouble, "no reply from upstream");
+                    let addr = upstream.server.addr;
+                    match trouble {
+                        Trouble::Timeout => {}
+                        Trouble::NoQuestion(rcode) => {
+                            network.get_or_insert(format!("{addr}: {rcode} without a question"));
+                        }
+                        Trouble::Network(why) => {
+                            network.get_or_insert(format!("{addr}: {why}"));
+                        }
+                    }
+                }
+            }
+        }
+        match (poor, network) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some(why)) => Err(Failure::Network(why)),
+            (None, None) => Err(Failure::Timeout),
+        }
     }
 
-    /// One server's reply, and whether it is an answer. A truncated reply over UDP is asked again
-    /// over TCP (RFC 7766 §5), a FORMERR again without EDNS (RFC 6891 §6.2.2).
-    async fn try_one(
+    /// The servers with their indexes: as configured, but those under a penalty last.
+    fn in_order(&self) -> impl Iterator<Item = (usize, &Upstream)> {
+        let now = millis(clock_since(self.born));
+        let late: Vec<bool> = self.upstreams.iter().map(|upstream| upstream.is_late(now)).collect();
+        let pick = move |wanted: bool, late: Vec<bool>| {
+            self.upstreams
+                .iter()
+                .enumerate()
+                .zip(late)
+                .filter(move |(_, late)| *late == wanted)
+                .map(|(u, _)| u)
+        };
+        pick(false, late.clone()).chain(pick(true, late))
+    }
+
+    /// One server's reply, without EDNS if that is the only way it understands the question.
+    async fn ask_one(
         &self,
         upstream: &Upstream,
         question: &Question<'_>,
-    ) -> Result<(Vec<u8>, bool), Failure> {
-        let mut edns = true;
-        let mut tcp = upstream.server.tcp_only;
-        loop {
-            let request = request(question, edns)
-                .ok_or_else(|| Failure::Network("the name was not accepted".into()))?;
-            let (message, bytes) = self.exchange(upstream, tcp, request).await?;
-            if !echoes(&message, question) {
-                return Err(Failure::Network(format!("{} answered another question", upstream.server)));
-            }
-            match message.metadata.response_code {
-                _ if message.metadata.truncation && !tcp => tcp = true,
-                ResponseCode::FormErr if edns && !question.dnssec_ok => edns = false,
-                ResponseCode::NoError | ResponseCode::NXDomain | ResponseCode::YXDomain => {
-                    return Ok((bytes, true));
-                }
-                _ => return Ok((bytes, false)),
-            }
+        deadline: &Deadline,
+    ) -> Result<Vec<u8>, Trouble> {
+        let first = self.exchange(upstream, question, true, deadline).await;
+        let misread = match &first {
+            Ok(bytes) => rcode(bytes) == Some(Rcode::FORMERR),
+            Err(Trouble::NoQuestion(rcode)) => *rcode == Rcode::FORMERR,
+            Err(_) => false,
+        };
+        if !misread {
+            return first;
+        }
+        match self.exchange(upstream, question, false, deadline).await {
+            Ok(bytes) => Ok(bytes),
+            Err(second) => first.map_err(|_| second),
         }
     }
 
     async fn exchange(
         &self,
         upstream: &Upstream,
-        tcp: bool,
-        request: DnsRequest,
-    ) -> Result<(Message, Vec<u8>), Failure> {
-        let slot = if tcp { &upstream.tcp } else { &upstream.udp };
-        // A kept connection may have been closed by the other side meanwhile: one fresh try.
-        for _ in 0..2 {
-            let kept = slot.lock().await.clone();
-            let fresh = kept.is_none();
-            let once = async {
-                let connection = match kept {
-                    Some(connection) => connection,
-                    None => {
-                        let connection = self.connect(upstream.server, tcp).await?;
-                        *slot.lock().await = Some(connection.clone());
-                        connection
-                    }
-                };
-                connection.send(request.clone()).first_answer().await
-            };
-            match timeout(self.patience, once).await {
-                Ok(Ok(response)) => return Ok(response.into_parts()),
-                Ok(Err(error)) => {
-                    *slot.lock().await = None;
-                    if fresh || matches!(error, NetError::Timeout) {
-                        return Err(self.failure(upstream.server, &error));
-                    }
-                }
-                Err(_) => {
-                    *slot.lock().await = None;
-                    return Err(Failure::Timeout);
-                }
+        question: &Question<'_>,
+        edns: bool,
+        deadline: &Deadline,
+    ) -> Result<Vec<u8>, Trouble> {
+        let request = request(question, edns, deadline.next() / u32::from(SENDS))?;
+        if !upstream.server.tcp_only {
+            let bytes = self.over_udp(upstream, request.clone(), deadline.next()).await?;
+            let header = check(&bytes, question)?;
+            if !header.has(flag::TC) {
+                return Ok(bytes);
             }
         }
-        Err(Failure::Network(format!("{} closes its connections", upstream.server)))
+        let bytes = self.over_tcp(upstream, request, deadline.next()).await?;
+        check(&bytes, question)?;
+        Ok(bytes)
     }
 
-    async fn connect(&self, server: Server, tcp: bool) -> Result<Connection, NetError> {
-        let mut config = if tcp { ConnectionConfig::tcp() } else { ConnectionConfig::udp() };
-        config.port = server.addr.port();
-        self.provider.new_connection(server.addr.ip(), &config, &self.context)?.await
+    async fn over_udp(
+        &self,
+        upstream: &Upstream,
+        request: DnsRequest,
+        budget: Duration,
+    ) -> Result<Vec<u8>, Trouble> {
+        let mut stream = UdpClientStream::builder(upstream.server.addr, self.runtime.clone())
+            .with_timeout(Some(budget))
+            .with_max_retries(SENDS)
+            .build();
+        match timeout(budget, stream.send_message(request).first_answer()).await {
+            Ok(Ok(response)) => Ok(response.into_buffer()),
+            Ok(Err(error)) => Err(trouble(&error)),
+            Err(_) => Err(Trouble::Timeout),
+        }
     }
 
-    fn failure(&self, server: Server, error: &NetError) -> Failure {
-        match error {
-            NetError::Timeout => Failure::Timeout,
-            NetError::Dns(DnsError::ResponseCode(code)) => Failure::Network(format!("{server}: {code}")),
-            other => {
-                let text: String = other.to_string().chars().take(80).collect();
-                Failure::Network(format!("{server}: {text}"))
+    /// Asks over the kept connection; if that turns out to be closed, once more over a new one.
+    async fn over_tcp(
+        &self,
+        upstream: &Upstream,
+        request: DnsRequest,
+        budget: Duration,
+    ) -> Result<Vec<u8>, Trouble> {
+        // The connection in use, to be dropped if the time runs out on it: it may be dead.
+        let mut used = None;
+        let result = timeout(budget, async {
+            let (exchange, serial, fresh) = self.connection(upstream).await?;
+            used = Some(serial);
+            let error = match exchange.send(request.clone()).first_answer().await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            upstream.forget(serial).await;
+            if fresh || is_timeout(&error) {
+                return Err(error);
             }
+            let (exchange, serial, _) = self.connection(upstream).await?;
+            used = Some(serial);
+            let second = exchange.send(request).first_answer().await;
+            if second.is_err() {
+                upstream.forget(serial).await;
+            }
+            second
+        })
+        .await;
+        match result {
+            Ok(Ok(response)) => Ok(response.into_buffer()),
+            Ok(Err(error)) => Err(trouble(&error)),
+            Err(_) => {
+                if let Some(serial) = used {
+                    upstream.forget(serial).await;
+                }
+                Err(Trouble::Timeout)
+            }
+        }
+    }
+
+    /// The kept connection or a new one, its serial, and whether it is new.
+    async fn connection(&self, upstream: &Upstream) -> Result<(DnsExchange<Runtime>, u64, bool), NetError> {
+        let mut kept = upstream.tcp.lock().await;
+        if let Some(exchange) = &kept.exchange {
+            return Ok((exchange.clone(), kept.serial, false));
+        }
+        let exchange = TcpClientStream::exchange(
+            upstream.server.addr,
+            None,
+            self.timeout,
+            Some(MAX_ON_TCP),
+            self.runtime.clone(),
+        )
+        .await?;
+        kept.serial = kept.serial.wrapping_add(1);
+        kept.exchange = Some(exchange.clone());
+        Ok((exchange, kept.serial, true))
+    }
+}
+
+impl fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forwarder")
+            .field("servers", &self.upstreams.iter().map(|u| u.server).collect::<Vec<_>>())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    fn succeeded(&self) {
+        self.tally.answered.fetch_add(1, Ordering::Relaxed);
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    fn has_failed(&self, born: Instant) {
+        self.tally.failed.fetch_add(1, Ordering::Relaxed);
+        self.failed_at.store(millis(clock_since(born)), Ordering::Relaxed);
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// True while the server's penalty lasts.
+    fn is_late(&self, now: u64) -> bool {
+        let failures = self.failures.load(Ordering::Relaxed).min(MAX_PENALTIES);
+        let since = now.saturating_sub(self.failed_at.load(Ordering::Relaxed));
+        since < millis(PENALTY.saturating_mul(failures))
+    }
+
+    /// Keeps the connection no longer; questions that wait on it go on waiting.
+    async fn forget(&self, serial: u64) {
+        let mut kept = self.tcp.lock().await;
+        if kept.serial == serial {
+            kept.exchange = None;
         }
     }
 }
 
-fn request(question: &Question<'_>, with_edns: bool) -> Option<DnsRequest> {
-    let name = Name::from_bytes(question.qname.to_folded().as_bytes()).ok()?;
+/// When a question must be done with.
+struct Deadline {
+    end: Instant,
+    each: Duration,
+}
+
+impl Deadline {
+    /// How long the next step may take.
+    fn next(&self) -> Duration {
+        self.end.saturating_duration_since(clock()).min(self.each)
+    }
+}
+
+/// Time-outs run on the runtime's clock, which is this one.
+#[expect(clippy::disallowed_methods, reason = "waiting needs a clock of its own")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+fn clock_since(born: Instant) -> Duration {
+    clock().saturating_duration_since(born)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn system_servers(config: &ResolverConfig) -> Vec<Server> {
+    let mut servers: Vec<Server> = Vec::new();
+    for found in config.name_servers() {
+        let port = found.connections.first().map_or(53, |connection| connection.port);
+        let addr = SocketAddr::new(found.ip, port);
+        if !servers.iter().any(|server| server.addr == addr) {
+            servers.push(Server { addr, tcp_only: false });
+        }
+    }
+    servers
+}
+
+fn rcode(bytes: &[u8]) -> Option<Rcode> {
+    Header::read(bytes).map(Header::rcode)
+}
+
+/// True for a reply that another server may better.
+fn is_poor(bytes: &[u8]) -> bool {
+    matches!(rcode(bytes), Some(Rcode::SERVFAIL | Rcode::REFUSED | Rcode::NOTIMP | Rcode::FORMERR))
+}
+
+fn request(question: &Question<'_>, edns: bool, retry_interval: Duration) -> Result<DnsRequest, Trouble> {
+    let name = HickoryName::read(&mut BinDecoder::new(question.qname.as_bytes()))
+        .map_err(|e| Trouble::Network(short(&e.to_string())))?;
     let mut query = Query::query(name, RecordType::from(question.qtype.0));
     query.set_query_class(DNSClass::from(question.qclass.0));
-    // The connection sets the id: a random one for each query.
-    let mut message = Message::new(0, MessageType::Query, OpCode::Query);
+    let mut message = Message::query();
     message.metadata.recursion_desired = true;
     message.metadata.checking_disabled = question.checking_disabled;
     message.metadata.authentic_data = question.authentic_data;
-    message.add_query(query);
-    let mut options = DnsRequestOptions::default();
-    options.use_edns = with_edns;
-    options.edns_payload_len = PAYLOAD_SIZE;
-    options.edns_set_dnssec_ok = question.dnssec_ok;
-    if with_edns {
-        let mut edns = Edns::new();
-        edns.set_max_payload(PAYLOAD_SIZE).set_dnssec_ok(question.dnssec_ok);
-        message.set_edns(edns);
+    message.queries.push(query);
+    if edns {
+        let mut options = Edns::new();
+        options.set_max_payload(PAYLOAD_SIZE).set_dnssec_ok(question.dnssec_ok);
+        message.edns = Some(options);
     }
-    Some(DnsRequest::new(message, options))
+    // The multiplexer takes it for granted that a message can be read back.
+    let readable = message.to_vec().is_ok_and(|bytes| Message::from_vec(&bytes).is_ok());
+    if !readable {
+        return Err(Trouble::Network("the question cannot be put into a message".to_owned()));
+    }
+    let mut options = DnsRequestOptions::default();
+    options.use_edns = edns;
+    options.retry_interval = retry_interval;
+    Ok(DnsRequest::new(message, options))
 }
 
-/// A reply must repeat the question (RFC 5452 §9.1).
-fn echoes(message: &Message, question: &Question<'_>) -> bool {
-    let [asked] = message.queries.as_slice() else { return false };
-    u16::from(asked.query_type()) == question.qtype.0
-        && u16::from(asked.query_class()) == question.qclass.0
-        && Name::from_bytes(question.qname.as_bytes()).is_ok_and(|name| name == *asked.name())
+/// Checks that the message is a reply to this very question.
+fn check(bytes: &[u8], question: &Question<'_>) -> Result<Header, Trouble> {
+    let wrong = |why: &str| Trouble::Network(why.to_owned());
+    let header = Header::read(bytes).ok_or_else(|| wrong("a reply too short for a header"))?;
+    if !header.has(flag::QR) {
+        return Err(wrong("a query in place of a reply"));
+    }
+    if header.qdcount == 0 {
+        return Err(Trouble::NoQuestion(header.rcode()));
+    }
+    let other = || wrong("a reply to another question");
+    let rest = bytes.get(LEN..).ok_or_else(other)?;
+    let name = Name::parse(rest).map_err(|_| other())?;
+    let fixed = rest.get(name.as_bytes().len()..).and_then(<[u8]>::first_chunk::<4>).ok_or_else(other)?;
+    let [t0, t1, c0, c1] = *fixed;
+    let same = header.qdcount == 1
+        && name == question.qname
+        && u16::from_be_bytes([t0, t1]) == question.qtype.0
+        && u16::from_be_bytes([c0, c1]) == question.qclass.0;
+    if same { Ok(header) } else { Err(other()) }
+}
+
+fn is_timeout(error: &NetError) -> bool {
+    match error {
+        NetError::Timeout => true,
+        NetError::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+        _ => false,
+    }
+}
+
+fn trouble(error: &NetError) -> Trouble {
+    if is_timeout(error) {
+        return Trouble::Timeout;
+    }
+    if let NetError::Io(io) = error
+        && let Some(NoQuestion(rcode)) = io.get_ref().and_then(|inner| inner.downcast_ref())
+    {
+        return Trouble::NoQuestion(*rcode);
+    }
+    Trouble::Network(text(error))
+}
+
+fn text(error: &NetError) -> String {
+    match error {
+        // What hickory says of a connection whose other end has gone.
+        NetError::Busy => "the connection is closed or overloaded".to_owned(),
+        NetError::Io(io) => short(&io.to_string()),
+        other => short(&other.to_string()),
+    }
+}
+
+/// The first line of a text, cut to [`MAX_TEXT`] characters.
+fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MAX_TEXT) {
+        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+/// hickory's Tokio runtime, but with UDP sockets that are connected to their server: only so does the
+/// kernel report that nothing listens there, and it drops datagrams from anyone else.
+#[derive(Clone, Default)]
+struct Runtime(TokioRuntimeProvider);
+
+impl RuntimeProvider for Runtime {
+    type Handle = TokioHandle;
+    type Timer = TokioTime;
+    type Udp = Connected;
+    type Tcp = <TokioRuntimeProvider as RuntimeProvider>::Tcp;
+
+    fn create_handle(&self) -> Self::Handle {
+        self.0.create_handle()
+    }
+
+    fn connect_tcp(
+        &self,
+        server_addr: SocketAddr,
+        bind_addr: Option<SocketAddr>,
+        timeout: Option<Duration>,
+    ) -> Pin<Box<dyn Send + Future<Output = Result<Self::Tcp, io::Error>>>> {
+        self.0.connect_tcp(server_addr, bind_addr, timeout)
+    }
+
+    fn bind_udp(
+        &self,
+        local_addr: SocketAddr,
+        server_addr: SocketAddr,
+    ) -> Pin<Box<dyn Send + Future<Output = Result<Self::Udp, io::Error>>>> {
+        Box::pin(async move {
+            let socket = UdpSocket::bind(local_addr).await?;
+            socket.connect(server_addr).await?;
+            Ok(Connected { socket, server: server_addr, id: OnceLock::new() })
+        })
+    }
+}
+
+/// A socket for one query to one server.
+struct Connected {
+    socket: UdpSocket,
+    server: SocketAddr,
+    /// The first two octets of the query.
+    id: OnceLock<[u8; 2]>,
+}
+
+/// Inside an [`io::Error`]: the reply carries the query's id but no question. hickory would pass over
+/// such a reply, and with it over the FORMERR of a server that knows no EDNS (RFC 6891 §7).
+#[derive(Debug)]
+struct NoQuestion(Rcode);
+
+impl fmt::Display for NoQuestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} without a question", self.0)
+    }
+}
+
+impl std::error::Error for NoQuestion {}
+
+impl Connected {
+    /// The socket's pending error; `WouldBlock` if there is none.
+    fn pending_error(&self) -> io::Result<()> {
+        Err(self.socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+    }
+
+    /// Passes a datagram on, unless it is a reply to the query without a question.
+    fn accept(&self, reply: &[u8]) -> io::Result<(usize, SocketAddr)> {
+        if let Some(header) = Header::read(reply)
+            && header.has(flag::QR)
+            && header.qdcount == 0
+            && reply.first_chunk::<2>() == self.id.get()
+        {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, NoQuestion(header.rcode())));
+        }
+        Ok((reply.len(), self.server))
+    }
+}
+
+#[async_trait::async_trait]
+impl DnsUdpSocket for Connected {
+    type Time = TokioTime;
+
+    fn poll_recv_from(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let mut buf = ReadBuf::new(buf);
+        ready!(self.socket.poll_recv(cx, &mut buf))?;
+        Poll::Ready(self.accept(buf.filled()))
+    }
+
+    // Not by way of `poll_recv`: on Linux an ICMP error raises EPOLLERR without EPOLLIN, and Tokio wakes
+    // no reader for that.
+    async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        loop {
+            self.socket.ready(Interest::READABLE | Interest::ERROR).await?;
+            // `WouldBlock` clears the readiness, here and in `try_recv`.
+            match self.socket.try_io(Interest::ERROR, || self.pending_error()) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+            match self.socket.try_recv(buf) {
+                Ok(len) => return self.accept(buf.get(..len).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn poll_send_to(&self, cx: &mut Context<'_>, buf: &[u8], _target: SocketAddr) -> Poll<io::Result<usize>> {
+        if let Some(id) = buf.first_chunk::<2>() {
+            self.id.get_or_init(|| *id);
+        }
+        self.socket.poll_send(cx, buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream() -> Upstream {
+        Upstream {
+            server: Server { addr: ([127, 0, 0, 1], 53).into(), tcp_only: false },
+            tally: Tally::default(),
+            failures: AtomicU32::new(0),
+            failed_at: AtomicU64::new(0),
+            tcp: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn a_penalty_grows_and_ends() {
+        let upstream = upstream();
+        assert!(!upstream.is_late(0));
+        for (failures, until) in [(1, 5_000), (2, 10_000), (6, 30_000), (1000, 30_000)] {
+            upstream.failures.store(failures, Ordering::Relaxed);
+            upstream.failed_at.store(100, Ordering::Relaxed);
+            assert!(upstream.is_late(100 + until - 1), "{failures}");
+            assert!(!upstream.is_late(100 + until), "{failures}");
+        }
+        upstream.succeeded();
+        assert!(!upstream.is_late(100));
+    }
+
+    #[test]
+    fn error_texts_are_cut() {
+        assert_eq!(short("one\ntwo"), "one");
+        assert_eq!(short(&"é".repeat(101)).chars().count(), 101);
+        assert_eq!(short(&"é".repeat(100)), "é".repeat(100));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn resolv_conf_gives_the_servers_in_order() {
+        use hickory_resolver::system_conf::parse_resolv_conf;
+        let text = "nameserver 192.0.2.1\nsearch lan\nnameserver 2001:db8::1\nnameserver 192.0.2.1\n";
+        let (config, _) = parse_resolv_conf(text).unwrap();
+        let addrs: Vec<String> = system_servers(&config).iter().map(|s| s.addr.to_string()).collect();
+        assert_eq!(addrs, ["192.0.2.1:53", "[2001:db8::1]:53"]);
+        assert!(parse_resolv_conf("search lan\n").is_err());
+    }
 }

@@ -1,61 +1,96 @@
-//! Who is asked when this server does not know: questions out, reply bytes back.
-
-pub mod hickory;
+//! The servers that questions are passed on to, and what comes back from them.
+//!
+//! The types here name no DNS library; [`hickory`] is the one place that does. A [`Forwarder`] takes a
+//! [`Question`] and hands back the reply exactly as a server sent it, so that nothing in it is lost: not
+//! the AD bit, not an extended error, not the SOA of a negative answer.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::dns::name::Name;
 use crate::dns::types::{Class, Qtype};
 
-/// One upstream resolver.
+pub mod hickory;
+
+pub use hickory::Forwarder;
+
+/// One upstream server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where it listens.
     pub addr: SocketAddr,
-    /// Never ask it over UDP.
+    /// Ask it over TCP only, never over UDP.
     pub tcp_only: bool,
 }
 
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.tcp_only { "tcp" } else { "udp" }, self.addr)
-    }
-}
-
-/// What is asked of an upstream.
+/// What to ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// The name.
+    /// The name, sent in the case in which it stands here.
     pub qname: Name<'a>,
-    /// The type.
+    /// The type; any number goes through.
     pub qtype: Qtype,
-    /// The class.
+    /// The class; any number goes through.
     pub qclass: Class,
-    /// The DO bit: DNSSEC records are wanted.
+    /// The DO bit: the asker wants DNSSEC records (RFC 3225).
     pub dnssec_ok: bool,
-    /// The CD bit: do not validate.
+    /// The CD bit: the asker checks signatures itself (RFC 4035 §3.2.2).
     pub checking_disabled: bool,
-    /// The AD bit: say whether you validated.
+    /// The AD bit: the asker wants to hear whether the answer is authentic (RFC 6840 §5.7).
     pub authentic_data: bool,
 }
 
-/// A reply as it came.
-#[derive(Clone, Debug)]
+/// A server's reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The whole message, whatever its response code.
+    /// The whole message as received. Its id is the one this module chose, not the client's.
     pub bytes: Vec<u8>,
-    /// Index of the upstream that gave it.
+    /// Which server replied: the index into the list that the [`Forwarder`] was made with.
     pub server: usize,
 }
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// No upstream answered in time.
+    /// Every server kept silent: extended error 22, No Reachable Authority.
     Timeout,
-    /// No upstream could be reached, or none sent a reply that could be read; the last reason.
+    /// At least one server could not be reached or sent something that is no reply to the question;
+    /// the text says which server and why. Extended error 23, Network Error.
     Network(String),
-    /// There is no upstream.
+    /// There is no server to ask.
     NoServers,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no upstream server answered in time"),
+            Self::Network(text) => f.write_str(text),
+            Self::NoServers => f.write_str("no upstream server is configured"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What became of the questions put to one server.
+#[derive(Debug, Default)]
+pub struct Tally {
+    answered: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Tally {
+    /// Questions that the server replied to, whatever the response code.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Questions that it left without a usable reply.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
 }

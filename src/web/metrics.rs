@@ -98,8 +98,8 @@ fn publish(engine: &Engine) {
     let dropped = engine.log.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();
-    for tally in snapshot.upstream.iter().flat_map(|u| u.tallies()) {
-        let (upstream, answered, failed) = (tally.0.to_string(), tally.1, tally.2);
+    for (address, tally) in snapshot.upstream.iter().flat_map(|u| u.tallies()) {
+        let (upstream, answered, failed) = (address.to_string(), tally.answered(), tally.failed());
         counter!("portcullis_upstream_answers_total", "upstream" => upstream.clone()).absolute(answered);
         counter!("portcullis_upstream_failures_total", "upstream" => upstream).absolute(failed);
     }

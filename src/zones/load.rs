@@ -120,9 +120,9 @@ $TTL 1h
   TXT "one" "two words"
   CAA 0 issue "ca.example"
   TXT "an @ within" ; a comment @ too
-alias CNAME @
   HTTPS 1 . alpn="h2,h3" ipv4hint=192.0.2.1
 _sip._tcp SRV 1 2 5060 sip.example.org.
+alias CNAME @
 $ORIGIN below.example.org.
 www 60 A 192.0.2.7
 "#;

@@ -8,7 +8,7 @@ use std::fmt;
 
 use rustc_hash::FxBuildHasher;
 
-use crate::dns::name::{MAX_NAME, Name, NameBuf};
+use crate::dns::name::{Folded, MAX_NAME, Name, NameBuf};
 use crate::dns::types::Qtype;
 
 /// All records of one owner and type; the RDATA is uncompressed.
@@ -205,26 +205,6 @@ fn found<'z, 'q>(node: &'z Node, qtype: Qtype) -> Lookup<'z, 'q> {
     match (alias, target) {
         (Some(set), Some(target)) => Lookup::Cname(set, target),
         _ => Lookup::NoData,
-    }
-}
-
-/// A name folded to lower case on the stack.
-struct Folded {
-    bytes: [u8; MAX_NAME],
-    len: usize,
-}
-
-impl Folded {
-    fn new(name: Name<'_>) -> Self {
-        let mut folded = Self { bytes: [0; MAX_NAME], len: name.as_bytes().len() };
-        for (to, from) in folded.bytes.iter_mut().zip(name.as_bytes()) {
-            *to = from.to_ascii_lowercase();
-        }
-        folded
-    }
-
-    fn from(&self, start: usize) -> &[u8] {
-        self.bytes.get(start..self.len).unwrap_or_default()
     }
 }
 

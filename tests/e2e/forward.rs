@@ -80,7 +80,10 @@ fn a_silent_or_failing_upstream_gives_way_to_the_next() {
         assert!(bad.asked() > 0);
         let before = bad.asked();
         assert_eq!(server.ask("b.test", "A").status(), "NOERROR");
-        assert_eq!(bad.asked(), before, "the server that failed is asked last");
+        // SERVFAIL may be for that name alone; silence is not.
+        if first.is_none() {
+            assert_eq!(bad.asked(), before, "the server that was silent is asked last");
+        }
     }
 }
 

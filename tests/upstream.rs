@@ -1,0 +1,419 @@
+//! The forwarder against mock upstreams on loopback that speak raw bytes.
+
+// The helpers below are test code, though clippy does not take them for it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use portcullis::dns::name::NameBuf;
+use portcullis::dns::types::{Class, Qtype};
+use portcullis::upstream::{Answer, Failure, Forwarder, Question, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+
+/// Long enough for an answer on a busy machine, where one is to come.
+const PATIENT: Duration = Duration::from_secs(5);
+/// For servers that keep silent.
+const HASTY: Duration = Duration::from_millis(150);
+
+const NOERROR: u8 = 0;
+const FORMERR: u8 = 1;
+const SERVFAIL: u8 = 2;
+const NXDOMAIN: u8 = 3;
+const REFUSED: u8 = 5;
+const TC: u8 = 0x02;
+
+/// `192.0.2.1` for the name of the question.
+const ADDRESS: &[u8] = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01";
+/// The SOA of `example.org`, which the question's name must end in, 5 octets in.
+const SOA: &[u8] = b"\xc0\x11\x00\x06\x00\x01\x00\x00\x0e\x10\x00\x20\x02ns\xc0\x11\x04host\xc0\x11\
+    \x00\x00\x00\x01\x00\x00\x0e\x10\x00\x00\x02\x58\x00\x01\x51\x80\x00\x00\x01\x2c";
+/// An OPT record with the extended error 15, Blocked, and its text "no".
+const OPT_EDE: &[u8] = b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x08\x00\x0f\x00\x04\x00\x0fno";
+
+/// The octets of the header and the question.
+fn question_of(query: &[u8]) -> &[u8] {
+    let mut end = 12;
+    while query[end] != 0 {
+        end += 1 + usize::from(query[end]);
+    }
+    &query[..end + 5]
+}
+
+fn has_edns(query: &[u8]) -> bool {
+    query[11] == 1
+}
+
+/// A reply with RD, RA and AD set, the further flags of `high`, and the records given.
+fn reply(query: &[u8], high: u8, rcode: u8, answer: &[u8], authority: &[u8], additional: &[u8]) -> Vec<u8> {
+    let mut bytes = question_of(query).to_vec();
+    bytes[2] = 0x81 | high;
+    bytes[3] = 0xa0 | rcode;
+    for (at, section) in [(6, answer), (8, authority), (10, additional)] {
+        bytes[at] = 0;
+        bytes[at + 1] = u8::from(!section.is_empty());
+        bytes.extend_from_slice(section);
+    }
+    bytes
+}
+
+fn good(query: &[u8]) -> Option<Vec<u8>> {
+    Some(reply(query, 0, NOERROR, ADDRESS, b"", b""))
+}
+
+fn servfail(query: &[u8]) -> Option<Vec<u8>> {
+    Some(reply(query, 0, SERVFAIL, b"", b"", b""))
+}
+
+fn silent(_: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
+async fn udp(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    serve_udp(socket, answer);
+    addr
+}
+
+fn serve_udp(socket: UdpSocket, answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) {
+    tokio::spawn(async move {
+        let mut buf = [0; 4096];
+        while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+            if let Some(reply) = answer(&buf[..len]) {
+                let _ = socket.send_to(&reply, from).await;
+            }
+        }
+    });
+}
+
+/// Answers `per_connection` queries on each connection and closes it; counts the connections.
+fn serve_tcp(
+    listener: TcpListener,
+    per_connection: usize,
+    answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> Arc<AtomicUsize> {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                for _ in 0..per_connection {
+                    let Ok(len) = stream.read_u16().await else { return };
+                    let mut query = vec![0; usize::from(len)];
+                    stream.read_exact(&mut query).await.unwrap();
+                    let Some(reply) = answer(&query) else { continue };
+                    let mut framed = u16::try_from(reply.len()).unwrap().to_be_bytes().to_vec();
+                    framed.extend(reply);
+                    stream.write_all(&framed).await.unwrap();
+                }
+            });
+        }
+    });
+    connections
+}
+
+/// A UDP socket and a TCP listener on one port.
+async fn both() -> (UdpSocket, TcpListener, SocketAddr) {
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        if let Ok(socket) = UdpSocket::bind(addr).await {
+            return (socket, listener, addr);
+        }
+    }
+}
+
+/// An address where nothing listens, over UDP or TCP.
+async fn dead() -> SocketAddr {
+    both().await.2
+}
+
+fn forwarder(addrs: &[SocketAddr], timeout: Duration) -> Forwarder {
+    Forwarder::new(addrs.iter().map(|&addr| Server { addr, tcp_only: false }).collect(), timeout)
+}
+
+async fn ask(forwarder: &Forwarder, name: &str, qtype: u16) -> Result<Answer, Failure> {
+    let name = NameBuf::from_text(name).unwrap();
+    forwarder
+        .ask(&Question {
+            qname: name.as_name(),
+            qtype: Qtype(qtype),
+            qclass: Class::IN,
+            dnssec_ok: true,
+            checking_disabled: false,
+            authentic_data: false,
+        })
+        .await
+}
+
+fn rcode(answer: &Answer) -> u8 {
+    answer.bytes[3] & 0xf
+}
+
+fn counts(forwarder: &Forwarder) -> Vec<(u64, u64)> {
+    forwarder.tallies().map(|(_, tally)| (tally.answered(), tally.failed())).collect()
+}
+
+#[tokio::test]
+async fn the_query_is_as_asked() {
+    let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let addr = udp(move |query| {
+        send.send(query.to_vec()).unwrap();
+        good(query)
+    })
+    .await;
+    let forwarder = forwarder(&[addr], PATIENT);
+    let name = portcullis::dns::name::Name::parse(b"\x03WwW\x04\x00\xff .\x00").unwrap();
+    let mut question = Question {
+        qname: name,
+        qtype: Qtype(65280),
+        qclass: Class(4711),
+        dnssec_ok: true,
+        checking_disabled: true,
+        authentic_data: false,
+    };
+    forwarder.ask(&question).await.unwrap();
+    let query = seen.recv().await.unwrap();
+    // RD and CD; one question, one additional record; the name's case kept; DO and 1232 octets.
+    assert_eq!(
+        query[2..],
+        *b"\x01\x10\x00\x01\x00\x00\x00\x00\x00\x01\x03WwW\x04\x00\xff .\x00\xff\x00\x12\x67\
+           \x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x00"
+    );
+    question = Question { dnssec_ok: false, checking_disabled: false, authentic_data: true, ..question };
+    forwarder.ask(&question).await.unwrap();
+    let query = seen.recv().await.unwrap();
+    assert_eq!(query[2..4], [0x01, 0x20]);
+    assert_eq!(query[query.len() - 4..], [0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_negative_reply_keeps_every_octet() {
+    let (send, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let addr = udp(move |query| {
+        let bytes = reply(query, 0, NXDOMAIN, b"", SOA, OPT_EDE);
+        send.send(bytes.clone()).unwrap();
+        Some(bytes)
+    })
+    .await;
+    let forwarder = forwarder(&[addr], PATIENT);
+    let answer = ask(&forwarder, "none.example.org", 1).await.unwrap();
+    assert_eq!(Some(answer.bytes), sent.recv().await);
+    assert_eq!(counts(&forwarder), [(1, 0)]);
+}
+
+#[tokio::test]
+async fn silence_moves_on_and_goes_last() {
+    let quiet = udp(silent).await;
+    let other = udp(good).await;
+    let forwarder = forwarder(&[quiet, other], HASTY);
+    assert_eq!(ask(&forwarder, "a.example", 1).await.unwrap().server, 1);
+    assert_eq!(counts(&forwarder), [(0, 1), (1, 0)]);
+    // The silent one is not asked first again.
+    assert_eq!(ask(&forwarder, "b.example", 1).await.unwrap().server, 1);
+    assert_eq!(counts(&forwarder), [(0, 1), (2, 0)]);
+    let addrs: Vec<_> = forwarder.tallies().map(|(addr, _)| addr).collect();
+    assert_eq!(addrs, [quiet, other]);
+}
+
+#[tokio::test]
+async fn a_port_where_nothing_listens_costs_no_time() {
+    // With a time-out of an hour, waiting for it would never end.
+    let forwarder = forwarder(&[dead().await, udp(good).await], Duration::from_secs(3600));
+    assert_eq!(ask(&forwarder, "a.example", 1).await.unwrap().server, 1);
+}
+
+#[tokio::test]
+async fn a_server_failure_moves_on_without_a_penalty() {
+    let forwarder = forwarder(&[udp(servfail).await, udp(good).await], PATIENT);
+    for _ in 0..2 {
+        let answer = ask(&forwarder, "a.example", 1).await.unwrap();
+        assert_eq!((answer.server, rcode(&answer)), (1, NOERROR));
+    }
+    assert_eq!(counts(&forwarder), [(2, 0), (2, 0)]);
+}
+
+#[tokio::test]
+async fn the_first_poor_reply_is_better_than_none() {
+    let refused = udp(|query| Some(reply(query, 0, REFUSED, b"", b"", OPT_EDE))).await;
+    let forwarder = forwarder(&[dead().await, refused, udp(servfail).await], PATIENT);
+    let answer = ask(&forwarder, "a.example", 1).await.unwrap();
+    assert_eq!((answer.server, rcode(&answer)), (1, REFUSED));
+    assert!(answer.bytes.ends_with(OPT_EDE));
+}
+
+#[tokio::test]
+async fn truncation_turns_to_tcp_and_the_connection_is_kept() {
+    let (socket, listener, addr) = both().await;
+    serve_udp(socket, |query| Some(reply(query, TC, NOERROR, b"", b"", b"")));
+    let connections = serve_tcp(listener, usize::MAX, good);
+    let forwarder = forwarder(&[addr], PATIENT);
+    for _ in 0..3 {
+        let answer = ask(&forwarder, "a.example", 1).await.unwrap();
+        assert!(answer.bytes.ends_with(ADDRESS));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    assert_eq!(counts(&forwarder), [(3, 0)]);
+}
+
+#[tokio::test]
+async fn a_closed_connection_is_opened_anew() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let connections = serve_tcp(listener, 1, good);
+    let forwarder = Forwarder::new(vec![Server { addr, tcp_only: true }], PATIENT);
+    for _ in 0..4 {
+        assert!(ask(&forwarder, "a.example", 1).await.unwrap().bytes.ends_with(ADDRESS));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
+    assert_eq!(counts(&forwarder), [(4, 0)]);
+}
+
+#[tokio::test]
+async fn many_questions_share_one_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let connections = serve_tcp(listener, usize::MAX, good);
+    let forwarder = Forwarder::new(vec![Server { addr, tcp_only: true }], PATIENT);
+    at_once(forwarder, 100).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn twenty_questions_at_once() {
+    at_once(forwarder(&[udp(good).await], PATIENT), 20).await;
+}
+
+/// Asks `count` names at once; each must get the reply to its own.
+async fn at_once(forwarder: Forwarder, count: usize) {
+    let forwarder = Arc::new(forwarder);
+    let tasks: Vec<_> = (0..count)
+        .map(|i| {
+            let forwarder = forwarder.clone();
+            tokio::spawn(async move { ask(&forwarder, &format!("host{i:03}.example"), 1).await.unwrap() })
+        })
+        .collect();
+    for (i, task) in tasks.into_iter().enumerate() {
+        let answer = task.await.unwrap();
+        assert_eq!(answer.bytes[13..20], *format!("host{i:03}").as_bytes());
+    }
+    assert_eq!(counts(&forwarder), [(u64::try_from(count).unwrap(), 0)]);
+}
+
+#[tokio::test]
+async fn nobody_answers() {
+    let quiet = udp(silent).await;
+    let asked = forwarder(&[quiet, udp(silent).await], HASTY);
+    assert_eq!(ask(&asked, "a.example", 1).await, Err(Failure::Timeout));
+    assert_eq!(counts(&asked), [(0, 1), (0, 1)]);
+
+    let gone = dead().await;
+    for addrs in [&[gone][..], &[quiet, gone]] {
+        let Err(Failure::Network(text)) = ask(&forwarder(addrs, HASTY), "a.example", 1).await else {
+            panic!("a network failure is due");
+        };
+        assert!(text.contains(&gone.to_string()) && text.contains("refused"), "{text}");
+    }
+    let tcp = Forwarder::new(vec![Server { addr: gone, tcp_only: true }], HASTY);
+    assert!(matches!(ask(&tcp, "a.example", 1).await, Err(Failure::Network(_))));
+
+    assert_eq!(ask(&forwarder(&[], HASTY), "a.example", 1).await, Err(Failure::NoServers));
+}
+
+#[tokio::test]
+async fn a_silent_tcp_server_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let connections = serve_tcp(listener, usize::MAX, silent);
+    let forwarder = Forwarder::new(vec![Server { addr, tcp_only: true }], HASTY);
+    for _ in 0..2 {
+        assert_eq!(ask(&forwarder, "a.example", 1).await, Err(Failure::Timeout));
+    }
+    // A connection on which time ran out is not used again.
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_type_nobody_knows_goes_through() {
+    let record = b"\xc0\x0c\xff\x00\x00\x01\x00\x00\x00\x3c\x00\x03\x00\xff\x2e";
+    let forwarder =
+        forwarder(&[udp(|query| Some(reply(query, 0, NOERROR, record, b"", b""))).await], PATIENT);
+    let answer = ask(&forwarder, "a.example", 65280).await.unwrap();
+    assert!(answer.bytes.ends_with(record));
+}
+
+#[tokio::test]
+async fn a_server_without_edns_is_asked_without_it() {
+    let whole =
+        udp(
+            |query| {
+                if has_edns(query) { Some(reply(query, 0, FORMERR, b"", b"", b"")) } else { good(query) }
+            },
+        )
+        .await;
+    let bare = udp(|query| {
+        if !has_edns(query) {
+            return good(query);
+        }
+        let mut bytes = query[..12].to_vec();
+        bytes[2..].copy_from_slice(&[0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0]);
+        Some(bytes)
+    })
+    .await;
+    for addr in [whole, bare] {
+        let forwarder = forwarder(&[addr], PATIENT);
+        let answer = ask(&forwarder, "a.example", 1).await.unwrap();
+        assert!(answer.bytes.ends_with(ADDRESS));
+        assert_eq!(counts(&forwarder), [(1, 0)]);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_is_none_counts_as_failure() {
+    // Another name, another type; over UDP hickory waits on, over TCP the reply is taken and refused.
+    for (at, value) in [(13, b'z'), (24, 28)] {
+        let wrong = move |query: &[u8]| {
+            let mut bytes = reply(query, 0, NOERROR, b"", b"", b"");
+            bytes[at] = value;
+            Some(bytes)
+        };
+        let (socket, listener, addr) = both().await;
+        serve_udp(socket, wrong);
+        serve_tcp(listener, usize::MAX, wrong);
+        let first = forwarder(&[addr, udp(good).await], HASTY);
+        assert_eq!(ask(&first, "a.example", 1).await.unwrap().server, 1);
+        assert_eq!(counts(&first), [(0, 1), (1, 0)]);
+        let tcp = Forwarder::new(vec![Server { addr, tcp_only: true }], PATIENT);
+        let Err(Failure::Network(text)) = ask(&tcp, "a.example", 1).await else {
+            panic!("a network failure is due");
+        };
+        assert!(text.ends_with("a reply to another question"), "{text}");
+    }
+    // An answer section that is cut off.
+    let short = udp(|query| {
+        let mut bytes = reply(query, 0, NOERROR, ADDRESS, b"", b"");
+        bytes.truncate(bytes.len() - 2);
+        Some(bytes)
+    })
+    .await;
+    let forwarder = forwarder(&[short, udp(good).await], PATIENT);
+    assert_eq!(ask(&forwarder, "a.example", 1).await.unwrap().server, 1);
+}
+
+#[tokio::test]
+async fn case_may_differ_in_the_reply() {
+    let shouting = udp(|query| {
+        let mut bytes = reply(query, 0, NOERROR, ADDRESS, b"", b"");
+        bytes[12..23].make_ascii_uppercase();
+        Some(bytes)
+    })
+    .await;
+    assert!(ask(&forwarder(&[shouting], PATIENT), "a.example", 1).await.is_ok());
+}
