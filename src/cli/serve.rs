@@ -83,9 +83,17 @@ impl Service {
     }
 
     /// Serves what the settings say from now on, or says why not and goes on as before.
-    fn reload(&self, settings: &Settings) -> Result<Report, String> {
-        let (snapshot, report) =
+    fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
+        let (mut snapshot, report) =
             refresh::build(settings, &self.cache, &self.counters).map_err(|e| e.to_string())?;
+        let upstreams = |s: &Settings| (s.upstreams.clone(), s.upstream_timeout);
+        if settings.upstreams.is_some() && upstreams(before) == upstreams(settings) {
+            // The same servers keep their connections, penalties and counters.
+            snapshot.upstream.clone_from(&self.engine.snapshot().upstream);
+        } else {
+            // Other servers may say other things.
+            self.cache.clear();
+        }
         self.engine.replace(snapshot);
         Ok(report)
     }
@@ -125,7 +133,7 @@ fn read(args: &Args) -> Result<Settings, String> {
     Ok(settings)
 }
 
-async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
+async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
     let service = match Service::start(&settings, None).await {
@@ -156,7 +164,9 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
             if next.listen != settings.listen || next.metrics != settings.metrics {
                 tracing::warn!("listen addresses have changed; they take effect at the next start");
             }
-            service.reload(&next)
+            let report = service.reload(&settings, &next)?;
+            settings = next;
+            Ok(report)
         }) {
             Ok(report) => {
                 tracing::info!("reloaded");

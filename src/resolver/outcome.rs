@@ -8,6 +8,6 @@ pub enum Outcome {
     Reply(usize),
     /// Send nothing.
     Drop,
-    /// An upstream must be asked: run [`Pending::complete`] where waiting is allowed.
+    /// An upstream must be asked: run [`Pending::wait`] where waiting is allowed.
     Later(Box<Pending>),
 }

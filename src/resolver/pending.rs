@@ -100,6 +100,12 @@ impl Drop for Leader {
     }
 }
 
+/// What came of the waiting, and when.
+pub struct Answered {
+    verdict: Verdict,
+    at: Instant,
+}
+
 /// One query that must wait, with all that its answer needs.
 pub struct Pending {
     engine: Arc<Engine>,
@@ -148,25 +154,29 @@ impl Pending {
         &self.packet
     }
 
-    /// Asks the upstreams, or waits for another query that asks the same, and writes the reply
-    /// into `out`. `clock` is read once the answer is there. Returns its length and the event.
-    pub async fn complete(&mut self, out: &mut [u8], clock: fn() -> Instant) -> (usize, Event) {
-        let answer = self.answer(clock).await;
-        let now = clock();
+    /// Asks the upstreams, or waits for another query that asks the same. `clock` is read once the
+    /// answer is there.
+    pub async fn wait(&self, clock: fn() -> Instant) -> Answered {
+        let verdict = self.answer(clock).await;
+        Answered { verdict, at: clock() }
+    }
+
+    /// Writes the reply into `out`; returns its length in octets and the query's story.
+    pub fn write(&self, answered: &Answered, out: &mut [u8]) -> (usize, Event) {
         let mut event = self.event;
-        event.took = now.saturating_duration_since(self.received);
+        event.took = answered.at.saturating_duration_since(self.received);
         let Ok(query) = Query::parse(&self.packet) else { return (0, event) };
         let step = Step { query: &query, transport: event.transport };
-        let len = match answer {
+        let len = match &answered.verdict {
             Ok(stored) => {
                 let mut reply = step.writer(out);
-                stored.write(&mut reply, step.wants_ad(), now);
+                stored.write(&mut reply, step.wants_ad(), answered.at);
                 event.rcode = Some(stored.rcode());
                 reply.finish()
             }
             Err(failure) => {
                 event.rcode = Some(Rcode::SERVFAIL);
-                step.bare(out, Rcode::SERVFAIL, Some(failure_ede(&failure)))
+                step.bare(out, Rcode::SERVFAIL, Some(failure_ede(failure)))
             }
         };
         (len, event)

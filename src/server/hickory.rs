@@ -20,10 +20,13 @@ use crate::observe::counters::Counters;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
 use crate::resolver::outcome::Outcome;
+use crate::resolver::pending::Pending;
 use crate::resolver::resolve::resolve;
 
 /// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3).
 const IDLE: Duration = Duration::from_secs(10);
+/// The longest message that a stream carries, in octets (RFC 1035 §4.2.2).
+const MAX_MESSAGE: usize = 65_535;
 /// Replies that wait in one connection for a slow reader.
 const REPLY_BUFFER: usize = 64;
 
@@ -89,37 +92,45 @@ impl RequestHandler for Handler {
             metadata: Metadata::new(request.metadata.id, MessageType::Response, OpCode::Query),
             counts: HeaderCounts::default(),
         });
-        // hickory awaits each query of a connection in turn; a task of its own lets a quick answer
-        // overtake a slow one (RFC 7766 §6.2.1.1). The request is borrowed, so the task reads its own.
-        let handler = self.clone();
-        let owned = Request::from_bytes(request.as_slice().to_vec(), request.src(), request.protocol());
-        if let Ok(request) = owned {
-            tokio::spawn(async move { handler.answer(&request, response).await });
-        }
+        self.answer(request, response).await;
         info
     }
 }
 
 impl Handler {
+    /// Answers what needs no waiting at once, so that a client that sends faster than it reads holds
+    /// up nobody but itself. hickory awaits each query of a connection in turn; what must wait for an
+    /// upstream gets a task of its own, so that later answers overtake it (RFC 7766 §6.2.1.1).
     async fn answer<R: ResponseHandler>(&self, request: &Request, response: R) {
         let received = (self.clock)();
         let packet = request.as_slice();
         let client = (request.src(), Transport::Tcp);
-        let mut out = vec![0u8; 65_535];
         let mut event = Event::new(request.src(), Transport::Tcp);
         let snapshot = Arc::clone(&self.engine.snapshot());
+        let mut out = vec![0u8; MAX_MESSAGE];
         match resolve(&self.engine, &snapshot, packet, client, received, &mut out, &mut event) {
             Outcome::Reply(len) => send(out.get(..len), request, response).await,
             Outcome::Drop => {}
-            Outcome::Later(mut pending) => {
-                let (len, event) = pending.complete(&mut out, self.clock).await;
-                send(out.get(..len), request, response).await;
-                self.engine.observe(&self.counters, pending.snapshot(), &event, packet);
+            Outcome::Later(pending) => {
+                let handler = self.clone();
+                // The request is borrowed, so the task reads its own from the packet.
+                let owned = Request::from_bytes(packet.to_vec(), request.src(), request.protocol());
+                if let Ok(request) = owned {
+                    tokio::spawn(async move { handler.finish(&pending, &request, response).await });
+                }
                 return;
             }
         }
         event.took = (self.clock)().saturating_duration_since(received);
         self.engine.observe(&self.counters, &snapshot, &event, packet);
+    }
+
+    async fn finish<R: ResponseHandler>(&self, pending: &Pending, request: &Request, response: R) {
+        let answered = pending.wait(self.clock).await;
+        let mut out = vec![0u8; MAX_MESSAGE];
+        let (len, event) = pending.write(&answered, &mut out);
+        send(out.get(..len), request, response).await;
+        self.engine.observe(&self.counters, pending.snapshot(), &event, pending.packet());
     }
 }
 

@@ -86,14 +86,15 @@ pub fn run(
 }
 
 async fn finish(
-    mut pending: Box<Pending>,
+    pending: Box<Pending>,
     socket: Arc<UdpSocket>,
     engine: Arc<Engine>,
     counters: Arc<Counters>,
     clock: fn() -> Instant,
 ) {
+    let answered = pending.wait(clock).await;
     let mut out = [0u8; PAYLOAD_SIZE as usize];
-    let (len, event) = pending.complete(&mut out, clock).await;
+    let (len, event) = pending.write(&answered, &mut out);
     send(&socket, &out, len, event.client);
     engine.observe(&counters, pending.snapshot(), &event, pending.packet());
 }
