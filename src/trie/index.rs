@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::node::{
-    HEADER_LEN, MAGIC, NODE_LEN, NONE, Node, SLOT_LEN, VERSION, checksum, hash_edge, place, tag,
-};
+use super::node::{HEADER_LEN, MAGIC, NONE, Node, SLOT_LEN, VERSION, checksum, hash_edge, tag};
 use crate::dns::name::{Folded, Match, Name};
 
 /// An index over any owner of its bytes: a vector, or later a mapped file.
@@ -56,8 +54,7 @@ pub struct Hit {
 
 struct Parts<'d> {
     slots: &'d [[u8; SLOT_LEN]],
-    nodes: &'d [[u8; NODE_LEN]],
-    labels: &'d [u8],
+    nodes: &'d [u8],
 }
 
 fn header(bytes: &[u8]) -> Option<([u32; 4], u64)> {
@@ -78,16 +75,15 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// See [`OpenError`].
     pub fn open(data: D) -> Result<Self, OpenError> {
         let bytes = data.as_ref();
-        let ([version, slots, nodes, labels], sum) = header(bytes).ok_or(OpenError::NotAnIndex)?;
+        let ([version, slots, nodes, _], sum) = header(bytes).ok_or(OpenError::NotAnIndex)?;
         if version != VERSION {
             return Err(OpenError::Version(version));
         }
-        let body =
-            u64::from(slots) * SLOT_LEN as u64 + u64::from(nodes) * NODE_LEN as u64 + u64::from(labels);
+        let body = u64::from(slots) * SLOT_LEN as u64 + u64::from(nodes);
         if bytes.len() as u64 != HEADER_LEN as u64 + body || !slots.is_power_of_two() {
             return Err(OpenError::Length);
         }
-        if checksum(bytes.get(HEADER_LEN..).unwrap_or_default()) != sum {
+        if checksum(bytes) != sum {
             return Err(OpenError::Checksum);
         }
         Ok(Self { data })
@@ -107,15 +103,14 @@ impl<D: AsRef<[u8]>> Index<D> {
     /// How many nodes it has, the root included.
     #[must_use]
     pub fn node_count(&self) -> usize {
-        self.parts().map_or(0, |p| p.nodes.len())
+        header(self.data.as_ref()).map_or(0, |([_, _, _, count], _)| count as usize)
     }
 
     fn parts(&self) -> Option<Parts<'_>> {
         let bytes = self.data.as_ref();
-        let ([_, slots, nodes, _], _) = header(bytes)?;
-        let (slot_bytes, rest) = bytes.get(HEADER_LEN..)?.split_at_checked(slots as usize * SLOT_LEN)?;
-        let (node_bytes, labels) = rest.split_at_checked(nodes as usize * NODE_LEN)?;
-        Some(Parts { slots: slot_bytes.as_chunks().0, nodes: node_bytes.as_chunks().0, labels })
+        let ([_, slots, ..], _) = header(bytes)?;
+        let (slots, nodes) = bytes.get(HEADER_LEN..)?.split_at_checked(slots as usize * SLOT_LEN)?;
+        Some(Parts { slots: slots.as_chunks().0, nodes })
     }
 
     /// Calls `found` with every rule that applies to `name`, from the root down, so that the last
@@ -125,12 +120,12 @@ impl<D: AsRef<[u8]>> Index<D> {
         let folded = Folded::new(name);
         let offsets = folded.as_name().offsets();
         let mut at = 0u32;
-        let Some(mut node) = parts.nodes.first().map(Node::read) else { return };
+        let Some(mut node) = Node::read(parts.nodes, 0) else { return };
         let mut depth = 0u8;
         loop {
             let last = usize::from(depth) == offsets.count();
             let mut report = |matching: Match| {
-                if let Some(&id) = node.values.get(place(matching)).filter(|id| **id != NONE) {
+                if let Some(id) = node.value(matching) {
                     found(Hit { id, matching, depth });
                 }
             };
@@ -148,8 +143,8 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
-impl Parts<'_> {
-    fn child(&self, parent: u32, label: &[u8]) -> Option<(u32, Node)> {
+impl<'d> Parts<'d> {
+    fn child(&self, parent: u32, label: &[u8]) -> Option<(u32, Node<'d>)> {
         let mask = self.slots.len().checked_sub(1)?;
         let hash = hash_edge(parent, label);
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
@@ -162,20 +157,14 @@ impl Parts<'_> {
                 return None;
             }
             if u32::from_le_bytes([t0, t1, t2, t3]) == tag(hash) {
-                let node = Node::read(self.nodes.get(id as usize)?);
-                if node.parent == parent && self.label(node.label)? == label {
+                let node = Node::read(self.nodes, id)?;
+                if node.parent == parent && node.label == label {
                     return Some((id, node));
                 }
             }
             slot = (slot + 1) & mask;
         }
         None
-    }
-
-    fn label(&self, at: u32) -> Option<&[u8]> {
-        let at = at as usize;
-        let len = usize::from(*self.labels.get(at)?);
-        self.labels.get(at + 1..at + 1 + len)
     }
 }
 

@@ -3,8 +3,7 @@
 //! ```text
 //!   header   magic, version, checksum, lengths of the parts below
 //!   slots    8 octets × 2^k   hashed child edges: tag of the hash, node; open addressing
-//!   nodes    20 octets each: parent, place of the label, three values (exact, suffix, subdomains)
-//!   labels   length octet + label in lower case, each distinct label once
+//!   nodes    one after the other, each with its label and its values; see [`node::Node`]
 //! ```
 //!
 //! A lookup walks the question's labels from the root. At each it hashes (node, label), probes the

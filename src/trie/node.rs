@@ -2,54 +2,73 @@
 
 use crate::dns::name::Match;
 
-/// Octets of a node.
-pub const NODE_LEN: usize = 20;
+/// Octets of a node before its label: parent, length of the label, which values follow.
+pub const FIXED_LEN: usize = 6;
 /// A value that is not there; also an empty slot.
 pub const NONE: u32 = u32::MAX;
 /// The first octets of an index.
 pub const MAGIC: [u8; 8] = *b"PTCLIDX\0";
 /// The version of the layout.
 pub const VERSION: u32 = 1;
-/// Octets of the header: magic, version, slots, nodes, octets of labels, checksum.
+/// Octets of the header: magic, version, slots, octets of nodes, count of nodes, checksum.
 pub const HEADER_LEN: usize = 32;
 
-/// One node: a name of the trie, and the ids of the rules on it.
+/// One node, read in place. Its label and values stand right behind its fixed part, so that a node
+/// is mostly one line of the processor's cache.
+///
+/// ```text
+///   parent u32 | length of the label u8 | mask u8 | label | one u32 for each bit of the mask
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// The node of the name without its leftmost label; the root is its own parent.
+pub struct Node<'d> {
+    /// Where the node of the name without its leftmost label stands; the root is its own parent.
     pub parent: u32,
-    /// Where its label stands among the labels.
-    pub label: u32,
-    /// The ids for [`Match::Exact`], [`Match::Suffix`] and [`Match::Subdomains`], or [`NONE`].
-    pub values: [u32; 3],
+    /// The label, in lower case.
+    pub label: &'d [u8],
+    mask: u8,
+    values: &'d [u8],
 }
 
-impl Node {
-    /// The node's octets.
+impl<'d> Node<'d> {
+    /// Reads the node that stands at `at`; `None` if it does not lie within the octets.
     #[must_use]
-    pub fn to_bytes(self) -> [u8; NODE_LEN] {
-        let [exact, suffix, sub] = self.values;
-        let mut out = [0; NODE_LEN];
-        for (chunk, word) in out.chunks_exact_mut(4).zip([self.parent, self.label, exact, suffix, sub]) {
-            chunk.copy_from_slice(&word.to_le_bytes());
-        }
-        out
+    pub fn read(nodes: &'d [u8], at: u32) -> Option<Self> {
+        let (&[a, b, c, d, len, mask], rest) = nodes.get(at as usize..)?.split_first_chunk::<FIXED_LEN>()?;
+        let (label, values) = rest.split_at_checked(usize::from(len))?;
+        Some(Self { parent: u32::from_le_bytes([a, b, c, d]), label, mask, values })
     }
 
-    /// Reads a node; the octets are exactly [`NODE_LEN`] long.
+    /// The id for a kind of match.
     #[must_use]
-    pub fn read(bytes: &[u8; NODE_LEN]) -> Self {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = *bytes;
-        let word = |w| u32::from_le_bytes(w);
-        Self {
-            parent: word([a, b, c, d]),
-            label: word([e, f, g, h]),
-            values: [word([i, j, k, l]), word([m, n, o, p]), word([q, r, s, t])],
+    pub fn value(&self, matching: Match) -> Option<u32> {
+        let bit = 1u8 << place(matching);
+        if self.mask & bit == 0 {
+            return None;
         }
+        let before = (self.mask & (bit - 1)).count_ones() as usize;
+        let bytes = self.values.get(before * 4..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
     }
 }
 
-/// Where a kind of match keeps its id in [`Node::values`].
+/// Appends a node; `values` by [`place`], [`NONE`] where there is none.
+pub fn write(nodes: &mut Vec<u8>, parent: u32, label: &[u8], values: [u32; 3]) {
+    nodes.extend_from_slice(&parent.to_le_bytes());
+    let mask = values.iter().enumerate().map(|(i, v)| u8::from(*v != NONE) << i).sum();
+    nodes.extend_from_slice(&[u8::try_from(label.len()).unwrap_or(0), mask]);
+    nodes.extend_from_slice(label);
+    for value in values.into_iter().filter(|v| *v != NONE) {
+        nodes.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// Octets that [`write`] appends.
+#[must_use]
+pub fn written_len(label: &[u8], values: [u32; 3]) -> usize {
+    FIXED_LEN + label.len() + 4 * values.iter().filter(|v| **v != NONE).count()
+}
+
+/// The place of a kind of match among a node's values.
 #[must_use]
 pub const fn place(matching: Match) -> usize {
     match matching {
@@ -96,9 +115,16 @@ pub const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// FNV-1a over the body, folded by words; it finds accidents, not forgers.
+/// The checksum of an index: over its header before the checksum, and its body. It finds accidents,
+/// not forgers.
 #[must_use]
-pub fn checksum(body: &[u8]) -> u64 {
+pub fn checksum(index: &[u8]) -> u64 {
+    let header = fold(index.get(..HEADER_LEN - 8).unwrap_or_default());
+    header ^ fold(index.get(HEADER_LEN..).unwrap_or_default())
+}
+
+/// FNV-1a by words.
+fn fold(body: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for chunk in body.chunks(8) {
         let mut word = [0; 8];
@@ -116,8 +142,16 @@ mod tests {
 
     #[test]
     fn a_node_reads_as_it_was_written() {
-        let node = Node { parent: 7, label: 9, values: [1, NONE, 3] };
-        assert_eq!(Node::read(&node.to_bytes()), node);
+        let mut nodes = Vec::new();
+        write(&mut nodes, 7, b"label", [1, NONE, 3]);
+        assert_eq!(nodes.len(), written_len(b"label", [1, NONE, 3]));
+        let node = Node::read(&nodes, 0).unwrap();
+        assert_eq!((node.parent, node.label), (7, &b"label"[..]));
+        assert_eq!(
+            [Match::Exact, Match::Suffix, Match::Subdomains].map(|m| node.value(m)),
+            [Some(1), None, Some(3)]
+        );
+        assert_eq!(Node::read(&nodes[..8], 0), None);
     }
 
     #[test]
