@@ -9,7 +9,7 @@ use quick_cache::sync::Cache as Map;
 use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::header::flag;
 use crate::dns::message::Message;
-use crate::dns::reply::{ReplyWriter, Section};
+use crate::dns::reply::{MAX_EDE, ReplyWriter, Section};
 use crate::dns::types::{Qtype, Rcode};
 
 /// A negative answer is kept no longer than this, whatever its SOA says (RFC 2308 §5).
@@ -26,7 +26,8 @@ pub struct Stored {
     ttls: Box<[u16]>,
     rcode: Rcode,
     authentic: bool,
-    ede: Option<(EdeCode, Box<str>)>,
+    truncated: bool,
+    edes: Vec<(EdeCode, Box<str>)>,
     /// Seconds that it may be kept; 0: not at all.
     pub lifetime: u32,
     /// No record is sent with a longer TTL: the configured bound, and for a negative answer its life.
@@ -49,16 +50,17 @@ impl Stored {
                 break;
             }
             let [an, ns, ar] = &mut counts;
+            let ttl = sane(record.ttl);
             match record.section {
                 Section::Answer => {
                     *an += 1;
-                    answers = Some(answers.map_or(record.ttl, |t| t.min(record.ttl)));
+                    answers = Some(answers.map_or(ttl, |t| t.min(ttl)));
                 }
                 Section::Authority => {
                     *ns += 1;
                     if record.rtype == Qtype::SOA {
                         let minimum = record.rdata.last_chunk::<4>().map_or(0, |b| u32::from_be_bytes(*b));
-                        negative = Some(minimum.min(record.ttl).min(MAX_NEGATIVE_TTL));
+                        negative = Some(sane(minimum).min(ttl).min(MAX_NEGATIVE_TTL));
                     }
                 }
                 Section::Additional => *ar += 1,
@@ -74,18 +76,19 @@ impl Stored {
             Rcode::NOERROR | Rcode::NXDOMAIN => negative.map_or(0, |n| answers.map_or(n, |a| a.min(n))),
             _ => 0,
         };
-        // RFC 2181 §8: a TTL with the upper bit set is taken as zero.
-        let lifetime = if lifetime > i32::MAX as u32 { 0 } else { lifetime.min(max_ttl) };
+        let lifetime = lifetime.min(max_ttl);
         Some(Self {
             sections: message.bytes().get(begin..end)?.into(),
             counts,
             ttls: ttls.into(),
             rcode,
             authentic: message.header.has(flag::AD),
-            ede: message
+            truncated: message.header.has(flag::TC),
+            edes: message
                 .edes()
-                .next()
-                .map(|(code, text)| (code, text.chars().take(200).collect::<String>().into())),
+                .take(MAX_EDE)
+                .map(|(code, text)| (code, text.chars().take(200).collect::<String>().into()))
+                .collect(),
             lifetime,
             cap: if answers.is_none() && lifetime > 0 { lifetime } else { max_ttl },
             at: now,
@@ -109,8 +112,12 @@ impl Stored {
         let age = self.age(now);
         reply.rcode(self.rcode);
         reply.flags(flag::AD, self.authentic && wants_ad);
-        if let Some((code, text)) = &self.ede {
+        for (code, text) in &self.edes {
             reply.ede(Ede::new(*code, text));
+        }
+        // Cut short by the upstream even over TCP: the client must not take it for whole.
+        if self.truncated {
+            return reply.truncate();
         }
         let Ok(sections) = reply.sections(&self.sections, self.counts) else { return };
         for at in &self.ttls {
@@ -118,13 +125,18 @@ impl Stored {
             else {
                 continue;
             };
-            *slot = u32::from_be_bytes(*slot).min(self.cap).saturating_sub(age).to_be_bytes();
+            *slot = sane(u32::from_be_bytes(*slot)).min(self.cap).saturating_sub(age).to_be_bytes();
         }
     }
 
     fn weight(&self) -> usize {
         self.sections.len() + self.ttls.len() * 2 + OVERHEAD
     }
+}
+
+/// A TTL with the upper bit set is taken as zero (RFC 2181 §8).
+const fn sane(ttl: u32) -> u32 {
+    if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 
 /// True if the answer section holds the type asked, or all there is to ANY.

@@ -161,8 +161,11 @@ async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
     }
     while let Signal::Reload = signals.next().await {
         match read(args).and_then(|next| {
-            if next.listen != settings.listen || next.metrics != settings.metrics {
-                tracing::warn!("listen addresses have changed; they take effect at the next start");
+            let fixed = |s: &Settings| (s.listen.clone(), s.metrics, s.threads, s.cache_bytes);
+            if fixed(&next) != fixed(&settings) {
+                tracing::warn!(
+                    "changes of listen addresses, threads and cache size take effect at the next start"
+                );
             }
             let report = service.reload(&settings, &next)?;
             settings = next;

@@ -116,6 +116,12 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         }
     }
 
+    /// Takes back all records written so far.
+    pub fn clear(&mut self) {
+        self.len = self.question_end;
+        [self.header.ancount, self.header.nscount, self.header.arcount] = [0; 3];
+    }
+
     /// Marks the reply truncated, whatever fits.
     pub fn truncate(&mut self) {
         self.truncated = true;
@@ -226,6 +232,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
             self.header.nscount = 0;
             self.header.arcount = 0;
         }
+        let with_opt = self.opt.is_some();
         if let Some(flags) = self.opt.take() {
             let [high, _] = (self.rcode.0 << 4).to_be_bytes();
             let [f0, f1] = flags.to_be_bytes();
@@ -242,7 +249,10 @@ impl<'b, 't> ReplyWriter<'b, 't> {
                 }
             }
         }
-        self.header.flags |= self.rcode.0 & 0xf;
+        // Without OPT there is no room for the upper bits, and their loss could turn an error into
+        // a success.
+        let rcode = if self.rcode.0 > 0xf && !with_opt { Rcode::SERVFAIL } else { self.rcode };
+        self.header.flags |= rcode.0 & 0xf;
         if let Some(slot) = self.buf.get_mut(..header::LEN) {
             slot.copy_from_slice(&self.header.to_bytes());
         }

@@ -24,6 +24,10 @@ pub enum SkipReason {
     Encoding,
     /// Not a name.
     Name(NameError),
+    /// A name that no host has: the root, or with characters other than letters, digits, `-` and `_`.
+    NotAHostName,
+    /// An address where a name belongs.
+    Address,
     /// A hosts line that does not begin with an address.
     NotAnAddress(String),
     /// A hosts line with an address alone.
@@ -46,6 +50,8 @@ impl fmt::Display for SkipReason {
             Self::TooLong => write!(f, "longer than {MAX_LINE} octets"),
             Self::Encoding => f.write_str("not UTF-8"),
             Self::Name(error) => error.fmt(f),
+            Self::NotAHostName => f.write_str("not a name that a host can have; is the format right?"),
+            Self::Address => f.write_str("an address where a name belongs"),
             Self::NotAnAddress(word) => {
                 write!(f, "a hosts line begins with an address, and `{word}` is none")
             }
@@ -116,7 +122,18 @@ pub struct Reading {
 
 impl Reading {
     fn rule(self, name: &str, matching: Match) -> Result<Rule, SkipReason> {
+        if name.parse::<std::net::IpAddr>().is_ok() {
+            return Err(SkipReason::Address);
+        }
         let name = NameBuf::from_text(name).map_err(SkipReason::Name)?;
+        // A stray dot must not block everything, nor may a rule of another syntax pass for a name
+        // that nobody asks for.
+        let bytes = name.as_name().labels().flatten();
+        if name.as_name().is_root()
+            || !bytes.copied().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        {
+            return Err(SkipReason::NotAHostName);
+        }
         Ok(Rule { name, matching, effect: self.effect, important: false })
     }
 }
@@ -266,6 +283,24 @@ mod tests {
                 vec!["1:a.org suffix block", "2:b.org suffix block"],
             ),
             (Format::Domains, "a.org b.org", vec!["1! more than one name on the line"]),
+            (Format::Domains, ".", vec!["1! not a name that a host can have; is the format right?"]),
+            (Format::Domains, "||a.org^", vec!["1! not a name that a host can have; is the format right?"]),
+            (
+                Format::Domains,
+                "http://a.org/x",
+                vec!["1! not a name that a host can have; is the format right?"],
+            ),
+            (
+                Format::Domains,
+                "a.org,b.org",
+                vec!["1! not a name that a host can have; is the format right?"],
+            ),
+            (Format::Domains, "192.0.2.1", vec!["1! an address where a name belongs"]),
+            (
+                Format::AdGuard,
+                "||a.org:80^",
+                vec!["1! not a name that a host can have; is the format right?"],
+            ),
             (Format::Domains, "bücher.example", vec!["1:xn--bcher-kva.example suffix block"]),
             (Format::Wildcard, "*.a.org\nb.org", vec!["1:a.org subdomains block", "2:b.org suffix block"]),
             (

@@ -90,13 +90,28 @@ impl Waiting {
 /// Tells everybody who asked the same, even if the asking task dies.
 struct Leader {
     engine: Arc<Engine>,
-    key: Key,
+    key: Option<Key>,
+}
+
+impl Leader {
+    /// Hands the answer to everybody. From here on the key may belong to the next leader, so the
+    /// drop must not touch it any more.
+    fn tell(mut self, verdict: &Verdict) {
+        if let Some(key) = self.key.take() {
+            for waiting in self.engine.waiting.take(key.as_bytes()) {
+                // A receiver that is gone has hung up.
+                let _ = waiting.send(verdict.clone());
+            }
+        }
+    }
 }
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        // Senders that are dropped unused wake their receivers with an error.
-        drop(self.engine.waiting.take(self.key.as_bytes()));
+        if let Some(key) = &self.key {
+            // Senders that are dropped unused wake their receivers with an error.
+            drop(self.engine.waiting.take(key.as_bytes()));
+        }
     }
 }
 
@@ -185,19 +200,17 @@ impl Pending {
     async fn answer(&self, clock: fn() -> Instant) -> Verdict {
         let (sender, receiver) = oneshot::channel();
         if self.engine.waiting.join(self.key.as_bytes(), sender) {
-            let leader = Leader { engine: Arc::clone(&self.engine), key: self.key };
+            let leader = Leader { engine: Arc::clone(&self.engine), key: Some(self.key) };
+            let key = self.key;
             let (snapshot, upstream) = (Arc::clone(&self.snapshot), Arc::clone(&self.upstream));
             let packet = self.packet.clone();
             // A task of its own, so that a client that hangs up takes nobody's answer with it.
             tokio::spawn(async move {
                 let verdict = ask(&upstream, &packet, snapshot.max_ttl, clock).await;
                 if let Ok(stored) = &verdict {
-                    snapshot.cache.put(leader.key.as_bytes(), stored);
+                    snapshot.cache.put(key.as_bytes(), stored);
                 }
-                for waiting in leader.engine.waiting.take(leader.key.as_bytes()) {
-                    // A receiver that is gone has hung up.
-                    let _ = waiting.send(verdict.clone());
-                }
+                leader.tell(&verdict);
             });
         }
         receiver.await.unwrap_or_else(|_| Err(Failure::Network("the query was lost".into())))

@@ -80,7 +80,7 @@ pub fn resolve(
         }
     }
     // Names that this server answers for.
-    if let Some(local) = snapshot.zones.find(query.qname) {
+    if let Some(local) = zone::of(&snapshot.zones, &query) {
         let mut reply = step.writer(out);
         zone::write(&snapshot.zones, local, &query, &mut reply);
         let len = reply.finish();

@@ -397,7 +397,8 @@ fn rcode(bytes: &[u8]) -> Option<Rcode> {
 
 /// True for a reply that another server may better.
 fn is_poor(bytes: &[u8]) -> bool {
-    matches!(rcode(bytes), Some(Rcode::SERVFAIL | Rcode::REFUSED | Rcode::NOTIMP | Rcode::FORMERR))
+    let whole = crate::dns::message::Message::parse(bytes).map(|m| m.rcode());
+    !matches!(whole, Some(Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN))
 }
 
 fn request(question: &Question<'_>, edns: bool, retry_interval: Duration) -> Result<DnsRequest, Trouble> {

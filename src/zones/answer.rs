@@ -10,6 +10,16 @@ use crate::dns::types::{Qtype, Rcode};
 /// The most aliases followed for one question.
 const MAX_CHAIN: usize = 16;
 
+/// The zone that answers a query: DS at a zone's apex is the parent's, if the parent is here too
+/// (RFC 4035 §3.1.4.1).
+#[must_use]
+pub fn of<'z>(zones: &'z Zones, query: &Query<'_>) -> Option<&'z Zone> {
+    let zone = zones.find(query.qname)?;
+    let at_apex = query.qtype == Qtype::DS && zone.origin() == query.qname;
+    let parent = query.qname.parent().filter(|_| at_apex).and_then(|name| zones.find(name));
+    parent.or(Some(zone))
+}
+
 /// Writes the reply of `zone` to `query`. An alias is followed through all zones of this server;
 /// where it leads out of them, the client or its resolver goes on from there.
 pub fn write(zones: &Zones, zone: &Zone, query: &Query<'_>, reply: &mut ReplyWriter<'_, '_>) {
@@ -42,7 +52,7 @@ fn chain<'z>(
                 // A referral is no answer of ours; within a chain the aliases before it are.
                 reply.flags(flag::AA, owner.is_some());
                 put(reply, Section::Authority, Some(cut), ns)?;
-                return glue(zone, ns, reply);
+                return glue(zone, cut, ns, reply);
             }
             Lookup::NoData => return soa(zone, reply),
             Lookup::NxDomain => {
@@ -52,6 +62,9 @@ fn chain<'z>(
             }
         }
     }
+    // A chain without an end, or with one that nobody will wait for.
+    reply.clear();
+    reply.rcode(Rcode::SERVFAIL);
     Ok(())
 }
 
@@ -71,10 +84,14 @@ fn soa(zone: &Zone, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
     reply.record(Section::Authority, Some(zone.origin()), Qtype::SOA, ttl, &[rdata])
 }
 
-/// Addresses of name servers below the cut.
-fn glue(zone: &Zone, ns: &RrSet, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
+/// Addresses of name servers below the cut. Without those the referral leads nowhere, so a reply
+/// that has no room for them is truncated (RFC 9471 §3.1).
+fn glue(zone: &Zone, cut: Name<'_>, ns: &RrSet, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
     for target in ns.rdatas.iter().filter_map(|r| Name::parse(r).ok()) {
-        addresses(zone, target, reply);
+        if addresses(zone, target, reply).is_err() && target.is_within(cut) {
+            reply.truncate();
+            return Err(Full);
+        }
     }
     Ok(())
 }
@@ -88,19 +105,16 @@ fn targets(zones: &Zones, set: &RrSet, reply: &mut ReplyWriter<'_, '_>) -> Resul
     };
     for target in set.rdatas.iter().filter_map(|r| Name::parse(r.get(skip..)?).ok()) {
         if let Some(zone) = zones.find(target) {
-            addresses(zone, target, reply);
+            // Help that does not fit is left out.
+            let _ = addresses(zone, target, reply);
         }
     }
     Ok(())
 }
 
-fn addresses(zone: &Zone, host: Name<'_>, reply: &mut ReplyWriter<'_, '_>) {
-    for rtype in [Qtype::A, Qtype::AAAA] {
-        if let Some(set) = zone.rrset(host, rtype) {
-            // Help that does not fit is left out.
-            let _ = put(reply, Section::Additional, Some(host), set);
-        }
-    }
+fn addresses(zone: &Zone, host: Name<'_>, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
+    let sets = [Qtype::A, Qtype::AAAA].into_iter().filter_map(|rtype| zone.rrset(host, rtype));
+    sets.into_iter().try_for_each(|set| put(reply, Section::Additional, Some(host), set))
 }
 
 /// The zone's origin as text, for people.

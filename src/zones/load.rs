@@ -1,11 +1,11 @@
 //! Master files (RFC 1035 §5) through hickory's parser, as uncompressed wire records.
 //!
 //! `$ORIGIN`, `$TTL`, `$INCLUDE`, relative names, parentheses and every type that hickory reads are
-//! taken. Its errors carry no line, so the line is found by reading the file again up to each.
+//! taken; it refuses DS and DNAME, and of two CNAMEs at a name keeps the last. Its errors carry no line, so the line is found by reading the file again up to each.
 
 use std::path::PathBuf;
 
-use hickory_server::proto::rr::{Name as HickoryName, RData};
+use hickory_server::proto::rr::{DNSClass, Name as HickoryName, RData};
 use hickory_server::proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use hickory_server::proto::serialize::txt::Parser;
 
@@ -30,6 +30,9 @@ fn records(text: &str, origin: &NameBuf, path: Option<PathBuf>) -> Result<Vec<Zo
     let (_, sets) = Parser::new(text, path, Some(wire)).parse().map_err(|e| e.to_string())?;
     let mut all = Vec::new();
     for record in sets.values().flat_map(|set| set.records_without_rrsigs()) {
+        if record.dns_class != DNSClass::IN {
+            return Err(format!("{} is of class {}; zones are of class IN", record.name, record.dns_class));
+        }
         let owner = record.name.to_string();
         let owner = NameBuf::from_text(&owner).map_err(|e| format!("{owner}: {e}"))?;
         let rdata = encode(&record.data).map_err(|e| format!("{owner}: {e}"))?;
@@ -41,7 +44,7 @@ fn records(text: &str, origin: &NameBuf, path: Option<PathBuf>) -> Result<Vec<Zo
 /// Writes the origin out where a free-standing `@` stands for it within a record's data: hickory's
 /// parser knows the sign only in the place of the owner.
 fn spell_out_origin(text: &str, origin: &NameBuf) -> String {
-    let mut current = format!("{origin}.");
+    let mut current = if origin.as_name().is_root() { ".".to_owned() } else { format!("{origin}.") };
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let mut words = line.split_ascii_whitespace();

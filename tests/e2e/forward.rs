@@ -179,3 +179,34 @@ fn another_portcullis_is_an_upstream_like_any_other() {
     assert_eq!(near.ask("www.far.test", "A").message().header.ancount, 3);
     assert_eq!(near.ask("nope.far.test", "A").status(), "NXDOMAIN");
 }
+
+/// A reply that is not kept (TTL 0) is asked for again and again; the end of one asking must never
+/// take the next one's waiters with it.
+#[test]
+fn askings_that_follow_each_other_do_not_disturb_each_other() {
+    let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 0, A)], &[], None)));
+    let server = Server::start(&Upstream::config(&[&upstream]).replace("300ms", "5s"), &[]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..400 {
+                    assert_eq!(server.ask("zero.test", "A").status(), "NOERROR");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn an_extended_code_never_becomes_a_success() {
+    // BADVERS: the low bits are zero, the upper ones in the OPT.
+    let upstream = Upstream::start(|query, _| {
+        let mut bytes = reply(query, 0, &[], &[], Some(b""));
+        let at = bytes.len() - 6;
+        bytes[at] = 1;
+        Some(bytes)
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    let asked = server.send(&crate::common::without_edns(question("a.test", "A"))).unwrap();
+    assert_eq!(asked.status(), "SERVFAIL");
+}

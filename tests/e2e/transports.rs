@@ -96,3 +96,26 @@ fn sigterm_and_sigint_end_it_with_success() {
         assert!(server.child.wait().unwrap().success(), "{signal}");
     }
 }
+
+#[test]
+fn zones_end_loops_keep_glue_and_leave_ds_to_the_parent() {
+    let mut zone = String::from(
+        "@ 60 IN SOA ns host 1 2 3 4 5\na 60 IN CNAME b\nb 60 IN CNAME a\nc 60 IN NS far.example.\n",
+    );
+    for i in 0..8 {
+        zone +=
+            &format!("d 60 IN NS ns{i}.d\nns{i}.d 60 IN A 192.0.2.{i}\nns{i}.d 60 IN AAAA 2001:db8::{i}\n");
+    }
+    let child = "@ 60 IN SOA ns host 9 2 3 4 5\n";
+    let config = "[upstream]\nservers = []\n[[zone]]\norigin = \"z.test\"\nfile = \"z\"\n\
+                  [[zone]]\norigin = \"c.z.test\"\nfile = \"c\"\n";
+    let server = Server::start(config, &[("z", &zone), ("c", child)]);
+    let looped = server.ask("a.z.test", "A");
+    assert_eq!((looped.status().as_str(), looped.message().header.ancount), ("SERVFAIL", 0));
+    let referral = server.send(&without_edns(question("x.d.z.test", "A"))).unwrap();
+    assert!(referral.text().contains(" tc "), "{}", referral.text());
+    assert_eq!(server.ask_tcp("x.d.z.test", "A").message().header.arcount, 17);
+    let ds = server.ask("c.z.test", "DS").text();
+    assert!(ds.contains("authority  z.test. 5 IN SOA"), "{ds}");
+    assert!(server.ask("c.z.test", "A").text().contains("authority  c.z.test. 5 IN SOA"));
+}
