@@ -62,7 +62,7 @@ pub fn write(nodes: &mut Vec<u8>, parent: u32, label: &[u8], values: [u32; 3]) {
     }
 }
 
-/// Octets that [`write`] appends.
+/// Octets that [`write()`] appends.
 #[must_use]
 pub fn written_len(label: &[u8], values: [u32; 3]) -> usize {
     FIXED_LEN + label.len() + 4 * values.iter().filter(|v| **v != NONE).count()
