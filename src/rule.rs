@@ -1,10 +1,14 @@
-//! Rules, the currency of lists, policy and trie: a name, how it matches, what happens, whence.
+//! Rules, the currency of lists and policy: what a rule wants beside its name, for whom, and what a client gets.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
+
 pub use crate::dns::name::Match;
 use crate::dns::name::NameBuf;
+pub use crate::dns::pattern::{Pattern, Start};
+use crate::dns::types::Qtype;
 
 /// What a rule wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +36,8 @@ pub enum Action {
     Address(Vec<Ipv4Addr>, Vec<Ipv6Addr>),
     /// An alias, which the client resolves for itself.
     Cname(NameBuf),
+    /// Records of the operator's own: those of the type asked, NODATA where there is none.
+    Records(Vec<Data>),
     /// No reply at all.
     Drop,
     /// An empty reply with TC, so that the client comes back over TCP, where the name passes.
@@ -51,6 +57,10 @@ impl fmt::Display for Action {
             Self::Drop => f.write_str("drop"),
             Self::Truncate => f.write_str("truncate"),
             Self::Log => f.write_str("log"),
+            Self::Records(data) => {
+                f.write_str("records")?;
+                data.iter().try_for_each(|d| write!(f, " {}", d.rtype))
+            }
             Self::Cname(name) => write!(f, "cname {name}"),
             Self::Address(v4, v6) => {
                 f.write_str("address")?;
@@ -61,34 +71,72 @@ impl fmt::Display for Action {
     }
 }
 
-/// Where a rule was written: the list's place in the configuration, and its line, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
-    /// Index of the list.
-    pub list: u16,
-    /// Line of the source, from 1; for inline rules their place in the array, from 1.
-    pub line: u32,
+/// One record of [`Action::Records`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Data {
+    /// Its type.
+    pub rtype: Qtype,
+    /// Its RDATA on the wire, names in it uncompressed.
+    pub rdata: Vec<u8>,
 }
 
-/// The number of a rule in a compiled policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(pub u32);
-
-/// One rule as a list gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The name, in lower case.
-    pub name: NameBuf,
-    /// How the name is compared.
-    pub matching: Match,
+/// What a rule says beside the name or pattern it applies to. Lists have few different ones, so a
+/// rule keeps but the number of its traits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Traits {
     /// Block or allow.
     pub effect: Effect,
     /// Ahead of the rules without this mark (`$important`).
     pub important: bool,
+    /// A `$dnsrewrite`: ahead of block and allow; with [`Effect::Allow`] an exception from rewrites,
+    /// from those with the same action if it has one.
+    pub rewrite: bool,
+    /// A `$badfilter`: takes back the rule that is otherwise the same.
+    pub cancels: bool,
+    /// The rule's own action, over its list's.
+    pub action: Option<Action>,
+    /// Which questions of which clients it speaks of; `None`: all.
+    pub scope: Option<Box<Scope>>,
+}
+
+impl Traits {
+    /// A rule of nothing but its effect.
+    #[must_use]
+    pub const fn plain(effect: Effect) -> Self {
+        Self { effect, important: false, rewrite: false, cancels: false, action: None, scope: None }
+    }
+}
+
+/// Which questions of which clients a rule speaks of. An empty field sets no condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// Only these types.
+    pub types: Vec<Qtype>,
+    /// Any type but these.
+    pub not_types: Vec<Qtype>,
+    /// Only these clients.
+    pub clients: Vec<Client>,
+    /// Any client but these.
+    pub not_clients: Vec<Client>,
+    /// Only clients with one of these tags.
+    pub tags: Vec<String>,
+    /// Only clients without any of these tags.
+    pub not_tags: Vec<String>,
+    /// Not these names, nor those below them (`$denyallow`).
+    pub except: Vec<NameBuf>,
+}
+
+/// A client as a rule names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// All with an address in a network.
+    Network(IpNet),
+    /// The one that the configuration gives this name.
+    Name(String),
 }
 
 /// The syntax of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Decided from the first lines.
     Auto,
@@ -96,20 +144,32 @@ pub enum Format {
     Hosts,
     /// One name a line.
     Domains,
-    /// One name a line, `*.name` for the names below it.
+    /// One name a line, `*.name` for the names below it, `*` anywhere for any characters.
     Wildcard,
-    /// `||name^`, `@@||name^`.
+    /// `||name^`, `@@||name^`, `/expression/`, `$modifier`.
     AdGuard,
+    /// `address=/name/`, `local=/name/`, `server=/name/`.
+    Dnsmasq,
+    /// `local-zone: "name" type`, `local-data: "name A 192.0.2.1"`.
+    Unbound,
+    /// A response policy zone, its triggers by name.
+    Rpz,
+    /// What `compile` wrote.
+    Index,
 }
 
 impl Format {
     /// The formats by the words of the configuration.
-    pub const WORDS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 9] = [
         ("auto", Self::Auto),
         ("hosts", Self::Hosts),
         ("domains", Self::Domains),
         ("wildcard", Self::Wildcard),
         ("adguard", Self::AdGuard),
+        ("dnsmasq", Self::Dnsmasq),
+        ("unbound", Self::Unbound),
+        ("rpz", Self::Rpz),
+        ("index", Self::Index),
     ];
 }
 

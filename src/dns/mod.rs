@@ -5,6 +5,7 @@ pub mod edns;
 pub mod header;
 pub mod message;
 pub mod name;
+pub mod pattern;
 pub mod query;
 pub mod reply;
 pub mod types;

@@ -1,24 +1,47 @@
 //! `domains` and `wildcard`: one name a line.
 
-use super::{Reading, Sink, SkipReason};
-use crate::rule::Match;
+use super::{Sink, SkipReason};
+use crate::rule::{Match, Pattern, Start};
 
 /// One line of a list of names.
-pub fn line(text: &str, reading: Reading, sink: &mut Sink<'_>) {
-    sink.take(one_name(text).and_then(|name| {
-        if name.contains('*') { Err(SkipReason::Pattern) } else { reading.rule(name, reading.plain) }
-    }));
+pub fn line(text: &str, sink: &mut Sink<'_>) {
+    match one_name(text) {
+        Err(reason) => sink.skip(reason),
+        Ok(name) => sink.plain_name(name, sink.plain()),
+    }
 }
 
-/// One line of a list of wildcards: `*.name` stands for the names below it, without itself.
-pub fn wildcard_line(text: &str, reading: Reading, sink: &mut Sink<'_>) {
-    sink.take(one_name(text).and_then(|name| {
-        let (name, matching) = match name.strip_prefix("*.") {
-            Some(rest) => (rest, Match::Subdomains),
-            None => (name, reading.plain),
-        };
-        if name.contains('*') { Err(SkipReason::Pattern) } else { reading.rule(name, matching) }
-    }));
+/// One line of a list of wildcards: `*.name` stands for the names below it, without itself; `*`
+/// elsewhere for any characters, dots included.
+pub fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
+    let name = match one_name(text) {
+        Ok(name) => name,
+        Err(reason) => return sink.skip(reason),
+    };
+    match name.strip_prefix("*.") {
+        Some(rest) if !rest.contains('*') => sink.plain_name(rest, Match::Subdomains),
+        None if !name.contains('*') => sink.plain_name(name, sink.plain()),
+        _ => match glob(name) {
+            Ok(pattern) => {
+                let traits = sink.traits();
+                sink.pattern(pattern, &traits);
+            }
+            Err(reason) => sink.skip(reason),
+        },
+    }
+}
+
+/// A whole name with `*` in it.
+fn glob(name: &str) -> Result<Pattern, SkipReason> {
+    let text = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.*".contains(&b);
+    if !text.bytes().all(known) {
+        return Err(SkipReason::NotAHostName);
+    }
+    if text.bytes().all(|b| b"*.".contains(&b)) {
+        return Err(SkipReason::Syntax("would match every name".into()));
+    }
+    Ok(Pattern::Glob { text, start: Start::Name, end: true })
 }
 
 /// The only word before a comment, which begins with ` #`.

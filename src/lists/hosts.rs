@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Reading, Sink, SkipReason};
+use super::{Sink, SkipReason};
 
 /// Entries that a hosts file has for the machine it stands on; they are no rules.
 const OWN: [&str; 13] = [
@@ -22,23 +22,23 @@ const OWN: [&str; 13] = [
 ];
 
 /// One line of a hosts file.
-pub fn line(text: &str, reading: Reading, sink: &mut Sink<'_>) {
+pub fn line(text: &str, sink: &mut Sink<'_>) {
     let text = text.split('#').next().unwrap_or_default();
     let mut words = text.split_ascii_whitespace();
     let Some(address) = words.next() else { return };
     // A zone index may follow a link-local address: fe80::1%lo0.
     if address.split('%').next().unwrap_or_default().parse::<IpAddr>().is_err() {
-        return sink.take(Err(SkipReason::NotAnAddress(address.chars().take(40).collect())));
+        return sink.skip(SkipReason::NotAnAddress(address.chars().take(40).collect()));
     }
     let mut any = false;
     for name in words {
         any = true;
         let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok();
         if !own {
-            sink.take(reading.rule(name, reading.plain));
+            sink.plain_name(name, sink.plain());
         }
     }
     if !any {
-        sink.take(Err(SkipReason::NoName));
+        sink.skip(SkipReason::NoName);
     }
 }

@@ -1,95 +1,30 @@
-//! Lists as operators have them: bytes → rules with their lines, and the lines that are none.
+//! Lists as operators have them: bytes → rules with their lines, and an account of every other line.
+//!
+//! A [`Reader`] takes a list in pieces of any size, so that neither a large file nor an endless line
+//! is ever held whole. The first lines tell the format where none is given.
 
 pub mod adguard;
+mod detect;
+pub mod dnsmasq;
 pub mod domains;
 pub mod hosts;
+pub mod list;
+pub mod rpz;
+pub mod skip;
+pub mod unbound;
 
 use std::fmt;
 
-use crate::dns::name::{NameBuf, NameError};
+pub use self::list::{List, NameRule};
+pub use self::skip::{SkipReason, Skipped};
+use crate::dns::name::{MAX_LABEL, MAX_NAME, NameBuf, NameError};
 pub use crate::rule::Format;
-use crate::rule::{Effect, Match, Rule};
+use crate::rule::{Effect, Match, Pattern, Traits};
 
-/// A line longer than this is skipped unread; no rule is that long.
-const MAX_LINE: usize = 4096;
-/// Lines looked at to tell the format.
-const SAMPLE: usize = 200;
-
-/// Why a line gives no rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SkipReason {
-    /// Longer than any rule is.
-    TooLong,
-    /// Not UTF-8.
-    Encoding,
-    /// Not a name.
-    Name(NameError),
-    /// A name that no host has: the root, or with characters other than letters, digits, `-` and `_`.
-    NotAHostName,
-    /// An address where a name belongs.
-    Address,
-    /// A hosts line that does not begin with an address.
-    NotAnAddress(String),
-    /// A hosts line with an address alone.
-    NoName,
-    /// More than a name on a line of names.
-    NotOneName,
-    /// A modifier without support.
-    Modifier(String),
-    /// A rule about the elements of a page, not about names.
-    Cosmetic,
-    /// A regular expression or an inner wildcard.
-    Pattern,
-    /// A rule without `||`, which would match anywhere in a name.
-    Substring,
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "longer than {MAX_LINE} octets"),
-            Self::Encoding => f.write_str("not UTF-8"),
-            Self::Name(error) => error.fmt(f),
-            Self::NotAHostName => f.write_str("not a name that a host can have; is the format right?"),
-            Self::Address => f.write_str("an address where a name belongs"),
-            Self::NotAnAddress(word) => {
-                write!(f, "a hosts line begins with an address, and `{word}` is none")
-            }
-            Self::NoName => f.write_str("an address without a name"),
-            Self::NotOneName => f.write_str("more than one name on the line"),
-            Self::Modifier(word) => write!(f, "the modifier `{word}` is not supported"),
-            Self::Cosmetic => f.write_str("a rule for the contents of pages, not for names"),
-            Self::Pattern => f.write_str("regular expressions and inner wildcards are not supported"),
-            Self::Substring => {
-                f.write_str("a pattern that matches anywhere in a name is not supported; write ||name^")
-            }
-        }
-    }
-}
-
-/// A line that gave no rule, or not all that it could.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// The line, from 1.
-    pub line: u32,
-    /// Its beginning, control characters escaped.
-    pub text: String,
-    /// Why.
-    pub reason: SkipReason,
-}
-
-/// What a list gave.
-#[derive(Clone, Debug)]
-pub struct Parsed {
-    /// The format it was read as.
-    pub format: Format,
-    /// The rules, each with its line.
-    pub rules: Vec<(u32, Rule)>,
-    /// Lines in all.
-    pub lines: u32,
-    /// Lines that gave no rule and are no comment.
-    pub skipped: Vec<Skipped>,
-}
+/// A line longer than this, in octets, is skipped unread; no rule is that long.
+pub const MAX_LINE: usize = 8192;
+/// Octets looked at to tell the format.
+const HEAD: usize = 1 << 16;
 
 /// Bytes that are no list at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,152 +39,306 @@ impl fmt::Display for NotAList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Html => "this is a web page, not a list; fetch the list itself",
-            Self::Binary => "this is a binary file, not a list; unpack it first",
+            Self::Binary => "this is a binary file, not a list",
         })
     }
 }
 
 impl std::error::Error for NotAList {}
 
-/// How the lines of one list are read.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// How plain names match.
-    pub plain: Match,
-    /// What plain rules want: the kind of the list.
-    pub effect: Effect,
-}
-
-impl Reading {
-    fn rule(self, name: &str, matching: Match) -> Result<Rule, SkipReason> {
-        if name.parse::<std::net::IpAddr>().is_ok() {
-            return Err(SkipReason::Address);
-        }
-        let name = NameBuf::from_text(name).map_err(SkipReason::Name)?;
-        // A stray dot must not block everything, nor may a rule of another syntax pass for a name
-        // that nobody asks for.
-        let bytes = name.as_name().labels().flatten();
-        if name.as_name().is_root()
-            || !bytes.copied().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        {
-            return Err(SkipReason::NotAHostName);
-        }
-        Ok(Rule { name, matching, effect: self.effect, important: false })
-    }
-}
-
-/// Reads a list. Bad lines are kept with their reason and do not end it. `plain: None` takes the
-/// format's own meaning of plain names: exact for hosts and adguard, suffix for the others.
+/// Reads a whole list that is in memory; see [`Reader::new`].
 ///
 /// # Errors
 /// [`NotAList`] for bytes that were never meant as one.
-pub fn parse(bytes: &[u8], format: Format, plain: Option<Match>, effect: Effect) -> Result<Parsed, NotAList> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
-    let start = head.trim_ascii_start().to_ascii_lowercase();
-    if start.starts_with(b"<!doctype") || start.starts_with(b"<html") {
-        return Err(NotAList::Html);
+pub fn parse(bytes: &[u8], format: Format, plain: Option<Match>, effect: Effect) -> Result<List, NotAList> {
+    let mut reader = Reader::new(format, plain, effect);
+    reader.feed(bytes)?;
+    reader.finish()
+}
+
+/// Reads one list, piece by piece.
+pub struct Reader {
+    list: List,
+    /// How plain names match, where the configuration says so.
+    plain: Option<Match>,
+    traits: Traits,
+    /// What is held back until the format is known; then the line that the last piece cut.
+    held: Vec<u8>,
+    /// What the formats that need it remember from line to line.
+    state: Option<State>,
+    /// Octets of the line under way that were let go because it is too long.
+    overlong: bool,
+}
+
+/// What a format remembers from line to line.
+enum State {
+    Stateless,
+    Rpz(rpz::State),
+    Unbound(unbound::State),
+}
+
+impl Reader {
+    /// Begins a list. Bad lines are kept with their reason and do not end it. `plain: None` takes the
+    /// format's own meaning of plain names: exact for hosts and adguard, suffix for the others.
+    /// `effect` is what a plain rule wants: the kind of the list.
+    #[must_use]
+    pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
+        let list = List::new(format);
+        let (held, traits) = (Vec::new(), Traits::plain(effect));
+        Self { list, plain, traits, held, state: None, overlong: false }
     }
-    if head.contains(&0) {
-        return Err(NotAList::Binary);
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// [`NotAList`] for bytes that were never meant as one.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), NotAList> {
+        if self.state.is_none() {
+            self.held.extend_from_slice(piece);
+            if self.held.len() < HEAD {
+                return Ok(());
+            }
+            self.begin()?;
+        } else {
+            self.take(piece);
+        }
+        Ok(())
     }
-    let format = if format == Format::Auto { detect(bytes) } else { format };
-    let by_format =
-        if matches!(format, Format::Hosts | Format::AdGuard) { Match::Exact } else { Match::Suffix };
-    let reading = Reading { plain: plain.unwrap_or(by_format), effect };
-    let mut parsed = Parsed { format, rules: Vec::new(), lines: 0, skipped: Vec::new() };
-    for raw in lines(bytes) {
-        parsed.lines = parsed.lines.saturating_add(1);
-        let mut sink = Sink { line: parsed.lines, raw, parsed: &mut parsed };
+
+    /// Takes what is left, and gives the list.
+    ///
+    /// # Errors
+    /// [`NotAList`] for bytes that were never meant as one.
+    pub fn finish(mut self) -> Result<List, NotAList> {
+        if self.state.is_none() {
+            self.begin()?;
+        }
+        let last = std::mem::take(&mut self.held);
+        if !last.is_empty() || self.overlong {
+            self.line(&last);
+        }
+        let (line, plain) = (self.list.lines, self.plain());
+        let mut sink = Sink { line, raw: b"", plain, traits: &self.traits, list: &mut self.list, said: true };
+        match &mut self.state {
+            Some(State::Rpz(state)) => state.finish(&mut sink),
+            Some(State::Unbound(state)) => state.finish(&mut sink),
+            _ => {}
+        }
+        Ok(self.list)
+    }
+
+    /// Looks at the first octets: is it a list, and of which format?
+    fn begin(&mut self) -> Result<(), NotAList> {
+        let held = std::mem::take(&mut self.held);
+        let bytes = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held);
+        detect::refuse(bytes)?;
+        if self.list.format == Format::Auto {
+            self.list.format = detect::format(bytes);
+        }
+        self.state = Some(match self.list.format {
+            Format::Rpz => State::Rpz(rpz::State::default()),
+            Format::Unbound => State::Unbound(unbound::State::default()),
+            _ => State::Stateless,
+        });
+        self.take(bytes);
+        Ok(())
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at_checked(end).unwrap_or_default();
+            rest = after.get(1..).unwrap_or_default();
+            if self.held.is_empty() {
+                self.line(line);
+            } else {
+                let mut whole = std::mem::take(&mut self.held);
+                whole.extend_from_slice(line.get(..line.len().min(MAX_LINE + 1)).unwrap_or_default());
+                self.line(&whole);
+                // The room is used again for the next line that is cut.
+                whole.clear();
+                self.held = whole;
+            }
+        }
+        let room = (MAX_LINE + 1).saturating_sub(self.held.len());
+        self.held.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
+        self.overlong = self.held.len() > MAX_LINE;
+    }
+
+    fn plain(&self) -> Match {
+        self.plain.unwrap_or(match self.list.format {
+            Format::Hosts | Format::AdGuard => Match::Exact,
+            _ => Match::Suffix,
+        })
+    }
+
+    fn line(&mut self, raw: &[u8]) {
+        self.list.lines = self.list.lines.saturating_add(1);
+        let (line, plain) = (self.list.lines, self.plain());
+        let format = self.list.format;
+        let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, said: false };
         if raw.len() > MAX_LINE {
             sink.skip(SkipReason::TooLong);
-            continue;
+            return;
         }
-        let line = raw.trim_ascii();
-        // A comment may be in any encoding.
-        if line.is_empty() || is_comment(line) {
-            continue;
+        let text = raw.trim_ascii();
+        // White space at the beginning of a line of a zone stands for the name before.
+        let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
+        if text.is_empty() || is_comment(text, format) {
+            sink.list.quiet += 1;
+            return;
         }
-        let Ok(line) = std::str::from_utf8(line) else {
-            sink.skip(SkipReason::Encoding);
-            continue;
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => text,
+            // A comment behind a rule may be in any encoding.
+            Err(error) => {
+                let good = text.get(..error.valid_up_to()).unwrap_or_default();
+                let good = std::str::from_utf8(good).unwrap_or_default();
+                match good.find(" #") {
+                    Some(comment) => good.get(..comment).unwrap_or_default(),
+                    None => return sink.skip(SkipReason::Encoding),
+                }
+            }
         };
-        match format {
-            Format::Hosts => hosts::line(line, reading, &mut sink),
-            Format::Wildcard => domains::wildcard_line(line, reading, &mut sink),
-            Format::AdGuard => adguard::line(line, reading, &mut sink),
-            Format::Domains | Format::Auto => domains::line(line, reading, &mut sink),
+        match &mut self.state {
+            Some(State::Rpz(state)) => state.line(text, &mut sink),
+            Some(State::Unbound(state)) => state.line(text, &mut sink),
+            _ => match format {
+                Format::Hosts => hosts::line(text, &mut sink),
+                Format::Wildcard => domains::wildcard_line(text, &mut sink),
+                Format::AdGuard => adguard::line(text, &mut sink),
+                Format::Dnsmasq => dnsmasq::line(text, &mut sink),
+                _ => domains::line(text, &mut sink),
+            },
+        }
+        if !sink.said {
+            sink.list.quiet += 1;
         }
     }
-    Ok(parsed)
 }
 
 /// Takes what one line gives.
-pub struct Sink<'p> {
+pub struct Sink<'r> {
     line: u32,
-    raw: &'p [u8],
-    parsed: &'p mut Parsed,
+    raw: &'r [u8],
+    plain: Match,
+    traits: &'r Traits,
+    list: &'r mut List,
+    said: bool,
 }
 
 impl Sink<'_> {
-    /// A rule, or the reason why the line gives none.
-    pub fn take(&mut self, rule: Result<Rule, SkipReason>) {
-        match rule {
-            Ok(rule) => self.parsed.rules.push((self.line, rule)),
-            Err(reason) => self.skip(reason),
+    /// How plain names match in this list.
+    #[must_use]
+    pub const fn plain(&self) -> Match {
+        self.plain
+    }
+
+    /// The traits of a rule that says nothing of its own: the list's kind.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        self.traits.clone()
+    }
+
+    /// The line's number, from 1.
+    #[must_use]
+    pub const fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// A rule on a name with the list's traits; the line is skipped with its reason if the text is
+    /// not the name of a host.
+    pub fn plain_name(&mut self, text: &str, matching: Match) {
+        let traits = self.traits;
+        self.name(text, matching, traits);
+    }
+
+    /// A rule on a name; the line is skipped with its reason if the text is not the name of a host.
+    pub fn name(&mut self, text: &str, matching: Match, traits: &Traits) {
+        let line = self.line;
+        self.name_at(line, text, matching, traits);
+    }
+
+    /// Like [`Sink::name`], for a rule of an earlier line that only now is complete.
+    pub fn name_at(&mut self, line: u32, text: &str, matching: Match, traits: &Traits) {
+        self.said = true;
+        let done = self.list.push_name(line, matching, traits, |names| push_host(text, names));
+        if let Err(reason) = done {
+            self.skip(reason);
         }
     }
 
-    fn skip(&mut self, reason: SkipReason) {
+    /// A rule that no name holds.
+    pub fn pattern(&mut self, pattern: Pattern, traits: &Traits) {
+        self.said = true;
+        let number = self.list.traits_number(traits);
+        self.list.patterns.push((self.line, pattern, number));
+    }
+
+    /// The line, or a name on it, gives no rule though it was meant to.
+    pub fn skip(&mut self, reason: SkipReason) {
+        self.said = true;
         let text = String::from_utf8_lossy(self.raw.get(..self.raw.len().min(80)).unwrap_or_default());
-        let text =
-            text.trim().chars().flat_map(|c| if c.is_control() { '\u{fffd}' } else { c }.to_lowercase());
-        self.parsed.skipped.push(Skipped { line: self.line, text: text.collect(), reason });
+        let text = text.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+        self.list.skipped.push(Skipped { line: self.line, text: text.collect(), reason });
     }
 }
 
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    bytes.split(|b| *b == b'\n').take(if bytes.is_empty() { 0 } else { usize::MAX })
-}
-
-/// `#` and `!` begin comments in every format, but `##` is a rule for pages.
-fn is_comment(line: &[u8]) -> bool {
-    match line {
-        [b'#', b'#' | b'@' | b'%' | b'$', ..] => false,
-        [b'#' | b'!' | b';', ..] => true,
-        _ => false,
-    }
-}
-
-/// The format that most of the first lines look like.
-fn detect(bytes: &[u8]) -> Format {
-    let (mut hosts, mut adguard, mut wildcard, mut domains) = (0, 0, 0, 0);
-    let sample =
-        lines(bytes).map(<[u8]>::trim_ascii).filter(|l| !l.is_empty() && !is_comment(l)).take(SAMPLE);
-    for line in sample {
-        let line = String::from_utf8_lossy(line.get(..line.len().min(256)).unwrap_or_default());
-        let first = line.split_ascii_whitespace().next().unwrap_or_default();
-        if line.starts_with("||") || line.starts_with("@@") || line.contains("##") || line.ends_with('^') {
-            adguard += 1;
-        } else if first.len() < line.len() && first.parse::<std::net::IpAddr>().is_ok() {
-            hosts += 1;
-        } else if line.starts_with("*.") {
-            wildcard += 1;
-        } else {
-            domains += 1;
+/// Appends the wire form of a host's name, in lower case.
+fn push_host(text: &str, names: &mut Vec<u8>) -> Result<(), SkipReason> {
+    let bytes = text.as_bytes();
+    // A final dot has no meaning.
+    let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
+    let start = names.len();
+    let mut digits_only = true;
+    for label in bytes.split(|b| *b == b'.') {
+        let (1..=MAX_LABEL, Ok(len)) = (label.len(), u8::try_from(label.len())) else {
+            return slow_host(text, names, start);
+        };
+        names.push(len);
+        for byte in label {
+            if !(byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'_') {
+                return slow_host(text, names, start);
+            }
+            digits_only &= byte.is_ascii_digit();
+            names.push(byte.to_ascii_lowercase());
         }
     }
-    // A list of names with some wildcards is one of wildcards; other mixtures go to the majority.
-    let most = hosts.max(adguard).max(wildcard + domains);
-    if most == adguard && adguard > 0 {
-        Format::AdGuard
-    } else if most == hosts && hosts > 0 {
-        Format::Hosts
-    } else if wildcard > 0 {
-        Format::Wildcard
-    } else {
-        Format::Domains
+    names.push(0);
+    if names.len() - start > MAX_NAME {
+        return Err(SkipReason::Name(NameError::NameTooLong));
+    }
+    if digits_only && text.parse::<std::net::IpAddr>().is_ok() {
+        return Err(SkipReason::Address);
+    }
+    Ok(())
+}
+
+/// The same for text that is not plainly a host's name: other scripts, or something wrong.
+#[cold]
+fn slow_host(text: &str, names: &mut Vec<u8>, start: usize) -> Result<(), SkipReason> {
+    names.truncate(start);
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Err(SkipReason::Address);
+    }
+    let name = NameBuf::from_text(text).map_err(SkipReason::Name)?;
+    // A stray dot must not block everything, nor may a rule of another syntax pass for a name that
+    // nobody asks for.
+    let mut bytes = name.as_name().labels().flatten();
+    if name.as_name().is_root() || !bytes.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) {
+        return Err(SkipReason::NotAHostName);
+    }
+    names.extend_from_slice(name.as_bytes());
+    Ok(())
+}
+
+/// `#` begins comments in every format, `!` and `;` in most; but `##` is a rule for pages.
+fn is_comment(line: &[u8], format: Format) -> bool {
+    match (line, format) {
+        ([b'#', b'#' | b'@' | b'%' | b'$' | b'?', ..], Format::AdGuard | Format::Auto) => false,
+        (_, Format::Rpz) => line.trim_ascii_start().starts_with(b";"),
+        ([b'#' | b'!' | b';', ..], _) => true,
+        _ => false,
     }
 }
 

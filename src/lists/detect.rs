@@ -1,0 +1,71 @@
+//! What the first lines look like.
+
+use super::{NotAList, is_comment};
+use crate::rule::Format;
+
+/// Lines looked at.
+const SAMPLE: usize = 200;
+
+/// Refuses what was never meant as a list.
+///
+/// # Errors
+/// [`NotAList`]
+pub(super) fn refuse(bytes: &[u8]) -> Result<(), NotAList> {
+    let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
+    let start = head.trim_ascii_start().to_ascii_lowercase();
+    if start.starts_with(b"<!doctype") || start.starts_with(b"<html") || start.starts_with(b"<?xml") {
+        return Err(NotAList::Html);
+    }
+    if head.contains(&0) {
+        return Err(NotAList::Binary);
+    }
+    Ok(())
+}
+
+/// The format that most of the first lines look like.
+pub(super) fn format(bytes: &[u8]) -> Format {
+    let (mut hosts, mut adguard, mut wildcard, mut domains) = (0, 0, 0, 0);
+    let (mut dnsmasq, mut unbound, mut rpz) = (0, 0, 0);
+    let lines = bytes.split(|b| *b == b'\n');
+    let sample =
+        lines.map(<[u8]>::trim_ascii).filter(|l| !l.is_empty() && !is_comment(l, Format::Auto)).take(SAMPLE);
+    for line in sample {
+        let line = String::from_utf8_lossy(line.get(..line.len().min(256)).unwrap_or_default());
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
+        let in_zone = |w: &str| ["CNAME", "SOA", "IN"].iter().any(|z| w.eq_ignore_ascii_case(z));
+        if ["address=/", "server=/", "local=/"].iter().any(|d| line.starts_with(d)) {
+            dnsmasq += 1;
+        } else if ["local-zone:", "local-data:", "server:", "local-data-ptr:"].contains(&first) {
+            unbound += 1;
+        } else if ["$TTL", "$ORIGIN"].contains(&first) || words.take(3).any(in_zone) {
+            rpz += 1;
+        } else if line.starts_with("||")
+            || line.starts_with("@@")
+            || line.contains("##")
+            || line.ends_with('^')
+            || line.contains("^$")
+            || (line.len() > 2 && line.starts_with('/') && line.ends_with('/'))
+        {
+            adguard += 1;
+        } else if first.len() < line.len() && first.parse::<std::net::IpAddr>().is_ok() {
+            hosts += 1;
+        } else if first.contains('*') {
+            wildcard += 1;
+        } else {
+            domains += 1;
+        }
+    }
+    // A list of names with some wildcards is one of wildcards; other mixtures go to the majority.
+    let names = if wildcard > 0 { Format::Wildcard } else { Format::Domains };
+    let counts = [
+        (wildcard + domains, names),
+        (hosts, Format::Hosts),
+        (adguard, Format::AdGuard),
+        (dnsmasq, Format::Dnsmasq),
+        (unbound, Format::Unbound),
+        (rpz, Format::Rpz),
+    ];
+    // Of two that are level the later one: its syntax is the more particular.
+    counts.iter().max_by_key(|(count, _)| *count).map_or(Format::Domains, |(_, format)| *format)
+}

@@ -1,0 +1,130 @@
+//! What a list gave: its rules in little room, and an account of every line.
+
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
+
+use super::skip::{SkipReason, Skipped};
+use crate::dns::name::{Match, Name};
+use crate::rule::{Format, Pattern, Traits};
+
+/// A list as it was read. Names lie one after the other in one block, so that a million of them
+/// cost a million times their length and not a million allocations.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// The format it was read as.
+    pub format: Format,
+    /// Lines in all.
+    pub lines: u32,
+    /// Lines without anything to say: empty ones, comments, entries of the file's own machine.
+    pub quiet: u32,
+    /// Lines, or names on them, that gave no rule though they were meant to, in order.
+    pub skipped: Vec<Skipped>,
+    /// The different traits of the rules.
+    pub traits: Vec<Traits>,
+    /// Rules that no name holds: line, pattern, number of the traits.
+    pub patterns: Vec<(u32, Pattern, u32)>,
+    names: Vec<u8>,
+    records: Vec<Record>,
+    by_traits: HashMap<Traits, u32, FxBuildHasher>,
+}
+
+/// A rule on a name.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    /// Where its wire name begins.
+    at: u32,
+    line: u32,
+    /// Number of the traits, and in the two lowest bits how the name matches.
+    traits: u32,
+}
+
+/// A rule on a name, as [`List::rules`] gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameRule<'l> {
+    /// Its line, from 1.
+    pub line: u32,
+    /// The name, in lower case.
+    pub name: Name<'l>,
+    /// How it is compared.
+    pub matching: Match,
+    /// Number in [`List::traits`].
+    pub traits: u32,
+}
+
+impl List {
+    pub(super) fn new(format: Format) -> Self {
+        Self {
+            format,
+            lines: 0,
+            quiet: 0,
+            skipped: Vec::new(),
+            traits: Vec::new(),
+            patterns: Vec::new(),
+            names: Vec::new(),
+            records: Vec::new(),
+            by_traits: HashMap::default(),
+        }
+    }
+
+    /// The rules on names, in the order of their lines.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = NameRule<'_>> {
+        self.records.iter().map(|r| NameRule {
+            line: r.line,
+            name: Name::checked(self.names.get(r.at as usize..).unwrap_or_default()),
+            matching: match r.traits & 3 {
+                0 => Match::Exact,
+                1 => Match::Suffix,
+                _ => Match::Subdomains,
+            },
+            traits: r.traits >> 2,
+        })
+    }
+
+    /// How many rules there are on names.
+    #[must_use]
+    pub const fn name_count(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn traits_number(&mut self, traits: &Traits) -> u32 {
+        // Most rules of a list have the traits of the rule before.
+        if let Some(last) = self.records.last()
+            && self.traits.get((last.traits >> 2) as usize) == Some(traits)
+        {
+            return last.traits >> 2;
+        }
+        if let Some(known) = self.by_traits.get(traits) {
+            return *known;
+        }
+        let number = u32::try_from(self.traits.len()).unwrap_or(u32::MAX >> 2);
+        self.traits.push(traits.clone());
+        self.by_traits.insert(traits.clone(), number);
+        number
+    }
+
+    /// Adds a rule; `write` appends the wire name to the block.
+    pub(super) fn push_name(
+        &mut self,
+        line: u32,
+        matching: Match,
+        traits: &Traits,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), SkipReason>,
+    ) -> Result<(), SkipReason> {
+        let start = self.names.len();
+        // 4 GiB of names are more than any list has; what is beyond is told, not lost in silence.
+        let at = u32::try_from(start).map_err(|_| SkipReason::TooMany)?;
+        if let Err(reason) = write(&mut self.names) {
+            self.names.truncate(start);
+            return Err(reason);
+        }
+        let number = self.traits_number(traits);
+        let kind = match matching {
+            Match::Exact => 0,
+            Match::Suffix => 1,
+            Match::Subdomains => 2,
+        };
+        self.records.push(Record { at, line, traits: number << 2 | kind });
+        Ok(())
+    }
+}

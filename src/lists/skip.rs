@@ -1,0 +1,81 @@
+//! Why a line, or a name on it, gave no rule.
+
+use std::fmt;
+
+use super::MAX_LINE;
+use crate::dns::name::NameError;
+
+/// A line that gave no rule, or not all that it could.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The line, from 1.
+    pub line: u32,
+    /// Its beginning, control characters replaced.
+    pub text: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a line gives no rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// Longer than any rule is.
+    TooLong,
+    /// Not UTF-8.
+    Encoding,
+    /// Not a name.
+    Name(NameError),
+    /// A name that no host has: the root, or with characters other than letters, digits, `-` and `_`.
+    NotAHostName,
+    /// An address where a name belongs.
+    Address,
+    /// A hosts line that does not begin with an address.
+    NotAnAddress(String),
+    /// A hosts line with an address alone.
+    NoName,
+    /// More than a name on a line of names.
+    NotOneName,
+    /// A line that the format's syntax does not have, and what is wrong with it.
+    Syntax(String),
+    /// A regular expression that is none, and why.
+    Expression(String),
+    /// More names than an index can hold.
+    TooMany,
+    /// A modifier that means nothing to a name server.
+    Modifier(String),
+    /// A rule about the elements of a page, not about names.
+    Cosmetic,
+    /// A feature of the format that a list of names does not carry over, such as a forward.
+    Feature(String),
+}
+
+impl SkipReason {
+    /// True: the line is well-formed but asks for what is not done here. False: it is broken.
+    #[must_use]
+    pub const fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Modifier(_) | Self::Cosmetic | Self::Feature(_))
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "longer than {MAX_LINE} octets"),
+            Self::Encoding => f.write_str("not UTF-8"),
+            Self::Name(error) => error.fmt(f),
+            Self::NotAHostName => f.write_str("not a name that a host can have; is the format right?"),
+            Self::Address => f.write_str("an address where a name belongs"),
+            Self::NotAnAddress(word) => {
+                write!(f, "a hosts line begins with an address, and `{word}` is none")
+            }
+            Self::NoName => f.write_str("an address without a name"),
+            Self::NotOneName => f.write_str("more than one name on the line"),
+            Self::Syntax(what) => f.write_str(what),
+            Self::Expression(why) => write!(f, "not a regular expression: {why}"),
+            Self::TooMany => f.write_str("more names than an index can hold"),
+            Self::Modifier(word) => write!(f, "the modifier `{word}` means nothing to a name server"),
+            Self::Cosmetic => f.write_str("a rule for the contents of pages, not for names"),
+            Self::Feature(what) => write!(f, "not supported: {what}"),
+        }
+    }
+}
