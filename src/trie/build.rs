@@ -1,123 +1,566 @@
-//! Builds an index from names: sorted, so that the same names give the same bytes.
+//! Builds an index from names.
+//!
+//! Names come in any order. They are put into groups that share their last two labels (by a sort of
+//! hashes, which is quicker than one of names), each group becomes a small tree, and what is too large
+//! to stand within its parent becomes a cluster of its own. The seed of the final places is made from
+//! the clusters, so the same names give the same bytes, and who writes a list can't choose names that
+//! all fall into one bucket without knowing the rest.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use super::index::Index;
-use super::node::{
-    HEADER_LEN, MAGIC, NONE, SLOT_LEN, VERSION, checksum, hash_edge, place, tag, write, written_len,
-};
-use crate::dns::name::{Match, NameBuf};
+use bytes::Bytes;
+use rustc_hash::FxBuildHasher;
 
-/// More names or labels than 32-bit places can tell apart.
+use super::index::{
+    BUCKETS, FAR, HEADER_LEN, Header, Index, LINE_LEN, VERSION, bucket_of, checksum, signature,
+};
+use super::node::{Draft, MAX_INLINE, NONE, Node, Values, hash_label, place, write};
+use crate::dns::name::{Match, Name, NameBuf};
+
+/// More names than 32-bit places can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the index would need more than 2^32 nodes or octets of labels")
+        f.write_str("the index would need more than 2^32 octets")
     }
 }
 
 impl std::error::Error for TooLarge {}
 
-/// Freezes `entries`: a name in lower case, how it matches, and the id to give back (below
-/// `u32::MAX`). Where a name and kind come twice, the last id stays.
-///
-/// # Errors
-/// [`TooLarge`] at four billion nodes.
-pub fn build(mut entries: Vec<(NameBuf, Match, u32)>) -> Result<Index<Vec<u8>>, TooLarge> {
-    entries.sort_by(|a, b| reversed(&a.0).cmp(reversed(&b.0)).then(a.1.cmp(&b.1)));
-    let mut nodes = vec![Draft { parent: 0, label: &[], values: [NONE; 3] }];
-    // The nodes of the previous name, root first: sorted input shares its upper part.
-    let mut path: Vec<(&[u8], usize)> = Vec::new();
+/// Where the builder gets names, and what to store for each.
+pub trait Source {
+    /// How many names there are; some may be the same.
+    fn count(&self) -> u32;
 
-    for (name, matching, id) in &entries {
-        let offsets = name.as_name().offsets();
-        let mut parent = 0;
-        for depth in 1..=offsets.count() {
-            let label = offsets.from_root(depth).unwrap_or_default();
-            if let Some((_, node)) = path.get(depth - 1).filter(|(known, _)| *known == label) {
-                parent = *node;
-                continue;
-            }
-            path.truncate(depth - 1);
-            let node = nodes.len();
-            nodes.push(Draft { parent, label, values: [NONE; 3] });
-            path.push((label, node));
-            parent = node;
-        }
-        path.truncate(offsets.count());
-        let values = nodes.get_mut(parent).map(|n| &mut n.values);
-        if let Some(slot) = values.and_then(|v| v.get_mut(place(*matching))) {
-            *slot = *id;
-        }
-    }
-    freeze(&nodes)
+    /// The name of an item, in lower case.
+    fn name(&self, item: u32) -> Name<'_>;
+
+    /// What to store for the name that all these `items` have, which are in ascending order. `above`
+    /// holds what was stored for the names above it, from the root down, as far as anything was.
+    fn store(&mut self, items: &[u32], above: &[Values]) -> Stored;
+
+    /// The values expected most often; they take no room.
+    fn common(&self) -> Values;
 }
 
-impl Index<Vec<u8>> {
+/// What is stored for a name: by [`place`], [`NONE`] where there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The ids to give back.
+    pub ids: Values,
+    /// A word to keep aside for each id.
+    pub aside: Values,
+}
+
+impl Stored {
+    /// Nothing.
+    pub const NOTHING: Self = Self { ids: [NONE; 3], aside: [NONE; 3] };
+}
+
+/// Freezes an index.
+///
+/// # Errors
+/// [`TooLarge`]
+pub fn build(source: &mut impl Source) -> Result<Index<Bytes>, TooLarge> {
+    build_with(source, true)
+}
+
+/// Freezes an index, with or without the words aside.
+///
+/// # Errors
+/// [`TooLarge`]
+pub fn build_with(source: &mut impl Source, aside: bool) -> Result<Index<Bytes>, TooLarge> {
+    let mut builder = Builder::new(source.common());
+    builder.collect(source)?;
+    builder.freeze(aside)
+}
+
+impl Index<Bytes> {
     /// An index of no names.
     #[must_use]
     pub fn empty() -> Self {
-        freeze(&[Draft { parent: 0, label: &[], values: [NONE; 3] }])
-            .unwrap_or_else(|_| Self::trusted(Vec::new()))
+        let header = Header { version: VERSION, buckets: 1, sets: 0, far: 0, region: 0, entries: 0, aside: 0, root: NONE, seed: 0 };
+        Builder::new([NONE; 3]).freeze(false).unwrap_or_else(|_| Self::trusted(Bytes::new(), header))
     }
 }
 
-/// Labels from the root down, which is the order of the trie.
-fn reversed(name: &NameBuf) -> impl Iterator<Item = &[u8]> {
-    let offsets = name.as_name().offsets();
-    (1..=offsets.count()).map_while(move |depth| offsets.from_root(depth))
+/// One name of a group: its labels from the root down, each behind its length.
+#[derive(Clone, Copy)]
+struct Member {
+    /// Where they begin in the group's keys.
+    start: u32,
+    len: u8,
+    item: u32,
 }
 
-/// A node before it has its place.
-struct Draft<'n> {
-    /// Its parent's number; parents come first.
-    parent: usize,
-    label: &'n [u8],
-    values: [u32; 3],
+/// A node with all that stands within it, whose place is found by hash.
+#[derive(Clone, Copy)]
+struct Cluster {
+    hub: u32,
+    at: u32,
+    len: u16,
+    words_at: u32,
+    words: u16,
 }
 
-fn freeze(drafts: &[Draft<'_>]) -> Result<Index<Vec<u8>>, TooLarge> {
-    // At most two thirds full, so that a probe for a name that is not there ends soon.
-    let slot_count = (drafts.len() * 3 / 2).next_power_of_two().max(2);
-    let mut slots = vec![(0, NONE); slot_count];
-    let mut nodes = Vec::with_capacity(drafts.iter().map(|d| written_len(d.label, d.values)).sum());
-    let mut places = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let place = u32::try_from(nodes.len()).ok().filter(|p| *p != NONE).ok_or(TooLarge)?;
-        places.push(place);
-        let parent = places.get(draft.parent).copied().unwrap_or(0);
-        write(&mut nodes, parent, draft.label, draft.values);
-        // The root is nobody's child.
-        if places.len() == 1 {
-            continue;
+#[derive(Default)]
+struct TopLevel {
+    hub: Option<u32>,
+    stored: Option<Stored>,
+}
+
+struct Builder {
+    sets: Vec<Values>,
+    by_values: HashMap<Values, u32, FxBuildHasher>,
+    root: Option<Stored>,
+    top: HashMap<Vec<u8>, TopLevel, FxBuildHasher>,
+    hubs: u32,
+    clusters: Vec<Cluster>,
+    /// The clusters' nodes, and the words aside in the same order.
+    nodes: Vec<u8>,
+    words: Vec<u32>,
+    /// The tree under construction: nodes already written, words, and the group's keys.
+    open: Vec<u8>,
+    open_words: Vec<u32>,
+    keys: Vec<u8>,
+}
+
+impl Builder {
+    fn new(common: Values) -> Self {
+        let mut builder = Self {
+            sets: Vec::new(),
+            by_values: HashMap::default(),
+            root: None,
+            top: HashMap::default(),
+            hubs: 0,
+            clusters: Vec::new(),
+            nodes: Vec::new(),
+            words: Vec::new(),
+            open: Vec::new(),
+            open_words: Vec::new(),
+            keys: Vec::new(),
+        };
+        builder.set(common);
+        builder
+    }
+
+    fn set(&mut self, values: Values) -> u32 {
+        if self.sets.first() == Some(&values) {
+            return 0;
         }
-        let hash = hash_edge(parent, draft.label);
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
-        let mut slot = hash as usize & (slot_count - 1);
-        while let Some(taken) = slots.get_mut(slot) {
-            if taken.1 == NONE {
-                *taken = (tag(hash), place);
-                break;
+        let next = u32::try_from(self.sets.len()).unwrap_or(NONE);
+        *self.by_values.entry(values).or_insert_with(|| {
+            self.sets.push(values);
+            next
+        })
+    }
+
+    //--- From names to clusters ------------------------------------------------------------------
+
+    fn collect(&mut self, source: &mut impl Source) -> Result<(), TooLarge> {
+        let mut order: Vec<(u64, u32)> = Vec::with_capacity(source.count() as usize);
+        let mut shallow: Vec<(Vec<u8>, u32)> = Vec::new();
+        for item in 0..source.count() {
+            let wire = source.name(item).as_bytes();
+            // Where the last label begins, and the one before it.
+            let (mut last, mut before, mut at) = (None, None, 0);
+            while let Some(len @ 1..) = wire.get(at) {
+                before = last;
+                last = Some(at);
+                at += 1 + usize::from(*len);
             }
-            slot = (slot + 1) & (slot_count - 1);
+            match before {
+                Some(start) => order.push((hash_label(0, wire.get(start..).unwrap_or_default()), item)),
+                None => shallow.push((wire.to_vec(), item)),
+            }
+        }
+        self.shallow(source, &mut shallow);
+        order.sort_unstable();
+        let mut rest = &order[..];
+        let (mut members, mut items) = (Vec::new(), Vec::new());
+        while let Some((key, _)) = rest.first() {
+            let (group, after) = rest.split_at(rest.iter().take_while(|(k, _)| k == key).count());
+            rest = after;
+            self.group(source, group, &mut members, &mut items)?;
+        }
+        Ok(())
+    }
+
+    /// The root and the names of one label. They come first: what is below asks what they cover.
+    fn shallow(&mut self, source: &mut impl Source, names: &mut [(Vec<u8>, u32)]) {
+        names.sort_unstable();
+        for same in names.chunk_by(|a, b| a.0 == b.0) {
+            let items: Vec<u32> = same.iter().map(|(_, item)| *item).collect();
+            let Some((wire, _)) = same.first() else { continue };
+            let root: Vec<Values> = self.root.iter().map(|s| s.ids).collect();
+            match wire.get(1..wire.len().saturating_sub(1)) {
+                Some(label) => {
+                    let stored = source.store(&items, &root);
+                    self.top.entry(label.to_vec()).or_default().stored = Some(stored);
+                }
+                None => self.root = Some(source.store(&items, &[])),
+            }
         }
     }
-    let mut bytes = Vec::with_capacity(HEADER_LEN + slot_count * SLOT_LEN + nodes.len());
-    bytes.extend_from_slice(&MAGIC);
-    for word in [VERSION as usize, slot_count, nodes.len(), drafts.len()] {
-        bytes.extend_from_slice(&u32::try_from(word).map_err(|_| TooLarge)?.to_le_bytes());
+
+    /// Names with one hash: most often those that share their last two labels.
+    fn group(
+        &mut self,
+        source: &mut impl Source,
+        group: &[(u64, u32)],
+        members: &mut Vec<Member>,
+        items: &mut Vec<u32>,
+    ) -> Result<(), TooLarge> {
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        members.clear();
+        for (_, item) in group {
+            let start = keys.len();
+            let wire = source.name(*item).as_bytes();
+            keys.resize(start + wire.len() - 1, 0);
+            let (mut at, mut end) = (0, keys.len());
+            while let Some(len @ 1..) = wire.get(at) {
+                let next = at + 1 + usize::from(*len);
+                if let (Some(to), Some(from)) = (keys.get_mut(end - (next - at)..end), wire.get(at..next)) {
+                    to.copy_from_slice(from);
+                }
+                end -= next - at;
+                at = next;
+            }
+            let len = u8::try_from(wire.len() - 1).map_err(|_| TooLarge)?;
+            members.push(Member { start: u32::try_from(start).map_err(|_| TooLarge)?, len, item: *item });
+        }
+        if members.len() > 1 {
+            members.sort_unstable_by(|a, b| key(&keys, a).cmp(key(&keys, b)).then(a.item.cmp(&b.item)));
+        }
+        self.keys = keys;
+        let mut rest = &members[..];
+        while let Some(first) = rest.first() {
+            let (top_end, second_end) = {
+                let key = key(&self.keys, first);
+                let top_end = 1 + usize::from(key.first().copied().unwrap_or(0));
+                (top_end, top_end + 1 + usize::from(key.get(top_end).copied().unwrap_or(0)))
+            };
+            let shared = rest.iter().take_while(|m| self.same_start(first, m, second_end)).count();
+            let (these, after) = rest.split_at(shared);
+            rest = after;
+            let label = key(&self.keys, first).get(1..top_end).unwrap_or_default();
+            if !self.top.contains_key(label) {
+                self.top.insert(label.to_vec(), TopLevel::default());
+            }
+            let mut above: Vec<Values> = self.root.iter().map(|s| s.ids).collect();
+            let mut hub = 0;
+            if let Some(top) = self.top.get_mut(label) {
+                above.extend(top.stored.map(|s| s.ids));
+                hub = *top.hub.get_or_insert_with(|| {
+                    self.hubs += 1;
+                    self.hubs
+                });
+            }
+            self.node(source, these, top_end, &mut above, items)?;
+            self.cluster(hub, 0, 0)?;
+        }
+        Ok(())
     }
-    bytes.extend_from_slice(&[0; 8]);
-    for (tag, node) in slots {
-        bytes.extend_from_slice(&tag.to_le_bytes());
-        bytes.extend_from_slice(&node.to_le_bytes());
+
+    fn same_start(&self, a: &Member, b: &Member, len: usize) -> bool {
+        key(&self.keys, a).get(..len) == key(&self.keys, b).get(..len)
     }
-    bytes.extend_from_slice(&nodes);
-    let sum = checksum(&bytes);
-    if let Some(slot) = bytes.get_mut(HEADER_LEN - 8..HEADER_LEN) {
-        slot.copy_from_slice(&sum.to_le_bytes());
+
+    /// Writes the node of the label at `at`, with all below it, at the end of `open`.
+    fn node(
+        &mut self,
+        source: &mut impl Source,
+        members: &[Member],
+        at: usize,
+        above: &mut Vec<Values>,
+        items: &mut Vec<u32>,
+    ) -> Result<(), TooLarge> {
+        let Some(first) = members.first() else { return Ok(()) };
+        let next = at + 1 + usize::from(key(&self.keys, first).get(at).copied().unwrap_or(0));
+        let own = members.iter().take_while(|m| usize::from(m.len) == next).count();
+        let (own, below) = members.split_at(own);
+        let mut set = None;
+        let depth = above.len();
+        let (start, words_start) = (self.open.len(), self.open_words.len());
+        if !own.is_empty() {
+            items.clear();
+            items.extend(own.iter().map(|m| m.item));
+            let stored = source.store(items, above);
+            if stored.ids != [NONE; 3] {
+                set = Some(self.set(stored.ids));
+                above.push(stored.ids);
+                for (id, word) in stored.ids.iter().zip(stored.aside) {
+                    if *id != NONE {
+                        self.open_words.push(word);
+                    }
+                }
+            }
+        }
+        // The children, one after the other, each told where it begins.
+        let (children, children_words) = (self.open.len(), self.open_words.len());
+        let mut begins: Vec<(usize, usize)> = Vec::new();
+        let mut rest = below;
+        while let Some(child) = rest.first() {
+            let end = next + 1 + usize::from(key(&self.keys, child).get(next).copied().unwrap_or(0));
+            let shared = rest.iter().take_while(|m| self.same_start(child, m, end)).count();
+            let (these, after) = rest.split_at(shared);
+            rest = after;
+            begins.push((self.open.len(), self.open_words.len()));
+            self.node(source, these, next, above, items)?;
+            // A child whose rules are all covered from above leaves nothing.
+            if begins.last().is_some_and(|(begin, _)| *begin == self.open.len()) {
+                begins.pop();
+            }
+        }
+        above.truncate(depth);
+        let mut room = [0; MAX_INLINE];
+        let below = self.open.len() - children;
+        let mut hub = None;
+        let inline = match room.get_mut(..below) {
+            Some(inline) => {
+                inline.copy_from_slice(self.open.get(children..).unwrap_or_default());
+                self.open.truncate(children);
+                &*inline
+            }
+            None => {
+                self.hubs += 1;
+                let number = self.hubs;
+                hub = Some(number);
+                while let Some((begin, words)) = begins.pop() {
+                    self.cluster(number, begin, words)?;
+                }
+                debug_assert_eq!(self.open_words.len(), children_words);
+                &[]
+            }
+        };
+        debug_assert_eq!(start, children);
+        if set.is_none() && hub.is_none() && inline.is_empty() {
+            self.open_words.truncate(words_start);
+            return Ok(());
+        }
+        let keys = std::mem::take(&mut self.keys);
+        let label = key(&keys, first).get(at + 1..next).unwrap_or_default();
+        write(Draft { label, set, hub, children: inline }, &mut self.open);
+        self.keys = keys;
+        Ok(())
     }
-    Ok(Index::trusted(bytes))
+
+    /// Takes what is open from `begin` on as a cluster.
+    fn cluster(&mut self, hub: u32, begin: usize, words_begin: usize) -> Result<(), TooLarge> {
+        let (open, words) = (self.open.get(begin..), self.open_words.get(words_begin..));
+        let (Some(open @ [_, ..]), Some(words)) = (open, words) else { return Ok(()) };
+        self.clusters.push(Cluster {
+            hub,
+            at: u32::try_from(self.nodes.len()).map_err(|_| TooLarge)?,
+            len: u16::try_from(open.len()).map_err(|_| TooLarge)?,
+            words_at: u32::try_from(self.words.len()).map_err(|_| TooLarge)?,
+            words: u16::try_from(words.len()).map_err(|_| TooLarge)?,
+        });
+        self.nodes.extend_from_slice(open);
+        self.words.extend_from_slice(words);
+        self.open.truncate(begin);
+        self.open_words.truncate(words_begin);
+        Ok(())
+    }
+
+    //--- From clusters to bytes ------------------------------------------------------------------
+
+    fn top_levels(&mut self) -> Result<(), TooLarge> {
+        let mut top: Vec<_> = std::mem::take(&mut self.top).into_iter().collect();
+        top.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (label, TopLevel { hub, stored }) in top {
+            let stored = stored.filter(|s| s.ids != [NONE; 3]);
+            let set = stored.map(|s| self.set(s.ids));
+            if set.is_none() && hub.is_none() {
+                continue;
+            }
+            write(Draft { label: &label, set, hub, children: &[] }, &mut self.open);
+            if let Some(stored) = stored {
+                let words = stored.ids.iter().zip(stored.aside).filter(|(id, _)| **id != NONE);
+                self.open_words.extend(words.map(|(_, word)| word));
+            }
+            self.cluster(0, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    fn freeze(mut self, with_aside: bool) -> Result<Index<Bytes>, TooLarge> {
+        self.top_levels()?;
+        let root = self.root.take().filter(|s| s.ids != [NONE; 3]);
+        let root_set = root.map_or(NONE, |s| self.set(s.ids));
+        let count = u32::try_from(self.clusters.len()).map_err(|_| TooLarge)?;
+        // Two and a half clusters a bucket: fewer make the directory larger than the processor's
+        // second cache, more fill the signatures.
+        let buckets = (count / 5 * 2 + 1).max(self.hubs + 1);
+        let seed = self.clusters.iter().fold(0u64, |sum, c| sum.wrapping_add(hash_label(0, self.bytes(c))));
+        let mut order: Vec<(u32, u32)> = Vec::with_capacity(self.clusters.len());
+        let mut signatures = vec![0u32; buckets as usize];
+        for (cluster, number) in self.clusters.iter().zip(0..) {
+            let label = Node::read(self.bytes(cluster)).map(|n| n.unpacked()).unwrap_or_default();
+            let hash = hash_label(seed, &label);
+            let bucket = bucket_of(hash, cluster.hub, buckets);
+            order.push((bucket, number));
+            if let Some(slot) = signatures.get_mut(bucket as usize) {
+                *slot |= signature(hash);
+            }
+        }
+        order.sort_unstable_by(|a, b| {
+            let bytes = |number: u32| self.clusters.get(number as usize).map(|c| self.bytes(c));
+            a.0.cmp(&b.0).then_with(|| bytes(a.1).cmp(&bytes(b.1)))
+        });
+
+        let region = u32::try_from(self.nodes.len()).ok().filter(|r| *r < NONE).ok_or(TooLarge)?;
+        let root_words: Vec<u32> = root.map_or(Vec::new(), |s| {
+            s.ids.iter().zip(s.aside).filter(|(id, _)| **id != NONE).map(|(_, word)| word).collect()
+        });
+        let entries = u32::try_from(self.words.len() + root_words.len()).map_err(|_| TooLarge)?;
+        let mut header = Header {
+            version: VERSION,
+            buckets,
+            sets: u32::try_from(self.sets.len()).map_err(|_| TooLarge)?,
+            far: 0,
+            region,
+            entries,
+            aside: if with_aside { entries } else { 0 },
+            root: root_set,
+            seed,
+        };
+        let directory = self.directory(&header, &order, &signatures, root_words.len());
+        drop(signatures);
+        header.far = u32::try_from(directory.far.len()).map_err(|_| TooLarge)?;
+
+        let total = HEADER_LEN
+            + directory.lines.len()
+            + self.sets.len() * 12
+            + directory.far.len() * 8
+            + self.nodes.len()
+            + if header.aside > 0 { directory.ranks.len() * 4 + self.words.len() * 4 + 12 } else { 0 };
+        let mut aligned = Aligned::with_capacity(total);
+        let out = &mut aligned.bytes;
+        let begin = out.len();
+        header.write(out);
+        out.extend_from_slice(&directory.lines);
+        self.sets.iter().flatten().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
+        for (bucket, start) in &directory.far {
+            out.extend_from_slice(&bucket.to_le_bytes());
+            out.extend_from_slice(&start.to_le_bytes());
+        }
+        for (_, number) in &order {
+            if let Some(cluster) = self.clusters.get(*number as usize) {
+                out.extend_from_slice(self.bytes(cluster));
+            }
+        }
+        if header.aside > 0 {
+            directory.ranks.iter().for_each(|rank| out.extend_from_slice(&rank.to_le_bytes()));
+            root_words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+            for (_, number) in &order {
+                let Some(cluster) = self.clusters.get(*number as usize) else { continue };
+                let start = cluster.words_at as usize;
+                let words = self.words.get(start..start + usize::from(cluster.words)).unwrap_or_default();
+                words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+            }
+        }
+        let sum = checksum(out.get(begin..).unwrap_or_default()).to_le_bytes();
+        if let Some(slot) = out.get_mut(begin + HEADER_LEN - 8..begin + HEADER_LEN) {
+            slot.copy_from_slice(&sum);
+        }
+        Ok(Index::trusted(Bytes::from_owner(aligned), header))
+    }
+
+    fn bytes(&self, cluster: &Cluster) -> &[u8] {
+        let start = cluster.at as usize;
+        self.nodes.get(start..start + usize::from(cluster.len)).unwrap_or_default()
+    }
+
+    fn directory(&self, header: &Header, order: &[(u32, u32)], signatures: &[u32], root: usize) -> Directory {
+        let lines = header.lines() as usize;
+        let mut directory =
+            Directory { lines: Vec::with_capacity(lines * LINE_LEN), ranks: Vec::with_capacity(lines), far: Vec::new() };
+        let mut clusters = order.iter().filter_map(|(b, n)| Some((*b, self.clusters.get(*n as usize)?))).peekable();
+        let (mut offset, mut rank) = (0u32, u32::try_from(root).unwrap_or(0));
+        for line in 0..lines {
+            let base = offset;
+            directory.ranks.push(rank);
+            directory.lines.extend_from_slice(&base.to_le_bytes());
+            for slot in 0..BUCKETS {
+                let bucket = u32::try_from(line * BUCKETS + slot).unwrap_or(NONE);
+                let behind = (offset - base).min(FAR);
+                if behind == FAR {
+                    directory.far.push((bucket, offset));
+                }
+                let word = signatures.get(bucket as usize).copied().unwrap_or(0) | behind;
+                directory.lines.extend_from_slice(&word.to_le_bytes());
+                while let Some((_, cluster)) = clusters.next_if(|(b, _)| *b == bucket) {
+                    offset += u32::from(cluster.len);
+                    rank += u32::from(cluster.words);
+                }
+            }
+        }
+        directory
+    }
+}
+
+struct Directory {
+    lines: Vec<u8>,
+    ranks: Vec<u32>,
+    far: Vec<(u32, u32)>,
+}
+
+fn key<'k>(keys: &'k [u8], member: &Member) -> &'k [u8] {
+    let start = member.start as usize;
+    keys.get(start..start + usize::from(member.len)).unwrap_or_default()
+}
+
+/// Bytes that begin at a multiple of 64.
+struct Aligned {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Aligned {
+    fn with_capacity(capacity: usize) -> Self {
+        let mut bytes: Vec<u8> = Vec::with_capacity(capacity + LINE_LEN);
+        let start = bytes.as_ptr().align_offset(LINE_LEN).min(LINE_LEN);
+        bytes.resize(start, 0);
+        Self { bytes, start }
+    }
+}
+
+impl AsRef<[u8]> for Aligned {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// Names with one id each; of two for the same name and kind the later stays. The word aside is the
+/// id and a thousand, so that a test can tell them apart.
+pub struct Plain(pub Vec<(NameBuf, Match, u32)>);
+
+impl Source for Plain {
+    fn count(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(NONE)
+    }
+
+    fn name(&self, item: u32) -> Name<'_> {
+        self.0.get(item as usize).map_or(Name::ROOT, |(name, _, _)| name.as_name())
+    }
+
+    fn store(&mut self, items: &[u32], _above: &[Values]) -> Stored {
+        let mut stored = Stored::NOTHING;
+        for (_, matching, id) in items.iter().filter_map(|item| self.0.get(*item as usize)) {
+            let at = place(*matching);
+            if let (Some(to), Some(aside)) = (stored.ids.get_mut(at), stored.aside.get_mut(at)) {
+                (*to, *aside) = (*id, id.wrapping_add(1000));
+            }
+        }
+        stored
+    }
+
+    fn common(&self) -> Values {
+        [NONE; 3]
+    }
 }

@@ -1,14 +1,32 @@
-//! The frozen index: open it, look a name up.
+//! The frozen index: open it, look a name up, walk it.
 
 use std::fmt;
 
-use super::node::{HEADER_LEN, MAGIC, NONE, Node, SLOT_LEN, VERSION, checksum, hash_edge, tag};
-use crate::dns::name::{Folded, Match, Name};
+use super::node::{MAX_PACKED, NONE, Node, Values, hash_label, pack, place};
+use crate::dns::name::{MAX_LABELS, Match, Name, NameBuf};
 
-/// An index over any owner of its bytes: a vector, or later a mapped file.
+/// The first octets of an index.
+pub const MAGIC: [u8; 8] = *b"PTCLIDX\0";
+/// The version of the layout.
+pub const VERSION: u32 = 2;
+/// Octets of the header; see [`Header`].
+pub const HEADER_LEN: usize = 64;
+/// Buckets in one line of the directory.
+pub const BUCKETS: usize = 15;
+/// Octets of a line of the directory: a line of the processor's cache.
+pub const LINE_LEN: usize = 64;
+/// A bucket that begins so far behind its line's base, in octets, or farther, stands in the table of
+/// far ones.
+pub const FAR: u32 = 0xfff;
+/// Bits of a bucket's signature.
+const SIGNATURE: u64 = 20;
+
+/// An index over any owner of its bytes: memory, or a mapped file.
 #[derive(Clone)]
 pub struct Index<D> {
     data: D,
+    header: Header,
+    parts: Parts,
 }
 
 /// Why bytes are no index of this version.
@@ -50,48 +68,137 @@ pub struct Hit {
     pub matching: Match,
     /// How many labels of the question the stored name has: the greater, the more specific.
     pub depth: u8,
+    /// Where it is stored, for [`Index::aside`].
+    pub place: u32,
 }
 
-struct Parts<'d> {
-    slots: &'d [[u8; SLOT_LEN]],
-    nodes: &'d [u8],
+/// The header: magic, then these as little-endian words, then the checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// [`VERSION`]
+    pub version: u32,
+    /// Buckets of the directory; at least one, and more than the greatest hub.
+    pub buckets: u32,
+    /// Different [`Values`].
+    pub sets: u32,
+    /// Buckets that begin far behind their line's base.
+    pub far: u32,
+    /// Octets of the nodes.
+    pub region: u32,
+    /// Names and kinds stored.
+    pub entries: u32,
+    /// Words of the table aside: as many as entries, or none.
+    pub aside: u32,
+    /// The number of the root's own values, or [`NONE`].
+    pub root: u32,
+    /// Mixed into every hash.
+    pub seed: u64,
 }
 
-fn header(bytes: &[u8]) -> Option<([u32; 4], u64)> {
-    let (magic, rest) = bytes.split_first_chunk::<8>()?;
-    let (words, rest) = rest.split_first_chunk::<16>()?;
-    let sum = rest.first_chunk::<8>()?;
-    let mut out = [0; 4];
-    for (to, from) in out.iter_mut().zip(words.as_chunks::<4>().0) {
-        *to = u32::from_le_bytes(*from);
+impl Header {
+    /// Octets of all behind the header.
+    fn body(&self) -> u64 {
+        let lines = u64::from(self.lines());
+        let ranks = if self.aside > 0 { lines * 4 } else { 0 };
+        lines * LINE_LEN as u64
+            + u64::from(self.sets) * 12
+            + u64::from(self.far) * 8
+            + u64::from(self.region)
+            + ranks
+            + u64::from(self.aside) * 4
     }
-    (*magic == MAGIC).then_some((out, u64::from_le_bytes(*sum)))
+
+    /// Lines of the directory; the last one only says where the nodes end.
+    pub(super) const fn lines(&self) -> u32 {
+        self.buckets / BUCKETS as u32 + 2
+    }
+
+    /// Writes it, the checksum as zero.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&MAGIC);
+        let words = [
+            self.version,
+            self.buckets,
+            self.sets,
+            self.far,
+            self.region,
+            self.entries,
+            self.aside,
+            self.root,
+        ];
+        words.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+        out.extend_from_slice(&self.seed.to_le_bytes());
+        out.extend_from_slice(&[0; 16]);
+    }
+
+    fn read(bytes: &[u8]) -> Option<(Self, u64)> {
+        let (magic, rest) = bytes.split_first_chunk::<8>()?;
+        let (words, rest) = rest.split_first_chunk::<32>()?;
+        let (seed, rest) = rest.split_first_chunk::<8>()?;
+        let sum = rest.get(8..)?.first_chunk::<8>()?;
+        let mut words = words.as_chunks::<4>().0.iter().map(|w| u32::from_le_bytes(*w));
+        let header = Self {
+            version: words.next()?,
+            buckets: words.next()?,
+            sets: words.next()?,
+            far: words.next()?,
+            region: words.next()?,
+            entries: words.next()?,
+            aside: words.next()?,
+            root: words.next()?,
+            seed: u64::from_le_bytes(*seed),
+        };
+        (*magic == MAGIC).then_some((header, u64::from_le_bytes(*sum)))
+    }
+}
+
+/// Where each part begins.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    lines: usize,
+    sets: usize,
+    far: usize,
+    region: usize,
+    ranks: usize,
+    aside: usize,
+}
+
+impl Parts {
+    const fn of(header: &Header) -> Self {
+        let lines = HEADER_LEN;
+        let sets = lines + header.lines() as usize * LINE_LEN;
+        let far = sets + header.sets as usize * 12;
+        let region = far + header.far as usize * 8;
+        let ranks = region + header.region as usize;
+        let aside = ranks + if header.aside > 0 { header.lines() as usize * 4 } else { 0 };
+        Self { lines, sets, far, region, ranks, aside }
+    }
 }
 
 impl<D: AsRef<[u8]>> Index<D> {
-    /// Opens an index after checking version, length and checksum.
+    /// Opens an index after checking version, length and checksum. The bytes should begin at a
+    /// multiple of 64, so that a line of the directory is one of the cache.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(data: D) -> Result<Self, OpenError> {
         let bytes = data.as_ref();
-        let ([version, slots, nodes, _], sum) = header(bytes).ok_or(OpenError::NotAnIndex)?;
-        if version != VERSION {
-            return Err(OpenError::Version(version));
+        let (header, sum) = Header::read(bytes).ok_or(OpenError::NotAnIndex)?;
+        if header.version != VERSION {
+            return Err(OpenError::Version(header.version));
         }
-        let body = u64::from(slots) * SLOT_LEN as u64 + u64::from(nodes);
-        if bytes.len() as u64 != HEADER_LEN as u64 + body || !slots.is_power_of_two() {
+        if bytes.len() as u64 != HEADER_LEN as u64 + header.body() || header.buckets == 0 {
             return Err(OpenError::Length);
         }
         if checksum(bytes) != sum {
             return Err(OpenError::Checksum);
         }
-        Ok(Self { data })
+        Ok(Self { parts: Parts::of(&header), header, data })
     }
 
     /// An index that the builder has just made.
-    pub(super) const fn trusted(data: D) -> Self {
-        Self { data }
+    pub(super) fn trusted(data: D, header: Header) -> Self {
+        Self { parts: Parts::of(&header), header, data }
     }
 
     /// The index's octets, as they can be written to a file.
@@ -100,107 +207,394 @@ impl<D: AsRef<[u8]>> Index<D> {
         self.data.as_ref()
     }
 
-    /// How many nodes it has, the root included.
+    /// How many names it holds; a name that matches in two ways counts twice.
     #[must_use]
-    pub fn node_count(&self) -> usize {
-        header(self.data.as_ref()).map_or(0, |([_, _, _, count], _)| count as usize)
+    pub const fn entry_count(&self) -> usize {
+        self.header.entries as usize
     }
 
-    fn parts(&self) -> Option<Parts<'_>> {
-        let bytes = self.data.as_ref();
-        let ([_, slots, ..], _) = header(bytes)?;
-        let (slots, nodes) = bytes.get(HEADER_LEN..)?.split_at_checked(slots as usize * SLOT_LEN)?;
-        Some(Parts { slots: slots.as_chunks().0, nodes })
+    /// Octets that a lookup may touch: all but the table aside.
+    #[must_use]
+    pub const fn hot_len(&self) -> usize {
+        self.parts.ranks
     }
 
     /// Calls `found` with every rule that applies to `name`, from the root down, so that the last
     /// call of a kind is the most specific. Allocates nothing, and ends on any bytes.
+    // Inlined, so that the caller's closure is too.
+    #[inline]
     pub fn lookup(&self, name: Name<'_>, mut found: impl FnMut(Hit)) {
-        let Some(parts) = self.parts() else { return };
-        let folded = Folded::new(name);
-        let offsets = folded.as_name().offsets();
-        let mut at = 0u32;
-        let Some(mut node) = Node::read(parts.nodes, 0) else { return };
-        let mut depth = 0u8;
-        loop {
-            let last = usize::from(depth) == offsets.count();
-            let mut report = |matching: Match| {
-                if let Some(id) = node.value(matching) {
-                    found(Hit { id, matching, depth });
-                }
-            };
-            report(Match::Suffix);
-            report(if last { Match::Exact } else { Match::Subdomains });
-            if last {
-                return;
+        // Few names have more than 15 labels; the room for 127 costs more than the walk.
+        if !self.walk::<15>(name, &mut found) {
+            self.walk::<MAX_LABELS>(name, &mut found);
+        }
+    }
+
+    /// False if the name has more than `N` labels.
+    #[inline]
+    fn walk<const N: usize>(&self, name: Name<'_>, found: &mut impl FnMut(Hit)) -> bool {
+        let wire = name.as_bytes();
+        let mut starts = [0u8; N];
+        let (mut count, mut at) = (0, 0u8);
+        while let Some(len @ 1..) = wire.get(usize::from(at)) {
+            let Some(slot) = starts.get_mut(count) else { return false };
+            *slot = at;
+            count += 1;
+            at = at.wrapping_add(len + 1);
+        }
+        let label_at = |depth: usize| -> Option<&[u8]> {
+            let start = usize::from(*starts.get(count.checked_sub(depth)?)?);
+            let len = usize::from(*wire.get(start)?);
+            wire.get(start + 1..start + 1 + len)
+        };
+        let bytes = self.data.as_ref();
+        let mut report = |set: Option<u32>, depth: usize, place: u32| {
+            if let Some(values) = set.and_then(|set| self.values_in(bytes, set)) {
+                report_values(values, depth, depth == count, place, found);
             }
-            let Some(label) = offsets.from_root(usize::from(depth) + 1) else { return };
-            let Some((child, found_node)) = parts.child(at, label) else { return };
-            at = child;
-            node = found_node;
+        };
+        if self.header.root != NONE {
+            report(Some(self.header.root), 0, NONE);
+        }
+        let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return true };
+        let mut hub = 0;
+        let mut depth = 0;
+        let mut room = [0; MAX_PACKED];
+        loop {
+            // A child of a hub: one line of the directory, one bucket of nodes.
             depth += 1;
+            let Some(label) = label_at(depth) else { return true };
+            let Some((start, end)) = self.bucket(bytes, hub, label) else { return true };
+            let packed = pack(label, &mut room);
+            let Some((mut place, mut node)) = find(region, start, end, label, packed) else { return true };
+            report(node.set, depth, place);
+            // Its own children, as long as they stand within it.
+            while node.hub.is_none() {
+                if node.children.is_empty() {
+                    return true;
+                }
+                depth += 1;
+                let Some(label) = label_at(depth) else { return true };
+                let packed = pack(label, &mut room);
+                let start = place as usize + node.head;
+                let end = start + node.children.len();
+                let Some((below, child)) = find(region, start, end, label, packed) else { return true };
+                (place, node) = (below, child);
+                report(node.set, depth, place);
+            }
+            hub = node.hub.unwrap_or(0);
+        }
+    }
+
+    /// Where the nodes of a bucket begin and end, unless its signature rules the label out.
+    #[inline]
+    fn bucket(&self, bytes: &[u8], hub: u32, label: &[u8]) -> Option<(usize, usize)> {
+        let hash = hash_label(self.header.seed, label);
+        let bucket = bucket_of(hash, hub, self.header.buckets);
+        let lines = bytes.get(self.parts.lines..self.parts.sets)?.as_chunks::<LINE_LEN>().0;
+        let number = bucket as usize / BUCKETS;
+        let line = lines.get(number)?;
+        let slot = bucket as usize % BUCKETS;
+        let (base, word) = (word(line, 0)?, word(line, slot + 1)?);
+        if word & signature(hash) == 0 {
+            return None;
+        }
+        let start = self.start(base, word, bucket)?;
+        let end = if slot + 1 < BUCKETS {
+            self.start(base, self::word(line, slot + 2)?, bucket + 1)?
+        } else {
+            self::word(lines.get(number + 1)?, 0)? as usize
+        };
+        Some((start, end))
+    }
+
+    #[inline]
+    fn start(&self, base: u32, word: u32, bucket: u32) -> Option<usize> {
+        let behind = word & FAR;
+        if behind == FAR { self.far(bucket) } else { Some(base.checked_add(behind)? as usize) }
+    }
+
+    #[cold]
+    fn far(&self, bucket: u32) -> Option<usize> {
+        let bytes = self.data.as_ref().get(self.parts.far..self.parts.region)?;
+        let table = bytes.as_chunks::<8>().0;
+        let of = |entry: &[u8; 8]| word(entry, 0).unwrap_or(0);
+        let at = table.binary_search_by_key(&bucket, of).ok()?;
+        word(table.get(at)?, 1).map(|start| start as usize)
+    }
+
+    fn values(&self, set: u32) -> Option<Values> {
+        self.values_in(self.data.as_ref(), set)
+    }
+
+    #[inline]
+    fn values_in(&self, bytes: &[u8], set: u32) -> Option<Values> {
+        let start = self.parts.sets + (set as usize).checked_mul(12)?;
+        let bytes = bytes.get(start..self.parts.far)?.first_chunk::<12>()?;
+        Some([word(bytes, 0)?, word(bytes, 1)?, word(bytes, 2)?])
+    }
+
+    /// The word that was stored aside with a name: not for the hot path, it reads some dozens of
+    /// nodes. `None` if the index was built without.
+    #[must_use]
+    pub fn aside(&self, at: u32, matching: Match) -> Option<u32> {
+        let before = |values: Values, kind: usize| values.iter().take(kind).filter(|v| **v != NONE).count();
+        let ordinal = if at == NONE {
+            before(self.values(self.header.root)?, place(matching))
+        } else {
+            let bytes = self.data.as_ref();
+            let lines = bytes.get(self.parts.lines..self.parts.sets)?.as_chunks::<LINE_LEN>().0;
+            let line = lines.partition_point(|l| word(l, 0).is_some_and(|base| base <= at)).checked_sub(1)?;
+            let base = word(lines.get(line)?, 0)? as usize;
+            let ranks = bytes.get(self.parts.ranks..self.parts.aside)?.as_chunks::<4>().0;
+            let mut ordinal = u32::from_le_bytes(*ranks.get(line)?) as usize;
+            let region = bytes.get(self.parts.region..self.parts.ranks)?;
+            // Children stand right behind their parent, so reading node by node, without leaping
+            // over children, goes through them in their order.
+            let mut here = base;
+            loop {
+                let node = Node::read(region.get(here..)?)?;
+                let values = node.set.and_then(|set| self.values(set));
+                if here == at as usize {
+                    break ordinal + before(values?, place(matching));
+                }
+                ordinal += values.map_or(0, |v| before(v, 3));
+                here += node.head;
+                if here > at as usize {
+                    return None;
+                }
+            }
+        };
+        let aside = self.data.as_ref().get(self.parts.aside..)?.as_chunks::<4>().0;
+        Some(u32::from_le_bytes(*aside.get(ordinal)?))
+    }
+
+    /// Calls `each` with every name stored, how it matches, and its id and place; the order is that
+    /// of the nodes. Allocates; for tools.
+    pub fn for_each(&self, mut each: impl FnMut(&NameBuf, Match, u32, u32)) {
+        // A bucket and a label tell the hub, and the hub's own node tells its name; so the hubs first.
+        let mut hubs = std::collections::HashMap::new();
+        self.clusters(|above, _, _, node| {
+            if let Some(hub) = node.hub {
+                hubs.insert(hub, (above.0, above.1.to_vec(), node.unpacked().to_vec()));
+            }
+        });
+        let mut emit = |labels: &[Vec<u8>], set: Option<u32>, at: u32| {
+            let mut wire: Vec<u8> = Vec::with_capacity(64);
+            for label in labels.iter().rev() {
+                wire.push(u8::try_from(label.len()).unwrap_or(0));
+                wire.extend_from_slice(label);
+            }
+            wire.push(0);
+            let (Ok(name), Some(values)) = (Name::parse(&wire), set.and_then(|s| self.values(s))) else {
+                return;
+            };
+            for matching in [Match::Exact, Match::Suffix, Match::Subdomains] {
+                if let Some(id) = values.get(place(matching)).filter(|id| **id != NONE) {
+                    each(&name.to_buf(), matching, *id, at);
+                }
+            }
+        };
+        if self.header.root != NONE {
+            emit(&[], Some(self.header.root), NONE);
+        }
+        let full = |hub: u32| {
+            let mut path: Vec<Vec<u8>> = Vec::new();
+            let mut hub = hub;
+            while hub != 0 && path.len() <= MAX_LABELS {
+                let Some((parent, above, label)) = hubs.get(&hub) else { break };
+                path.push(label.clone());
+                path.extend(above.iter().rev().cloned());
+                hub = *parent;
+            }
+            path.reverse();
+            path
+        };
+        self.clusters(|(hub, above), at, _, node| {
+            let mut labels = full(hub);
+            labels.extend(above.iter().cloned());
+            labels.push(node.unpacked().to_vec());
+            emit(&labels, node.set, at);
+        });
+    }
+
+    /// Every node with its hub, the labels between the two from the root down, place and depth.
+    fn clusters(&self, mut each: impl FnMut((u32, &[Vec<u8>]), u32, usize, &Node<'_>)) {
+        let bytes = self.data.as_ref();
+        let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return };
+        let Some(lines) = bytes.get(self.parts.lines..self.parts.sets) else { return };
+        let lines = lines.as_chunks::<LINE_LEN>().0;
+        for bucket in 0..self.header.buckets {
+            let (number, slot) = (bucket as usize / BUCKETS, bucket as usize % BUCKETS);
+            let start = lines.get(number).and_then(|l| self.start(word(l, 0)?, word(l, slot + 1)?, bucket));
+            let end = if slot + 1 < BUCKETS {
+                lines.get(number).and_then(|l| self.start(word(l, 0)?, word(l, slot + 2)?, bucket + 1))
+            } else {
+                lines.get(number + 1).and_then(|l| word(l, 0)).map(|w| w as usize)
+            };
+            let (Some(mut here), Some(end)) = (start, end) else { continue };
+            while here < end {
+                let Some(node) = region.get(here..end).and_then(Node::read) else { break };
+                let home = bucket_of(hash_label(self.header.seed, &node.unpacked()), 0, self.header.buckets);
+                let hub = if bucket >= home { bucket - home } else { bucket + (self.header.buckets - home) };
+                descend(hub, &mut Vec::new(), here, &node, region, &mut each);
+                here += node.size;
+            }
         }
     }
 }
 
-impl<'d> Parts<'d> {
-    fn child(&self, parent: u32, label: &[u8]) -> Option<(u32, Node<'d>)> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let hash = hash_edge(parent, label);
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
-        let mut slot = hash as usize & mask;
-        // A hostile index could be full; a lookup in it still ends.
-        for _ in 0..=mask {
-            let [t0, t1, t2, t3, n0, n1, n2, n3] = *self.slots.get(slot)?;
-            let id = u32::from_le_bytes([n0, n1, n2, n3]);
-            if id == NONE {
-                return None;
-            }
-            if u32::from_le_bytes([t0, t1, t2, t3]) == tag(hash) {
-                let node = Node::read(self.nodes, id)?;
-                if node.parent == parent && node.label == label {
-                    return Some((id, node));
-                }
-            }
-            slot = (slot + 1) & mask;
-        }
-        None
+/// Calls `each` with a node and all that stand within it.
+fn descend(
+    hub: u32,
+    above: &mut Vec<Vec<u8>>,
+    at: usize,
+    node: &Node<'_>,
+    region: &[u8],
+    each: &mut impl FnMut((u32, &[Vec<u8>]), u32, usize, &Node<'_>),
+) {
+    each((hub, above), u32::try_from(at).unwrap_or(NONE), above.len(), node);
+    if node.children.is_empty() || above.len() > MAX_LABELS {
+        return;
     }
+    above.push(node.unpacked().to_vec());
+    let (mut here, end) = (at + node.head, at + node.size);
+    while here < end {
+        let Some(child) = region.get(here..end).and_then(Node::read) else { break };
+        descend(hub, above, here, &child, region, each);
+        here += child.size;
+    }
+    above.pop();
+}
+
+/// The node with this label among those that stand one after the other.
+#[inline]
+fn find<'d>(
+    region: &'d [u8],
+    start: usize,
+    end: usize,
+    label: &[u8],
+    packed: Option<&[u8]>,
+) -> Option<(u32, Node<'d>)> {
+    let mut rest = region.get(start..end)?;
+    while let Some(node) = Node::read(rest) {
+        let same = node.len == label.len()
+            && if node.raw { node.label.eq_ignore_ascii_case(label) } else { packed == Some(node.label) };
+        if same {
+            return Some((u32::try_from(end - rest.len()).ok()?, node));
+        }
+        rest = rest.get(node.size..)?;
+    }
+    None
+}
+
+#[inline]
+fn report_values(values: Values, depth: usize, last: bool, place: u32, found: &mut impl FnMut(Hit)) {
+    let [exact, suffix, subdomains] = values;
+    let depth = u8::try_from(depth).unwrap_or(u8::MAX);
+    if suffix != NONE {
+        found(Hit { id: suffix, matching: Match::Suffix, depth, place });
+    }
+    let (id, matching) = if last { (exact, Match::Exact) } else { (subdomains, Match::Subdomains) };
+    if id != NONE {
+        found(Hit { id, matching, depth, place });
+    }
+}
+
+#[inline]
+fn word(bytes: &[u8], number: usize) -> Option<u32> {
+    bytes.as_chunks::<4>().0.get(number).map(|w| u32::from_le_bytes(*w))
+}
+
+/// The bucket of a label below a hub. For one label every hub has another bucket, as long as there
+/// are more buckets than hubs; so label and bucket together tell the hub, and it need not be stored
+/// to be compared.
+#[inline]
+#[must_use]
+pub(super) const fn bucket_of(hash: u64, hub: u32, buckets: u32) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "scaled to the count of buckets")]
+    let home = ((hash >> 32) * buckets as u64 >> 32) as u32;
+    // Both are below the count of buckets, so one subtraction is the remainder.
+    let sum = home as u64 + hub as u64;
+    #[expect(clippy::cast_possible_truncation, reason = "a hub beyond the buckets finds no line")]
+    let bucket = if sum >= buckets as u64 { sum - buckets as u64 } else { sum } as u32;
+    bucket
+}
+
+/// The bit that a label sets in its bucket's word, above the twelve of the offset.
+#[inline]
+#[must_use]
+pub(super) const fn signature(hash: u64) -> u32 {
+    1 << (12 + ((hash & 0xffff) * SIGNATURE >> 16))
+}
+
+/// The checksum of an index: over its header before the checksum, and its body. It finds accidents,
+/// not forgers.
+#[must_use]
+pub fn checksum(index: &[u8]) -> u64 {
+    let header = fold(index.get(..HEADER_LEN - 8).unwrap_or_default());
+    header ^ fold(index.get(HEADER_LEN..).unwrap_or_default()).rotate_left(1)
+}
+
+/// FNV-1a by words, four lanes beside each other, so that the processor need not wait for one.
+fn fold(body: &[u8]) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
+    let mut lanes = [0xcbf2_9ce4_8422_2325u64, 1, 2, 3];
+    let (blocks, rest) = body.as_chunks::<32>();
+    for block in blocks {
+        for (lane, bytes) in lanes.iter_mut().zip(block.as_chunks::<8>().0) {
+            *lane = step(*lane, u64::from_le_bytes(*bytes));
+        }
+    }
+    let hash = lanes.into_iter().fold(body.len() as u64, step);
+    rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte)))
 }
 
 impl<D: AsRef<[u8]>> fmt::Debug for Index<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Index({} nodes, {} octets)", self.node_count(), self.as_bytes().len())
+        write!(f, "Index({} names, {} octets)", self.entry_count(), self.as_bytes().len())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::build::build;
+    use super::super::build::{Plain, build, build_with};
     use super::*;
     use crate::dns::name::NameBuf;
+    use bytes::Bytes;
     use proptest::prelude::*;
+
+    type Entry = (NameBuf, Match, u32);
 
     fn name(text: &str) -> NameBuf {
         NameBuf::from_text(text).unwrap()
     }
 
-    fn hits(index: &Index<Vec<u8>>, question: &str) -> Vec<(u32, u8)> {
+    fn index(entries: Vec<Entry>) -> Index<Bytes> {
+        build(&mut Plain(entries)).unwrap()
+    }
+
+    fn hits(index: &Index<Bytes>, question: &NameBuf) -> Vec<(u32, u8)> {
         let mut all = Vec::new();
-        index.lookup(name(question).as_name(), |h| all.push((h.id, h.depth)));
+        index.lookup(question.as_name(), |h| {
+            // What stands aside is found again from the place of the hit.
+            assert_eq!(index.aside(h.place, h.matching), Some(h.id + 1000));
+            all.push((h.id, h.depth));
+        });
         all
     }
 
     #[test]
     fn each_kind_matches_what_it_says() {
-        let index = build(vec![
+        let index = index(vec![
             (name("linkedin.com"), Match::Suffix, 1),
             (name("exact.org"), Match::Exact, 2),
             (name("sub.org"), Match::Subdomains, 3),
             (name("www.linkedin.com"), Match::Exact, 4),
             (name("."), Match::Subdomains, 5),
-        ])
-        .unwrap();
+            (name("zip"), Match::Suffix, 6),
+        ]);
         for (question, expected) in [
             ("linkedin.com", vec![(5, 0), (1, 2)]),
             ("www.linkedin.com", vec![(5, 0), (1, 2), (4, 3)]),
@@ -211,79 +605,129 @@ mod tests {
             ("a.exact.org", vec![(5, 0)]),
             ("sub.org", vec![(5, 0)]),
             ("a.b.sub.org", vec![(5, 0), (3, 2)]),
+            ("zip", vec![(5, 0), (6, 1)]),
+            ("a.b.zip", vec![(5, 0), (6, 1)]),
             (".", vec![]),
         ] {
-            assert_eq!(hits(&index, question), expected, "{question}");
+            assert_eq!(hits(&index, &name(question)), expected, "{question}");
+            let upper = question.to_ascii_uppercase();
+            let upper = NameBuf::from_text(&upper).unwrap().as_bytes().to_ascii_uppercase();
+            let mut count = 0;
+            index.lookup(Name::parse(&upper).unwrap(), |_| count += 1);
+            assert_eq!(count, expected.len());
         }
-        let mut upper = name("www.linkedin.com").as_bytes().to_ascii_uppercase();
-        let mut count = 0;
-        index.lookup(Name::parse(&upper).unwrap(), |_| count += 1);
-        assert_eq!(count, 3);
-        upper.clear();
+        assert_eq!(hits(&index, &name(&format!("{}exact.org", "a.".repeat(100)))), [(5, 0)]);
+        assert_eq!(hits(&index, &name(&format!("{}sub.org", "a.".repeat(100)))), [(5, 0), (3, 2)]);
+    }
+
+    #[test]
+    fn names_with_very_many_children_are_all_found() {
+        let names = (0..5000u32).map(|i| {
+            let text = match i % 4 {
+                0 => format!("n{i}.blog.example"),
+                1 => format!("deep.n{i}.blog.example"),
+                2 => format!("n{i}.example"),
+                _ => format!("a{i}.b.c.d.blog.example"),
+            };
+            (name(&text), Match::Suffix, i)
+        });
+        let entries: Vec<Entry> = names.collect();
+        let index = index(entries.clone());
+        for (name, _, id) in &entries {
+            assert_eq!(hits(&index, name).last().map(|h| h.0), Some(*id), "{name}");
+        }
+        assert!(hits(&index, &name("n1.blog.example")).is_empty());
+        assert!(hits(&index, &name("nope.blog.example")).is_empty());
     }
 
     #[test]
     fn damage_is_refused() {
-        let good = build(vec![(name("a.b"), Match::Exact, 1)]).unwrap().as_bytes().to_vec();
-        assert!(Index::open(good.clone()).is_ok());
+        let entries = vec![(name("a.b"), Match::Exact, 1), (name("x.y.b"), Match::Suffix, 2)];
+        let good = index(entries).as_bytes().to_vec();
+        assert!(Index::open(&good[..]).is_ok());
         for at in 0..good.len() {
+            // Twelve octets of the header are kept free.
             let mut bad = good.clone();
             bad[at] ^= 0x10;
-            assert!(Index::open(bad).is_err(), "flip at {at}");
+            assert!(Index::open(&bad[..]).is_err(), "flip at {at}");
             assert!(Index::open(&good[..at]).is_err(), "cut at {at}");
         }
     }
 
-    fn any_name() -> impl Strategy<Value = String> {
-        prop::collection::vec("[ab]{1,2}", 0..5)
-            .prop_map(|l| if l.is_empty() { ".".into() } else { l.join(".") })
+    fn any_name() -> impl Strategy<Value = NameBuf> {
+        // Few letters, so that names collide; now and then an octet that can't be packed.
+        let label = prop_oneof![9 => "[ab]{1,2}", 1 => "[a-z0-9_-]{1,12}", 1 => "[!~]{1,2}"];
+        prop::collection::vec(label, 0..5).prop_map(|l| name(&if l.is_empty() { ".".into() } else { l.join(".") }))
     }
 
     fn any_match() -> impl Strategy<Value = Match> {
         prop_oneof![Just(Match::Exact), Just(Match::Suffix), Just(Match::Subdomains)]
     }
 
+    fn any_rules() -> impl Strategy<Value = Vec<Entry>> {
+        prop::collection::btree_set((any_name(), any_match()), 0..60)
+            .prop_map(|rules| rules.into_iter().zip(0u32..).map(|((n, m), id)| (n, m, id)).collect())
+    }
+
     proptest! {
         #[test]
-        fn agrees_with_comparing_every_rule(
-            rules in prop::collection::vec((any_name(), any_match()), 0..30),
+        fn agrees_with_comparing_every_rule(rules in any_rules(), questions in prop::collection::vec(any_name(), 1..20)) {
+            let index = index(rules.clone());
+            for question in questions.iter().chain(rules.iter().map(|r| &r.0)) {
+                let mut got: Vec<u32> = hits(&index, question).iter().map(|h| h.0).collect();
+                got.sort_unstable();
+                let mut expected: Vec<u32> = rules.iter().filter(|(n, m, _)| match m {
+                    Match::Exact => question == n,
+                    Match::Suffix => question.as_name().is_within(n.as_name()),
+                    Match::Subdomains => question != n && question.as_name().is_within(n.as_name()),
+                }).map(|r| r.2).collect();
+                expected.sort_unstable();
+                prop_assert_eq!(got, expected);
+            }
+        }
+
+        #[test]
+        fn the_walk_gives_back_every_name(rules in any_rules()) {
+            let mut got = Vec::new();
+            index(rules.clone()).for_each(|n, m, id, _| got.push((n.clone(), m, id)));
+            got.sort();
+            prop_assert_eq!(got, rules);
+        }
+
+        #[test]
+        fn order_of_rules_does_not_change_the_bytes(rules in any_rules(), by in any::<u64>()) {
+            let one = index(rules.clone());
+            let mut other = rules;
+            other.sort_by_key(|(n, m, _)| crate::trie::node::hash_label(by, n.as_bytes()) ^ u64::from(*m == Match::Exact));
+            let other = index(other);
+            prop_assert_eq!(one.as_bytes(), other.as_bytes());
+        }
+
+        #[test]
+        fn without_what_stands_aside_it_answers_the_same(rules in any_rules(), question in any_name()) {
+            let bare = build_with(&mut Plain(rules.clone()), false).unwrap();
+            let mut got = Vec::new();
+            bare.lookup(question.as_name(), |h| got.push((h.id, h.depth)));
+            prop_assert_eq!(got, hits(&index(rules), &question));
+        }
+
+        #[test]
+        fn hostile_bytes_end_every_lookup(
+            rules in any_rules(),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
             question in any_name(),
         ) {
-            let mut unique = rules;
-            unique.sort();
-            unique.dedup();
-            let entries = unique.iter().zip(0u32..).map(|((n, m), id)| (name(n), *m, id)).collect();
-            let mut got: Vec<u32> = hits(&build(entries).unwrap(), &question).iter().map(|h| h.0).collect();
-            got.sort_unstable();
-            let q = name(&question);
-            let expected: Vec<u32> = unique.iter().zip(0u32..).filter(|((n, m), _)| {
-                let n = name(n);
-                match m {
-                    Match::Exact => q == n,
-                    Match::Suffix => q.as_name().is_within(n.as_name()),
-                    Match::Subdomains => q != n && q.as_name().is_within(n.as_name()),
-                }
-            }).map(|(_, id)| id).collect();
-            prop_assert_eq!(got, expected);
-        }
-
-        #[test]
-        fn order_of_rules_does_not_change_the_bytes(
-            rules in prop::collection::btree_map((any_name(), any_match()), 0u32..9, 0..20)
-        ) {
-            let entries: Vec<_> = rules.iter().map(|((n, m), id)| (name(n), *m, *id)).collect();
-            let mut other = entries.clone();
-            other.reverse();
-            let (one, two) = (build(entries).unwrap(), build(other).unwrap());
-            prop_assert_eq!(one.as_bytes(), two.as_bytes());
-        }
-
-        #[test]
-        fn hostile_bytes_end_every_lookup(mut body: Vec<u8>, question in any_name()) {
-            let mut bytes = build(vec![(name("a.b"), Match::Exact, 1)]).unwrap().as_bytes().to_vec();
-            body.truncate(bytes.len() - HEADER_LEN);
-            bytes[HEADER_LEN..HEADER_LEN + body.len()].copy_from_slice(&body);
-            Index::trusted(bytes).lookup(name(&question).as_name(), |_| ());
+            let mut bytes = index(rules).as_bytes().to_vec();
+            for (at, octet) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = octet;
+            }
+            let sum = checksum(&bytes).to_le_bytes();
+            bytes[HEADER_LEN - 8..HEADER_LEN].copy_from_slice(&sum);
+            if let Ok(index) = Index::open(&bytes[..]) {
+                index.lookup(question.as_name(), |hit| { let _ = index.aside(hit.place, hit.matching); });
+                index.for_each(|_, _, _, _| ());
+            }
         }
     }
 }

@@ -1,13 +1,29 @@
-//! The rule index: a frozen label trie over names, root first. Names in, ids out.
+//! The rule index: a frozen trie over the labels of names, root first. Names in, ids out.
+//!
+//! A node with few names below it holds them within itself, one after the other; a node with many is
+//! a *hub*, and each of its children, with what that child holds, is a *cluster* found by hash. So
+//! `com` is a hub, `linkedin.com` one of its clusters, and `www.linkedin.com` stands within that:
 //!
 //! ```text
-//!   header   magic, version, checksum, lengths of the parts below
-//!   slots    8 octets × 2^k   hashed child edges: tag of the hash, node; open addressing
-//!   nodes    one after the other, each with its label and its values; see [`node::Node`]
+//!   www.linkedin.com
+//!       hub 0 + hash(com) ──► bucket ──► │ com: hub 7 │ …                       always cached
+//!       hub 7 + hash(linkedin) ──► bucket ──► │ …│ linkedin │ www │ mail │ │ …   one line or two
+//!
+//!   header 64 octets: version, counts, seed, checksum; see [`index::Header`]
+//!   lines  64 octets for 15 buckets: where the first begins, and for each of them
+//!          20 bits of signature │ 12 bits: how far behind the first it begins
+//!   sets   12 octets: the ids for exact, suffix, subdomains. Few differ, so a node has their number
+//!   far     8 octets for each bucket that 12 bits do not reach: bucket, where it begins
+//!   nodes  bucket after bucket, cluster after cluster; see [`node::Node`]
+//!   ranks   4 octets for each line: names before it   ┐ read only to explain
+//!   aside   4 octets for each name                    ┘
 //! ```
 //!
-//! A lookup walks the question's labels from the root. At each it hashes (node, label), probes the
-//! slots; where the tag agrees it *compares* parent and label, so that two names never share a verdict by chance.
+//! What makes it quick: a name that is not there costs one read of a line (the directory of a million
+//! names is about as large as the processor's second cache), one that is there a read of the nodes
+//! more. What makes it small: three letters in two octets, no pointer and no hash beside a label, ids
+//! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
+//! is compared too: for one label each hub has a bucket of its own ([`index`]).
 
 pub mod build;
 pub mod index;

@@ -1,74 +1,21 @@
-//! The byte layout of one node, and of the header before all nodes.
+//! The byte layout of one node, the packing of labels, the hash.
 
-use crate::dns::name::Match;
+use std::borrow::Cow;
 
-/// Octets of a node before its label: parent, length of the label, which values follow.
-pub const FIXED_LEN: usize = 6;
-/// A value that is not there; also an empty slot.
+use crate::dns::name::{MAX_LABEL, Match};
+
+/// A value that is not there.
 pub const NONE: u32 = u32::MAX;
-/// The first octets of an index.
-pub const MAGIC: [u8; 8] = *b"PTCLIDX\0";
-/// The version of the layout.
-pub const VERSION: u32 = 1;
-/// Octets of the header: magic, version, slots, octets of nodes, count of nodes, checksum.
-pub const HEADER_LEN: usize = 32;
+/// The most octets that the nodes below a node may take and still stand within it. Below this a
+/// lookup that reads them one after the other is quicker than one more jump.
+pub const MAX_INLINE: usize = 160;
+/// Octets of the longest packed label.
+pub const MAX_PACKED: usize = MAX_LABEL / 3 * 2 + MAX_LABEL % 3;
 
-/// One node, read in place. Its label and values stand right behind its fixed part, so that a node
-/// is mostly one line of the processor's cache.
-///
-/// ```text
-///   parent u32 | length of the label u8 | mask u8 | label | one u32 for each bit of the mask
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Node<'d> {
-    /// Where the node of the name without its leftmost label stands; the root is its own parent.
-    pub parent: u32,
-    /// The label, in lower case.
-    pub label: &'d [u8],
-    mask: u8,
-    values: &'d [u8],
-}
+/// The ids stored with one name: by [`place`], [`NONE`] where there is none.
+pub type Values = [u32; 3];
 
-impl<'d> Node<'d> {
-    /// Reads the node that stands at `at`; `None` if it does not lie within the octets.
-    #[must_use]
-    pub fn read(nodes: &'d [u8], at: u32) -> Option<Self> {
-        let (&[a, b, c, d, len, mask], rest) = nodes.get(at as usize..)?.split_first_chunk::<FIXED_LEN>()?;
-        let (label, values) = rest.split_at_checked(usize::from(len))?;
-        Some(Self { parent: u32::from_le_bytes([a, b, c, d]), label, mask, values })
-    }
-
-    /// The id for a kind of match.
-    #[must_use]
-    pub fn value(&self, matching: Match) -> Option<u32> {
-        let bit = 1u8 << place(matching);
-        if self.mask & bit == 0 {
-            return None;
-        }
-        let before = (self.mask & (bit - 1)).count_ones() as usize;
-        let bytes = self.values.get(before * 4..)?.first_chunk::<4>()?;
-        Some(u32::from_le_bytes(*bytes))
-    }
-}
-
-/// Appends a node; `values` by [`place`], [`NONE`] where there is none.
-pub fn write(nodes: &mut Vec<u8>, parent: u32, label: &[u8], values: [u32; 3]) {
-    nodes.extend_from_slice(&parent.to_le_bytes());
-    let mask = values.iter().enumerate().map(|(i, v)| u8::from(*v != NONE) << i).sum();
-    nodes.extend_from_slice(&[u8::try_from(label.len()).unwrap_or(0), mask]);
-    nodes.extend_from_slice(label);
-    for value in values.into_iter().filter(|v| *v != NONE) {
-        nodes.extend_from_slice(&value.to_le_bytes());
-    }
-}
-
-/// Octets that [`write()`] appends.
-#[must_use]
-pub fn written_len(label: &[u8], values: [u32; 3]) -> usize {
-    FIXED_LEN + label.len() + 4 * values.iter().filter(|v| **v != NONE).count()
-}
-
-/// The place of a kind of match among a node's values.
+/// The place of a kind of match among [`Values`].
 #[must_use]
 pub const fn place(matching: Match) -> usize {
     match matching {
@@ -78,90 +25,336 @@ pub const fn place(matching: Match) -> usize {
     }
 }
 
-/// The hash of a child edge; the label is in lower case. Eight octets at a time: the last step reads
-/// a short rest as overlapping words, so that no label needs a loop over single octets.
+/// One node, read in place. Most are leaves with the commonest values, which take an octet and the
+/// label.
+///
+/// ```text
+///   kind << 6 | length of the label
+///   kind 3 only: which of the following are there (the bits below)
+///   label           packed, or as it is (RAW)
+///   set     varint  number of its values                (SET; kinds 0 and 2: set 0)
+///   hub     varint  its children are found by hash      (HUB)
+///   octets  u8      of the children, and they follow    (CHILDREN; kinds 1 and 2)
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'d> {
+    /// Octets of the label, unpacked.
+    pub len: usize,
+    /// The label as stored.
+    pub label: &'d [u8],
+    /// True: the label holds octets that can't be packed.
+    pub raw: bool,
+    /// The number of its values, if it has any.
+    pub set: Option<u32>,
+    /// The number under which its children are hashed, if they are.
+    pub hub: Option<u32>,
+    /// The nodes below it, one after the other.
+    pub children: &'d [u8],
+    /// Octets in all.
+    pub size: usize,
+    /// Octets before the children.
+    pub head: usize,
+}
+
+const LEAF: u8 = 0;
+const INNER: u8 = 1;
+const INNER_SET: u8 = 2;
+const OTHER: u8 = 3;
+const SET: u8 = 1;
+const CHILDREN: u8 = 2;
+const HUB: u8 = 4;
+const RAW: u8 = 8;
+
+impl<'d> Node<'d> {
+    /// Reads the node at the beginning of `bytes`; `None` at their end, or if they are none.
+    // Inlined into the lookup, where it spares the copy of the struct: a third of a hit's time.
+    #[inline]
+    #[must_use]
+    pub fn read(bytes: &'d [u8]) -> Option<Self> {
+        let (&first, rest) = bytes.split_first()?;
+        let len = usize::from(first & 0x3f);
+        if first >> 6 == LEAF {
+            let label = rest.get(..packed_len(len))?;
+            let size = 1 + label.len();
+            return Some(Self {
+                len,
+                label,
+                raw: false,
+                set: Some(0),
+                hub: None,
+                children: &[],
+                size,
+                head: size,
+            });
+        }
+        Self::read_other(bytes, first >> 6, len)
+    }
+
+    fn read_other(bytes: &'d [u8], kind: u8, len: usize) -> Option<Self> {
+        let mut rest = bytes.get(1..)?;
+        let parts = match kind {
+            INNER => CHILDREN,
+            INNER_SET => SET | CHILDREN,
+            _ => take(&mut rest)?,
+        };
+        let raw = parts & RAW != 0;
+        let (label, after) = rest.split_at_checked(if raw { len } else { packed_len(len) })?;
+        rest = after;
+        let set = match (kind, parts & SET) {
+            (_, 0) => None,
+            (INNER_SET, _) => Some(0),
+            _ => Some(varint(&mut rest)?),
+        };
+        let hub = if parts & HUB != 0 { Some(varint(&mut rest)?) } else { None };
+        let below = if parts & CHILDREN != 0 { usize::from(take(&mut rest)?) } else { 0 };
+        let children = rest.get(..below)?;
+        let head = bytes.len() - rest.len();
+        Some(Self { len, label, raw, set, hub, children, size: head + below, head })
+    }
+
+    /// The label in lower case.
+    #[must_use]
+    pub fn unpacked(&self) -> Cow<'d, [u8]> {
+        if self.raw {
+            return Cow::Borrowed(self.label);
+        }
+        let (pairs, rest) = self.label.as_chunks::<2>();
+        let mut out = Vec::with_capacity(self.len);
+        let letter = |code: u16| LETTERS.get(usize::from(code % 40)).copied().unwrap_or(b'?');
+        for pair in pairs {
+            let word = u16::from_le_bytes(*pair);
+            // The last pair of a label may hold two letters only.
+            if out.len() + 3 <= self.len {
+                out.push(letter(word / 1600));
+            }
+            out.extend([letter(word / 40), letter(word)]);
+        }
+        out.extend(rest.iter().map(|code| letter(u16::from(*code))));
+        Cow::Owned(out)
+    }
+}
+
+/// What to write as a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'n> {
+    /// The label in lower case.
+    pub label: &'n [u8],
+    /// The number of its values.
+    pub set: Option<u32>,
+    /// The number under which its children are hashed.
+    pub hub: Option<u32>,
+    /// Its children, written; at most [`MAX_INLINE`] octets.
+    pub children: &'n [u8],
+}
+
+/// Appends a node.
+pub fn write(draft: Draft<'_>, out: &mut Vec<u8>) {
+    let mut room = [0; MAX_PACKED];
+    let packed = pack(draft.label, &mut room);
+    let len = u8::try_from(draft.label.len()).unwrap_or(0) & 0x3f;
+    let kind = match (draft.set, draft.hub, draft.children.is_empty(), packed) {
+        (Some(0), None, true, Some(_)) => LEAF,
+        (None, None, false, Some(_)) => INNER,
+        (Some(0), None, false, Some(_)) => INNER_SET,
+        _ => OTHER,
+    };
+    out.push(kind << 6 | len);
+    if kind == OTHER {
+        let bit = |on: bool, bit: u8| if on { bit } else { 0 };
+        out.push(
+            bit(draft.set.is_some(), SET)
+                | bit(!draft.children.is_empty(), CHILDREN)
+                | bit(draft.hub.is_some(), HUB)
+                | bit(packed.is_none(), RAW),
+        );
+    }
+    out.extend_from_slice(packed.unwrap_or(draft.label));
+    if kind == OTHER {
+        for number in [draft.set, draft.hub].into_iter().flatten() {
+            push_varint(number, out);
+        }
+    }
+    if !draft.children.is_empty() {
+        out.push(u8::try_from(draft.children.len()).unwrap_or(0));
+        out.extend_from_slice(draft.children);
+    }
+}
+
+fn take(rest: &mut &[u8]) -> Option<u8> {
+    let (first, after) = rest.split_first()?;
+    *rest = after;
+    Some(*first)
+}
+
+/// Seven bits an octet, lowest first.
+fn varint(rest: &mut &[u8]) -> Option<u32> {
+    let mut value = 0u32;
+    for shift in [0, 7, 14, 21, 28] {
+        let octet = take(rest)?;
+        value |= u32::from(octet & 0x7f) << shift;
+        if octet < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn push_varint(mut number: u32, out: &mut Vec<u8>) {
+    loop {
+        #[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        if number == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
+    }
+}
+
+//--- Packed labels -------------------------------------------------------------------------------
+
+/// The letters of host names by their code; code 0 is none of them.
+const LETTERS: &[u8; 39] = b"\0abcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The code of each octet, letters of either case alike; 0 for what no host name has.
+static CODES: [u8; 256] = {
+    let mut codes = [0; 256];
+    let mut code = 1;
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "when compiled")]
+    while code < LETTERS.len() {
+        codes[LETTERS[code] as usize] = code as u8;
+        codes[LETTERS[code].to_ascii_uppercase() as usize] = code as u8;
+        code += 1;
+    }
+    codes
+};
+
+/// Octets of a packed label of `len` octets: three letters in two octets, which 38 letters allow
+/// (40 × 40 × 40 < 65,536).
 #[must_use]
-pub fn hash_edge(parent: u32, label: &[u8]) -> u64 {
+pub const fn packed_len(len: usize) -> usize {
+    len / 3 * 2 + len % 3
+}
+
+/// Packs a label of host-name letters, folding case; `None` if it has others.
+#[inline]
+pub fn pack<'o>(label: &[u8], room: &'o mut [u8; MAX_PACKED]) -> Option<&'o [u8]> {
+    let code = |octet: u8| u16::from(CODES.get(usize::from(octet)).copied().unwrap_or(0));
+    let mut good = true;
+    let (triples, rest) = label.as_chunks::<3>();
+    let (pairs, _) = room.as_chunks_mut::<2>();
+    for ([a, b, c], pair) in triples.iter().zip(pairs) {
+        let (a, b, c) = (code(*a), code(*b), code(*c));
+        good &= a != 0 && b != 0 && c != 0;
+        *pair = ((a * 40 + b) * 40 + c).to_le_bytes();
+    }
+    let done = triples.len() * 2;
+    match (rest, room.get_mut(done..)?) {
+        ([], _) => {}
+        ([a], [to, ..]) => {
+            good &= code(*a) != 0;
+            *to = CODES.get(usize::from(*a)).copied().unwrap_or(0);
+        }
+        ([a, b], [low, high, ..]) => {
+            good &= code(*a) != 0 && code(*b) != 0;
+            [*low, *high] = (code(*a) * 40 + code(*b)).to_le_bytes();
+        }
+        _ => return None,
+    }
+    if good { room.get(..packed_len(label.len())) } else { None }
+}
+
+//--- Hash ----------------------------------------------------------------------------------------
+
+/// The hash of a label, without regard to case. It folds by setting bit 5 of each octet, which also
+/// takes together some octets that differ (`[` and `{`): only places depend on it, never a match.
+#[inline]
+#[must_use]
+pub fn hash_label(seed: u64, label: &[u8]) -> u64 {
+    const FOLD: u64 = 0x2020_2020_2020_2020;
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| {
-        let product = u128::from(hash ^ word) * u128::from(K);
+        let product = u128::from(hash ^ word | 1) * u128::from(K ^ word.rotate_left(32));
         #[expect(clippy::cast_possible_truncation, reason = "the two halves are folded together")]
         let folded = product as u64 ^ (product >> 64) as u64;
         folded
     };
     let word32 = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
-    let mut hash = mix(u64::from(parent) << 8 | label.len() as u64, K);
-    let (words, rest) = label.as_chunks::<8>();
-    for word in words {
-        hash = mix(hash, u64::from_le_bytes(*word));
+    let mut hash = seed ^ (label.len() as u64).wrapping_mul(K);
+    // Each step reads whole words, the last one overlapping, so that no label needs a loop over
+    // single octets.
+    if let Some(last) = label.last_chunk::<8>() {
+        let (words, _) = label.as_chunks::<8>();
+        for word in words {
+            hash = mix(hash, u64::from_le_bytes(*word) | FOLD);
+        }
+        return mix(hash, u64::from_le_bytes(*last) | FOLD);
     }
-    let last = match (rest.first_chunk::<4>(), rest.last_chunk::<4>(), rest) {
+    let word = match (label.first_chunk::<4>(), label.last_chunk::<4>(), label) {
         (Some(first), Some(last), _) => word32(first) << 32 | word32(last),
         (_, _, [a, b, c]) => u64::from_le_bytes([*a, *b, *c, 0, 0, 0, 0, 0]),
         (_, _, [a, b]) => u64::from_le_bytes([*a, *b, 0, 0, 0, 0, 0, 0]),
         (_, _, [a]) => u64::from(*a),
-        _ => return hash,
+        _ => 0,
     };
-    mix(hash, last)
-}
-
-/// A slot: the upper half of the edge's hash, then the node. An empty slot has the node [`NONE`].
-pub const SLOT_LEN: usize = 8;
-
-/// The part of an edge's hash that its slot keeps, so that most wrong slots are passed over without
-/// a look at their node.
-#[must_use]
-pub const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// The checksum of an index: over its header before the checksum, and its body. It finds accidents,
-/// not forgers.
-#[must_use]
-pub fn checksum(index: &[u8]) -> u64 {
-    let header = fold(index.get(..HEADER_LEN - 8).unwrap_or_default());
-    header ^ fold(index.get(HEADER_LEN..).unwrap_or_default())
-}
-
-/// FNV-1a by words.
-fn fold(body: &[u8]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for chunk in body.chunks(8) {
-        let mut word = [0; 8];
-        for (to, from) in word.iter_mut().zip(chunk) {
-            *to = *from;
-        }
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
-    }
-    hash
+    mix(mix(hash, word | FOLD), K)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_node_reads_as_it_was_written() {
-        let mut nodes = Vec::new();
-        write(&mut nodes, 7, b"label", [1, NONE, 3]);
-        assert_eq!(nodes.len(), written_len(b"label", [1, NONE, 3]));
-        let node = Node::read(&nodes, 0).unwrap();
-        assert_eq!((node.parent, node.label), (7, &b"label"[..]));
-        assert_eq!(
-            [Match::Exact, Match::Suffix, Match::Subdomains].map(|m| node.value(m)),
-            [Some(1), None, Some(3)]
-        );
-        assert_eq!(Node::read(&nodes[..8], 0), None);
+        let mut child = Vec::new();
+        write(Draft { label: b"www", set: Some(0), hub: None, children: &[] }, &mut child);
+        assert_eq!(child.len(), 3, "a leaf takes its packed label and an octet");
+        for (label, set, hub, children) in [
+            (&b"label"[..], Some(0), None, &[][..]),
+            (b"label", None, None, &child),
+            (b"label", Some(0), None, &child),
+            (b"label", Some(300), None, &child),
+            (b"com", Some(3), Some(70_000), &[]),
+            (b"com", None, Some(1), &[]),
+            (b"a.b", Some(0), None, &child),
+            (b"\xff\0", None, None, &child),
+        ] {
+            let mut bytes = Vec::new();
+            write(Draft { label, set, hub, children }, &mut bytes);
+            let size = bytes.len();
+            bytes.extend_from_slice(b"what follows");
+            let node = Node::read(&bytes).unwrap();
+            assert_eq!((node.set, node.hub, node.children, node.size), (set, hub, children, size));
+            assert_eq!(&*node.unpacked(), label);
+            for cut in 0..size {
+                assert!(Node::read(&bytes[..cut]).is_none(), "cut at {cut}");
+            }
+        }
     }
 
-    #[test]
-    fn edges_differ_by_parent_label_and_length() {
-        assert_ne!(hash_edge(3, b"linkedin"), hash_edge(4, b"linkedin"));
-        assert_ne!(hash_edge(3, b"a"), hash_edge(3, b"a\0"));
-        let all = b"abcdefghijklmnop";
-        let mut hashes: Vec<u64> = (0..=all.len()).map(|n| hash_edge(1, &all[..n])).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        assert_eq!(hashes.len(), all.len() + 1);
+    proptest! {
+        #[test]
+        fn packing_keeps_all_but_case(label in "[a-zA-Z0-9_-]{1,63}") {
+            let mut room = [0; MAX_PACKED];
+            let packed = pack(label.as_bytes(), &mut room).unwrap().to_vec();
+            let mut bytes = vec![u8::try_from(label.len()).unwrap()];
+            bytes.extend(packed);
+            let label = label.to_ascii_lowercase();
+            prop_assert_eq!(&*Node::read(&bytes).unwrap().unpacked(), label.as_bytes());
+        }
+
+        #[test]
+        fn what_cannot_be_packed_says_so(label in prop::collection::vec(any::<u8>(), 1..64)) {
+            let host = label.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
+            let mut room = [0; MAX_PACKED];
+            prop_assert_eq!(pack(&label, &mut room).is_some(), host);
+        }
+
+        #[test]
+        fn the_hash_is_the_same_in_either_case(label in "[a-zA-Z0-9_-]{1,63}", seed: u64) {
+            let (upper, lower) = (label.to_ascii_uppercase(), label.to_ascii_lowercase());
+            prop_assert_eq!(hash_label(seed, upper.as_bytes()), hash_label(seed, lower.as_bytes()));
+        }
     }
 }
