@@ -7,7 +7,10 @@
 
 pub mod dns;
 pub mod rule;
+pub mod lists;
 pub mod trie;
+pub mod policy;
+pub mod answer;
 
 // ── engine: state, and the order of the steps ───────────────────────────────────────────────────
 

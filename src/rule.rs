@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 pub use crate::dns::name::Match;
 use crate::dns::name::NameBuf;
@@ -11,7 +12,7 @@ pub use crate::dns::pattern::{Pattern, Start};
 use crate::dns::types::Qtype;
 
 /// What a rule wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Effect {
     /// Answer with the action of the list.
     Block,
@@ -20,7 +21,7 @@ pub enum Effect {
 }
 
 /// What a client gets for a blocked name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Action {
     /// The name does not exist.
     NxDomain,
@@ -72,7 +73,7 @@ impl fmt::Display for Action {
 }
 
 /// One record of [`Action::Records`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Data {
     /// Its type.
     pub rtype: Qtype,
@@ -82,7 +83,7 @@ pub struct Data {
 
 /// What a rule says beside the name or pattern it applies to. Lists have few different ones, so a
 /// rule keeps but the number of its traits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Traits {
     /// Block or allow.
     pub effect: Effect,
@@ -108,7 +109,7 @@ impl Traits {
 }
 
 /// Which questions of which clients a rule speaks of. An empty field sets no condition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     /// Only these types.
     pub types: Vec<Qtype>,
@@ -127,7 +128,7 @@ pub struct Scope {
 }
 
 /// A client as a rule names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Client {
     /// All with an address in a network.
     Network(IpNet),

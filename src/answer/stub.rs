@@ -8,6 +8,7 @@ use crate::dns::name::Name;
 use crate::dns::query::Query;
 use crate::dns::reply::{ReplyWriter, Section};
 use crate::dns::types::Qtype;
+use crate::rule::Data;
 
 /// Stub addresses for A and AAAA. Every other type gets NODATA, HTTPS and SVCB among them, so that
 /// none of their hints leaks the address that A hides.
@@ -39,5 +40,20 @@ pub fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
 /// An alias for every type; the client asks for its target itself.
 pub fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) {
     let _ = reply.record(Section::Answer, None, Qtype::CNAME, ttl, &[target.as_bytes()]);
+    reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+}
+
+/// The operator's own records: those of the type asked, all of them for ANY, else NODATA.
+pub fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) {
+    let mut any = false;
+    for record in data.iter().filter(|d| d.rtype == query.qtype || query.qtype == Qtype::ANY) {
+        any = true;
+        if reply.record(Section::Answer, None, record.rtype, ttl, &[&record.rdata]).is_err() {
+            break;
+        }
+    }
+    if !any {
+        return deny::nodata(reply, query, ttl);
+    }
     reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
 }

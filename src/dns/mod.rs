@@ -7,5 +7,6 @@ pub mod message;
 pub mod name;
 pub mod pattern;
 pub mod query;
+pub mod rdata;
 pub mod reply;
 pub mod types;

@@ -8,6 +8,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// The most octets that a name has on the wire, the root's zero included.
 pub const MAX_NAME: usize = 255;
 /// The most octets in one label.
@@ -20,11 +22,12 @@ pub const MAX_LABELS: usize = 127;
 pub struct Name<'a>(&'a [u8]);
 
 /// A checked, uncompressed wire name, owned.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct NameBuf(Vec<u8>);
 
 /// How a rule's name is compared with a question's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Match {
     /// The name itself and nothing else.
     Exact,
@@ -368,6 +371,22 @@ impl FromStr for NameBuf {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         Self::from_text(text)
+    }
+}
+
+impl From<NameBuf> for Vec<u8> {
+    fn from(name: NameBuf) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<Vec<u8>> for NameBuf {
+    type Error = NameError;
+
+    /// Takes wire octets that are one whole name and nothing else.
+    fn try_from(bytes: Vec<u8>) -> Result<Self, NameError> {
+        let whole = Name::parse(&bytes)?.as_bytes().len() == bytes.len();
+        if whole { Ok(Self(bytes)) } else { Err(NameError::EmptyLabel) }
     }
 }
 

@@ -1,12 +1,478 @@
 //! `adguard`: the DNS filter syntax.
+//!
+//! Its documented order maps onto ours: `$dnsrewrite` above all, then `@@…$important`,
+//! `$important`, `@@`, and the rest. What is finer than that in theirs (more modifiers before fewer) is
+//! decided here by the longer name and the order of the lists.
 
-use super::{Sink, SkipReason};
-use crate::rule::Match;
+use super::{Sink, SkipReason, hosts};
+use crate::dns::name::{Name, NameBuf};
+use crate::dns::rdata;
+use crate::dns::types::Qtype;
+use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Traits};
 
 /// One line of a filter.
 pub fn line(text: &str, sink: &mut Sink<'_>) {
-    match text.strip_prefix("||").and_then(|t| t.strip_suffix('^')) {
-        Some(name) => sink.plain_name(name, Match::Suffix),
-        None => sink.skip(SkipReason::Syntax("not yet".into())),
+    // By far the most lines are of this form.
+    if let Some(name) = text.strip_prefix("||").and_then(|t| t.strip_suffix('^'))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    {
+        return sink.plain_name(name, Match::Suffix);
+    }
+    let first = text.split_ascii_whitespace().next().unwrap_or_default();
+    if first.len() < text.len() && first.parse::<std::net::IpAddr>().is_ok() {
+        return hosts::line(text, sink);
+    }
+    if let Err(reason) = rule(text, sink) {
+        sink.skip(reason);
+    }
+}
+
+/// Marks of rules for the contents of pages.
+const COSMETIC: [&str; 12] =
+    ["##", "#@#", "#?#", "#@?#", "#$#", "#@$#", "#$?#", "#%#", "#@%#", "$$", "$@$", "#@$?#"];
+
+fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+    if COSMETIC.iter().any(|mark| text.contains(mark)) {
+        return Err(SkipReason::Cosmetic);
+    }
+    // A comment behind a plain name.
+    let text = text.find(" #").and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
+    let mut traits = sink.traits();
+    let text = match text.strip_prefix("@@") {
+        Some(rest) => {
+            traits.effect = Effect::Allow;
+            rest
+        }
+        None => text,
+    };
+    let (pattern, modifiers) = split(text);
+    let mut scope = Scope::default();
+    for modifier in pieces(modifiers, ',') {
+        if !modifier.is_empty() {
+            self::modifier(&modifier, &mut traits, &mut scope)?;
+        }
+    }
+    if scope != Scope::default() {
+        traits.scope = Some(Box::new(scope));
+    }
+    if let Some(expression) = pattern.strip_prefix('/').and_then(|p| p.strip_suffix('/'))
+        && !expression.is_empty()
+    {
+        return self::expression(expression, &traits, sink);
+    }
+    plain_pattern(pattern, &traits, sink)
+}
+
+/// Pattern and modifiers: apart at the last `$` that is not escaped, except in a rule that begins and
+/// ends with a slash.
+fn split(text: &str) -> (&str, &str) {
+    if text.len() > 1 && text.starts_with('/') && text.ends_with('/') {
+        return (text, "");
+    }
+    let mut from = text.len();
+    while let Some(at) = text.get(..from).and_then(|t| t.rfind('$')) {
+        let escaped = text.get(..at).is_some_and(|t| t.ends_with('\\'));
+        let rest = text.get(at + 1..).unwrap_or_default();
+        // In an expression a `$` may stand for the end; what follows then is no word.
+        let word = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '~');
+        if !escaped && (word || !text.starts_with('/')) {
+            return (text.get(..at).unwrap_or_default(), rest);
+        }
+        from = at;
+    }
+    (text, "")
+}
+
+/// Parts between separators that no backslash stands before; the backslash goes.
+fn pieces(text: &str, separator: char) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let Some(last) = out.last_mut() else { break };
+        match c {
+            '\\' if chars.peek().is_some_and(|n| [',', '|', '$', separator].contains(n)) => {
+                // Kept for the pieces within this one.
+                if separator == ',' && chars.peek() == Some(&'|') {
+                    last.push('\\');
+                }
+                last.extend(chars.next());
+            }
+            c if c == separator => out.push(String::new()),
+            c => last.push(c),
+        }
+    }
+    out
+}
+
+fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), SkipReason> {
+    let (name, value) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
+    let lower = name.to_ascii_lowercase();
+    let needed = || value.filter(|v| !v.is_empty()).ok_or(SkipReason::Syntax(format!("`{lower}` needs a value")));
+    match lower.as_str() {
+        "important" => traits.important = true,
+        "badfilter" => traits.cancels = true,
+        "dnstype" => {
+            for (yes, word) in signed(needed()?) {
+                let unknown = || SkipReason::Syntax(format!("`{word}` is no record type"));
+                let qtype: Qtype = word.parse().map_err(|_| unknown())?;
+                if yes { &mut scope.types } else { &mut scope.not_types }.push(qtype);
+            }
+            tidy(&mut scope.types);
+            tidy(&mut scope.not_types);
+        }
+        "client" => {
+            for (yes, word) in signed(needed()?) {
+                let client = match (word.parse(), word.parse::<std::net::IpAddr>()) {
+                    (Ok(network), _) => {
+                        let network: ipnet::IpNet = network;
+                        Client::Network(network.trunc())
+                    }
+                    (_, Ok(address)) => Client::Network(address.into()),
+                    _ => Client::Name(word.trim_matches(['"', '\'']).to_owned()),
+                };
+                if yes { &mut scope.clients } else { &mut scope.not_clients }.push(client);
+            }
+            tidy(&mut scope.clients);
+            tidy(&mut scope.not_clients);
+        }
+        "ctag" => {
+            for (yes, word) in signed(needed()?) {
+                let good = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+                if word.is_empty() || !good {
+                    return Err(SkipReason::Syntax(format!("`{word}` is no client tag")));
+                }
+                if yes { &mut scope.tags } else { &mut scope.not_tags }.push(word);
+            }
+            tidy(&mut scope.tags);
+            tidy(&mut scope.not_tags);
+        }
+        "denyallow" => {
+            for (yes, word) in signed(needed()?) {
+                if !yes {
+                    return Err(SkipReason::Syntax("`denyallow` takes no `~`".into()));
+                }
+                scope.except.push(NameBuf::from_text(&word).map_err(SkipReason::Name)?);
+            }
+            tidy(&mut scope.except);
+        }
+        "dnsrewrite" => {
+            traits.rewrite = true;
+            traits.action = rewrite(value.unwrap_or_default())?;
+            if traits.action.is_none() && traits.effect == Effect::Block {
+                return Err(SkipReason::Syntax("`dnsrewrite` needs a value".into()));
+            }
+        }
+        _ => return Err(SkipReason::Modifier(name.chars().take(40).collect())),
+    }
+    Ok(())
+}
+
+/// Words between bars; false for those with a `~`.
+fn signed(value: &str) -> impl Iterator<Item = (bool, String)> {
+    pieces(value, '|').into_iter().map(|word| match word.strip_prefix('~') {
+        Some(rest) => (false, rest.to_owned()),
+        None => (true, word),
+    })
+}
+
+/// So that a rule written in another order is the same rule.
+fn tidy<T: Ord>(all: &mut Vec<T>) {
+    all.sort();
+    all.dedup();
+}
+
+/// The value of `dnsrewrite`: an address, a name, a code, or `CODE;TYPE;VALUE`.
+fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
+    let code = |word: &str| match word {
+        "NOERROR" => Some(Action::NoData),
+        "NXDOMAIN" => Some(Action::NxDomain),
+        "SERVFAIL" => Some(Action::ServFail),
+        "REFUSED" => Some(Action::Refused),
+        _ => None,
+    };
+    let host = |text: &str| {
+        NameBuf::from_text(text).map(Action::Cname).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))
+    };
+    let record = |rtype: Qtype, text: &str| {
+        let rdata = rdata::from_text(rtype, text, Name::ROOT).map_err(SkipReason::Syntax)?;
+        Ok(Some(Action::Records(vec![Data { rtype, rdata }])))
+    };
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let mut parts = value.splitn(3, ';');
+    let (first, rtype, text) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let Some(rtype) = rtype else {
+        return match (code(first), first.parse::<std::net::IpAddr>()) {
+            (Some(action), _) => Ok(Some(action)),
+            (_, Ok(std::net::IpAddr::V4(_))) => record(Qtype::A, first),
+            (_, Ok(std::net::IpAddr::V6(_))) => record(Qtype::AAAA, first),
+            _ if first.contains('.') => host(first).map(Some),
+            _ => Err(SkipReason::Syntax(format!("`{first}` is no address, name or response code"))),
+        };
+    };
+    let bad = || SkipReason::Syntax(format!("`{first}` is no response code"));
+    let action = code(&first.to_ascii_uppercase()).ok_or_else(bad)?;
+    let text = text.unwrap_or_default();
+    if action != Action::NoData || (rtype.is_empty() && text.is_empty()) {
+        return Ok(Some(action));
+    }
+    let unknown = || SkipReason::Syntax(format!("`{rtype}` is no record type for a rewrite"));
+    match rtype.parse::<Qtype>().map_err(|_| unknown())? {
+        Qtype::CNAME => host(text).map(Some),
+        rtype @ (Qtype::A | Qtype::AAAA | Qtype::MX | Qtype::PTR | Qtype::SRV | Qtype::HTTPS | Qtype::SVCB) => {
+            record(rtype, text)
+        }
+        // The whole value is one text, with or without quotes.
+        Qtype::TXT if text.starts_with('"') => record(Qtype::TXT, text),
+        Qtype::TXT => record(Qtype::TXT, &format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
+        _ => Err(unknown()),
+    }
+}
+
+/// An expression; one that only says "this name" or "this name and those below" becomes a name.
+fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+    if let Some((name, matching)) = name_in_expression(text) {
+        sink.name(&name, matching, traits);
+        return Ok(());
+    }
+    regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|error| {
+        let error = error.to_string();
+        let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
+        SkipReason::Expression(last.chars().take(120).collect())
+    })?;
+    sink.pattern(Pattern::Regex(text.to_owned()), traits);
+    Ok(())
+}
+
+fn name_in_expression(text: &str) -> Option<(String, Match)> {
+    let body = text.strip_suffix('$')?;
+    let forms = [
+        ("^(.+\\.)?", Match::Suffix),
+        ("^(.*\\.)?", Match::Suffix),
+        ("(^|\\.)", Match::Suffix),
+        ("(\\.|^)", Match::Suffix),
+        ("^.+\\.", Match::Subdomains),
+        ("^", Match::Exact),
+    ];
+    let (rest, matching) = forms.iter().find_map(|(start, m)| Some((body.strip_prefix(start)?, *m)))?;
+    // Nothing but letters and escaped dots.
+    let name = rest.replace("\\.", "\0");
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == 0);
+    (plain && !name.is_empty()).then(|| (name.replace('\0', "."), matching))
+}
+
+fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+    let whole = text;
+    let (mut start, mut text) = match (text.strip_prefix("||"), text.strip_prefix('|')) {
+        (Some(rest), _) => (Some(Start::Label), rest),
+        (None, Some(rest)) => (Some(Start::Name), rest),
+        _ => (None, text),
+    };
+    if let Some(rest) = ["http://", "https://", "://"].iter().find_map(|p| text.strip_prefix(p)) {
+        start = Some(Start::Name);
+        text = rest;
+    }
+    // A path behind the name: only `/` and `/*` say nothing more than the end of the name.
+    let slashed = text.strip_suffix("/*").or_else(|| text.strip_suffix('/'));
+    let ended = slashed.or_else(|| ["^|", "^*", "^", "|"].iter().find_map(|e| text.strip_suffix(e)));
+    let (body, end) = ended.map_or((text, false), |body| (body, true));
+    let body = body.strip_suffix('.').filter(|_| end).unwrap_or(body);
+    let is_name = |t: &str| !t.is_empty() && !t.contains(['*', '^', '|', '/', ':', '=', '?', '&']);
+    match (start, end) {
+        (Some(Start::Label), true) => {
+            if is_name(body) {
+                sink.name(body, Match::Suffix, traits);
+                return Ok(());
+            }
+            if let Some(below) = body.strip_prefix("*.").filter(|b| is_name(b)) {
+                sink.name(below, Match::Subdomains, traits);
+                return Ok(());
+            }
+        }
+        (Some(Start::Name), true) if is_name(body) => {
+            sink.name(body, Match::Exact, traits);
+            return Ok(());
+        }
+        // A plain name is a hosts entry without an address.
+        (None, false) if body.contains('.') && is_name(body) && !body.starts_with('.') && !body.ends_with(['.', '-']) => {
+            sink.name(body, sink.plain(), traits);
+            return Ok(());
+        }
+        _ => {}
+    }
+    let text = body.to_lowercase();
+    let text = match text.strip_prefix('/') {
+        // `/ads.` begins a name, as the slash before it would in an address.
+        Some(rest) if start.is_none() => {
+            start = Some(Start::Name);
+            rest.to_owned()
+        }
+        _ => text,
+    };
+    if text.contains(['^', '|', '/', ':', '=', '?', '&', ' ', '#']) {
+        return Err(SkipReason::Feature("a pattern that only a whole address could match".into()));
+    }
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b)) {
+        return Err(SkipReason::NotAHostName);
+    }
+    let wide = whole.len() < 3 || text.bytes().all(|b| b == b'*' || b == b'.');
+    if wide && traits.scope.is_none() {
+        return Err(SkipReason::Syntax("would match nearly every name".into()));
+    }
+    sink.pattern(Pattern::Glob { text, start: start.unwrap_or(Start::Anywhere), end }, traits);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+    use crate::policy::explain::modifiers;
+    use crate::rule::Format;
+    use proptest::prelude::*;
+
+    /// What a line gives: rules as this program writes them, or the reason it gives none.
+    fn read(text: &str) -> Vec<String> {
+        let list = parse(text.as_bytes(), Format::AdGuard, None, Effect::Block).unwrap();
+        let show = |rule: String, traits: u32| {
+            let traits = &list.traits[traits as usize];
+            let cancels = if traits.cancels { " badfilter" } else { "" };
+            let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
+            format!("{allow}{rule}{}{cancels}", modifiers(traits))
+        };
+        let names = list.rules().map(|r| {
+            let rule = match r.matching {
+                Match::Exact => format!("|{}|", r.name),
+                Match::Suffix => format!("||{}^", r.name),
+                Match::Subdomains => format!("||*.{}^", r.name),
+            };
+            show(rule, r.traits)
+        });
+        let patterns = list.patterns.iter().map(|(_, p, t)| show(format!("pattern {p}"), *t));
+        names.chain(patterns).chain(list.skipped.iter().map(|s| format!("! {}", s.reason))).collect()
+    }
+
+    #[test]
+    fn lines_and_what_they_mean() {
+        for (line, expected) in [
+            // Names.
+            ("||a.org^", "||a.org^"),
+            ("||A.ORG^", "||a.org^"),
+            ("||a.org^|", "||a.org^"),
+            ("||a.org|", "||a.org^"),
+            ("||a.org^*", "||a.org^"),
+            ("||a.org/", "||a.org^"),
+            ("||a.org/*", "||a.org^"),
+            ("||a.org.^", "||a.org^"),
+            ("||*.a.org^", "||*.a.org^"),
+            ("|a.org^", "|a.org|"),
+            ("|a.org|", "|a.org|"),
+            ("|https://a.org^", "|a.org|"),
+            ("://a.org^", "|a.org|"),
+            ("https://a.org/", "|a.org|"),
+            ("a.org", "|a.org|"),
+            ("a.org # why", "|a.org|"),
+            ("||bücher.example^", "||xn--bcher-kva.example^"),
+            ("@@||a.org^", "@@||a.org^"),
+            ("@@a.org", "@@|a.org|"),
+            ("0.0.0.0 a.org", "|a.org|"),
+            ("||com^", "||com^"),
+            // Patterns.
+            ("||a.org", "pattern ||a.org"),
+            ("||ads.", "pattern ||ads."),
+            ("|ads.", "pattern |ads."),
+            ("||ads*.a.org^", "pattern ||ads*.a.org^"),
+            ("-banner-", "pattern -banner-"),
+            (".tracker.", "pattern .tracker."),
+            ("/ads.", "pattern |ads."),
+            ("ads.a.org^", "pattern ads.a.org^"),
+            ("a*.org", "pattern a*.org"),
+            ("*ads*", "pattern *ads*"),
+            ("/ads[0-9]+/", "pattern /ads[0-9]+/"),
+            ("/ads$/", "pattern /ads$/"),
+            ("@@/ads$/", "@@pattern /ads$/"),
+            ("/ads[0-9]+/$important", "pattern /ads[0-9]+/$important"),
+            ("/ads$/$dnstype=A", "pattern /ads$/$dnstype=A"),
+            ("/^a\\.org$/", "|a.org|"),
+            ("/^(.+\\.)?a\\.org$/", "||a.org^"),
+            ("/(^|\\.)a\\.org$/", "||a.org^"),
+            ("/^.+\\.a\\.org$/", "||*.a.org^"),
+            ("/^a.org$/", "pattern /^a.org$/"),
+            // Modifiers.
+            ("||a.org^$important", "||a.org^$important"),
+            ("@@||a.org^$important", "@@||a.org^$important"),
+            ("||a.org^$badfilter", "||a.org^ badfilter"),
+            ("||a.org^$dnstype=AAAA|a", "||a.org^$dnstype=A|AAAA"),
+            ("||a.org^$dnstype=~A", "||a.org^$dnstype=~A"),
+            ("||a.org^$client=192.0.2.1", "||a.org^$client=192.0.2.1/32"),
+            ("||a.org^$client=192.0.2.9/24|~192.0.2.1", "||a.org^$client=192.0.2.0/24|~192.0.2.1/32"),
+            ("||a.org^$client=2001:db8::/32", "||a.org^$client=2001:db8::/32"),
+            ("||a.org^$client='Kid\\, small\\|tall'", "||a.org^$client='Kid, small|tall'"),
+            ("||a.org^$client=\"pc\"", "||a.org^$client='pc'"),
+            ("||a.org^$ctag=pc|~router", "||a.org^$ctag=pc|~router"),
+            ("||a.org^$denyallow=b.a.org|c.a.org", "||a.org^$denyallow=b.a.org|c.a.org"),
+            ("*$denyallow=com|org", "pattern *$denyallow=com|org"),
+            ("||a.org^$important,dnstype=A", "||a.org^$important,dnstype=A"),
+            // Rewrites.
+            ("||a.org^$dnsrewrite=192.0.2.1", "||a.org^$dnsrewrite=records A"),
+            ("||a.org^$dnsrewrite=2001:db8::1", "||a.org^$dnsrewrite=records AAAA"),
+            ("||a.org^$dnsrewrite=b.org", "||a.org^$dnsrewrite=cname b.org"),
+            ("||a.org^$dnsrewrite=NXDOMAIN", "||a.org^$dnsrewrite=nxdomain"),
+            ("||a.org^$dnsrewrite=REFUSED", "||a.org^$dnsrewrite=refused"),
+            ("||a.org^$dnsrewrite=SERVFAIL", "||a.org^$dnsrewrite=servfail"),
+            ("||a.org^$dnsrewrite=NOERROR", "||a.org^$dnsrewrite=nodata"),
+            ("||a.org^$dnsrewrite=NXDOMAIN;;", "||a.org^$dnsrewrite=nxdomain"),
+            ("||a.org^$dnsrewrite=NOERROR;;", "||a.org^$dnsrewrite=nodata"),
+            ("||a.org^$dnsrewrite=NOERROR;A;192.0.2.1", "||a.org^$dnsrewrite=records A"),
+            ("||a.org^$dnsrewrite=NOERROR;CNAME;b.org", "||a.org^$dnsrewrite=cname b.org"),
+            ("||a.org^$dnsrewrite=NOERROR;MX;10 mx.b.org", "||a.org^$dnsrewrite=records MX"),
+            ("||a.org^$dnsrewrite=NOERROR;TXT;hello world", "||a.org^$dnsrewrite=records TXT"),
+            ("||a.org^$dnsrewrite=NOERROR;PTR;b.org.", "||a.org^$dnsrewrite=records PTR"),
+            ("||a.org^$dnsrewrite=NOERROR;SRV;1 2 53 b.org", "||a.org^$dnsrewrite=records SRV"),
+            ("||a.org^$dnsrewrite=NOERROR;HTTPS;1 . alpn=h3", "||a.org^$dnsrewrite=records HTTPS"),
+            ("||a.org^$dnsrewrite=NOERROR;SVCB;1 b.org port=53", "||a.org^$dnsrewrite=records SVCB"),
+            ("@@||a.org^$dnsrewrite", "@@||a.org^$dnsrewrite"),
+            ("@@||a.org^$dnsrewrite=192.0.2.1", "@@||a.org^$dnsrewrite=records A"),
+            ("||a.org^$dnsrewrite", "! `dnsrewrite` needs a value"),
+            ("||a.org^$dnsrewrite=nonsense", "! `nonsense` is no address, name or response code"),
+            ("||a.org^$dnsrewrite=NOERROR;A;x", "! `x` is no IPv4 address"),
+            // What means nothing to a name server is never a full block.
+            ("||a.org^$third-party", "! the modifier `third-party` means nothing to a name server"),
+            ("||a.org^$script,important", "! the modifier `script` means nothing to a name server"),
+            ("||a.org^$domain=b.org", "! the modifier `domain` means nothing to a name server"),
+            ("||a.org^$~script", "! the modifier `~script` means nothing to a name server"),
+            ("||a.org^$match-case", "! the modifier `match-case` means nothing to a name server"),
+            ("a.org##.banner", "! a rule for the contents of pages, not for names"),
+            ("##.banner", "! a rule for the contents of pages, not for names"),
+            ("#@#.banner", "! a rule for the contents of pages, not for names"),
+            ("||a.org/ads/*", "! not supported: a pattern that only a whole address could match"),
+            ("||a.org^path", "! not supported: a pattern that only a whole address could match"),
+            // Broken or too wide.
+            ("*", "! would match nearly every name"),
+            ("||*^", "! would match nearly every name"),
+            ("ab", "! would match nearly every name"),
+            ("/(/", "! not a regular expression: unclosed group"),
+            ("||a..org^", "! a label is empty"),
+            ("||a.org^$dnstype=NOPE", "! `NOPE` is no record type"),
+            ("||a.org^$dnstype=", "! `dnstype` needs a value"),
+            ("||a.org^$denyallow=~b.org", "! `denyallow` takes no `~`"),
+            ("||a.org^$ctag=Big", "! `Big` is no client tag"),
+        ] {
+            assert_eq!(read(line), [expected], "{line}");
+        }
+        assert_eq!(read("0.0.0.0 a.org b.org"), ["|a.org|", "|b.org|"]);
+        for quiet in ["! comment", "# comment", "", "127.0.0.1 localhost"] {
+            assert!(read(quiet).is_empty(), "{quiet}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[|@$^*/~,=;.a-c0-9\\\\ #\\[\\](){}+?ü-]{0,30}") {
+            let _ = read(&text);
+            let _ = read(&format!("||a.org^$dnsrewrite={text}"));
+            let _ = read(&format!("||a.org^${text}"));
+        }
     }
 }

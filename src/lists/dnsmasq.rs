@@ -1,8 +1,59 @@
-//! `dnsmasq`: the lines of its configuration that name domains.
+//! `dnsmasq`: the lines of its configuration that name domains. A domain stands for itself and all
+//! names below it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Sink, SkipReason};
+use crate::rule::{Action, Effect, Match, Traits};
 
 /// One line of a configuration.
-pub fn line(_text: &str, sink: &mut Sink<'_>) {
-    sink.skip(SkipReason::Syntax("not yet".into()));
+pub fn line(text: &str, sink: &mut Sink<'_>) {
+    let text = text.find(" #").and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
+    let text = text.strip_prefix("--").unwrap_or(text);
+    let (directive, value) = text.split_once('=').unwrap_or((text, ""));
+    let (directive, value) = (directive.trim(), value.trim().trim_matches('"'));
+    if !matches!(directive, "address" | "local" | "server") {
+        return sink.skip(SkipReason::Feature(format!("the directive `{}`", short(directive))));
+    }
+    let Some(domains) = value.strip_prefix('/') else {
+        return sink.skip(match directive {
+            "server" => SkipReason::Feature("a server for all names".into()),
+            _ => SkipReason::Syntax("expected /name/ behind the equals sign".into()),
+        });
+    };
+    let Some((domains, target)) = domains.rsplit_once('/') else {
+        return sink.skip(SkipReason::Syntax("expected a slash behind the name".into()));
+    };
+    let traits = match traits(directive, target, sink.traits()) {
+        Ok(traits) => traits,
+        Err(reason) => return sink.skip(reason),
+    };
+    for domain in domains.split('/') {
+        match domain.strip_prefix("*.").or_else(|| domain.strip_prefix('.')).unwrap_or(domain) {
+            "#" => sink.skip(SkipReason::Feature("a rule for all names".into())),
+            name => sink.name(name, Match::Suffix, &traits),
+        }
+    }
+}
+
+/// What stands behind the last slash: nothing (the list's own action), or an answer, or a server.
+fn traits(directive: &str, target: &str, plain: Traits) -> Result<Traits, SkipReason> {
+    let answer = |action| Ok(Traits { action: Some(action), ..plain.clone() });
+    match (directive, target) {
+        (_, "") => Ok(plain),
+        ("address", "#") => answer(Action::Null),
+        ("address", address) => match address.parse::<IpAddr>() {
+            Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => answer(Action::Null),
+            Ok(IpAddr::V4(v4)) => answer(Action::Address(vec![v4], Vec::new())),
+            Ok(IpAddr::V6(v6)) => answer(Action::Address(Vec::new(), vec![v6])),
+            Err(_) => Err(SkipReason::Syntax(format!("`{}` is no address", short(address)))),
+        },
+        // The usual servers: an exception from a broader rule.
+        (_, "#") => Ok(Traits { effect: Effect::Allow, ..plain }),
+        _ => Err(SkipReason::Feature("a server for some names; that is forwarding, not blocking".into())),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
 }

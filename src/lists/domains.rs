@@ -7,7 +7,11 @@ use crate::rule::{Match, Pattern, Start};
 pub fn line(text: &str, sink: &mut Sink<'_>) {
     match one_name(text) {
         Err(reason) => sink.skip(reason),
-        Ok(name) => sink.plain_name(name, sink.plain()),
+        // A dot before a name is how some lists say "and all below".
+        Ok(name) => match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {
+            Some(rest) => sink.plain_name(rest, Match::Suffix),
+            None => sink.plain_name(name, sink.plain()),
+        },
     }
 }
 

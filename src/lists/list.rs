@@ -69,16 +69,26 @@ impl List {
 
     /// The rules on names, in the order of their lines.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = NameRule<'_>> {
-        self.records.iter().map(|r| NameRule {
-            line: r.line,
-            name: Name::checked(self.names.get(r.at as usize..).unwrap_or_default()),
-            matching: match r.traits & 3 {
+        self.records.iter().map(|record| self.read(record))
+    }
+
+    /// The rule at a place of that order.
+    #[must_use]
+    pub fn rule(&self, number: usize) -> Option<NameRule<'_>> {
+        self.records.get(number).map(|record| self.read(record))
+    }
+
+    fn read(&self, record: &Record) -> NameRule<'_> {
+        NameRule {
+            line: record.line,
+            name: Name::checked(self.names.get(record.at as usize..).unwrap_or_default()),
+            matching: match record.traits & 3 {
                 0 => Match::Exact,
                 1 => Match::Suffix,
                 _ => Match::Subdomains,
             },
-            traits: r.traits >> 2,
-        })
+            traits: record.traits >> 2,
+        }
     }
 
     /// How many rules there are on names.

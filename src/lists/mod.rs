@@ -275,6 +275,11 @@ impl Sink<'_> {
         self.list.patterns.push((self.line, pattern, number));
     }
 
+    /// The line has its say, now or at the end of the list.
+    pub(super) const fn settle(&mut self) {
+        self.said = true;
+    }
+
     /// The line, or a name on it, gives no rule though it was meant to.
     pub fn skip(&mut self, reason: SkipReason) {
         self.said = true;
@@ -345,86 +350,144 @@ fn is_comment(line: &[u8], format: Format) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::explain::modifiers;
     use proptest::prelude::*;
 
-    /// Rules as `line:name kind effect`, skipped lines as `line!`.
-    fn read(text: &[u8], format: Format) -> Vec<String> {
-        let parsed = parse(text, format, None, Effect::Block).unwrap();
-        let rules = parsed.rules.iter().map(|(line, r)| {
-            let mark = if r.important { " important" } else { "" };
-            format!("{line}:{} {:?} {:?}{mark}", r.name, r.matching, r.effect).to_lowercase()
+    fn show(list: &List) -> Vec<String> {
+        let names = list.rules().map(|r| {
+            let rule = match r.matching {
+                Match::Exact => format!("|{}|", r.name),
+                Match::Suffix => format!("||{}^", r.name),
+                Match::Subdomains => format!("||*.{}^", r.name),
+            };
+            (r.line, rule, r.traits)
         });
-        rules.chain(parsed.skipped.iter().map(|s| format!("{}! {}", s.line, s.reason))).collect()
+        let patterns = list.patterns.iter().map(|(line, p, t)| (*line, format!("pattern {p}"), *t));
+        let mut out: Vec<(u32, String)> = names
+            .chain(patterns)
+            .map(|(line, rule, traits)| {
+                let traits = &list.traits[traits as usize];
+                let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
+                (line, format!("{allow}{rule}{}", modifiers(traits)))
+            })
+            .chain(list.skipped.iter().map(|s| (s.line, format!("! {}", s.reason))))
+            .collect();
+        out.sort_by_key(|(line, _)| *line);
+        out.into_iter().map(|(line, text)| format!("{line}:{text}")).collect()
+    }
+
+    fn read(text: &str, format: Format) -> Vec<String> {
+        show(&parse(text.as_bytes(), format, None, Effect::Block).unwrap())
     }
 
     #[test]
-    fn each_format_by_its_table() {
+    fn each_format_reads_its_own() {
+        let not_a_name = "1:! not a name that a host can have; is the format right?";
         for (format, text, expected) in [
-            (Format::Hosts, "0.0.0.0 a.org b.org # two", vec!["1:a.org exact block", "1:b.org exact block"]),
-            (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost ip6-loopback", vec![]),
-            (Format::Hosts, "127.0.0.1 x", vec!["1:x exact block"]),
-            (Format::Hosts, "a.org", vec!["1! a hosts line begins with an address, and `a.org` is none"]),
-            (Format::Hosts, "0.0.0.0", vec!["1! an address without a name"]),
-            (Format::Hosts, "0.0.0.0 a..b c.org", vec!["1:c.org exact block", "1! a label is empty"]),
+            (Format::Hosts, "0.0.0.0 a.org", vec!["1:|a.org|"]),
+            (Format::Hosts, "127.0.0.1 a.org b.org # c.org", vec!["1:|a.org|", "1:|b.org|"]),
+            (Format::Hosts, "::1\tA.Org.", vec!["1:|a.org|"]),
+            (Format::Hosts, "0.0.0.0 a.org#comment", vec!["1:|a.org|"]),
+            (Format::Hosts, "192.0.2.7 a.org", vec!["1:|a.org|"]),
+            (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 0.0.0.0", vec![]),
+            (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is none"]),
+            (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
+            (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Domains, "a.org b.org", vec!["1:! more than one name on the line"]),
+            (Format::Domains, "192.0.2.1", vec!["1:! an address where a name belongs"]),
+            (Format::Domains, "||a.org^", vec![not_a_name]),
+            (Format::Domains, "bücher.example", vec!["1:||xn--bcher-kva.example^"]),
+            (Format::Domains, "*.a.org", vec![not_a_name]),
+            (Format::Domains, ".a.org", vec!["1:||a.org^"]),
+            (Format::Domains, ".", vec!["1:! a label is empty"]),
+            (Format::Wildcard, "*.a.org\nb.org", vec!["1:||*.a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "ads*.a.org", vec!["1:pattern |ads*.a.org^"]),
+            (Format::Wildcard, "*", vec!["1:! would match every name"]),
+            (Format::Dnsmasq, "address=/a.org/", vec!["1:||a.org^"]),
+            (Format::Dnsmasq, "address=/a.org/#", vec!["1:||a.org^$(null)"]),
+            (Format::Dnsmasq, "address=/a.org/0.0.0.0", vec!["1:||a.org^$(null)"]),
             (
-                Format::Domains,
-                "a.org\r\nB.ORG. # note\n",
-                vec!["1:a.org suffix block", "2:b.org suffix block"],
+                Format::Dnsmasq,
+                "address=/a.org/b.org/192.0.2.1",
+                vec!["1:||a.org^$(address 192.0.2.1)", "1:||b.org^$(address 192.0.2.1)"],
             ),
-            (Format::Domains, "a.org b.org", vec!["1! more than one name on the line"]),
-            (Format::Domains, ".", vec!["1! not a name that a host can have; is the format right?"]),
-            (Format::Domains, "||a.org^", vec!["1! not a name that a host can have; is the format right?"]),
+            (Format::Dnsmasq, "address=/a.org/2001:db8::1", vec!["1:||a.org^$(address 2001:db8::1)"]),
+            (Format::Dnsmasq, "local=/a.org/\nserver=/b.org/", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Dnsmasq, "server=/a.org/#", vec!["1:@@||a.org^"]),
             (
-                Format::Domains,
-                "http://a.org/x",
-                vec!["1! not a name that a host can have; is the format right?"],
+                Format::Dnsmasq,
+                "server=/a.org/192.0.2.1#5353",
+                vec!["1:! not supported: a server for some names; that is forwarding, not blocking"],
+            ),
+            (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:! not supported: a rule for all names"]),
+            (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
+            (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash behind the name"]),
+            (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is no address"]),
+            (Format::Unbound, "server:\nlocal-zone: \"a.org\" always_nxdomain", vec!["2:||a.org^$(nxdomain)"]),
+            (Format::Unbound, "local-zone: a.org. static # why", vec!["1:||a.org^$(nxdomain)"]),
+            (Format::Unbound, "local-zone: 'a.org' refuse", vec!["1:||a.org^$(refused)"]),
+            (Format::Unbound, "local-zone: \"a.org\" always_refuse", vec!["1:||a.org^$(refused)"]),
+            (Format::Unbound, "local-zone: \"a.org\" deny", vec!["1:||a.org^$(drop)"]),
+            (Format::Unbound, "local-zone: \"a.org\" inform_deny", vec!["1:||a.org^$(drop)"]),
+            (Format::Unbound, "local-zone: \"a.org\" always_nodata", vec!["1:||a.org^$(nodata)"]),
+            (Format::Unbound, "local-zone: \"a.org\" always_null", vec!["1:||a.org^$(null)"]),
+            (Format::Unbound, "local-zone: \"a.org\" inform", vec!["1:||a.org^$(log)"]),
+            (Format::Unbound, "local-zone: \"a.org\" transparent", vec!["1:@@||a.org^"]),
+            (Format::Unbound, "local-zone: \"a.org\" typetransparent", vec!["1:@@||a.org^"]),
+            (Format::Unbound, "local-zone: \"a.org\" block_a", vec!["1:||a.org^$dnstype=A,(nodata)"]),
+            (Format::Unbound, "local-zone: \"a.org\" redirect", vec!["1:||a.org^$(nodata)"]),
+            (
+                Format::Unbound,
+                "local-data: \"a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" redirect",
+                vec!["1:||a.org^$(records A)"],
             ),
             (
-                Format::Domains,
-                "a.org,b.org",
-                vec!["1! not a name that a host can have; is the format right?"],
+                Format::Unbound,
+                "local-zone: \"a.org\" redirect\nlocal-data: 'a.org. 60 IN TXT \"x y\"'",
+                vec!["2:||a.org^$(records TXT)"],
             ),
-            (Format::Domains, "192.0.2.1", vec!["1! an address where a name belongs"]),
+            (Format::Unbound, "local-data: \"a.org AAAA ::1\"", vec!["1:|a.org|$(records AAAA)"]),
+            (Format::Unbound, "local-zone: \"a.org\" noview", vec!["1:! not supported: views"]),
+            (Format::Unbound, "local-zone: \"a.org\" nope", vec!["1:! `nope` is no type of a local zone"]),
+            (Format::Unbound, "local-data: \"a.org A x\"", vec!["1:! `x` is no IPv4 address"]),
+            (Format::Unbound, "num-threads: 4", vec!["1:! not supported: the option `num-threads`"]),
             (
-                Format::AdGuard,
-                "||a.org:80^",
-                vec!["1! not a name that a host can have; is the format right?"],
-            ),
-            (Format::Domains, "bücher.example", vec!["1:xn--bcher-kva.example suffix block"]),
-            (Format::Wildcard, "*.a.org\nb.org", vec!["1:a.org subdomains block", "2:b.org suffix block"]),
-            (
-                Format::Wildcard,
-                "ads*.a.org",
-                vec!["1! regular expressions and inner wildcards are not supported"],
-            ),
-            (Format::AdGuard, "||a.org^", vec!["1:a.org suffix block"]),
-            (Format::AdGuard, "||*.a.org^", vec!["1:a.org subdomains block"]),
-            (Format::AdGuard, "@@||a.org^", vec!["1:a.org suffix allow"]),
-            (Format::AdGuard, "@@||a.org^|", vec!["1:a.org suffix allow"]),
-            (Format::AdGuard, "|a.org^", vec!["1:a.org exact block"]),
-            (Format::AdGuard, "|a.org|", vec!["1:a.org exact block"]),
-            (Format::AdGuard, "||a.org^$important", vec!["1:a.org suffix block important"]),
-            (Format::AdGuard, "a.org", vec!["1:a.org exact block"]),
-            (Format::AdGuard, "0.0.0.0 a.org b.org", vec!["1:a.org exact block", "1:b.org exact block"]),
-            (Format::AdGuard, "||a.org^$third-party", vec!["1! the modifier `third-party` is not supported"]),
-            (Format::AdGuard, "a.org##.banner", vec!["1! a rule for the contents of pages, not for names"]),
-            (Format::AdGuard, "##.banner", vec!["1! a rule for the contents of pages, not for names"]),
-            (
-                Format::AdGuard,
-                "/ads[0-9]/",
-                vec!["1! regular expressions and inner wildcards are not supported"],
+                Format::Rpz,
+                "$TTL 60\n@ IN SOA ns. host. (\n  1 2 3 ; comment\n  4 5 )\n  NS ns.\na.org CNAME .\n*.a.org 60 IN CNAME *.",
+                vec!["6:|a.org|$(nxdomain)", "7:||*.a.org^$(nodata)"],
             ),
             (
-                Format::AdGuard,
-                "||a.org",
-                vec!["1! a pattern that matches anywhere in a name is not supported; write ||name^"],
+                Format::Rpz,
+                "$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\nx.org.rpz.test. CNAME rpz-passthru.\ny.org CNAME rpz-drop.\nz.org CNAME rpz-tcp-only.\nw.org. CNAME .",
+                vec![
+                    "3:@@|x.org|",
+                    "4:|y.org|$(drop)",
+                    "5:|z.org|$(truncate)",
+                    "6:! the owner is not below the zone's name",
+                ],
+            ),
+            (
+                Format::Rpz,
+                "rpz.test. SOA a. b. 1 2 3 4 5\na.org A 192.0.2.1\n  AAAA ::1\nb.org CNAME walled.garden.\nc.org CNAME c.org.\nd.org CNAME *.e.",
+                vec![
+                    "2:|a.org|$(records A)",
+                    "3:|a.org|$(records AAAA)",
+                    "4:|b.org|$(cname walled.garden)",
+                    "5:@@|c.org|",
+                    "6:! not supported: an alias made from the question",
+                ],
+            ),
+            (
+                Format::Rpz,
+                "32.1.2.0.192.rpz-ip CNAME .\nb.org CNAME rpz-nope.\na.org IN (",
+                vec![
+                    "1:! not supported: the trigger `rpz-ip` in a list of names",
+                    "2:! `rpz-nope.` is no action of a policy zone",
+                    "3:! a parenthesis is not closed",
+                ],
             ),
         ] {
-            let mut got = read(text.as_bytes(), format);
-            got.sort();
-            let mut expected: Vec<_> = expected.into_iter().map(str::to_owned).collect();
-            expected.sort();
-            assert_eq!(got, expected, "{format} {text}");
+            assert_eq!(read(text, format), expected, "{format} {text}");
         }
     }
 
@@ -434,48 +497,102 @@ mod tests {
             ("# c\n0.0.0.0 a.org\n0.0.0.0 b.org\n", Format::Hosts),
             ("! c\n||a.org^\n@@||b.org^\n", Format::AdGuard),
             ("*.a.org\nb.org\n", Format::Wildcard),
-            ("a.org\nb.org\n", Format::Domains),
+            ("\r\na.org\r\nb.org\r\n", Format::Domains),
+            ("address=/a.org/\nserver=/b.org/\n", Format::Dnsmasq),
+            ("server:\n  local-zone: \"a.org\" static\n", Format::Unbound),
+            ("$TTL 60\n@ SOA a. b. 1 2 3 4 5\na.org CNAME .\n", Format::Rpz),
             ("", Format::Domains),
         ] {
-            assert_eq!(
-                parse(text.as_bytes(), Format::Auto, None, Effect::Block).unwrap().format,
-                format,
-                "{text}"
-            );
+            let list = parse(text.as_bytes(), Format::Auto, None, Effect::Block).unwrap();
+            assert_eq!((list.format, list.skipped.len()), (format, 0), "{text}");
         }
-        assert_eq!(
-            parse(b"\n<!DOCTYPE html>", Format::Auto, None, Effect::Block).unwrap_err(),
-            NotAList::Html
-        );
-        assert_eq!(parse(b"\x1f\x8b\0\0", Format::Auto, None, Effect::Block).unwrap_err(), NotAList::Binary);
+        for (bytes, expected) in [
+            (&b"\n<!DOCTYPE html>"[..], NotAList::Html),
+            (b"<?xml version='1.0'?>", NotAList::Html),
+            (b"\x1f\x8b\0\0", NotAList::Binary),
+            (b"\xff\xfea\0.\0", NotAList::Binary),
+        ] {
+            assert_eq!(parse(bytes, Format::Auto, None, Effect::Block).unwrap_err(), expected);
+        }
     }
 
     #[test]
     fn odd_bytes_cost_one_line_at_most() {
-        let mut text = b"\xef\xbb\xbfa.org\n# caf\xe9\nb\xe9.org\n".to_vec();
-        text.extend(vec![b'x'; 100_000]);
-        text.extend(b"\n  c.org  \n");
-        let parsed = parse(&text, Format::Domains, None, Effect::Block).unwrap();
-        let rules: Vec<_> = parsed.rules.iter().map(|(l, r)| (*l, r.name.to_string())).collect();
-        assert_eq!(rules, [(1, "a.org".to_owned()), (5, "c.org".to_owned())]);
-        let skipped: Vec<_> = parsed.skipped.iter().map(|s| (s.line, s.reason.clone())).collect();
-        assert_eq!(skipped, [(3, SkipReason::Encoding), (4, SkipReason::TooLong)]);
-        assert_eq!(parsed.lines, 5);
+        let label = "a".repeat(64);
+        let long = [&*"a".repeat(63); 4].join(".");
+        let mut text = b"\xef\xbb\xbfa.org\r\n# caf\xe9\nb\xe9.org\n  c.org.  \nd.org # caf\xe9\ne\0.org\n".to_vec();
+        text.extend(format!("{label}.org\n{long}\n").bytes());
+        let list = parse(&text, Format::Domains, None, Effect::Block).unwrap();
+        assert_eq!(
+            show(&list),
+            [
+                "1:||a.org^",
+                "3:! not UTF-8",
+                "4:||c.org^",
+                "5:||d.org^",
+                "6:! white space and control characters are not part of a name",
+                "7:! a label is longer than 63 octets",
+                "8:! the name is longer than 255 octets",
+            ]
+        );
+        assert_eq!((list.lines, list.quiet), (8, 1));
+    }
+
+    #[test]
+    fn an_endless_line_is_let_go_of() {
+        let mut reader = Reader::new(Format::Domains, None, Effect::Block);
+        reader.feed(b"a.org\n").unwrap();
+        let piece = vec![b'x'; 1 << 16];
+        for _ in 0..1600 {
+            reader.feed(&piece).unwrap();
+            assert!(reader.held.len() <= HEAD + (1 << 16));
+        }
+        reader.feed(b"\nb.org\n").unwrap();
+        let list = reader.finish().unwrap();
+        assert_eq!(show(&list), ["1:||a.org^", "2:! longer than 8192 octets", "3:||b.org^"]);
     }
 
     #[test]
     fn an_allow_list_allows() {
-        let parsed = parse(b"a.org", Format::Domains, Some(Match::Exact), Effect::Allow).unwrap();
-        assert_eq!((parsed.rules[0].1.effect, parsed.rules[0].1.matching), (Effect::Allow, Match::Exact));
+        let list = parse(b"a.org", Format::Domains, Some(Match::Exact), Effect::Allow).unwrap();
+        assert_eq!(show(&list), ["1:@@|a.org|"]);
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()\r\0".to_vec());
+        prop::collection::vec(prop_oneof![1 => any::<u8>(), 9 => odd], 0..200)
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(
-            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"|^@$.*/\n# a1:".to_vec())], 0..200),
-        ) {
+        fn no_bytes_make_it_panic(bytes in any_bytes()) {
             for (_, format) in Format::WORDS {
                 let _ = parse(&bytes, format, None, Effect::Block);
+            }
+        }
+
+        #[test]
+        fn pieces_of_any_size_give_the_same_list(
+            lines in prop::collection::vec("(\\|\\|)?[a-c]{1,3}\\.org\\^?|0\\.0\\.0\\.0 a\\.org|#x| |a\\.org CNAME \\.", 0..30),
+            cuts in prop::collection::vec(1usize..40, 1..60),
+            pad in 0usize..70_000,
+        ) {
+            let text = format!("#{}\n{}", "x".repeat(pad), lines.join("\n"));
+            for (_, format) in Format::WORDS {
+                let whole = parse(text.as_bytes(), format, None, Effect::Block).unwrap();
+                let mut reader = Reader::new(format, None, Effect::Block);
+                let mut rest = text.as_bytes();
+                for cut in cuts.iter().cycle() {
+                    let (piece, after) = rest.split_at((*cut * 37).min(rest.len()));
+                    reader.feed(piece).unwrap();
+                    rest = after;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                let pieces = reader.finish().unwrap();
+                prop_assert_eq!(show(&whole), show(&pieces));
+                prop_assert_eq!((whole.format, whole.lines, whole.quiet), (pieces.format, pieces.lines, pieces.quiet));
             }
         }
     }

@@ -1,17 +1,198 @@
-//! `rpz`: a response policy zone as a list of names.
+//! `rpz`: a response policy zone as a list of names: its triggers by qname (draft-vixie-dnsop-dns-rpz).
 
 use super::{Sink, SkipReason};
+use crate::dns::name::{Name, NameBuf};
+use crate::dns::rdata;
+use crate::dns::types::Qtype;
+use crate::rule::{Action, Data, Effect, Match, Traits};
 
 /// What is remembered from line to line.
 #[derive(Default)]
-pub struct State {}
+pub struct State {
+    /// What relative names are completed with; the root until something says otherwise.
+    origin: Option<NameBuf>,
+    /// The zone's own name: owner of its SOA.
+    apex: Option<NameBuf>,
+    /// The owner of the last record, for a line that begins with white space.
+    owner: Option<String>,
+    /// A record in parentheses that goes on: its text so far, and how many are open.
+    open: Option<(String, usize)>,
+}
+
+/// Octets of the longest record in parentheses; a zone that never closes them must not be held whole.
+const MAX_RECORD: usize = 1 << 16;
 
 impl State {
-    /// One line.
-    pub fn line(&mut self, _text: &str, sink: &mut Sink<'_>) {
-        sink.skip(SkipReason::Syntax("not yet".into()));
+    /// One line, leading white space kept.
+    pub fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
+        let (text, opened, closed) = tidy(text);
+        let (mut record, depth) = self.open.take().unwrap_or_default();
+        record.push_str(&text);
+        record.push(' ');
+        let depth = (depth + opened).saturating_sub(closed);
+        if depth > 0 && record.len() < MAX_RECORD {
+            self.open = Some((record, depth));
+            return;
+        }
+        if record.trim().is_empty() {
+            return;
+        }
+        if let Err(reason) = self.record(&record, sink) {
+            sink.skip(reason);
+        }
     }
 
-    /// The end of the list.
-    pub fn finish(&mut self, _sink: &mut Sink<'_>) {}
+    /// The end of the zone.
+    pub fn finish(&mut self, sink: &mut Sink<'_>) {
+        if self.open.take().is_some() {
+            sink.skip(SkipReason::Syntax("a parenthesis is not closed".into()));
+        }
+    }
+
+    fn record(&mut self, text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+        let (first, mut rest) = word(text.trim_start());
+        match first.to_ascii_uppercase().as_str() {
+            "$TTL" => return Ok(()),
+            "$ORIGIN" => {
+                let name = NameBuf::from_text(rest.trim()).map_err(SkipReason::Name)?;
+                self.origin = Some(name);
+                return Ok(());
+            }
+            w if w.starts_with('$') => return Err(SkipReason::Feature(format!("the directive `{first}`"))),
+            _ => {}
+        }
+        if text.starts_with(char::is_whitespace) {
+            rest = text;
+        } else {
+            self.owner = Some(first.to_owned());
+        }
+        let owner = self.owner.clone().ok_or(SkipReason::Syntax("a record without an owner".into()))?;
+        // TTL and class may stand before the type, in either order.
+        let rtype = loop {
+            let (word, after) = word(rest.trim_start());
+            rest = after;
+            let ttl = word.starts_with(|c: char| c.is_ascii_digit());
+            if word.is_empty() {
+                return Err(SkipReason::Syntax("a record without a type".into()));
+            }
+            if !ttl && !word.eq_ignore_ascii_case("IN") {
+                break word;
+            }
+        };
+        let rtype: Qtype =
+            rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{rtype}` is no record type")))?;
+        match rtype {
+            Qtype::SOA => {
+                let apex = self.absolute(&owner)?;
+                self.origin.get_or_insert_with(|| apex.clone());
+                self.apex = Some(apex);
+                return Ok(());
+            }
+            // What a zone has for its own sake.
+            Qtype::NS | Qtype::DNAME | Qtype::ZONEMD | Qtype::DNSKEY | Qtype::RRSIG | Qtype::NSEC
+            | Qtype::NSEC3 | Qtype::NSEC3PARAM | Qtype::DS | Qtype::CDS | Qtype::CDNSKEY => return Ok(()),
+            _ => {}
+        }
+        let trigger = self.trigger(&owner)?;
+        let (trigger, matching) = match trigger.strip_prefix("*.") {
+            Some(rest) => (rest, Match::Subdomains),
+            None => (&trigger[..], Match::Exact),
+        };
+        if let Some(kind) = ["rpz-ip", "rpz-client-ip", "rpz-nsip", "rpz-nsdname"]
+            .iter()
+            .find(|kind| trigger.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case(kind)))
+        {
+            return Err(SkipReason::Feature(format!("the trigger `{kind}` in a list of names")));
+        }
+        let traits = self.traits(rtype, rest.trim(), trigger, sink.traits())?;
+        sink.name(trigger, matching, &traits);
+        Ok(())
+    }
+
+    fn traits(&self, rtype: Qtype, rdata: &str, trigger: &str, plain: Traits) -> Result<Traits, SkipReason> {
+        let action = |action| Ok(Traits { action: Some(action), ..plain.clone() });
+        let root = NameBuf::from_text(".").map_err(SkipReason::Name)?;
+        let origin = self.origin.as_ref().unwrap_or(&root);
+        if rtype != Qtype::CNAME {
+            let rdata = rdata::from_text(rtype, rdata, origin.as_name()).map_err(SkipReason::Syntax)?;
+            return action(Action::Records(vec![Data { rtype, rdata }]));
+        }
+        let target = rdata.split_whitespace().next().unwrap_or_default();
+        match target.to_ascii_lowercase().as_str() {
+            "." => action(Action::NxDomain),
+            "*." => action(Action::NoData),
+            "rpz-passthru." => Ok(Traits { effect: Effect::Allow, ..plain }),
+            "rpz-drop." => action(Action::Drop),
+            "rpz-tcp-only." => action(Action::Truncate),
+            t if t.starts_with("*.") => Err(SkipReason::Feature("an alias made from the question".into())),
+            t if t.starts_with("rpz-") && t.trim_end_matches('.').find('.').is_none() => {
+                Err(SkipReason::Syntax(format!("`{t}` is no action of a policy zone")))
+            }
+            _ => {
+                let wire = rdata::from_text(Qtype::CNAME, target, origin.as_name()).map_err(SkipReason::Syntax)?;
+                let name = Name::parse(&wire).map_err(SkipReason::Name)?.to_folded();
+                // The old way to write passthru.
+                if NameBuf::from_text(trigger).as_ref() == Ok(&name) {
+                    return Ok(Traits { effect: Effect::Allow, ..plain });
+                }
+                action(Action::Cname(name))
+            }
+        }
+    }
+
+    fn absolute(&self, owner: &str) -> Result<NameBuf, SkipReason> {
+        let root = Name::ROOT.to_buf();
+        let origin = self.origin.as_ref().unwrap_or(&root);
+        let wire = rdata::from_text(Qtype::NS, owner, origin.as_name()).map_err(SkipReason::Syntax)?;
+        Ok(Name::parse(&wire).map_err(SkipReason::Name)?.to_folded())
+    }
+
+    /// The owner without the zone's name, as text.
+    fn trigger(&self, owner: &str) -> Result<String, SkipReason> {
+        let apex = self.apex.as_ref().or(self.origin.as_ref());
+        let root = Name::ROOT.to_buf();
+        let (apex, origin) = (apex.unwrap_or(&root), self.origin.as_ref().unwrap_or(&root));
+        // Most owners are relative to the zone itself.
+        if !owner.ends_with('.') && owner != "@" && apex == origin {
+            return Ok(owner.to_owned());
+        }
+        let name = self.absolute(owner)?;
+        if name == *apex || !name.as_name().is_within(apex.as_name()) {
+            return Err(SkipReason::Syntax("the owner is not below the zone's name".into()));
+        }
+        let text = name.to_string();
+        let suffix = format!(".{apex}");
+        Ok(if apex.as_name().is_root() { text } else { text.strip_suffix(&suffix).unwrap_or(&text).to_owned() })
+    }
+}
+
+fn word(text: &str) -> (&str, &str) {
+    text.split_once(char::is_whitespace).unwrap_or((text, ""))
+}
+
+/// The line without its comment and parentheses, and how many of them there were.
+fn tidy(line: &str) -> (String, usize, usize) {
+    let (mut opened, mut closed, mut quoted, mut escaped) = (0, 0, false, false);
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            _ if escaped => {}
+            '"' => quoted = !quoted,
+            ';' if !quoted => break,
+            '(' if !quoted => {
+                opened += 1;
+                out.push(' ');
+                continue;
+            }
+            ')' if !quoted => {
+                closed += 1;
+                out.push(' ');
+                continue;
+            }
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+        out.push(c);
+    }
+    (out, opened, closed)
 }

@@ -1,17 +1,136 @@
-//! `unbound`: `local-zone:` and `local-data:`.
+//! `unbound`: `local-zone:` and `local-data:` of its configuration.
+
+use std::collections::BTreeMap;
 
 use super::{Sink, SkipReason};
+use crate::dns::name::Name;
+use crate::dns::rdata;
+use crate::dns::types::Qtype;
+use crate::rule::{Action, Data, Effect, Match, Scope, Traits};
 
-/// What is remembered from line to line.
+/// What is remembered from line to line: a zone of type `redirect` and its data may come in any order.
 #[derive(Default)]
-pub struct State {}
+pub struct State {
+    /// The lines of the redirects, by name.
+    redirects: BTreeMap<String, u32>,
+    /// Data, by name: line and record.
+    data: Vec<(String, u32, Data)>,
+}
 
 impl State {
     /// One line.
-    pub fn line(&mut self, _text: &str, sink: &mut Sink<'_>) {
-        sink.skip(SkipReason::Syntax("not yet".into()));
+    pub fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
+        let text = comment_off(text);
+        let Some((option, value)) = text.split_once(':') else {
+            return sink.skip(SkipReason::Syntax("expected `option: value`".into()));
+        };
+        let done = match (option.trim(), value.trim()) {
+            ("server", "") => return,
+            ("local-zone", value) => self.zone(value, sink),
+            ("local-data", value) => self.data(value, sink),
+            (other, _) => Err(SkipReason::Feature(format!("the option `{}`", short(other)))),
+        };
+        if let Err(reason) = done {
+            sink.skip(reason);
+        }
     }
 
-    /// The end of the list.
-    pub fn finish(&mut self, _sink: &mut Sink<'_>) {}
+    fn zone(&mut self, value: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+        let mut words = value.split_whitespace().map(|w| w.trim_matches(['"', '\'']));
+        let (Some(name), Some(kind), None) = (words.next(), words.next(), words.next()) else {
+            return Err(SkipReason::Syntax("expected a name and a type".into()));
+        };
+        let plain = sink.traits();
+        let action = match kind {
+            "always_nxdomain" | "static" => Action::NxDomain,
+            "refuse" | "always_refuse" => Action::Refused,
+            "deny" | "always_deny" | "inform_deny" => Action::Drop,
+            "always_nodata" => Action::NoData,
+            "always_null" => Action::Null,
+            "inform" => Action::Log,
+            "redirect" | "inform_redirect" => {
+                self.redirects.insert(key(name), sink.line());
+                sink.settle();
+                return Ok(());
+            }
+            "transparent" | "typetransparent" | "always_transparent" | "nodefault" => {
+                sink.name(name, Match::Suffix, &Traits { effect: Effect::Allow, ..plain });
+                return Ok(());
+            }
+            "block_a" => {
+                let scope = Some(Box::new(Scope { types: vec![Qtype::A], ..Scope::default() }));
+                sink.name(name, Match::Suffix, &Traits { action: Some(Action::NoData), scope, ..plain });
+                return Ok(());
+            }
+            "noview" => return Err(SkipReason::Feature("views".into())),
+            other => return Err(SkipReason::Syntax(format!("`{}` is no type of a local zone", short(other)))),
+        };
+        sink.name(name, Match::Suffix, &Traits { action: Some(action), ..plain });
+        Ok(())
+    }
+
+    fn data(&mut self, value: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+        let quote = value.chars().next().filter(|c| ['"', '\''].contains(c));
+        let record = quote.map_or(value, |q| value.trim_matches(q)).trim();
+        let (name, mut rest) = record.split_once(char::is_whitespace).unwrap_or((record, ""));
+        // TTL and class may stand before the type.
+        let rtype = loop {
+            rest = rest.trim_start();
+            let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let skipped = word.eq_ignore_ascii_case("IN") || word.bytes().all(|b| b.is_ascii_digit());
+            rest = after;
+            if !skipped || word.is_empty() {
+                break word;
+            }
+        };
+        let rtype: Qtype =
+            rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{}` is no record type", short(rtype))))?;
+        let rdata = rdata::from_text(rtype, rest, Name::ROOT).map_err(SkipReason::Syntax)?;
+        self.data.push((key(name), sink.line(), Data { rtype, rdata }));
+        sink.settle();
+        Ok(())
+    }
+
+    /// The end of the list: what data a redirect has is known now.
+    pub fn finish(&mut self, sink: &mut Sink<'_>) {
+        let plain = sink.traits();
+        for (name, line, data) in std::mem::take(&mut self.data) {
+            let redirected = self.redirects.get(&name).copied();
+            let matching = if redirected.is_some() { Match::Suffix } else { Match::Exact };
+            let traits = Traits { action: Some(Action::Records(vec![data])), ..plain.clone() };
+            sink.name_at(line, &name, matching, &traits);
+            if redirected.is_some() {
+                // The zone's own line has its say through its data.
+                self.redirects.insert(name, 0);
+            }
+        }
+        for (name, line) in std::mem::take(&mut self.redirects) {
+            if line > 0 {
+                let traits = Traits { action: Some(Action::NoData), ..plain.clone() };
+                sink.name_at(line, &name, Match::Suffix, &traits);
+            }
+        }
+    }
+}
+
+/// The name as both kinds of lines may write it.
+fn key(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn comment_off(text: &str) -> &str {
+    let mut quoted = None;
+    for (at, c) in text.char_indices() {
+        match (c, quoted) {
+            ('#', None) => return text.get(..at).unwrap_or(text).trim_end(),
+            ('"' | '\'', None) => quoted = Some(c),
+            (c, Some(q)) if c == q => quoted = None,
+            _ => {}
+        }
+    }
+    text
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
 }

@@ -1,156 +1,546 @@
-//! Rules of all lists → one rule table and the trie over its names.
+//! Rules of all lists → classes of rules, the index over their names, and the fate of every line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
+use serde::{Deserialize, Serialize};
 
-use crate::dns::name::NameBuf;
-use crate::rule::{Action, Effect, Match, Origin, Rule, RuleId};
-use crate::trie::build::{TooLarge, build};
+use crate::dns::name::{Name, NameBuf};
+use crate::lists::List;
+use crate::rule::{Action, Match, Pattern, Traits};
+use crate::trie::build::{Source, Stored, TooLarge, build_with};
 use crate::trie::index::Index;
+use crate::trie::node::{NONE, Values, place};
 
-/// What every rule of one list shares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListPolicy {
-    /// The list's name in the configuration.
-    pub name: String,
-    /// What a client gets for a name that the list blocks.
-    pub action: Action,
-    /// TTL of the answers made up for it, in seconds.
-    pub ttl: u32,
-    /// The outside authority that demands it, if any: EDE 16 instead of 15.
-    pub authority: Option<String>,
-    /// EXTRA-TEXT of the Extended DNS Error, made once.
-    pub ede_text: String,
+/// A word aside with this bit says where in [`Tables::more`] the lines stand; without, it is the line.
+pub(super) const MORE: u32 = 1 << 31;
+
+/// Lists compiled: what serves, and what is written to a file.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The names; an id is the number of a class.
+    pub index: Index<Bytes>,
+    /// Everything beside the names.
+    pub tables: Tables,
 }
 
-impl ListPolicy {
-    /// A list's policy; the EXTRA-TEXT names the list and, if there is one, the authority.
+/// What the ids of an index mean, and what no name holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tables {
+    /// The names of the lists compiled.
+    pub sources: Vec<String>,
+    /// The rules that stand together on a name: for each the number of its list and of its traits,
+    /// in the order of the lists.
+    pub classes: Vec<Vec<(u16, u32)>>,
+    /// The different traits.
+    pub traits: Vec<Traits>,
+    /// Lines of rules that share a name with others; see [`Index::aside`].
+    pub more: Vec<u32>,
+    /// Rules that no name holds, in order.
+    pub patterns: Vec<PatternRule>,
+}
+
+/// A rule that no name holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PatternRule {
+    /// What it matches.
+    pub pattern: Pattern,
+    /// Number of its list.
+    pub source: u16,
+    /// Number of its traits.
+    pub traits: u32,
+    /// Its line, from 1.
+    pub line: u32,
+}
+
+/// What became of the lines of one list. Every line counts once, for the best that became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Lines of which a rule serves.
+    pub used: u32,
+    /// Lines that say again what an earlier line of the list says.
+    pub duplicate: u32,
+    /// Lines that a broader rule of the list covers.
+    pub covered: u32,
+    /// Lines that a `$badfilter` takes back.
+    pub cancelled: u32,
+    /// Lines that ask for what is not done here.
+    pub unsupported: u32,
+    /// Broken lines.
+    pub invalid: u32,
+    /// Empty lines, comments, entries of the file's own machine.
+    pub quiet: u32,
+    /// Each rule of a name that was left out, if that was asked for.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A rule that was read but is not in the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its line, from 1.
+    pub line: u32,
+    /// Why.
+    pub fate: Fate,
+    /// Its name, or its pattern.
+    pub rule: String,
+}
+
+/// What became of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It serves.
+    Used,
+    /// The list says it twice.
+    Duplicate,
+    /// A broader rule of the list says it too.
+    Covered,
+    /// A `$badfilter` takes it back.
+    Cancelled,
+}
+
+impl Fate {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Used => 1,
+            Self::Duplicate => 2,
+            Self::Covered => 4,
+            Self::Cancelled => 8,
+        }
+    }
+
+    /// In words.
     #[must_use]
-    pub fn new(name: String, action: Action, ttl: u32, authority: Option<String>) -> Self {
-        let ede_text = match &authority {
-            Some(authority) => format!("{name} ({authority})"),
-            None => name.clone(),
-        };
-        Self { name, action, ttl, authority, ede_text }
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Duplicate => "duplicate: the list says it already",
+            Self::Covered => "covered by a broader rule of the list",
+            Self::Cancelled => "taken back by a $badfilter rule",
+        }
     }
 }
 
-/// One rule in the hot table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Index of its list.
-    pub list: u16,
-    /// Block or allow.
-    pub effect: Effect,
-    /// `$important`.
-    pub important: bool,
-    /// The last rule on this name and kind; the rules before it stand before it in the table.
-    pub last: bool,
+/// How to compile.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Keep each rule's line, for `explain`.
+    pub lines: bool,
+    /// Tell each rule that was left out.
+    pub left_out: bool,
 }
 
-/// A compiled policy: immutable, shared by all threads.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The lists in the order of the configuration.
-    pub lists: Vec<ListPolicy>,
-    index: Index<Vec<u8>>,
-    entries: Vec<Entry>,
-    /// Beside [`Policy::entries`], read only to explain.
-    origins: Vec<Origin>,
-    /// Rules that said what an earlier rule of the same list had said.
-    pub duplicates: u64,
+/// Compiles lists, each with its name.
+///
+/// # Errors
+/// [`TooLarge`] at four billion rules or 65,535 lists.
+pub fn compile(lists: &[(String, List)], options: Options) -> Result<(Compiled, Vec<Account>), TooLarge> {
+    let mut compiler = Compiler::new(lists, options)?;
+    compiler.patterns(lists);
+    let index = build_with(&mut compiler, options.lines)?;
+    let tables = Tables {
+        sources: lists.iter().map(|(name, _)| name.clone()).collect(),
+        classes: compiler.classes,
+        traits: compiler.traits,
+        more: if options.lines { compiler.more } else { Vec::new() },
+        patterns: compiler.patterns,
+    };
+    let accounts = lists.iter().zip(compiler.fates).zip(compiler.left_out);
+    let accounts = accounts.map(|(((_, list), fates), left_out)| account(list, &fates, left_out));
+    Ok((Compiled { index, tables }, accounts.collect()))
 }
 
-impl Policy {
-    /// Compiles lists: each one's policy, and its rules with their lines.
-    ///
-    /// # Errors
-    /// [`TooLarge`] at four billion rules.
-    pub fn compile(lists: Vec<(ListPolicy, Vec<(u32, Rule)>)>) -> Result<Self, TooLarge> {
-        type Key = (NameBuf, Match);
-        let mut by_name: HashMap<Key, Vec<(Entry, Origin)>, FxBuildHasher> = HashMap::default();
-        let mut order: Vec<Key> = Vec::new();
-        let mut policies = Vec::with_capacity(lists.len());
-        let mut duplicates = 0;
-        for (number, (policy, rules)) in lists.into_iter().enumerate() {
-            let list = u16::try_from(number).map_err(|_| TooLarge)?;
-            for (line, rule) in rules {
-                let entry = Entry { list, effect: rule.effect, important: rule.important, last: false };
-                let key = (rule.name, rule.matching);
-                let same = by_name.entry(key.clone()).or_insert_with(|| {
-                    order.push(key);
-                    Vec::with_capacity(1)
-                });
-                if same.iter().any(|(known, _)| *known == entry) {
-                    duplicates += 1;
-                } else {
-                    same.push((entry, Origin { list, line }));
+/// A rule as the compiler tells it from others on the same name: list, and traits within it.
+type Local = (u16, u32);
+
+struct Compiler<'l> {
+    lists: &'l [(String, List)],
+    /// The number of each list's first item.
+    starts: Vec<u32>,
+    count: u32,
+    common: Values,
+    /// Rules taken back, by name or pattern.
+    cancelled: HashSet<(Target, Traits), FxBuildHasher>,
+    traits: Vec<Traits>,
+    by_traits: HashMap<Traits, u32, FxBuildHasher>,
+    /// Numbers of the traits of each list, once they are used.
+    numbers: Vec<Vec<u32>>,
+    classes: Vec<Vec<(u16, u32)>>,
+    by_class: HashMap<Vec<(u16, u32)>, u32, FxBuildHasher>,
+    /// The class of the last rule that stood alone: most often that of the next one too.
+    last: Option<((u16, u32), u32)>,
+    more: Vec<u32>,
+    patterns: Vec<PatternRule>,
+    /// What became of each line, as bits.
+    fates: Vec<Vec<u8>>,
+    left_out: Vec<Vec<LeftOut>>,
+    options: Options,
+}
+
+/// What a rule applies to.
+#[derive(PartialEq, Eq, Hash)]
+enum Target {
+    Name(NameBuf, Match),
+    Pattern(Pattern),
+}
+
+impl<'l> Compiler<'l> {
+    fn new(lists: &'l [(String, List)], options: Options) -> Result<Self, TooLarge> {
+        u16::try_from(lists.len()).map_err(|_| TooLarge)?;
+        let mut starts = Vec::with_capacity(lists.len());
+        let mut count = 0u32;
+        for (_, list) in lists {
+            starts.push(count);
+            let more = u32::try_from(list.name_count()).map_err(|_| TooLarge)?;
+            count = count.checked_add(more).ok_or(TooLarge)?;
+        }
+        let mut compiler = Self {
+            lists,
+            starts,
+            count,
+            common: [NONE; 3],
+            cancelled: cancelled(lists),
+            traits: Vec::new(),
+            by_traits: HashMap::default(),
+            numbers: lists.iter().map(|(_, list)| vec![NONE; list.traits.len()]).collect(),
+            classes: Vec::new(),
+            by_class: HashMap::default(),
+            last: None,
+            more: Vec::new(),
+            patterns: Vec::new(),
+            fates: lists.iter().map(|(_, list)| vec![0; list.lines as usize + 1]).collect(),
+            left_out: lists.iter().map(|_| Vec::new()).collect(),
+            options,
+        };
+        compiler.common = compiler.commonest();
+        Ok(compiler)
+    }
+
+    /// The values of a name with but one rule, of the kind that there are most of.
+    fn commonest(&mut self) -> Values {
+        let mut counts: HashMap<(u16, u32, Match), u32, FxBuildHasher> = HashMap::default();
+        for ((_, list), number) in self.lists.iter().zip(0u16..) {
+            let mut each = vec![[0u32; 3]; list.traits.len()];
+            for rule in list.rules() {
+                if let Some(n) = each.get_mut(rule.traits as usize).and_then(|t| t.get_mut(place(rule.matching))) {
+                    *n += 1;
                 }
             }
-            policies.push(policy);
-        }
-        let mut names = Vec::with_capacity(order.len());
-        let (mut entries, mut origins) = (Vec::with_capacity(order.len()), Vec::with_capacity(order.len()));
-        for key in order {
-            let Some(mut same) = by_name.remove(&key) else { continue };
-            if let Some((last, _)) = same.last_mut() {
-                last.last = true;
-            }
-            let id = u32::try_from(entries.len()).ok().filter(|id| *id < u32::MAX).ok_or(TooLarge)?;
-            names.push((key.0, key.1, id));
-            for (entry, origin) in same {
-                entries.push(entry);
-                origins.push(origin);
+            for (kinds, traits) in each.iter().zip(0u32..) {
+                for matching in [Match::Exact, Match::Suffix, Match::Subdomains] {
+                    let n = kinds.get(place(matching)).copied().unwrap_or(0);
+                    if n > 0 {
+                        counts.insert((number, traits, matching), n);
+                    }
+                }
             }
         }
-        Ok(Self { lists: policies, index: build(names)?, entries, origins, duplicates })
+        let best = counts.into_iter().max_by_key(|((list, traits, matching), n)| {
+            // Of two that are level one is taken that the order of the lines does not decide.
+            (*n, std::cmp::Reverse((*list, *matching, self.local(*list, *traits))))
+        });
+        let mut values = [NONE; 3];
+        if let Some(((list, traits, matching), _)) = best {
+            let class = self.class(vec![(list, traits)]);
+            if let Some(slot) = values.get_mut(place(matching)) {
+                *slot = class;
+            }
+        }
+        values
     }
 
-    /// A policy without a rule.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self {
-            lists: Vec::new(),
-            index: Index::empty(),
-            entries: Vec::new(),
-            origins: Vec::new(),
-            duplicates: 0,
+    fn local(&self, list: u16, traits: u32) -> Option<&'l Traits> {
+        self.lists.get(usize::from(list)).and_then(|(_, l)| l.traits.get(traits as usize))
+    }
+
+    fn patterns(&mut self, lists: &[(String, List)]) {
+        let mut rules = Vec::new();
+        for ((_, list), source) in lists.iter().zip(0u16..) {
+            for (line, pattern, traits) in &list.patterns {
+                let Some(local) = self.local(source, *traits) else { continue };
+                if !local.cancels {
+                    rules.push((pattern, source, local, *line));
+                } else if let Some(fate) = self.fates.get_mut(usize::from(source)).and_then(|f| f.get_mut(*line as usize)) {
+                    *fate |= Fate::Used.bit();
+                }
+            }
+        }
+        rules.sort_unstable();
+        let mut last: Option<(&Pattern, u16, &Traits)> = None;
+        for (pattern, source, traits, line) in rules {
+            let key = (Target::Pattern(pattern.clone()), traits.clone());
+            let fate = if last == Some((pattern, source, traits)) {
+                Fate::Duplicate
+            } else if self.cancelled.contains(&key) {
+                Fate::Cancelled
+            } else {
+                let number = self.number(traits);
+                self.patterns.push(PatternRule { pattern: pattern.clone(), source, traits: number, line });
+                Fate::Used
+            };
+            last = Some((pattern, source, traits));
+            self.mark(source, line, fate, || pattern.to_string());
         }
     }
 
-    /// How many rules it holds.
-    #[must_use]
-    pub fn rule_count(&self) -> usize {
-        self.entries.len()
+    fn mark(&mut self, source: u16, line: u32, fate: Fate, rule: impl FnOnce() -> String) {
+        if let Some(bits) = self.fates.get_mut(usize::from(source)).and_then(|f| f.get_mut(line as usize)) {
+            *bits |= fate.bit();
+        }
+        if self.options.left_out
+            && fate != Fate::Used
+            && let Some(left_out) = self.left_out.get_mut(usize::from(source))
+        {
+            left_out.push(LeftOut { line, fate, rule: rule() });
+        }
     }
 
-    /// The index over the names.
-    #[must_use]
-    pub const fn index(&self) -> &Index<Vec<u8>> {
-        &self.index
+    /// The number of traits, whatever list they come from.
+    fn number(&mut self, traits: &Traits) -> u32 {
+        if let Some(number) = self.by_traits.get(traits) {
+            return *number;
+        }
+        let number = u32::try_from(self.traits.len()).unwrap_or(NONE);
+        self.traits.push(traits.clone());
+        self.by_traits.insert(traits.clone(), number);
+        number
     }
 
-    /// The rules that share an id of the index, in list order, with their numbers.
-    pub(super) fn entries_at(&self, id: u32) -> impl Iterator<Item = (RuleId, Entry)> + '_ {
-        let mut next = Some(id);
-        std::iter::from_fn(move || {
-            let id = next?;
-            let entry = *self.entries.get(id as usize)?;
-            next = if entry.last { None } else { id.checked_add(1) };
-            Some((RuleId(id), entry))
-        })
+    /// The number of the class of these rules, which are in the order of their lists.
+    fn class(&mut self, rules: Vec<Local>) -> u32 {
+        if let [rule] = rules[..]
+            && let Some((known, class)) = self.last
+            && known == rule
+        {
+            return class;
+        }
+        let alone = match rules[..] {
+            [rule] => Some(rule),
+            _ => None,
+        };
+        let mut class: Vec<(u16, u32)> = Vec::with_capacity(rules.len());
+        for (source, traits) in rules {
+            let known = self.numbers.get(usize::from(source)).and_then(|n| n.get(traits as usize)).copied();
+            let number = match (known, self.local(source, traits)) {
+                (Some(number), _) if number != NONE => number,
+                (_, Some(local)) => self.number(local),
+                _ => continue,
+            };
+            if let Some(slot) = self.numbers.get_mut(usize::from(source)).and_then(|n| n.get_mut(traits as usize)) {
+                *slot = number;
+            }
+            class.push((source, number));
+        }
+        self.merge(&mut class);
+        let next = u32::try_from(self.classes.len()).unwrap_or(NONE);
+        let number = *self.by_class.entry(class).or_insert_with_key(|class| {
+            self.classes.push(class.clone());
+            next
+        });
+        if let Some(rule) = alone {
+            self.last = Some((rule, number));
+        }
+        number
     }
 
-    /// Where a rule was written.
-    #[must_use]
-    pub fn origin(&self, rule: RuleId) -> Option<Origin> {
-        self.origins.get(rule.0 as usize).copied()
+    /// Addresses and records that a list gives to one name in several lines are one answer. They go
+    /// to the first of the rules; the others stay, with nothing more to say, so that each has its line.
+    fn merge(&mut self, class: &mut [(u16, u32)]) {
+        for at in 1..class.len() {
+            let (before, rest) = class.split_at_mut(at);
+            let Some((source, number)) = rest.first().copied() else { continue };
+            for (first_source, first) in before.iter_mut().filter(|(s, _)| *s == source) {
+                let first_source = *first_source;
+                let (Some(one), Some(two)) = (self.traits.get(*first as usize), self.traits.get(number as usize)) else {
+                    continue;
+                };
+                let same = Traits { action: None, ..one.clone() } == Traits { action: None, ..two.clone() };
+                let merged = match (&one.action, &two.action) {
+                    (Some(a), Some(b)) if same && first_source == source => both(a, b),
+                    _ => None,
+                };
+                if let Some(action) = merged {
+                    let traits = Traits { action: Some(action), ..one.clone() };
+                    *first = self.number(&traits);
+                    break;
+                }
+            }
+        }
     }
 
-    /// The list of a rule.
-    #[must_use]
-    pub fn list(&self, number: u16) -> Option<&ListPolicy> {
-        self.lists.get(usize::from(number))
+    fn covers(&self, values: Option<u32>, rule: Local) -> bool {
+        // Only where a rule is all that stands there, so that no other rule of the broader name
+        // comes between.
+        let Some(class) = values.and_then(|id| self.classes.get(id as usize)) else { return false };
+        let number = self.numbers.get(usize::from(rule.0)).and_then(|n| n.get(rule.1 as usize)).copied();
+        matches!(class[..], [(source, traits)] if source == rule.0 && Some(traits) == number)
     }
+
+    /// True if the closest name above that has a rule for names below it has this one alone.
+    fn covered(&self, rule: Local, above: &[Values]) -> bool {
+        for [_, suffix, subdomains] in above.iter().rev() {
+            let mut classes = [*suffix, *subdomains].into_iter().filter(|id| *id != NONE).peekable();
+            if classes.peek().is_some() {
+                return classes.all(|id| self.covers(Some(id), rule));
+            }
+        }
+        false
+    }
+}
+
+impl Source for Compiler<'_> {
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn name(&self, item: u32) -> Name<'_> {
+        self.item(item).map_or(Name::ROOT, |(_, rule)| rule.name)
+    }
+
+    fn store(&mut self, items: &[u32], above: &[Values]) -> Stored {
+        let mut kinds: [Vec<(Local, u32)>; 3] = Default::default();
+        for item in items {
+            let Some((source, rule)) = self.item(*item) else { continue };
+            let show = || rule.name.to_string();
+            let Some(traits) = self.local(source, rule.traits) else { continue };
+            if traits.cancels {
+                self.mark(source, rule.line, Fate::Used, show);
+                continue;
+            }
+            if !self.cancelled.is_empty()
+                && self.cancelled.contains(&(Target::Name(rule.name.to_buf(), rule.matching), traits.clone()))
+            {
+                self.mark(source, rule.line, Fate::Cancelled, show);
+                continue;
+            }
+            let local = (source, rule.traits);
+            let Some(kind) = kinds.get_mut(place(rule.matching)) else { continue };
+            if kind.iter().any(|(known, _)| *known == local) {
+                self.mark(source, rule.line, Fate::Duplicate, show);
+            } else {
+                kind.push((local, rule.line));
+            }
+        }
+        let mut stored = Stored::NOTHING;
+        // Suffix first: it may cover the two others at the same name.
+        for matching in [Match::Suffix, Match::Exact, Match::Subdomains] {
+            let at = place(matching);
+            let here = stored.ids.get(place(Match::Suffix)).copied().filter(|id| *id != NONE);
+            let mut rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
+            rules.retain(|(rule, line)| {
+                let covered = match here {
+                    Some(_) => self.covers(here, *rule),
+                    None => self.covered(*rule, above),
+                };
+                let show = || {
+                    let name = items.first().and_then(|i| self.lists_item(*i));
+                    name.map_or(String::new(), |n| n.to_string())
+                };
+                let (fate, text) = if covered { (Fate::Covered, show()) } else { (Fate::Used, String::new()) };
+                self.mark(rule.0, *line, fate, || text);
+                !covered
+            });
+            if rules.is_empty() {
+                continue;
+            }
+            let word = match rules[..] {
+                [(_, line)] => line & !MORE,
+                _ => {
+                    let begin = u32::try_from(self.more.len()).unwrap_or(0);
+                    self.more.extend(rules.iter().map(|(_, line)| *line));
+                    MORE | begin
+                }
+            };
+            let class = self.class(rules.into_iter().map(|(rule, _)| rule).collect());
+            if let (Some(id), Some(aside)) = (stored.ids.get_mut(at), stored.aside.get_mut(at)) {
+                (*id, *aside) = (class, word);
+            }
+        }
+        stored
+    }
+
+    fn common(&self) -> Values {
+        self.common
+    }
+}
+
+impl<'l> Compiler<'l> {
+    fn item(&self, item: u32) -> Option<(u16, crate::lists::NameRule<'l>)> {
+        let source = self.starts.partition_point(|start| *start <= item).checked_sub(1)?;
+        let first = *self.starts.get(source)?;
+        let rule = self.lists.get(source)?.1.rule((item - first) as usize)?;
+        Some((u16::try_from(source).ok()?, rule))
+    }
+
+    fn lists_item(&self, item: u32) -> Option<Name<'l>> {
+        self.item(item).map(|(_, rule)| rule.name)
+    }
+}
+
+/// Two answers as one, where that has a meaning.
+fn both(one: &Action, two: &Action) -> Option<Action> {
+    fn join<T: Clone + PartialEq>(one: &[T], two: &[T]) -> Vec<T> {
+        let mut all = one.to_vec();
+        all.extend(two.iter().filter(|x| !one.contains(x)).cloned());
+        all
+    }
+    match (one, two) {
+        (Action::Address(a4, a6), Action::Address(b4, b6)) => Some(Action::Address(join(a4, b4), join(a6, b6))),
+        (Action::Records(a), Action::Records(b)) => Some(Action::Records(join(a, b))),
+        _ => None,
+    }
+}
+
+/// What the `$badfilter` rules of all lists take back.
+fn cancelled(lists: &[(String, List)]) -> HashSet<(Target, Traits), FxBuildHasher> {
+    let mut found = HashSet::default();
+    for (_, list) in lists.iter().filter(|(_, l)| l.traits.iter().any(|t| t.cancels)) {
+        let victim = |number: u32| {
+            let traits = list.traits.get(number as usize).filter(|t| t.cancels)?;
+            Some(Traits { cancels: false, ..traits.clone() })
+        };
+        for rule in list.rules() {
+            if let Some(traits) = victim(rule.traits) {
+                found.insert((Target::Name(rule.name.to_buf(), rule.matching), traits));
+            }
+        }
+        for (_, pattern, number) in &list.patterns {
+            if let Some(traits) = victim(*number) {
+                found.insert((Target::Pattern(pattern.clone()), traits));
+            }
+        }
+    }
+    found
+}
+
+fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
+    left_out.sort_by_key(|l| l.line);
+    let mut account = Account { quiet: list.quiet, left_out, ..Account::default() };
+    for bits in fates {
+        let is = |fate: Fate| bits & fate.bit() != 0;
+        if is(Fate::Used) {
+            account.used += 1;
+        } else if is(Fate::Duplicate) {
+            account.duplicate += 1;
+        } else if is(Fate::Covered) {
+            account.covered += 1;
+        } else if is(Fate::Cancelled) {
+            account.cancelled += 1;
+        }
+    }
+    // Of a line with several names, some of them bad, the good ones decide.
+    let mut last = 0;
+    for skipped in &list.skipped {
+        let counted = skipped.line == last || fates.get(skipped.line as usize).is_some_and(|bits| *bits != 0);
+        last = skipped.line;
+        if counted {
+            continue;
+        }
+        if skipped.reason.is_unsupported() {
+            account.unsupported += 1;
+        } else {
+            account.invalid += 1;
+        }
+    }
+    account
 }

@@ -1,9 +1,10 @@
 //! A verdict told in words, with list and line: for the command line, the log and the demo.
 
-use super::compile::Policy;
+use super::Policy;
 use super::decide::{Decider, Verdict};
 use crate::dns::name::Name;
-use crate::rule::Match;
+use crate::dns::types::Qtype;
+use crate::rule::{Client, Effect, Match, Traits};
 
 /// A rule as a person finds it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,30 +17,82 @@ pub struct RuleText {
     pub line: u32,
 }
 
+impl RuleText {
+    /// `list:line`, or the list alone where its lines were not kept.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.line == 0 { self.list.clone() } else { format!("{}:{}", self.list, self.line) }
+    }
+}
+
 /// Describes a rule that matched `name`.
 #[must_use]
 pub fn rule_text(policy: &Policy, decider: Decider, name: Name<'_>) -> Option<RuleText> {
     let origin = policy.origin(decider.rule)?;
     let list = policy.list(decider.list)?;
-    let owner = name.offsets().suffix(usize::from(decider.depth)).map(|n| n.to_folded().to_string())?;
-    let important =
-        matches!(decider.rung, super::decide::Rung::ImportantAllow | super::decide::Rung::ImportantBlock);
-    let allow = matches!(decider.rung, super::decide::Rung::ImportantAllow | super::decide::Rung::Allow);
-    let pattern = match decider.matching {
-        Match::Exact => format!("|{owner}|"),
-        Match::Suffix => format!("||{owner}^"),
-        Match::Subdomains => format!("||*.{owner}^"),
+    let traits = policy.traits(decider.rule)?;
+    let pattern = match decider.matching() {
+        None => policy.pattern(decider.rule)?.pattern.to_string(),
+        Some(matching) => {
+            let owner =
+                name.offsets().suffix(usize::from(decider.depth)).map(|n| n.to_folded().to_string())?;
+            match matching {
+                Match::Exact => format!("|{owner}|"),
+                Match::Suffix => format!("||{owner}^"),
+                Match::Subdomains => format!("||*.{owner}^"),
+            }
+        }
     };
-    let rule =
-        format!("{}{pattern}{}", if allow { "@@" } else { "" }, if important { "$important" } else { "" });
-    Some(RuleText { rule, list: list.name.clone(), line: origin.line })
+    let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
+    let list = match origin.source {
+        Some(source) => format!("{}/{source}", list.name),
+        None => list.name.clone(),
+    };
+    Some(RuleText { rule: format!("{allow}{pattern}{}", modifiers(traits)), list, line: origin.line })
+}
+
+/// What stands behind the `$`, in our own order.
+#[must_use]
+pub fn modifiers(traits: &Traits) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if traits.important {
+        words.push("important".into());
+    }
+    if let Some(scope) = &traits.scope {
+        let mut list = |word: &str, yes: Vec<String>, no: Vec<String>| {
+            let no = no.into_iter().map(|n| format!("~{n}"));
+            let all: Vec<String> = yes.into_iter().chain(no).collect();
+            if !all.is_empty() {
+                words.push(format!("{word}={}", all.join("|")));
+            }
+        };
+        let client = |clients: &[Client]| {
+            let text = |c: &Client| match c {
+                Client::Network(network) => network.to_string(),
+                Client::Name(name) => format!("'{name}'"),
+            };
+            clients.iter().map(text).collect()
+        };
+        let types = |types: &[Qtype]| types.iter().map(Qtype::to_string).collect();
+        list("dnstype", types(&scope.types), types(&scope.not_types));
+        list("client", client(&scope.clients), client(&scope.not_clients));
+        list("ctag", scope.tags.clone(), scope.not_tags.clone());
+        list("denyallow", scope.except.iter().map(ToString::to_string).collect(), Vec::new());
+    }
+    match (&traits.action, traits.rewrite) {
+        (Some(action), true) => words.push(format!("dnsrewrite={action}")),
+        (None, true) => words.push("dnsrewrite".into()),
+        (Some(action), false) => words.push(format!("({action})")),
+        (None, false) => {}
+    }
+    if words.is_empty() { String::new() } else { format!("${}", words.join(",")) }
 }
 
 /// One line for a log: the verdict, and the rule with its list and line if one decided.
 #[must_use]
 pub fn one_line(policy: &Policy, verdict: Verdict, name: Name<'_>) -> String {
     match verdict.decider().and_then(|d| rule_text(policy, d, name)) {
-        Some(text) => format!("{} by {} ({}:{})", verdict.word(), text.rule, text.list, text.line),
+        Some(text) => format!("{} by {} ({})", verdict.word(), text.rule, text.place()),
         None => verdict.word().to_owned(),
     }
 }

@@ -1,5 +1,240 @@
-//! The decision: rules of all lists compiled into one index, and the ladder that picks the winner.
+//! The decision: rules of all lists compiled into an index, and the ladder that picks the winner.
 
 pub mod compile;
 pub mod decide;
 pub mod explain;
+pub mod file;
+pub mod list;
+
+use std::fmt;
+
+use self::compile::{Compiled, MORE, PatternRule};
+use self::decide::Rung;
+use self::list::{KnownClient, ListPolicy};
+use crate::rule::{Action, Match, Scope, Traits};
+use crate::trie::pattern::{BuildError, Patterns};
+
+/// A policy that serves: immutable, shared by all threads.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// The lists in the order of the configuration.
+    pub lists: Vec<ListPolicy>,
+    /// The clients that rules can name.
+    pub clients: Vec<KnownClient>,
+    layers: Vec<Layer>,
+}
+
+/// Lists that were compiled together: all that were text, or one compiled file.
+struct Layer {
+    compiled: Compiled,
+    /// The classes, one after the other, each rule ready for the ladder.
+    entries: Vec<Entry>,
+    /// Where the class of an id begins and ends among them.
+    classes: Vec<(u32, u32)>,
+    patterns: Patterns,
+    pattern_entries: Vec<Entry>,
+}
+
+/// One rule, ready for the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Index of its list in [`Policy::lists`].
+    pub(crate) list: u16,
+    /// Number of the list it was compiled from.
+    pub(crate) source: u16,
+    /// Number of its traits.
+    pub(crate) traits: u32,
+    pub(crate) rung: Rung,
+    /// It has a [`Scope`].
+    pub(crate) scoped: bool,
+}
+
+/// Which rule of a policy: enough to find its list and line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RuleId {
+    pub(crate) layer: u16,
+    /// Place in the index, or number of the pattern.
+    pub(crate) at: u32,
+    /// Its number among the rules on the same name.
+    pub(crate) nth: u16,
+    /// How the name matches; `None` for a pattern.
+    pub(crate) matching: Option<Match>,
+    pub(crate) traits: u32,
+    pub(crate) source: u16,
+}
+
+/// Where a rule was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'p> {
+    /// The list that was compiled, where it is not one of the configuration.
+    pub source: Option<&'p str>,
+    /// The line, from 1; 0 where the index was compiled without.
+    pub line: u32,
+}
+
+/// A pattern that can't be served, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPattern {
+    /// The list.
+    pub list: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The pattern and why.
+    pub reason: String,
+}
+
+impl fmt::Display for BadPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "list `{}`, line {}: {}", self.list, self.line, self.reason)
+    }
+}
+
+impl std::error::Error for BadPattern {}
+
+impl Policy {
+    /// A policy of these lists. A layer says for each of its sources which of the lists it is.
+    ///
+    /// # Errors
+    /// [`BadPattern`]
+    pub fn new(
+        lists: Vec<ListPolicy>,
+        clients: Vec<KnownClient>,
+        layers: Vec<(Compiled, Vec<u16>)>,
+    ) -> Result<Self, BadPattern> {
+        let layers =
+            layers.into_iter().map(|(compiled, numbers)| Layer::new(compiled, &numbers, &lists)).collect();
+        Ok(Self { layers: layers_or_error(layers)?, lists, clients })
+    }
+
+    /// A policy without a rule.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// How many rules it holds.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.layers.iter().map(|l| l.compiled.index.entry_count() + l.pattern_entries.len()).sum()
+    }
+
+    /// Octets of its indexes, those of the lines included.
+    #[must_use]
+    pub fn index_len(&self) -> usize {
+        self.layers.iter().map(|l| l.compiled.index.as_bytes().len()).sum()
+    }
+
+    /// Where a rule was written.
+    #[must_use]
+    pub fn origin(&self, rule: RuleId) -> Option<Origin<'_>> {
+        let layer = self.layers.get(usize::from(rule.layer))?;
+        let tables = &layer.compiled.tables;
+        let line = match rule.matching {
+            None => tables.patterns.get(rule.at as usize)?.line,
+            Some(matching) => match layer.compiled.index.aside(rule.at, matching) {
+                None => 0,
+                Some(word) if word & MORE == 0 => word,
+                Some(word) => *tables.more.get((word & !MORE) as usize + usize::from(rule.nth))?,
+            },
+        };
+        let name = tables.sources.get(usize::from(rule.source)).map(String::as_str);
+        let list = layer.pattern_or_name_list(rule)?;
+        let known = self.lists.get(usize::from(list)).map(|l| l.name.as_str());
+        Some(Origin { source: name.filter(|n| Some(*n) != known), line })
+    }
+
+    /// The list of a rule.
+    #[must_use]
+    pub fn list(&self, number: u16) -> Option<&ListPolicy> {
+        self.lists.get(usize::from(number))
+    }
+
+    /// What a rule says beside its name.
+    #[must_use]
+    pub fn traits(&self, rule: RuleId) -> Option<&Traits> {
+        self.layers.get(usize::from(rule.layer))?.traits(rule.traits)
+    }
+
+    /// The pattern of a rule, if it has one instead of a name.
+    #[must_use]
+    pub fn pattern(&self, rule: RuleId) -> Option<&PatternRule> {
+        let layer = self.layers.get(usize::from(rule.layer)).filter(|_| rule.matching.is_none())?;
+        layer.compiled.tables.patterns.get(rule.at as usize)
+    }
+
+    /// What a client gets when a rule blocks: the rule's own action, or its list's.
+    #[must_use]
+    pub fn action(&self, rule: RuleId, list: u16) -> Option<&Action> {
+        self.traits(rule).and_then(|t| t.action.as_ref()).or_else(|| self.list(list).map(|l| &l.action))
+    }
+}
+
+fn layers_or_error(layers: Vec<Result<Layer, BadPattern>>) -> Result<Vec<Layer>, BadPattern> {
+    layers.into_iter().collect()
+}
+
+impl Layer {
+    fn new(compiled: Compiled, numbers: &[u16], lists: &[ListPolicy]) -> Result<Self, BadPattern> {
+        let tables = &compiled.tables;
+        let entry = |source: u16, traits: u32| {
+            let list = numbers.get(usize::from(source)).copied().unwrap_or(0);
+            let own = tables.traits.get(traits as usize);
+            let action = own
+                .and_then(|t| t.action.as_ref())
+                .or_else(|| lists.get(usize::from(list)).map(|l| &l.action));
+            Entry {
+                list,
+                source,
+                traits,
+                rung: own.map_or(Rung::Log, |own| Rung::of(own, action)),
+                scoped: own.is_some_and(|t| t.scope.is_some()),
+            }
+        };
+        let mut entries = Vec::new();
+        let mut classes = Vec::with_capacity(tables.classes.len());
+        for class in &tables.classes {
+            let begin = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            entries.extend(class.iter().map(|(source, traits)| entry(*source, *traits)));
+            classes.push((begin, u32::try_from(entries.len()).unwrap_or(u32::MAX)));
+        }
+        let pattern_entries = tables.patterns.iter().map(|p| entry(p.source, p.traits)).collect();
+        let numbered: Vec<_> = tables.patterns.iter().map(|p| p.pattern.clone()).zip(0u32..).collect();
+        let patterns = Patterns::build(&numbered).map_err(|BuildError { index, reason }| {
+            let rule = tables.patterns.get(index);
+            let list = rule.and_then(|r| tables.sources.get(usize::from(r.source)));
+            BadPattern {
+                list: list.cloned().unwrap_or_default(),
+                line: rule.map_or(0, |r| r.line),
+                reason: rule.map_or(reason.clone(), |r| format!("{}: {reason}", r.pattern)),
+            }
+        })?;
+        Ok(Self { entries, classes, patterns, pattern_entries, compiled })
+    }
+
+    fn traits(&self, number: u32) -> Option<&Traits> {
+        self.compiled.tables.traits.get(number as usize)
+    }
+
+    fn scope(&self, entry: Entry) -> Option<&Scope> {
+        self.traits(entry.traits)?.scope.as_deref()
+    }
+
+    fn class(&self, id: u32) -> &[Entry] {
+        let (begin, end) = self.classes.get(id as usize).copied().unwrap_or_default();
+        self.entries.get(begin as usize..end as usize).unwrap_or_default()
+    }
+
+    fn pattern_or_name_list(&self, rule: RuleId) -> Option<u16> {
+        if rule.matching.is_none() {
+            return self.pattern_entries.get(rule.at as usize).map(|e| e.list);
+        }
+        let of = |e: &&Entry| e.source == rule.source;
+        self.entries.iter().find(of).map(|e| e.list)
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Layer({:?}, {} patterns)", self.compiled.index, self.pattern_entries.len())
+    }
+}

@@ -16,7 +16,7 @@ use crate::dns::query::Query;
 use crate::dns::reply::{ReplyWriter, Section, Transport};
 use crate::dns::types::{Class, Qtype, Rcode};
 use crate::observe::event::{Event, Source};
-use crate::policy::decide::{Verdict, decide};
+use crate::policy::decide::{Asker, Verdict, decide};
 use crate::zones::answer as zone;
 
 /// Answers one packet: writes the reply into `out`, or says that nothing is to be sent, or that an
@@ -65,11 +65,13 @@ pub fn resolve(
     }
     // The ladder: which rule wins, and if it blocks, what the client gets.
     if snapshot.blocking {
-        event.verdict = decide(&snapshot.policy, query.qname);
+        let asker = Asker { client: client.ip(), qtype: query.qtype };
+        event.verdict = decide(&snapshot.policy, query.qname, asker);
         if let Verdict::Blocked(decider) = event.verdict
             && let Some(list) = snapshot.policy.list(decider.list)
+            && let Some(action) = snapshot.policy.action(decider.rule, decider.list)
         {
-            match answer::blocked(list, &query, transport, out) {
+            match answer::blocked(list, action, &query, transport, out) {
                 Blocked::Reply(len) => return sent(event, Source::Policy, wire_rcode(out), len),
                 Blocked::Drop => {
                     event.source = Source::Policy;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cache::store::Cache;
 use crate::guard::acl::Acl;
-use crate::policy::compile::Policy;
+use crate::policy::Policy;
 use crate::upstream::hickory::Forwarder;
 use crate::zones::zone::Zones;
 

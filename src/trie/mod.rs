@@ -28,3 +28,4 @@
 pub mod build;
 pub mod index;
 pub mod node;
+pub mod pattern;

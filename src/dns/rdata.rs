@@ -1,0 +1,258 @@
+//! RDATA from the text of a master file (RFC 1035 §5.1), for records that rules carry.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::name::{Name, NameBuf};
+use super::types::Qtype;
+
+/// Wire RDATA from text, names in it uncompressed. A name without a final dot is completed with
+/// `origin`.
+///
+/// # Errors
+/// What is wrong with the text, in a few words.
+pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, String> {
+    let words = words(text)?;
+    let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
+    if let ["\\#", len, hex @ ..] = &texts[..] {
+        return generic(len, &hex.concat());
+    }
+    match (rtype, &texts[..]) {
+        (Qtype::A, [a]) => a.parse::<Ipv4Addr>().map(|a| a.octets().to_vec()).map_err(|_| {
+            format!("`{a}` is no IPv4 address")
+        }),
+        (Qtype::AAAA, [a]) => a.parse::<Ipv6Addr>().map(|a| a.octets().to_vec()).map_err(|_| {
+            format!("`{a}` is no IPv6 address")
+        }),
+        (Qtype::NS | Qtype::CNAME | Qtype::PTR | Qtype::DNAME, [target]) => name(target, origin),
+        (Qtype::MX, [preference, host]) => {
+            Ok([&number::<2>(preference)?[..], &name(host, origin)?].concat())
+        }
+        (Qtype::SRV, [priority, weight, port, target]) => Ok([
+            &number::<2>(priority)?[..],
+            &number::<2>(weight)?,
+            &number::<2>(port)?,
+            &name(target, origin)?,
+        ]
+        .concat()),
+        (Qtype::TXT | Qtype::SPF, [_, ..]) => {
+            let mut out = Vec::new();
+            for word in &words {
+                // A text of over 255 octets becomes several strings (RFC 1035 §3.3.14).
+                let chunks = word.octets.chunks(255).chain(word.octets.is_empty().then_some(&[][..]));
+                for chunk in chunks {
+                    out.push(u8::try_from(chunk.len()).unwrap_or(u8::MAX));
+                    out.extend_from_slice(chunk);
+                }
+            }
+            Ok(out)
+        }
+        (Qtype::CAA, [flags, tag, value]) => {
+            let tag_len = u8::try_from(tag.len()).map_err(|_| "the tag is too long".to_owned())?;
+            Ok([&number::<1>(flags)?[..], &[tag_len], tag.as_bytes(), value.as_bytes()].concat())
+        }
+        (Qtype::SVCB | Qtype::HTTPS, [priority, target, params @ ..]) => {
+            let mut out = number::<2>(priority)?.to_vec();
+            out.extend(name(target, origin)?);
+            let mut params = params.iter().map(|p| param(p)).collect::<Result<Vec<_>, _>>()?;
+            // In the order of their keys, each once (RFC 9460 §2.2).
+            params.sort_by_key(|(key, _)| *key);
+            if params.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+                return Err("a parameter comes twice".into());
+            }
+            for (key, value) in params {
+                out.extend(key.to_be_bytes());
+                out.extend(u16::try_from(value.len()).map_err(|_| "a parameter is too long".to_owned())?.to_be_bytes());
+                out.extend(value);
+            }
+            Ok(out)
+        }
+        (Qtype::A | Qtype::AAAA | Qtype::CNAME | Qtype::PTR | Qtype::NS | Qtype::DNAME, _) => {
+            Err(format!("{rtype} takes one value"))
+        }
+        (Qtype::MX | Qtype::SRV | Qtype::TXT | Qtype::CAA | Qtype::SVCB | Qtype::HTTPS, _) => {
+            Err(format!("not the fields of {rtype}"))
+        }
+        _ => Err(format!("records of type {rtype} are written as \\# LENGTH HEX here (RFC 3597)")),
+    }
+}
+
+fn name(text: &str, origin: Name<'_>) -> Result<Vec<u8>, String> {
+    let bad = |e| format!("`{text}` is no name: {e}");
+    if text == "@" {
+        return Ok(origin.as_bytes().to_vec());
+    }
+    let relative = NameBuf::from_text(text).map_err(bad)?;
+    if text.ends_with('.') {
+        return Ok(relative.as_bytes().to_vec());
+    }
+    let mut wire = relative.as_bytes().to_vec();
+    wire.pop();
+    wire.extend_from_slice(origin.as_bytes());
+    Name::parse(&wire).map_err(bad)?;
+    Ok(wire)
+}
+
+/// A number as `N` octets, network order.
+fn number<const N: usize>(text: &str) -> Result<[u8; N], String> {
+    let bad = || format!("`{text}` is no number of {} bits", N * 8);
+    let value: u32 = text.parse().map_err(|_| bad())?;
+    let [high @ .., _, _] = value.to_be_bytes();
+    let bytes = value.to_be_bytes();
+    if N < 4 && (value >> (8 * N)) != 0 || N == 2 && high != [0, 0] {
+        return Err(bad());
+    }
+    bytes.last_chunk::<N>().copied().ok_or_else(bad)
+}
+
+fn generic(len: &str, hex: &str) -> Result<Vec<u8>, String> {
+    let digits: Option<Vec<u8>> =
+        hex.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let digits = digits.ok_or("not hexadecimal")?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let out: Vec<u8> = pairs.iter().map(|[a, b]| a << 4 | b).collect();
+    if rest.is_empty() && len.parse() == Ok(out.len()) { Ok(out) } else { Err("not as long as it says".into()) }
+}
+
+/// One `key=value` of a service binding (RFC 9460 §2.1): key and wire value.
+fn param(text: &str) -> Result<(u16, Vec<u8>), String> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    let list = || value.split(',').filter(|v| !v.is_empty());
+    let bad = |what: &str| format!("`{value}` is no {what}");
+    match key {
+        "mandatory" => {
+            let mut keys = list().map(key_number).collect::<Result<Vec<_>, _>>()?;
+            keys.sort_unstable();
+            Ok((0, keys.into_iter().flat_map(u16::to_be_bytes).collect()))
+        }
+        "alpn" => {
+            let mut out = Vec::new();
+            for id in list() {
+                out.push(u8::try_from(id.len()).map_err(|_| bad("protocol"))?);
+                out.extend_from_slice(id.as_bytes());
+            }
+            Ok((1, out))
+        }
+        "no-default-alpn" => Ok((2, Vec::new())),
+        "port" => Ok((3, number::<2>(value)?.to_vec())),
+        "ipv4hint" => {
+            let all: Result<Vec<Ipv4Addr>, _> = list().map(str::parse).collect();
+            Ok((4, all.map_err(|_| bad("IPv4 address"))?.iter().flat_map(Ipv4Addr::octets).collect()))
+        }
+        "ipv6hint" => {
+            let all: Result<Vec<Ipv6Addr>, _> = list().map(str::parse).collect();
+            Ok((6, all.map_err(|_| bad("IPv6 address"))?.iter().flat_map(Ipv6Addr::octets).collect()))
+        }
+        "dohpath" => Ok((7, value.as_bytes().to_vec())),
+        other => Ok((key_number(other)?, value.as_bytes().to_vec())),
+    }
+}
+
+fn key_number(key: &str) -> Result<u16, String> {
+    let known = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
+    if key == "ech" {
+        return Err("the parameter `ech` is not supported".into());
+    }
+    match (known.iter().zip(0u16..).find(|(k, _)| **k == key), key.strip_prefix("key")) {
+        (Some((_, number)), _) => Ok(number),
+        (None, Some(digits)) => digits.parse().map_err(|_| format!("`{key}` is no parameter")),
+        _ => Err(format!("`{key}` is no parameter")),
+    }
+}
+
+struct Word {
+    /// As it stands, escapes kept, quotes taken off.
+    text: String,
+    /// Escapes resolved.
+    octets: Vec<u8>,
+}
+
+/// Words between white space, or in quotes.
+fn words(text: &str) -> Result<Vec<Word>, String> {
+    let mut out: Vec<Word> = Vec::new();
+    let mut open: Option<(Word, bool)> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (&mut open, c) {
+            (None, c) if c.is_whitespace() => {}
+            (None, '"') => open = Some((Word { text: String::new(), octets: Vec::new() }, true)),
+            (Some((_, true)), '"') => out.extend(open.take().map(|(word, _)| word)),
+            (Some((_, false)), c) if c.is_whitespace() => out.extend(open.take().map(|(word, _)| word)),
+            (_, c) => {
+                let (word, _) = open.get_or_insert_with(|| (Word { text: String::new(), octets: Vec::new() }, false));
+                word.text.push(c);
+                let mut bytes = [0; 4];
+                if c != '\\' {
+                    word.octets.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
+                    continue;
+                }
+                let next = chars.next().ok_or("a backslash at the end")?;
+                word.text.push(next);
+                let Some(first) = next.to_digit(10) else {
+                    word.octets.extend_from_slice(next.encode_utf8(&mut bytes).as_bytes());
+                    continue;
+                };
+                let mut value = first;
+                for _ in 0..2 {
+                    let digit = chars.next().and_then(|c| c.to_digit(10)).ok_or("a backslash needs three digits")?;
+                    word.text.push(char::from_digit(digit, 10).unwrap_or('0'));
+                    value = value * 10 + digit;
+                }
+                word.octets.push(u8::try_from(value).map_err(|_| "an escape above 255".to_owned())?);
+            }
+        }
+    }
+    match open {
+        Some((_, true)) => Err("a quote is not closed".into()),
+        Some((word, false)) => {
+            out.push(word);
+            Ok(out)
+        }
+        None => Ok(out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_becomes_wire() {
+        let origin = NameBuf::from_text("x.org").unwrap();
+        for (rtype, text, wire) in [
+            (Qtype::A, "192.0.2.1", &b"\xc0\0\x02\x01"[..]),
+            (Qtype::CNAME, "a", b"\x01a\x01x\x03org\0"),
+            (Qtype::CNAME, "a.", b"\x01a\0"),
+            (Qtype::NS, "@", b"\x01x\x03org\0"),
+            (Qtype::MX, "10 mx.", b"\0\x0a\x02mx\0"),
+            (Qtype::SRV, "1 2 53 a.", b"\0\x01\0\x02\0\x35\x01a\0"),
+            (Qtype::TXT, "\"a b\" c\\;\\009", b"\x03a b\x03c;\x09"),
+            (Qtype::TXT, "\"\"", b"\0"),
+            (Qtype::HTTPS, "1 . port=443 alpn=h2,h3", b"\0\x01\0\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb"),
+            (Qtype::HTTPS, "0 a.", b"\0\0\x01a\0"),
+            (Qtype::SVCB, "1 . ipv4hint=192.0.2.1 mandatory=ipv4hint", b"\0\x01\0\0\0\0\x02\0\x04\0\x04\0\x04\xc0\0\x02\x01"),
+            (Qtype::CAA, "0 issue \"ca.org\"", b"\0\x05issueca.org"),
+            (Qtype::LOC, "\\# 2 0aFF", b"\x0a\xff"),
+        ] {
+            assert_eq!(from_text(rtype, text, origin.as_name()).as_deref(), Ok(wire), "{rtype} {text}");
+        }
+    }
+
+    #[test]
+    fn bad_text_is_refused() {
+        for (rtype, text) in [
+            (Qtype::A, "::1"),
+            (Qtype::A, ""),
+            (Qtype::MX, "70000 a."),
+            (Qtype::MX, "a."),
+            (Qtype::TXT, "\"open"),
+            (Qtype::TXT, "\\25"),
+            (Qtype::TXT, "\\999"),
+            (Qtype::HTTPS, "1 . port=1 port=2"),
+            (Qtype::HTTPS, "1 . ech=AAAA"),
+            (Qtype::LOC, "\\# 3 0aFF"),
+            (Qtype::LOC, "52 N"),
+        ] {
+            assert!(from_text(rtype, text, Name::ROOT).is_err(), "{rtype} {text}");
+        }
+    }
+}

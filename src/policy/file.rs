@@ -1,0 +1,93 @@
+//! A compiled list as one file: the index as it serves, its tables, and a footer.
+//!
+//! ```text
+//!   index    as `trie::index` has it, so that a mapped file needs no copy
+//!   tables   [`Tables`] in the postcard format
+//!   footer   length of the index u64 | of the tables u64 | checksum of the tables u64 | magic
+//! ```
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::compile::{Compiled, Tables};
+use crate::trie::index::{Index, OpenError, checksum};
+
+/// The last octets of a file.
+const MAGIC: [u8; 8] = *b"PTCLTAB\x01";
+const FOOTER_LEN: usize = 32;
+
+/// Why a file is no compiled list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileError {
+    /// Its index is none.
+    Index(OpenError),
+    /// Its footer or its tables are cut off, damaged or of another version.
+    Tables,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(error) => error.fmt(f),
+            Self::Tables => f.write_str(
+                "the compiled index is cut off, damaged or of another version; compile the lists again",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}
+
+/// True if a file that begins like this may be a compiled list.
+#[must_use]
+pub fn is_compiled(head: &[u8]) -> bool {
+    head.starts_with(&crate::trie::index::MAGIC)
+}
+
+/// What follows the index in the file.
+///
+/// # Errors
+/// [`FileError::Tables`] if the tables can't be written, which memory alone can cause.
+pub fn tail(compiled: &Compiled) -> Result<Vec<u8>, FileError> {
+    let mut out = postcard::to_allocvec(&compiled.tables).map_err(|_| FileError::Tables)?;
+    let (index, tables) = (compiled.index.as_bytes().len() as u64, out.len() as u64);
+    let sum = checksum(&padded(&out));
+    for word in [index, tables, sum] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    out.extend_from_slice(&MAGIC);
+    Ok(out)
+}
+
+/// Opens a compiled list after checking both checksums.
+///
+/// # Errors
+/// See [`FileError`].
+pub fn open(file: &Bytes) -> Result<Compiled, FileError> {
+    // The index says most clearly what is wrong with a file that is not one at all.
+    if !is_compiled(file) {
+        return Err(FileError::Index(OpenError::NotAnIndex));
+    }
+    let (rest, footer) = file.split_last_chunk::<FOOTER_LEN>().ok_or(FileError::Tables)?;
+    let mut words = footer.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w));
+    let (Some(index), Some(tables), Some(sum)) = (words.next(), words.next(), words.next()) else {
+        return Err(FileError::Tables);
+    };
+    let whole = index.checked_add(tables) == Some(rest.len() as u64) && footer.ends_with(&MAGIC);
+    let split = usize::try_from(index).ok().filter(|_| whole).ok_or(FileError::Tables)?;
+    let tables = rest.get(split..).ok_or(FileError::Tables)?;
+    if checksum(&padded(tables)) != sum {
+        return Err(FileError::Tables);
+    }
+    let tables: Tables = postcard::from_bytes(tables).map_err(|_| FileError::Tables)?;
+    let index = Index::open(file.slice(..split)).map_err(FileError::Index)?;
+    Ok(Compiled { index, tables })
+}
+
+/// The checksum of the index leaves out a header; here there is none.
+fn padded(tables: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; crate::trie::index::HEADER_LEN];
+    out.extend_from_slice(tables);
+    out
+}
