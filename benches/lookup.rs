@@ -1,4 +1,8 @@
-//! One lookup in a list of 100,000 names, with a `HashSet<String>` that walks suffixes beside it.
+//! One lookup in a list of 1,000,000 names, asked in random order so that caches miss, beside a
+//! `HashSet<Box<[u8]>>` that walks suffixes and the `fst` crate on reversed names.
+//!
+//! Each round asks all three the same questions, and the ratio is printed at the end: compare within a
+//! run, never between runs.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -12,53 +16,124 @@ mod common;
 use std::collections::HashSet;
 use std::hint::black_box;
 
+use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::dns::name::{Match, NameBuf};
-use portcullis::trie::build::build;
+use portcullis::dns::name::{Match, Name, NameBuf};
+use portcullis::trie::build::{Plain, build_with};
+use portcullis::trie::index::Index;
 
-const COUNT: usize = 100_000;
+const COUNT: usize = 1_000_000;
+/// Questions of one kind; more than the caches hold.
+const QUESTIONS: usize = 200_000;
 
-fn walk(set: &HashSet<String>, name: &str) -> bool {
-    let mut rest = name;
+/// The longest suffix of a wire name that is in the set.
+fn walk(set: &HashSet<Box<[u8]>>, mut rest: &[u8]) -> bool {
     loop {
         if set.contains(rest) {
             return true;
         }
-        match rest.split_once('.') {
-            Some((_, parent)) => rest = parent,
-            None => return false,
+        match rest.first() {
+            Some(len @ 1..) => rest = &rest[1 + usize::from(*len)..],
+            _ => return false,
         }
     }
 }
 
-fn lookup(c: &mut Criterion) {
-    let names = common::names(COUNT);
-    let entries =
-        (0u32..).zip(&names).map(|(id, n)| (NameBuf::from_text(n).unwrap(), Match::Suffix, id)).collect();
-    let index = build(entries).unwrap();
-    let set: HashSet<String> = names.iter().cloned().collect();
-    let deep: Vec<String> = names.iter().map(|n| format!("a.b.c.d.e.f.{n}")).collect();
-    for (what, questions) in [("hit", names.clone()), ("miss", common::misses(COUNT)), ("deep", deep)] {
-        let wire = common::shuffled(&questions);
-        let text: Vec<String> = wire.iter().map(NameBuf::to_string).collect();
-        let mut group = c.benchmark_group(format!("lookup/{what}"));
-        let mut at = 0;
-        group.bench_function("index", |b| {
-            b.iter(|| {
-                at = (at + 1) % wire.len();
-                let mut last = None;
-                index.lookup(wire[at].as_name(), |hit| last = Some(hit.id));
-                black_box(last)
-            });
-        });
-        group.bench_function("hashset", |b| {
-            b.iter(|| {
-                at = (at + 1) % text.len();
-                black_box(walk(&set, &text[at]))
-            });
-        });
-        group.finish();
+/// The labels from the root down, each behind a dot: the order in which an `fst` shares its upper part.
+fn reversed(name: Name<'_>) -> Vec<u8> {
+    let labels: Vec<&[u8]> = name.labels().collect();
+    let mut key = Vec::new();
+    for label in labels.iter().rev() {
+        key.extend_from_slice(label);
+        key.push(b'.');
     }
+    key
+}
+
+/// True if a prefix of the key that ends with a label is in the set.
+fn walk_fst(set: &fst::Set<Vec<u8>>, key: &[u8]) -> bool {
+    let raw = set.as_fst();
+    let mut node = raw.root();
+    for byte in key {
+        match node.find_input(*byte) {
+            None => return false,
+            Some(at) => node = raw.node(node.transition_addr(at)),
+        }
+        if *byte == b'.' && node.is_final() {
+            return true;
+        }
+    }
+    false
+}
+
+struct Three {
+    index: Index<Bytes>,
+    set: HashSet<Box<[u8]>>,
+    fst: fst::Set<Vec<u8>>,
+}
+
+impl Three {
+    fn of(names: &[NameBuf]) -> Self {
+        let entries = (0u32..).zip(names).map(|(_, n)| (n.clone(), Match::Suffix, 0)).collect();
+        let mut keys: Vec<_> = names.iter().map(|n| reversed(n.as_name())).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Self {
+            index: build_with(&mut Plain(entries), false).unwrap(),
+            set: names.iter().map(|n| n.as_bytes().into()).collect(),
+            fst: fst::Set::from_iter(keys).unwrap(),
+        }
+    }
+}
+
+fn compare(c: &mut Criterion, what: &str, three: &Three, questions: &[NameBuf]) {
+    let mut group = c.benchmark_group(format!("lookup/{what}"));
+    let wire = common::packed(questions);
+    let keys: Vec<Vec<u8>> = questions.iter().map(|n| reversed(n.as_name())).collect();
+    let (mut at, mut hits) = (0, [0usize; 3]);
+    group.bench_function("index", |b| {
+        b.iter(|| {
+            at = (at + 1) % wire.len();
+            let mut last = None;
+            three.index.lookup(wire.name(at), |hit| last = Some(hit.id));
+            hits[0] += usize::from(last.is_some());
+            black_box(last)
+        });
+    });
+    group.bench_function("hashset", |b| {
+        b.iter(|| {
+            at = (at + 1) % wire.len();
+            black_box(walk(&three.set, wire.name(at).as_bytes()))
+        });
+    });
+    group.bench_function("fst", |b| {
+        b.iter(|| {
+            at = (at + 1) % keys.len();
+            black_box(walk_fst(&three.fst, &keys[at]))
+        });
+    });
+    group.finish();
+    // All three must say the same, or the comparison is worth nothing.
+    for (number, name) in questions.iter().enumerate() {
+        let mut found = false;
+        three.index.lookup(name.as_name(), |_| found = true);
+        assert_eq!(found, walk(&three.set, name.as_bytes()), "{name}");
+        assert_eq!(found, walk_fst(&three.fst, &keys[number]), "{name}");
+    }
+}
+
+fn lookup(c: &mut Criterion) {
+    let names: Vec<NameBuf> = common::wire(&common::names(COUNT));
+    let three = Three::of(&names);
+    let text: usize = names.iter().map(|n| n.as_bytes().len() - 1).sum();
+    let bytes = three.index.hot_len();
+    println!("{COUNT} names, {text} octets of text, index {bytes}: {:.3} a byte of text", bytes as f64 / text as f64);
+    let some = |names: Vec<NameBuf>| common::shuffled(names).into_iter().take(QUESTIONS).collect::<Vec<_>>();
+    compare(c, "hit", &three, &some(names.clone()));
+    compare(c, "miss", &three, &some(common::wire(&common::misses(QUESTIONS))));
+    compare(c, "miss-second-label", &three, &some(common::wire(&common::misses_at_second(QUESTIONS))));
+    let deep: Vec<String> = common::names(COUNT).iter().map(|n| format!("a.b.c.d.e.f.{n}")).collect();
+    compare(c, "deep", &three, &some(common::wire(&deep)));
 }
 
 criterion_group!(benches, lookup);

@@ -51,7 +51,7 @@ fn resolve(c: &mut Criterion) {
     };
     let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
-    let (snapshot, _) = refresh::build(&settings, &Arc::new(Cache::new(0)), &counters).unwrap();
+    let (snapshot, _) = refresh::build(&settings, &Arc::new(Cache::new(0)), &counters, refresh::Build::default()).unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     let client = "127.0.0.1:5353".parse().unwrap();
     let now = Instant::now();

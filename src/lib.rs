@@ -14,7 +14,22 @@ pub mod answer;
 
 // ── engine: state, and the order of the steps ───────────────────────────────────────────────────
 
+pub mod guard;
+pub mod cache;
+pub mod zones;
+pub mod upstream;
+pub mod observe;
+pub mod resolver;
+pub mod sources;
 
 // ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
 
+pub mod server;
+pub mod web;
+pub mod config;
+pub mod cli;
 
+pub use dns::query::Query;
+pub use policy::Policy;
+pub use policy::decide::Verdict;
+pub use trie::index::Index;

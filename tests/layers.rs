@@ -21,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("rule", &["dns"]),
     ("lists", &["dns", "rule"]),
     ("trie", &["dns"]),
-    ("policy", &["dns", "rule", "trie"]),
+    ("policy", &["dns", "rule", "lists", "trie"]),
     ("answer", &["dns", "rule", "policy"]),
     ("guard", &["dns", "rule", "policy"]),
     ("cache", &["dns", "rule", "policy"]),

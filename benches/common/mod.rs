@@ -9,7 +9,7 @@
     clippy::cast_possible_truncation
 )]
 
-use portcullis::dns::name::NameBuf;
+use portcullis::dns::name::{Name, NameBuf};
 
 /// A small generator of numbers (xorshift64*), so that every run sees the same names.
 pub struct Random(u64);
@@ -33,27 +33,43 @@ impl Random {
     }
 }
 
-const TLDS: [&str; 16] = [
-    "com", "com", "com", "com", "com", "com", "net", "org", "ru", "de", "io", "info", "xyz", "top", "co.uk",
-    "fr",
+/// Top-level domains as often as published lists have them: six in ten names are below `com`.
+const TLDS: [&str; 20] = [
+    "com", "com", "com", "com", "com", "com", "com", "com", "com", "com", "com", "com", "net", "ru", "de",
+    "club", "pl", "org", "info", "co.uk",
 ];
+const COMMON: [&str; 8] = ["www", "m", "ads", "api", "cdn", "track", "static", "mail"];
 
-/// `count` distinct names: one to three labels below a top-level domain, half of them below a
-/// registered name that several share, as in published lists.
+/// `count` distinct names. Label counts and lengths are those of a published list of 174,000 names
+/// (1Hosts Pro): a third of the names have two labels, half have three, the rest more; a name with its
+/// line's end takes 20 octets; half of the names stand below a registered name that the list has too
+/// or that several share, now and then one with thousands.
 pub fn names(count: usize) -> Vec<String> {
     let mut random = Random::new(0x2016_1117);
     let mut seen = std::collections::HashSet::new();
     let mut registered: Vec<String> = Vec::new();
     let mut out = Vec::with_capacity(count);
     while out.len() < count {
-        let name = if registered.len() > 100 && random.below(100) < 45 {
-            let base = random.below(registered.len());
+        let name = if registered.len() > 100 && random.below(100) < 67 {
+            // A few registered names have very many below them.
+            let base = match random.below(20) {
+                0 => random.below(20),
+                _ => random.below(registered.len()),
+            };
+            let first = match random.below(3) {
+                0 => COMMON[random.below(COMMON.len())].to_owned(),
+                _ => random.label(2, 11),
+            };
             let deep = if random.below(4) == 0 { format!("{}.", random.label(2, 8)) } else { String::new() };
-            format!("{deep}{}.{}", random.label(1, 12), registered[base])
+            format!("{deep}{first}.{}", registered[base])
         } else {
             let tld = TLDS[random.below(TLDS.len())];
-            let name = format!("{}.{tld}", random.label(4, 16));
+            let name = format!("{}.{tld}", random.label(4, 14));
+            // One in two stands in the list only through names below it.
             registered.push(name.clone());
+            if random.below(2) == 0 {
+                continue;
+            }
             name
         };
         if seen.insert(name.clone()) {
@@ -63,20 +79,60 @@ pub fn names(count: usize) -> Vec<String> {
     out
 }
 
-/// Names in wire form, in an order that has nothing to do with the list's.
-pub fn shuffled(names: &[String]) -> Vec<NameBuf> {
-    let mut random = Random::new(42);
-    let mut wire: Vec<NameBuf> = names.iter().map(|n| NameBuf::from_text(n).unwrap()).collect();
-    for i in (1..wire.len()).rev() {
-        wire.swap(i, random.below(i + 1));
-    }
-    // Copied in their new order, so that reading a question is no cache miss, as in a server, whose
-    // packet has just been received. What is measured is the list.
-    wire.iter().map(|name| name.as_name().to_buf()).collect()
+pub fn wire(names: &[String]) -> Vec<NameBuf> {
+    names.iter().map(|n| NameBuf::from_text(n).unwrap()).collect()
 }
 
-/// Names that no rule covers: a registered name that is not in the list.
+/// The names in an order that has nothing to do with the list's.
+pub fn shuffled(mut names: Vec<NameBuf>) -> Vec<NameBuf> {
+    let mut random = Random::new(42);
+    for i in (1..names.len()).rev() {
+        names.swap(i, random.below(i + 1));
+    }
+    names
+}
+
+/// Questions one after the other in memory, so that reading one is no cache miss, as in a server,
+/// whose packet has just been received. What is measured is the list.
+pub struct Packed {
+    bytes: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+pub fn packed(names: &[NameBuf]) -> Packed {
+    let mut packed = Packed { bytes: Vec::new(), starts: Vec::new() };
+    for name in names {
+        packed.starts.push(packed.bytes.len() as u32);
+        packed.bytes.extend_from_slice(name.as_bytes());
+    }
+    packed.starts.push(packed.bytes.len() as u32);
+    packed
+}
+
+impl Packed {
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub fn name(&self, at: usize) -> Name<'_> {
+        Name::parse(&self.bytes[self.starts[at] as usize..self.starts[at + 1] as usize]).unwrap()
+    }
+}
+
+/// Names that no rule covers: hosts of registered names that are not in the list.
 pub fn misses(count: usize) -> Vec<String> {
     let mut random = Random::new(7);
-    (0..count).map(|_| format!("www.{}-{}.com", random.label(4, 12), random.below(1_000_000))).collect()
+    (0..count)
+        .map(|_| {
+            let host = COMMON[random.below(COMMON.len())];
+            let tld = TLDS[random.below(TLDS.len())];
+            format!("{host}.{}-{}.{tld}", random.label(4, 10), random.below(1_000_000))
+        })
+        .collect()
+}
+
+/// Registered names that are not in the list.
+pub fn misses_at_second(count: usize) -> Vec<String> {
+    let mut random = Random::new(8);
+    (0..count).map(|_| format!("{}-{}.com", random.label(4, 10), random.below(1_000_000))).collect()
 }

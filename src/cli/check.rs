@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{OK, WARNED, say};
-use crate::sources::refresh::{self, Report};
+use super::progress::Bar;
+use super::{OK, WARNED, count, say};
+use crate::policy::compile::Account;
+use crate::sources::refresh::{self, Build, ListReport, Report};
 
 /// Lines shown of a list that has many bad ones.
 const SHOWN: usize = 20;
@@ -11,15 +13,15 @@ const SHOWN: usize = 20;
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
-    Exit codes: 0 all is well; 1 with --strict, if a line of a list was skipped; 2 it cannot be served.")]
+    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported; 2 it cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; without one the built-in default is checked
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Exit 1 if any line of a list was skipped
+    /// Exit 1 if any line of a list is invalid or unsupported
     #[arg(long)]
     strict: bool,
-    /// Show every skipped line, not just the first twenty of each list
+    /// Show every line that is not used: duplicate and covered ones too, and all of the bad ones
     #[arg(long)]
     lines: bool,
     /// Print the report as JSON
@@ -30,62 +32,105 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
     let settings = super::settings(args.config.as_ref())?;
-    let (_, mut report) = refresh::compile(&settings).map_err(|e| e.to_string())?;
+    let bar = Bar::default();
+    let how = Build { progress: &bar, left_out: args.lines };
+    let (_, mut report) = refresh::compile(&settings, how).map_err(|e| e.to_string())?;
     refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
+    drop(bar);
     if args.json {
         json(&report);
     } else {
         text(&report, args.lines);
     }
-    let skipped = report.lists.iter().any(|l| !l.skipped.is_empty());
-    Ok(if args.strict && skipped { WARNED } else { OK })
+    let bad = report.lists.iter().any(|l| !l.skipped.is_empty());
+    Ok(if args.strict && bad { WARNED } else { OK })
 }
 
 fn text(report: &Report, all: bool) {
     for list in &report.lists {
-        let (name, format, source) = (&list.name, list.format, &list.source);
-        let (lines, rules, skipped) = (list.lines, list.rules, list.skipped.len());
-        say(&format!(
-            "list {name}: {rules} rules from {lines} lines, {skipped} skipped ({format}, {source})"
-        ));
-        let shown = if all { usize::MAX } else { SHOWN };
-        for skip in list.skipped.iter().take(shown) {
-            say(&format!("  line {}: {}: {}", skip.line, skip.reason, skip.text));
-        }
-        if skipped > shown {
-            say(&format!("  and {} more; --lines shows them", skipped - shown));
+        for line in list_text(list, all) {
+            say(&line);
         }
     }
     for zone in &report.zones {
-        say(&format!("zone {}: {} names ({})", zone.origin, zone.names, zone.source));
+        say(&format!("zone {}: {} ({})", zone.origin, count(zone.names, "name"), zone.source));
     }
-    let (rules, duplicates, bytes) = (report.rules, report.duplicates, report.index_bytes);
-    say(&format!("{rules} rules in the index ({bytes} octets), {duplicates} duplicates left out"));
+    let octets = report.index_bytes;
+    say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
+}
+
+/// A list's account, and its lines that are not used: the first of them, or all.
+pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
+    let (name, format, source) = (&list.name, list.format, &list.source);
+    if list.lines == 0 && list.rules > 0 {
+        return vec![format!("list {name}: {} ({format}, {source})", count(list.rules, "rule"))];
+    }
+    let lines = count(list.lines as usize, "line");
+    let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
+    let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
+    let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
+    let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();
+    shown.sort_by_key(|(line, _)| *line);
+    let limit = if all { usize::MAX } else { SHOWN };
+    out.extend(shown.iter().take(limit).map(|(line, text)| format!("  line {line}: {text}")));
+    if shown.len() > limit {
+        out.push(format!("  and {} more; --lines shows them", shown.len() - limit));
+    }
+    out
+}
+
+/// The account of a list in one line, what there is none of left out.
+fn account_text(account: &Account) -> String {
+    let parts = [
+        (account.used, "used"),
+        (account.duplicate, "duplicate"),
+        (account.covered, "covered by a broader rule"),
+        (account.cancelled, "taken back"),
+        (account.unsupported, "unsupported"),
+        (account.invalid, "invalid"),
+        (account.quiet, "empty or comment"),
+    ];
+    let words: Vec<String> =
+        parts.iter().filter(|(n, word)| *n > 0 || *word == "used").map(|(n, word)| format!("{n} {word}")).collect();
+    words.join(", ")
 }
 
 fn json(report: &Report) {
-    let lists: Vec<_> =
-        report
-            .lists
-            .iter()
-            .map(|l| {
-                let skipped: Vec<_> = l.skipped.iter().map(|s| {
-            serde_json::json!({ "line": s.line, "reason": s.reason.to_string(), "text": s.text })
-        }).collect();
-                serde_json::json!({
-                    "name": l.name, "source": l.source, "format": l.format.to_string(), "lines": l.lines,
-                    "rules": l.rules, "skipped": skipped,
-                })
-            })
-            .collect();
+    let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
         .iter()
         .map(|z| serde_json::json!({ "origin": z.origin.to_string(), "source": z.source, "names": z.names }))
         .collect();
     say(&serde_json::json!({
-        "lists": lists, "zones": zones, "rules": report.rules, "duplicates": report.duplicates,
-        "index_bytes": report.index_bytes,
+        "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
     })
     .to_string());
+}
+
+/// A list's report for a script.
+pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
+    let skipped: Vec<_> = list
+        .skipped
+        .iter()
+        .map(|s| {
+            let class = if s.reason.is_unsupported() { "unsupported" } else { "invalid" };
+            serde_json::json!({ "line": s.line, "class": class, "reason": s.reason.to_string(), "text": s.text })
+        })
+        .collect();
+    let left_out: Vec<_> = list
+        .account
+        .left_out
+        .iter()
+        .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
+        .collect();
+    let a = &list.account;
+    serde_json::json!({
+        "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
+        "rules": list.rules, "skipped": skipped, "left_out": left_out,
+        "account": {
+            "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
+            "unsupported": a.unsupported, "invalid": a.invalid, "quiet": a.quiet,
+        },
+    })
 }

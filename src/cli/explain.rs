@@ -13,7 +13,7 @@ use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
-use crate::policy::decide::{Decider, Rung, ladder};
+use crate::policy::decide::{Asker, Decider, Rung, ladder};
 use crate::policy::explain::{RuleText, rule_text};
 use crate::resolver::live::Engine;
 use crate::resolver::outcome::Outcome;
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     settings.upstreams = Some(Vec::new());
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(0));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters).map_err(|e| e.to_string())?;
+    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default()).map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
 
     let packet = query::encode(name.as_name(), qtype);
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         Outcome::Drop => "no reply is sent".to_owned(),
         Outcome::Later(_) => "the question would be forwarded to the upstreams".to_owned(),
     };
-    let rules: Vec<(Decider, RuleText)> = ladder(&snapshot.policy, name.as_name())
+    let rules: Vec<(Decider, RuleText)> = ladder(&snapshot.policy, name.as_name(), Asker { client: args.client, qtype })
         .into_iter()
         .filter_map(|d| Some((d, rule_text(&snapshot.policy, d, name.as_name())?)))
         .collect();
@@ -108,12 +108,16 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     say(&format!("{name} {qtype}, asked by {}", args.client));
     for rung in Rung::ALL {
         let mut here = rules.iter().filter(|(d, _)| d.rung == rung).peekable();
+        if here.peek().is_none() && matches!(rung, Rung::Rewrite | Rung::RewriteException) {
+            continue;
+        }
         if here.peek().is_none() {
             say(&format!("    {:<18} -", rung.name()));
         }
         for (decider, rule) in here {
             let mark = if Some(*decider) == winner { "==>" } else { "   " };
-            say(&format!("{mark} {:<18} {}  ({}, line {})", rung.name(), rule.rule, rule.list, rule.line));
+            let line = if rule.line > 0 { format!(", line {}", rule.line) } else { String::new() };
+            say(&format!("{mark} {:<18} {}  ({}{line})", rung.name(), rule.rule, rule.list));
         }
     }
     let next = if winner.is_none() { "==>" } else { "   " };

@@ -1,8 +1,11 @@
 //! The command line: what each word does, and the exit code.
 
 mod check;
+mod compile;
 mod demo;
 mod explain;
+mod lists;
+mod progress;
 mod serve;
 mod shipped;
 
@@ -43,6 +46,11 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one question, and which rule decides it
     Explain(explain::Args),
+    /// Compile lists into one index file, which `format = "index"` maps at the start
+    Compile(compile::Args),
+    /// Compare lists
+    #[command(subcommand)]
+    Lists(lists::Command),
 }
 
 /// Runs the program with the arguments of this process.
@@ -65,6 +73,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Compile(args) => compile::run(&args),
+        Command::Lists(command) => lists::run(&command),
     };
     done.unwrap_or_else(|problem| {
         say_error(&problem);
@@ -80,6 +90,11 @@ fn say_error(problem: &str) {
 /// A line on standard output. A reader that has gone away ends the program quietly elsewhere.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A number with its noun.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// The settings of a file, or the built-in ones without a file.

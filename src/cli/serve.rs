@@ -14,7 +14,8 @@ use crate::observe::querylog::Sink;
 use crate::resolver::live::Engine;
 use crate::resolver::settings::Settings;
 use crate::server::{self, Running};
-use crate::sources::refresh::{self, Report};
+use super::progress::Bar;
+use crate::sources::refresh::{self, Build, Report};
 use crate::web;
 
 /// Options of `serve`.
@@ -53,7 +54,10 @@ impl Service {
     pub(super) async fn start(settings: &Settings, log: Option<Sink>) -> Result<Self, String> {
         let cache = Arc::new(Cache::new(settings.cache_bytes));
         let counters = Arc::new(CounterSet::default());
-        let (snapshot, report) = refresh::build(settings, &cache, &counters).map_err(|e| e.to_string())?;
+        let bar = Bar::default();
+        let how = Build { progress: &bar, left_out: false };
+        let (snapshot, report) = refresh::build(settings, &cache, &counters, how).map_err(|e| e.to_string())?;
+        drop(bar);
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
@@ -85,7 +89,7 @@ impl Service {
     /// Serves what the settings say from now on, or says why not and goes on as before.
     fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
         let (mut snapshot, report) =
-            refresh::build(settings, &self.cache, &self.counters).map_err(|e| e.to_string())?;
+            refresh::build(settings, &self.cache, &self.counters, Build::default()).map_err(|e| e.to_string())?;
         let upstreams = |s: &Settings| (s.upstreams.clone(), s.upstream_timeout);
         if settings.upstreams.is_some() && upstreams(before) == upstreams(settings) {
             // The same servers keep their connections, penalties and counters.
@@ -184,8 +188,9 @@ async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
 
 fn tell(report: &Report) {
     for list in &report.lists {
-        let (rules, skipped) = (list.rules, list.skipped.len());
-        tracing::info!(name = list.name, %list.format, rules, skipped, source = list.source, "list");
+        let account = &list.account;
+        let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);
+        tracing::info!(name = list.name, %list.format, rules, unsupported, invalid, source = list.source, "list");
     }
     for zone in &report.zones {
         tracing::info!(origin = %zone.origin, names = zone.names, source = zone.source, "zone");

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn what_is_shipped_can_be_served() {
         let settings = Settings { zones: internet(), ..settings() };
-        let (policy, mut report) = refresh::compile(&settings).unwrap();
+        let (policy, mut report) = refresh::compile(&settings, refresh::Build::default()).unwrap();
         assert!(policy.rule_count() > 0);
         assert!(report.lists.iter().all(|l| l.skipped.is_empty()), "{report:?}");
         let zones = refresh::zones(&settings, &mut report).unwrap();

@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::raw;
 use crate::dns::name::NameBuf;
+use crate::policy::list::KnownClient;
 use crate::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
 use crate::rule::{Action, Effect, Format, Match};
 use crate::upstream::Server;
@@ -149,6 +150,12 @@ impl Check<'_> {
                 settings.lists.push(list);
             }
         }
+        for client in file.client {
+            let networks = client.addresses.iter().filter_map(|n| self.network("[[client]] addresses", n));
+            let networks: Vec<IpNet> = networks.collect();
+            let name = client.name.into_inner();
+            settings.clients.push(KnownClient { name, networks, tags: client.tags });
+        }
         let mut origins: HashMap<NameBuf, usize> = HashMap::new();
         for zone in file.zone {
             let span = zone.origin.span();
@@ -208,6 +215,10 @@ impl Check<'_> {
             self.word("[[list]] kind", list.kind, &[("block", Effect::Block), ("allow", Effect::Allow)]);
         let plain =
             self.word("[[list]] match", list.matching, &[("exact", Match::Exact), ("suffix", Match::Suffix)]);
+        if format == Some(Format::Index) && (effect.is_some() || plain.is_some()) {
+            let problem = "`kind` and `match` are part of a compiled index".to_owned();
+            self.wrong("[[list]]", &list.name.span(), problem, "give them to `compile` instead");
+        }
         let own_action = list.action.and_then(|a| self.action("[[list]] action", &a));
         let (source, format) = match (list.source, list.rules) {
             (Some(source), None) => {

@@ -17,6 +17,8 @@ pub struct File {
     pub cache: Cache,
     /// `[[list]]`
     pub list: Vec<List>,
+    /// `[[client]]`
+    pub client: Vec<Client>,
     /// `[[zone]]`
     pub zone: Vec<Zone>,
     /// `[metrics]`
@@ -90,6 +92,19 @@ pub struct List {
     pub action: Option<Spanned<Action>>,
     /// Who demands it.
     pub authority: Option<String>,
+}
+
+/// `[[client]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Client {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Addresses or networks.
+    pub addresses: Vec<Spanned<String>>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// `[[zone]]`

@@ -11,7 +11,8 @@ use std::fmt;
 use self::compile::{Compiled, MORE, PatternRule};
 use self::decide::Rung;
 use self::list::{KnownClient, ListPolicy};
-use crate::rule::{Action, Match, Scope, Traits};
+use crate::dns::name::NameBuf;
+use crate::rule::{Action, Match, Pattern, Scope, Traits};
 use crate::trie::pattern::{BuildError, Patterns};
 
 /// A policy that serves: immutable, shared by all threads.
@@ -122,6 +123,18 @@ impl Policy {
     #[must_use]
     pub fn index_len(&self) -> usize {
         self.layers.iter().map(|l| l.compiled.index.as_bytes().len()).sum()
+    }
+
+    /// The rules that no name holds.
+    pub fn patterns(&self) -> impl Iterator<Item = (&Pattern, u32)> {
+        self.layers.iter().flat_map(|l| l.compiled.tables.patterns.iter().map(|p| (&p.pattern, p.line)))
+    }
+
+    /// Calls `each` with every name that bears a rule, and how it matches. For tools: it allocates.
+    pub fn for_each_name(&self, mut each: impl FnMut(&NameBuf, Match)) {
+        for layer in &self.layers {
+            layer.compiled.index.for_each(|name, matching, _, _| each(name, matching));
+        }
     }
 
     /// Where a rule was written.

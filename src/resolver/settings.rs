@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::dns::name::NameBuf;
+use crate::policy::list::KnownClient;
 use crate::rule::{Action, Effect, Format, Match};
 use crate::upstream::Server;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub max_ttl: u32,
     /// Lists in order.
     pub lists: Vec<ListSettings>,
+    /// Clients that rules can name.
+    pub clients: Vec<KnownClient>,
     /// Zones answered with authority.
     pub zones: Vec<ZoneSettings>,
     /// Where the metrics page listens.
@@ -127,6 +130,7 @@ impl Default for Settings {
             cache_bytes: 64 << 20,
             max_ttl: 86_400,
             lists: Vec::new(),
+            clients: Vec::new(),
             zones: Vec::new(),
             metrics: None,
             blocking: true,

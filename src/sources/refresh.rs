@@ -8,9 +8,13 @@ use std::sync::Arc;
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
 use crate::guard::acl::Acl;
-use crate::lists::{self, Format, Parsed, Skipped};
+use super::store::{self, ReadError};
+use super::{Progress, Silent};
+use crate::lists::{Format, List, Reader, Skipped};
 use crate::observe::counters::CounterSet;
-use crate::policy::compile::{ListPolicy, Policy};
+use crate::policy::compile::{self, Account, Compiled, Options};
+use crate::policy::list::ListPolicy;
+use crate::policy::{Policy, file};
 use crate::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
 use crate::resolver::snapshot::Snapshot;
 
@@ -27,11 +31,13 @@ pub struct ListReport {
     pub source: String,
     /// The format it was read as.
     pub format: Format,
-    /// Lines in all.
+    /// Lines in all; 0 for a compiled index.
     pub lines: u32,
-    /// Rules taken from it, duplicates included.
+    /// Rules of it in the index, patterns included.
     pub rules: usize,
-    /// Lines that gave no rule and are no comment.
+    /// What became of every line.
+    pub account: Account,
+    /// Lines, or names on them, that gave no rule though they were meant to.
     pub skipped: Vec<Skipped>,
 }
 
@@ -55,8 +61,6 @@ pub struct Report {
     pub zones: Vec<ZoneReport>,
     /// Rules in the index.
     pub rules: usize,
-    /// Rules that repeated an earlier one of the same list.
-    pub duplicates: u64,
     /// Octets of the index.
     pub index_bytes: usize,
 }
@@ -81,32 +85,80 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
+/// How to build.
+#[derive(Clone, Copy)]
+pub struct Build<'p> {
+    /// Who is told how far it has come.
+    pub progress: &'p dyn Progress,
+    /// Tell of each rule that was left out, not just how many.
+    pub left_out: bool,
+}
+
+impl Default for Build<'_> {
+    fn default() -> Self {
+        Self { progress: &Silent, left_out: false }
+    }
+}
+
 /// A policy and its report, without the rest of a snapshot: for `check` and `explain`.
 ///
 /// # Errors
 /// The first list that can't be read or is none.
-pub fn compile(settings: &Settings) -> Result<(Policy, Report), BuildError> {
+pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report), BuildError> {
     let mut report = Report::default();
-    let mut compiled = Vec::with_capacity(settings.lists.len());
-    for list in &settings.lists {
-        let parsed = read_list(list)?;
-        report.lists.push(ListReport {
+    let mut policies = Vec::with_capacity(settings.lists.len());
+    // All that is text is compiled together, so that one lookup does for it; a compiled index is a
+    // layer by itself.
+    let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+    for (list, number) in settings.lists.iter().zip(0u16..) {
+        policies.push(ListPolicy::new(
+            list.name.clone(),
+            list.action.clone(),
+            list.ttl,
+            list.authority.clone(),
+        ));
+        let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
-            format: parsed.format,
-            lines: parsed.lines,
-            rules: parsed.rules.len(),
-            skipped: parsed.skipped,
-        });
-        let policy =
-            ListPolicy::new(list.name.clone(), list.action.clone(), list.ttl, list.authority.clone());
-        compiled.push((policy, parsed.rules));
+            format: Format::Index,
+            lines: 0,
+            rules: 0,
+            account: Account::default(),
+            skipped: Vec::new(),
+        };
+        match read_list(list, build.progress)? {
+            ListText::Compiled(compiled) => {
+                line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+                let numbers = vec![number; compiled.tables.sources.len()];
+                layers.push((*compiled, numbers));
+            }
+            ListText::Text(text) => {
+                (line.format, line.lines) = (text.format, text.lines);
+                line.skipped.clone_from(&text.skipped);
+                texts.push((list.name.clone(), *text));
+                text_numbers.push(number);
+            }
+        }
+        report.lists.push(line);
     }
     let too_large = |e: &dyn fmt::Display| error("the lists", e, "use fewer or smaller lists");
-    let policy = Policy::compile(compiled).map_err(|e| too_large(&e))?;
+    if !texts.is_empty() {
+        build.progress.stage("compiling");
+        let options = Options { lines: true, left_out: build.left_out };
+        let (compiled, accounts) = compile::compile(&texts, options).map_err(|e| too_large(&e))?;
+        drop(texts);
+        for (account, number) in accounts.into_iter().zip(&text_numbers) {
+            if let Some(line) = report.lists.get_mut(usize::from(*number)) {
+                line.rules = account.used as usize;
+                line.account = account;
+            }
+        }
+        layers.push((compiled, text_numbers));
+    }
+    let policy = Policy::new(policies, settings.clients.clone(), layers)
+        .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
     report.rules = policy.rule_count();
-    report.duplicates = policy.duplicates;
-    report.index_bytes = policy.index().as_bytes().len();
+    report.index_bytes = policy.index_len();
     Ok((policy, report))
 }
 
@@ -118,8 +170,9 @@ pub fn build(
     settings: &Settings,
     cache: &Arc<Cache>,
     counters: &CounterSet,
+    how: Build<'_>,
 ) -> Result<(Snapshot, Report), BuildError> {
-    let (policy, mut report) = compile(settings)?;
+    let (policy, mut report) = compile(settings, how)?;
     let zones = zones(settings, &mut report)?;
     let snapshot = Snapshot {
         acl: Acl::new(settings.allow.clone()),
@@ -165,20 +218,73 @@ fn upstream(settings: &Settings) -> Result<Option<Arc<Forwarder>>, BuildError> {
     Ok(Some(Arc::new(forwarder)))
 }
 
-fn read_list(list: &ListSettings) -> Result<Parsed, BuildError> {
-    let what = || format!("list `{}` ({})", list.name, list.source.describe());
-    let bytes = match &list.source {
-        TextSource::File(path) => {
-            fs::read(path).map_err(|e| error(what(), &plain(&e), "correct `source`"))?
+/// A list of text, for `compile`.
+///
+/// # Errors
+/// It can't be read, is no list, or is compiled already.
+pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, BuildError> {
+    match read_list(list, progress)? {
+        ListText::Text(text) => Ok(*text),
+        ListText::Compiled(_) => {
+            let what = format!("list `{}`", list.name);
+            Err(error(what, &"it is a compiled index already", "compile the lists that it was made from"))
         }
-        TextSource::Embedded(_, text) => text.as_bytes().to_vec(),
+    }
+}
+
+/// Checks that compiled lists can be served: their patterns must not be too large.
+///
+/// # Errors
+/// The first pattern that can't.
+pub fn serves(compiled: &Compiled) -> Result<(), BuildError> {
+    let sources = compiled.tables.sources.iter();
+    let policies = sources.map(|name| ListPolicy::new(name.clone(), crate::rule::Action::NxDomain, 0, None));
+    let policies: Vec<_> = policies.collect();
+    let numbers = (0u16..).take(policies.len()).collect();
+    Policy::new(policies, Vec::new(), vec![(compiled.clone(), numbers)])
+        .map(|_| ())
+        .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))
+}
+
+enum ListText {
+    Text(Box<List>),
+    Compiled(Box<Compiled>),
+}
+
+fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, BuildError> {
+    let what = || format!("list `{}` ({})", list.name, list.source.describe());
+    let reader = || Reader::new(list.format, list.plain, list.effect);
+    let whole = |text: &[u8]| {
+        let mut reader = reader();
+        reader.feed(text)?;
+        reader.finish()
+    };
+    let parsed = match &list.source {
+        TextSource::File(path) => {
+            let unread = |e: io::Error| error(what(), &plain(&e), "correct `source`");
+            let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
+            match (compiled, list.format) {
+                (true, Format::Auto | Format::Index) | (false, Format::Index) => {
+                    let map = store::map(path).map_err(unread)?;
+                    return match file::open(&map) {
+                        Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
+                        Err(e) => Err(error(what(), &e, "")),
+                    };
+                }
+                _ => store::read(path, reader(), progress).map_err(|e| match e {
+                    ReadError::Io(e) => unread(e),
+                    ReadError::NotAList(e) => error(what(), &e, ""),
+                })?,
+            }
+        }
+        TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| error(what(), &e, ""))?,
         TextSource::Inline(lines) => {
             // Their places in the array serve as line numbers, so none may bring another line in.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
-            lines.join("\n").into_bytes()
+            whole(lines.join("\n").as_bytes()).map_err(|e| error(what(), &e, ""))?
         }
     };
-    lists::parse(&bytes, list.format, list.plain, list.effect).map_err(|e| error(what(), &e, ""))
+    Ok(ListText::Text(Box::new(parsed)))
 }
 
 fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {

@@ -104,7 +104,7 @@ fn publish(engine: &Engine) {
         counter!("portcullis_upstream_failures_total", "upstream" => upstream).absolute(failed);
     }
     gauge!("portcullis_rules").set(snapshot.policy.rule_count() as f64);
-    gauge!("portcullis_index_bytes").set(snapshot.policy.index().as_bytes().len() as f64);
+    gauge!("portcullis_index_bytes").set(snapshot.policy.index_len() as f64);
     gauge!("portcullis_cache_bytes").set(snapshot.cache.bytes() as f64);
     gauge!("portcullis_queries_waiting").set(engine.waiting.len() as f64);
 }

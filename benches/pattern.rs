@@ -1,0 +1,52 @@
+//! 10,000 regular expressions and inner wildcards of the kinds that published lists have.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+mod common;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use portcullis::dns::pattern::{Pattern, Start};
+use portcullis::trie::pattern::Patterns;
+
+fn patterns(count: u32) -> Vec<(Pattern, u32)> {
+    let mut random = common::Random::new(3);
+    let words = common::names(count as usize);
+    (0..count)
+        .map(|id| {
+            let word = words[id as usize].split('.').next().unwrap().trim_matches('-').to_owned();
+            let regex = |text: String| Pattern::Regex(text);
+            let pattern = match random.below(6) {
+                0 => regex(format!("^{word}[0-9]*[._-]")),
+                1 => regex(format!("^(.+[_.-])?{word}s?[0-9]*\\.")),
+                2 => regex(format!("{word}\\.(com|net|org)$")),
+                3 => regex(format!("(^|\\.){word}-[a-z0-9]+\\.cdn{id}\\.")),
+                4 => Pattern::Glob { text: format!("ads*.{word}.com"), start: Start::Label, end: true },
+                _ => Pattern::Glob { text: format!("{word}-*-track"), start: Start::Anywhere, end: false },
+            };
+            (pattern, id)
+        })
+        .collect()
+}
+
+fn bench(c: &mut Criterion) {
+    for count in [100, 10_000] {
+        let rules = patterns(count);
+        let set = Patterns::build(&rules).unwrap();
+        let names = common::misses(10_000);
+        let mut at = 0;
+        let mut group = c.benchmark_group(format!("pattern/{count}"));
+        group.bench_function("lookup", |b| {
+            b.iter(|| {
+                at = (at + 1) % names.len();
+                let mut hits = 0;
+                set.matches(names[at].as_bytes(), |_| hits += 1);
+                black_box(hits)
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

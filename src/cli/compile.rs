@@ -1,0 +1,140 @@
+//! `portcullis compile`: lists → one index file.
+
+use std::path::PathBuf;
+
+use super::check::{list_json, list_text};
+use super::progress::Bar;
+use super::{OK, WARNED, count, say};
+use crate::policy::compile::{Options, compile};
+use crate::policy::file;
+use crate::resolver::settings::{ListSettings, TextSource};
+use crate::rule::{Action, Effect, Format, Match};
+use crate::sources::Progress;
+use crate::sources::refresh::{self, ListReport};
+use crate::sources::store;
+
+/// Options of `compile`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis compile ads.txt trackers.txt.gz -o block.idx\n\n\
+    In the configuration:\n  [[list]]\n  name = \"block\"\n  source = \"block.idx\"\n  format = \"index\"\n\n\
+    Exit codes: 0 done; 1 with --strict, if a line is invalid or unsupported (nothing is written then); 2 it cannot be done.")]
+pub(super) struct Args {
+    /// Lists: text of any format, as it is or packed with gzip or zstd
+    #[arg(required = true, value_name = "LIST")]
+    lists: Vec<PathBuf>,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The format of all lists; otherwise each is told from its first lines
+    #[arg(long, default_value = "auto", value_parser = format)]
+    format: Format,
+    /// What plain names match: exact or suffix; otherwise as the format has it
+    #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
+    matching: Option<Match>,
+    /// What plain rules want: block or allow
+    #[arg(long, default_value = "block", value_parser = kind)]
+    kind: Effect,
+    /// Leave out which line each rule comes from: `explain` names the list alone, the file is smaller
+    #[arg(long)]
+    no_origins: bool,
+    /// Write nothing and exit 1 if any line is invalid or unsupported
+    #[arg(long)]
+    strict: bool,
+    /// Show every line that is not used
+    #[arg(long)]
+    lines: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn format(word: &str) -> Result<Format, String> {
+    let known = Format::WORDS.iter().filter(|(_, f)| *f != Format::Index);
+    let words: Vec<&str> = known.clone().map(|(w, _)| *w).collect();
+    let found = known.clone().find(|(w, _)| *w == word).map(|(_, f)| *f);
+    found.ok_or_else(|| format!("expected one of {}", words.join(", ")))
+}
+
+fn matching(word: &str) -> Result<Match, String> {
+    match word {
+        "exact" => Ok(Match::Exact),
+        "suffix" => Ok(Match::Suffix),
+        _ => Err("expected exact or suffix".into()),
+    }
+}
+
+fn kind(word: &str) -> Result<Effect, String> {
+    match word {
+        "block" => Ok(Effect::Block),
+        "allow" => Ok(Effect::Allow),
+        _ => Err("expected block or allow".into()),
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    let start = super::now();
+    let bar = Bar::default();
+    let mut lists = Vec::with_capacity(args.lists.len());
+    for path in &args.lists {
+        let settings = ListSettings {
+            name: path.display().to_string(),
+            source: TextSource::File(path.clone()),
+            format: args.format,
+            effect: args.kind,
+            plain: args.matching,
+            action: Action::NxDomain,
+            ttl: 60,
+            authority: None,
+        };
+        let list = refresh::read_text(&settings, &bar).map_err(|e| e.to_string())?;
+        lists.push((settings.name, list));
+    }
+    bar.stage("compiling");
+    let options = Options { lines: !args.no_origins, left_out: args.lines };
+    let (compiled, accounts) =
+        compile(&lists, options).map_err(|e| format!("{e}; compile fewer or smaller lists"))?;
+    // A pattern that can't be served is told now, not when the file is.
+    refresh::serves(&compiled).map_err(|e| e.to_string())?;
+    drop(bar);
+    let reports: Vec<ListReport> = lists
+        .into_iter()
+        .zip(accounts)
+        .map(|((name, list), account)| ListReport {
+            source: name.clone(),
+            name,
+            format: list.format,
+            lines: list.lines,
+            rules: account.used as usize,
+            account,
+            skipped: list.skipped,
+        })
+        .collect();
+    let bad = args.strict && reports.iter().any(|r| !r.skipped.is_empty());
+    let tail = file::tail(&compiled).map_err(|e| e.to_string())?;
+    let index = compiled.index.as_bytes();
+    if !bad {
+        store::write(&args.output, &[index, &tail])
+            .map_err(|e| format!("cannot write {}: {e}", args.output.display()))?;
+    }
+    let took = super::now().duration_since(start);
+    let rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+    let (octets, hot) = (index.len() + tail.len(), compiled.index.hot_len());
+    if args.json {
+        let lists: Vec<_> = reports.iter().map(list_json).collect();
+        let written = (!bad).then(|| args.output.display().to_string());
+        say(&serde_json::json!({
+            "lists": lists, "rules": rules, "octets": octets, "index_octets": hot,
+            "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "written": written,
+        })
+        .to_string());
+    } else {
+        for report in &reports {
+            list_text(report, args.lines).iter().for_each(|line| say(line));
+        }
+        let what = if bad { "not written".to_owned() } else { args.output.display().to_string() };
+        let millis = took.as_millis();
+        say(&format!("{what}: {}, {octets} octets ({hot} without origins), {millis} ms", count(rules, "rule")));
+    }
+    Ok(if bad { WARNED } else { OK })
+}

@@ -1,0 +1,127 @@
+//! Files of lists: read in pieces whatever they are packed with, mapped if compiled, and written so
+//! that a reader sees the old file or the new one, whole.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::Progress;
+use crate::lists::{List, NotAList, Reader};
+
+/// Octets read at a time.
+const PIECE: usize = 1 << 16;
+
+/// Why a file gives no list.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The file can't be read, or what it is packed with is damaged.
+    Io(io::Error),
+    /// It is no list.
+    NotAList(NotAList),
+}
+
+/// The first octets of a file.
+///
+/// # Errors
+/// The file can't be read.
+pub fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(16).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Reads a list of text, unpacking gzip and zstd, which are told by their first octets.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn read(path: &Path, reader: Reader, progress: &dyn Progress) -> Result<List, ReadError> {
+    let head = head(path).map_err(ReadError::Io)?;
+    let file = File::open(path).map_err(ReadError::Io)?;
+    let size = file.metadata().map_err(ReadError::Io)?.len();
+    progress.begin(&path.display().to_string(), size);
+    let counted = Counted { file, done: 0, progress };
+    match head.as_slice() {
+        [0x1f, 0x8b, ..] => feed(flate2::read::MultiGzDecoder::new(counted), reader),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let unpacked = ruzstd::decoding::StreamingDecoder::new(counted);
+            feed(unpacked.map_err(|e| ReadError::Io(io::Error::other(e.to_string())))?, reader)
+        }
+        _ => feed(counted, reader),
+    }
+}
+
+fn feed(mut from: impl Read, mut reader: Reader) -> Result<List, ReadError> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return reader.finish().map_err(ReadError::NotAList),
+            Ok(len) => {
+                let piece = piece.get(..len).unwrap_or_default();
+                reader.feed(piece).map_err(ReadError::NotAList)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ReadError::Io(error)),
+        }
+    }
+}
+
+/// A file that tells how far it has been read.
+struct Counted<'p> {
+    file: File,
+    done: u64,
+    progress: &'p dyn Progress,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let len = self.file.read(buf)?;
+        self.done += len as u64;
+        self.progress.at(self.done);
+        Ok(len)
+    }
+}
+
+/// Maps a file, so that its pages are read when they are needed and shared with other processes.
+///
+/// # Errors
+/// The file can't be opened or mapped.
+pub fn map(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(Bytes::new());
+    }
+    // SAFETY: the map is private and only read, through `Bytes`, which never writes. Another process
+    // that changes the file's contents meanwhile can make reads see other octets: no code relies on
+    // them being stable (every read of an index is checked where it happens). One that cuts the file
+    // short would end this process by SIGBUS; `write` below never does that to a file in place, and the
+    // README says that nobody else may.
+    #[expect(unsafe_code, reason = "a file can be mapped in no other way")]
+    let map = unsafe { memmap2::Mmap::map(&file)? };
+    Ok(Bytes::from_owner(map))
+}
+
+/// Writes a file under another name beside it and renames it, so that whoever has the old file
+/// mapped keeps it.
+///
+/// # Errors
+/// The file can't be written or renamed.
+pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let done = (|| {
+        let mut file = File::create(&part)?;
+        for bytes in parts {
+            file.write_all(bytes)?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    })();
+    if done.is_err() {
+        // What is left of a failed attempt is of no use; that it can't be removed changes nothing.
+        let _ = std::fs::remove_file(&part);
+    }
+    done
+}
