@@ -127,7 +127,10 @@ fn lookup(c: &mut Criterion) {
     let three = Three::of(&names);
     let text: usize = names.iter().map(|n| n.as_bytes().len() - 1).sum();
     let bytes = three.index.hot_len();
-    println!("{COUNT} names, {text} octets of text, index {bytes}: {:.3} a byte of text", bytes as f64 / text as f64);
+    println!(
+        "{COUNT} names, {text} octets of text, index {bytes}: {:.3} a byte of text",
+        bytes as f64 / text as f64
+    );
     let some = |names: Vec<NameBuf>| common::shuffled(names).into_iter().take(QUESTIONS).collect::<Vec<_>>();
     compare(c, "hit", &three, &some(names.clone()));
     compare(c, "miss", &three, &some(common::wire(&common::misses(QUESTIONS))));

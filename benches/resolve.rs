@@ -29,7 +29,7 @@ use portcullis::sources::refresh;
 fn resolve(c: &mut Criterion) {
     let names = common::names(100_000);
     let packets: Vec<Vec<u8>> =
-        common::shuffled(&names).iter().map(|n| encode(n.as_name(), Qtype::A)).collect();
+        common::shuffled(common::wire(&names)).iter().map(|n| encode(n.as_name(), Qtype::A)).collect();
     let mut at = 0;
     c.bench_function("parse", |b| {
         b.iter(|| {
@@ -51,7 +51,8 @@ fn resolve(c: &mut Criterion) {
     };
     let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
-    let (snapshot, _) = refresh::build(&settings, &Arc::new(Cache::new(0)), &counters, refresh::Build::default()).unwrap();
+    let (snapshot, _) =
+        refresh::build(&settings, &Arc::new(Cache::new(0)), &counters, refresh::Build::default()).unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     let client = "127.0.0.1:5353".parse().unwrap();
     let now = Instant::now();
@@ -60,7 +61,7 @@ fn resolve(c: &mut Criterion) {
         ("blocked", packets.clone()),
         (
             "refused",
-            common::shuffled(&common::misses(100_000))
+            common::shuffled(common::wire(&common::misses(100_000)))
                 .iter()
                 .map(|n| encode(n.as_name(), Qtype::A))
                 .collect(),

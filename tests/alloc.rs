@@ -87,7 +87,9 @@ fn settings() -> Settings {
 #[test]
 fn from_receipt_to_reply_nothing_is_allocated() {
     let counters = Arc::new(CounterSet::default());
-    let (snapshot, _) = refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default()).unwrap();
+    let (snapshot, _) =
+        refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default())
+            .unwrap();
     let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), None));
     let thread = counters.thread();
     let client = "127.0.0.1:5353".parse().unwrap();

@@ -90,8 +90,11 @@ fn account_text(account: &Account) -> String {
         (account.invalid, "invalid"),
         (account.quiet, "empty or comment"),
     ];
-    let words: Vec<String> =
-        parts.iter().filter(|(n, word)| *n > 0 || *word == "used").map(|(n, word)| format!("{n} {word}")).collect();
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(n, word)| *n > 0 || *word == "used")
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
     words.join(", ")
 }
 

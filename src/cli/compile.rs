@@ -134,7 +134,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         let what = if bad { "not written".to_owned() } else { args.output.display().to_string() };
         let millis = took.as_millis();
-        say(&format!("{what}: {}, {octets} octets ({hot} without origins), {millis} ms", count(rules, "rule")));
+        say(&format!(
+            "{what}: {}, {octets} octets ({hot} without origins), {millis} ms",
+            count(rules, "rule")
+        ));
     }
     Ok(if bad { WARNED } else { OK })
 }

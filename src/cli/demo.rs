@@ -86,7 +86,10 @@ fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<
     say(&format!("A little internet of {names} names in {zones} zones answers on {address}, UDP and TCP."));
     if args.block == "on" {
         let rules = service.report.rules;
-        say(&format!("The ban of LinkedIn (Russia, 17 November 2016) is in force: {}, NXDOMAIN.", super::count(rules, "rule")));
+        say(&format!(
+            "The ban of LinkedIn (Russia, 17 November 2016) is in force: {}, NXDOMAIN.",
+            super::count(rules, "rule")
+        ));
     } else {
         say("The ban is off: this is the same world without it.");
     }
@@ -119,8 +122,7 @@ fn plain(line: &Line, colour: bool) -> String {
     let event = &line.event;
     let question = line.question.as_ref().map_or_else(|| "(no question)".into(), |(n, t)| format!("{n} {t}"));
     let rcode = event.rcode.map_or_else(|| "no reply".into(), |r| r.to_string());
-    let rule =
-        line.rule.as_ref().map_or_else(String::new, |r| format!("  {} ({})", r.rule, r.place()));
+    let rule = line.rule.as_ref().map_or_else(String::new, |r| format!("  {} ({})", r.rule, r.place()));
     let transport = match event.transport {
         Transport::Udp => "udp",
         Transport::Tcp => "tcp",

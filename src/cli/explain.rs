@@ -65,7 +65,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     settings.upstreams = Some(Vec::new());
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(0));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default()).map_err(|e| e.to_string())?;
+    let (snapshot, _) =
+        refresh::build(&settings, &cache, &counters, refresh::Build::default()).map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
 
     let packet = query::encode(name.as_name(), qtype);
@@ -89,10 +90,11 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         Outcome::Drop => "no reply is sent".to_owned(),
         Outcome::Later(_) => "the question would be forwarded to the upstreams".to_owned(),
     };
-    let rules: Vec<(Decider, RuleText)> = ladder(&snapshot.policy, name.as_name(), Asker { client: args.client, qtype })
-        .into_iter()
-        .filter_map(|d| Some((d, rule_text(&snapshot.policy, d, name.as_name())?)))
-        .collect();
+    let rules: Vec<(Decider, RuleText)> =
+        ladder(&snapshot.policy, name.as_name(), Asker { client: args.client, qtype })
+            .into_iter()
+            .filter_map(|d| Some((d, rule_text(&snapshot.policy, d, name.as_name())?)))
+            .collect();
     let winner = event.verdict.decider();
     if args.json {
         let rules: Vec<_> = rules.iter().map(|(d, r)| {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+use super::progress::Bar;
 use super::{FAILED, OK, say, say_error};
 use crate::cache::store::Cache;
 use crate::observe::counters::CounterSet;
@@ -14,7 +15,6 @@ use crate::observe::querylog::Sink;
 use crate::resolver::live::Engine;
 use crate::resolver::settings::Settings;
 use crate::server::{self, Running};
-use super::progress::Bar;
 use crate::sources::refresh::{self, Build, Report};
 use crate::web;
 
@@ -56,7 +56,8 @@ impl Service {
         let counters = Arc::new(CounterSet::default());
         let bar = Bar::default();
         let how = Build { progress: &bar, left_out: false };
-        let (snapshot, report) = refresh::build(settings, &cache, &counters, how).map_err(|e| e.to_string())?;
+        let (snapshot, report) =
+            refresh::build(settings, &cache, &counters, how).map_err(|e| e.to_string())?;
         drop(bar);
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -88,8 +89,8 @@ impl Service {
 
     /// Serves what the settings say from now on, or says why not and goes on as before.
     fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
-        let (mut snapshot, report) =
-            refresh::build(settings, &self.cache, &self.counters, Build::default()).map_err(|e| e.to_string())?;
+        let (mut snapshot, report) = refresh::build(settings, &self.cache, &self.counters, Build::default())
+            .map_err(|e| e.to_string())?;
         let upstreams = |s: &Settings| (s.upstreams.clone(), s.upstream_timeout);
         if settings.upstreams.is_some() && upstreams(before) == upstreams(settings) {
             // The same servers keep their connections, penalties and counters.

@@ -17,16 +17,16 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
         return generic(len, &hex.concat());
     }
     match (rtype, &texts[..]) {
-        (Qtype::A, [a]) => a.parse::<Ipv4Addr>().map(|a| a.octets().to_vec()).map_err(|_| {
-            format!("`{a}` is no IPv4 address")
-        }),
-        (Qtype::AAAA, [a]) => a.parse::<Ipv6Addr>().map(|a| a.octets().to_vec()).map_err(|_| {
-            format!("`{a}` is no IPv6 address")
-        }),
+        (Qtype::A, [a]) => a
+            .parse::<Ipv4Addr>()
+            .map(|a| a.octets().to_vec())
+            .map_err(|_| format!("`{a}` is no IPv4 address")),
+        (Qtype::AAAA, [a]) => a
+            .parse::<Ipv6Addr>()
+            .map(|a| a.octets().to_vec())
+            .map_err(|_| format!("`{a}` is no IPv6 address")),
         (Qtype::NS | Qtype::CNAME | Qtype::PTR | Qtype::DNAME, [target]) => name(target, origin),
-        (Qtype::MX, [preference, host]) => {
-            Ok([&number::<2>(preference)?[..], &name(host, origin)?].concat())
-        }
+        (Qtype::MX, [preference, host]) => Ok([&number::<2>(preference)?[..], &name(host, origin)?].concat()),
         (Qtype::SRV, [priority, weight, port, target]) => Ok([
             &number::<2>(priority)?[..],
             &number::<2>(weight)?,
@@ -61,7 +61,11 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
             }
             for (key, value) in params {
                 out.extend(key.to_be_bytes());
-                out.extend(u16::try_from(value.len()).map_err(|_| "a parameter is too long".to_owned())?.to_be_bytes());
+                out.extend(
+                    u16::try_from(value.len())
+                        .map_err(|_| "a parameter is too long".to_owned())?
+                        .to_be_bytes(),
+                );
                 out.extend(value);
             }
             Ok(out)
@@ -110,7 +114,11 @@ fn generic(len: &str, hex: &str) -> Result<Vec<u8>, String> {
     let digits = digits.ok_or("not hexadecimal")?;
     let (pairs, rest) = digits.as_chunks::<2>();
     let out: Vec<u8> = pairs.iter().map(|[a, b]| a << 4 | b).collect();
-    if rest.is_empty() && len.parse() == Ok(out.len()) { Ok(out) } else { Err("not as long as it says".into()) }
+    if rest.is_empty() && len.parse() == Ok(out.len()) {
+        Ok(out)
+    } else {
+        Err("not as long as it says".into())
+    }
 }
 
 /// One `key=value` of a service binding (RFC 9460 §2.1): key and wire value.
@@ -178,7 +186,8 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
             (Some((_, true)), '"') => out.extend(open.take().map(|(word, _)| word)),
             (Some((_, false)), c) if c.is_whitespace() => out.extend(open.take().map(|(word, _)| word)),
             (_, c) => {
-                let (word, _) = open.get_or_insert_with(|| (Word { text: String::new(), octets: Vec::new() }, false));
+                let (word, _) =
+                    open.get_or_insert_with(|| (Word { text: String::new(), octets: Vec::new() }, false));
                 word.text.push(c);
                 let mut bytes = [0; 4];
                 if c != '\\' {
@@ -193,7 +202,8 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
                 };
                 let mut value = first;
                 for _ in 0..2 {
-                    let digit = chars.next().and_then(|c| c.to_digit(10)).ok_or("a backslash needs three digits")?;
+                    let digit =
+                        chars.next().and_then(|c| c.to_digit(10)).ok_or("a backslash needs three digits")?;
                     word.text.push(char::from_digit(digit, 10).unwrap_or('0'));
                     value = value * 10 + digit;
                 }
@@ -227,9 +237,17 @@ mod tests {
             (Qtype::SRV, "1 2 53 a.", b"\0\x01\0\x02\0\x35\x01a\0"),
             (Qtype::TXT, "\"a b\" c\\;\\009", b"\x03a b\x03c;\x09"),
             (Qtype::TXT, "\"\"", b"\0"),
-            (Qtype::HTTPS, "1 . port=443 alpn=h2,h3", b"\0\x01\0\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb"),
+            (
+                Qtype::HTTPS,
+                "1 . port=443 alpn=h2,h3",
+                b"\0\x01\0\0\x01\0\x06\x02h2\x02h3\0\x03\0\x02\x01\xbb",
+            ),
             (Qtype::HTTPS, "0 a.", b"\0\0\x01a\0"),
-            (Qtype::SVCB, "1 . ipv4hint=192.0.2.1 mandatory=ipv4hint", b"\0\x01\0\0\0\0\x02\0\x04\0\x04\0\x04\xc0\0\x02\x01"),
+            (
+                Qtype::SVCB,
+                "1 . ipv4hint=192.0.2.1 mandatory=ipv4hint",
+                b"\0\x01\0\0\0\0\x02\0\x04\0\x04\0\x04\xc0\0\x02\x01",
+            ),
             (Qtype::CAA, "0 issue \"ca.org\"", b"\0\x05issueca.org"),
             (Qtype::LOC, "\\# 2 0aFF", b"\x0a\xff"),
         ] {

@@ -107,7 +107,8 @@ fn pieces(text: &str, separator: char) -> Vec<String> {
 fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), SkipReason> {
     let (name, value) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
     let lower = name.to_ascii_lowercase();
-    let needed = || value.filter(|v| !v.is_empty()).ok_or(SkipReason::Syntax(format!("`{lower}` needs a value")));
+    let needed =
+        || value.filter(|v| !v.is_empty()).ok_or(SkipReason::Syntax(format!("`{lower}` needs a value")));
     match lower.as_str() {
         "important" => traits.important = true,
         "badfilter" => traits.cancels = true,
@@ -220,9 +221,13 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
     let unknown = || SkipReason::Syntax(format!("`{rtype}` is no record type for a rewrite"));
     match rtype.parse::<Qtype>().map_err(|_| unknown())? {
         Qtype::CNAME => host(text).map(Some),
-        rtype @ (Qtype::A | Qtype::AAAA | Qtype::MX | Qtype::PTR | Qtype::SRV | Qtype::HTTPS | Qtype::SVCB) => {
-            record(rtype, text)
-        }
+        rtype @ (Qtype::A
+        | Qtype::AAAA
+        | Qtype::MX
+        | Qtype::PTR
+        | Qtype::SRV
+        | Qtype::HTTPS
+        | Qtype::SVCB) => record(rtype, text),
         // The whole value is one text, with or without quotes.
         Qtype::TXT if text.starts_with('"') => record(Qtype::TXT, text),
         Qtype::TXT => record(Qtype::TXT, &format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
@@ -295,7 +300,12 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
             return Ok(());
         }
         // A plain name is a hosts entry without an address.
-        (None, false) if body.contains('.') && is_name(body) && !body.starts_with('.') && !body.ends_with(['.', '-']) => {
+        (None, false)
+            if body.contains('.')
+                && is_name(body)
+                && !body.starts_with('.')
+                && !body.ends_with(['.', '-']) =>
+        {
             sink.name(body, sink.plain(), traits);
             return Ok(());
         }

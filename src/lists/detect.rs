@@ -67,5 +67,9 @@ pub(super) fn format(bytes: &[u8]) -> Format {
         (rpz, Format::Rpz),
     ];
     // Of two that are level the later one: its syntax is the more particular.
-    counts.iter().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count).map_or(Format::Domains, |(_, format)| *format)
+    counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .max_by_key(|(count, _)| *count)
+        .map_or(Format::Domains, |(_, format)| *format)
 }

@@ -424,7 +424,11 @@ mod tests {
             (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
             (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash behind the name"]),
             (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is no address"]),
-            (Format::Unbound, "server:\nlocal-zone: \"a.org\" always_nxdomain", vec!["2:||a.org^$(nxdomain)"]),
+            (
+                Format::Unbound,
+                "server:\nlocal-zone: \"a.org\" always_nxdomain",
+                vec!["2:||a.org^$(nxdomain)"],
+            ),
             (Format::Unbound, "local-zone: a.org. static # why", vec!["1:||a.org^$(nxdomain)"]),
             (Format::Unbound, "local-zone: 'a.org' refuse", vec!["1:||a.org^$(refused)"]),
             (Format::Unbound, "local-zone: \"a.org\" always_refuse", vec!["1:||a.org^$(refused)"]),

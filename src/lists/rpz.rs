@@ -89,8 +89,17 @@ impl State {
                 return Ok(());
             }
             // What a zone has for its own sake.
-            Qtype::NS | Qtype::DNAME | Qtype::ZONEMD | Qtype::DNSKEY | Qtype::RRSIG | Qtype::NSEC
-            | Qtype::NSEC3 | Qtype::NSEC3PARAM | Qtype::DS | Qtype::CDS | Qtype::CDNSKEY => return Ok(()),
+            Qtype::NS
+            | Qtype::DNAME
+            | Qtype::ZONEMD
+            | Qtype::DNSKEY
+            | Qtype::RRSIG
+            | Qtype::NSEC
+            | Qtype::NSEC3
+            | Qtype::NSEC3PARAM
+            | Qtype::DS
+            | Qtype::CDS
+            | Qtype::CDNSKEY => return Ok(()),
             _ => {}
         }
         let trigger = self.trigger(&owner)?;
@@ -129,7 +138,8 @@ impl State {
                 Err(SkipReason::Syntax(format!("`{t}` is no action of a policy zone")))
             }
             _ => {
-                let wire = rdata::from_text(Qtype::CNAME, target, origin.as_name()).map_err(SkipReason::Syntax)?;
+                let wire =
+                    rdata::from_text(Qtype::CNAME, target, origin.as_name()).map_err(SkipReason::Syntax)?;
                 let name = Name::parse(&wire).map_err(SkipReason::Name)?.to_folded();
                 // The old way to write passthru.
                 if NameBuf::from_text(trigger).as_ref() == Ok(&name) {
@@ -162,7 +172,11 @@ impl State {
         }
         let text = name.to_string();
         let suffix = format!(".{apex}");
-        Ok(if apex.as_name().is_root() { text } else { text.strip_suffix(&suffix).unwrap_or(&text).to_owned() })
+        Ok(if apex.as_name().is_root() {
+            text
+        } else {
+            text.strip_suffix(&suffix).unwrap_or(&text).to_owned()
+        })
     }
 }
 

@@ -63,7 +63,9 @@ impl State {
                 return Ok(());
             }
             "noview" => return Err(SkipReason::Feature("views".into())),
-            other => return Err(SkipReason::Syntax(format!("`{}` is no type of a local zone", short(other)))),
+            other => {
+                return Err(SkipReason::Syntax(format!("`{}` is no type of a local zone", short(other))));
+            }
         };
         sink.name(name, Match::Suffix, &Traits { action: Some(action), ..plain });
         Ok(())

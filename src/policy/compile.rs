@@ -222,7 +222,9 @@ impl<'l> Compiler<'l> {
         for ((_, list), number) in self.lists.iter().zip(0u16..) {
             let mut each = vec![[0u32; 3]; list.traits.len()];
             for rule in list.rules() {
-                if let Some(n) = each.get_mut(rule.traits as usize).and_then(|t| t.get_mut(place(rule.matching))) {
+                if let Some(n) =
+                    each.get_mut(rule.traits as usize).and_then(|t| t.get_mut(place(rule.matching)))
+                {
                     *n += 1;
                 }
             }
@@ -260,7 +262,9 @@ impl<'l> Compiler<'l> {
                 let Some(local) = self.local(source, *traits) else { continue };
                 if !local.cancels {
                     rules.push((pattern, source, local, *line));
-                } else if let Some(fate) = self.fates.get_mut(usize::from(source)).and_then(|f| f.get_mut(*line as usize)) {
+                } else if let Some(fate) =
+                    self.fates.get_mut(usize::from(source)).and_then(|f| f.get_mut(*line as usize))
+                {
                     *fate |= Fate::Used.bit();
                 }
             }
@@ -326,7 +330,9 @@ impl<'l> Compiler<'l> {
                 (_, Some(local)) => self.number(local),
                 _ => continue,
             };
-            if let Some(slot) = self.numbers.get_mut(usize::from(source)).and_then(|n| n.get_mut(traits as usize)) {
+            if let Some(slot) =
+                self.numbers.get_mut(usize::from(source)).and_then(|n| n.get_mut(traits as usize))
+            {
                 *slot = number;
             }
             class.push((source, number));
@@ -351,7 +357,9 @@ impl<'l> Compiler<'l> {
             let Some((source, number)) = rest.first().copied() else { continue };
             for (first_source, first) in before.iter_mut().filter(|(s, _)| *s == source) {
                 let first_source = *first_source;
-                let (Some(one), Some(two)) = (self.traits.get(*first as usize), self.traits.get(number as usize)) else {
+                let (Some(one), Some(two)) =
+                    (self.traits.get(*first as usize), self.traits.get(number as usize))
+                else {
                     continue;
                 };
                 let same = Traits { action: None, ..one.clone() } == Traits { action: None, ..two.clone() };
@@ -436,7 +444,8 @@ impl Source for Compiler<'_> {
                     let name = items.first().and_then(|i| self.lists_item(*i));
                     name.map_or(String::new(), |n| n.to_string())
                 };
-                let (fate, text) = if covered { (Fate::Covered, show()) } else { (Fate::Used, String::new()) };
+                let (fate, text) =
+                    if covered { (Fate::Covered, show()) } else { (Fate::Used, String::new()) };
                 self.mark(rule.0, *line, fate, || text);
                 !covered
             });
@@ -485,7 +494,9 @@ fn both(one: &Action, two: &Action) -> Option<Action> {
         all
     }
     match (one, two) {
-        (Action::Address(a4, a6), Action::Address(b4, b6)) => Some(Action::Address(join(a4, b4), join(a6, b6))),
+        (Action::Address(a4, a6), Action::Address(b4, b6)) => {
+            Some(Action::Address(join(a4, b4), join(a6, b6)))
+        }
         (Action::Records(a), Action::Records(b)) => Some(Action::Records(join(a, b))),
         _ => None,
     }

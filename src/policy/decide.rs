@@ -208,9 +208,7 @@ fn excepted(policy: &Policy, name: Name<'_>, asker: Asker, rewrite: Decider) -> 
 pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker, mut found: impl FnMut(Decider)) {
     for (layer, number) in policy.layers.iter().zip(0u16..) {
         let mut offer = |entry: Entry, at: u32, nth: usize, matching: Option<Match>, depth: u8| {
-            if entry.scoped
-                && !layer.scope(entry).is_some_and(|scope| applies(scope, policy, name, asker))
-            {
+            if entry.scoped && !layer.scope(entry).is_some_and(|scope| applies(scope, policy, name, asker)) {
                 return;
             }
             let nth = u16::try_from(nth).unwrap_or(u16::MAX);
@@ -330,7 +328,13 @@ mod tests {
             (
                 "ads",
                 Action::NxDomain,
-                &["||linkedin.com^", "||*.sub.org^", "|only.org^", "||shared.net^", "||x.hard.org^$important"],
+                &[
+                    "||linkedin.com^",
+                    "||*.sub.org^",
+                    "|only.org^",
+                    "||shared.net^",
+                    "||x.hard.org^$important",
+                ],
             ),
             (
                 "own",
@@ -433,7 +437,16 @@ mod tests {
 
     #[test]
     fn every_line_is_accounted_for() {
-        let rules = ["||a.org^", "||a.org^", "||x.a.org^", "@@||y.a.org^", "||z.y.a.org^", "|a.org^", "||q.org^$badfilter", "||q.org^"];
+        let rules = [
+            "||a.org^",
+            "||a.org^",
+            "||x.a.org^",
+            "@@||y.a.org^",
+            "||z.y.a.org^",
+            "|a.org^",
+            "||q.org^$badfilter",
+            "||q.org^",
+        ];
         let (_, accounts) = compiled(&[("l", Action::NxDomain, rules.map(str::to_owned).to_vec())]);
         let account = &accounts[0];
         let counts = (account.used, account.duplicate, account.covered, account.cancelled);

@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use super::store::{self, ReadError};
+use super::{Progress, Silent};
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
 use crate::guard::acl::Acl;
-use super::store::{self, ReadError};
-use super::{Progress, Silent};
 use crate::lists::{Format, List, Reader, Skipped};
 use crate::observe::counters::CounterSet;
 use crate::policy::compile::{self, Account, Compiled, Options};

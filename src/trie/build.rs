@@ -82,7 +82,17 @@ impl Index<Bytes> {
     /// An index of no names.
     #[must_use]
     pub fn empty() -> Self {
-        let header = Header { version: VERSION, buckets: 1, sets: 0, far: 0, region: 0, entries: 0, aside: 0, root: NONE, seed: 0 };
+        let header = Header {
+            version: VERSION,
+            buckets: 1,
+            sets: 0,
+            far: 0,
+            region: 0,
+            entries: 0,
+            aside: 0,
+            root: NONE,
+            seed: 0,
+        };
         Builder::new([NONE; 3]).freeze(false).unwrap_or_else(|_| Self::trusted(Bytes::new(), header))
     }
 }
@@ -478,9 +488,13 @@ impl Builder {
 
     fn directory(&self, header: &Header, order: &[(u32, u32)], signatures: &[u32], root: usize) -> Directory {
         let lines = header.lines() as usize;
-        let mut directory =
-            Directory { lines: Vec::with_capacity(lines * LINE_LEN), ranks: Vec::with_capacity(lines), far: Vec::new() };
-        let mut clusters = order.iter().filter_map(|(b, n)| Some((*b, self.clusters.get(*n as usize)?))).peekable();
+        let mut directory = Directory {
+            lines: Vec::with_capacity(lines * LINE_LEN),
+            ranks: Vec::with_capacity(lines),
+            far: Vec::new(),
+        };
+        let mut clusters =
+            order.iter().filter_map(|(b, n)| Some((*b, self.clusters.get(*n as usize)?))).peekable();
         let (mut offset, mut rank) = (0u32, u32::try_from(root).unwrap_or(0));
         for line in 0..lines {
             let base = offset;

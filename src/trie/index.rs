@@ -657,7 +657,8 @@ mod tests {
     fn any_name() -> impl Strategy<Value = NameBuf> {
         // Few letters, so that names collide; now and then an octet that can't be packed.
         let label = prop_oneof![9 => "[ab]{1,2}", 1 => "[a-z0-9_-]{1,12}", 1 => "[!~]{1,2}"];
-        prop::collection::vec(label, 0..5).prop_map(|l| name(&if l.is_empty() { ".".into() } else { l.join(".") }))
+        prop::collection::vec(label, 0..5)
+            .prop_map(|l| name(&if l.is_empty() { ".".into() } else { l.join(".") }))
     }
 
     fn any_match() -> impl Strategy<Value = Match> {

@@ -127,8 +127,7 @@ impl Patterns {
             let automaton = AhoCorasick::builder()
                 .match_kind(MatchKind::Standard)
                 .build(by_number.iter().map(|(literal, _)| literal));
-            built.literals =
-                Some(automaton.map_err(|e| BuildError { index: 0, reason: e.to_string() })?);
+            built.literals = Some(automaton.map_err(|e| BuildError { index: 0, reason: e.to_string() })?);
         }
         loose.chunks(GROUP).try_for_each(|chunk| built.group(chunk))?;
         Ok(built)
@@ -432,10 +431,11 @@ mod tests {
 
     #[test]
     fn expressions_match_without_regard_to_case_and_once() {
-        let all: Vec<Pattern> = ["^ad[0-9]+\\.", "TRACK", "(foo|bar|ad)", "telemetry.*telemetry|metric", "[a-z]"]
-            .iter()
-            .map(|t| Pattern::Regex((*t).into()))
-            .collect();
+        let all: Vec<Pattern> =
+            ["^ad[0-9]+\\.", "TRACK", "(foo|bar|ad)", "telemetry.*telemetry|metric", "[a-z]"]
+                .iter()
+                .map(|t| Pattern::Regex((*t).into()))
+                .collect();
         for (text, expected) in [
             ("ad12.example.org", vec![0, 2, 4]),
             ("my-tracker.track.net", vec![1, 4]),
@@ -450,7 +450,8 @@ mod tests {
     #[test]
     fn what_cannot_be_served_says_why() {
         for text in ["(", "a{1000}{1000}", "(?=x)"] {
-            let error = Patterns::build(&[(glob("x", Start::Name, true), 0), (Pattern::Regex(text.into()), 1)]);
+            let error =
+                Patterns::build(&[(glob("x", Start::Name, true), 0), (Pattern::Regex(text.into()), 1)]);
             let error = error.err().unwrap();
             assert_eq!(error.index, 1, "{text}");
             assert!(!error.reason.is_empty());
