@@ -8,7 +8,7 @@ use portcullis::rule::{Effect, Format};
 fuzz_target!(|bytes: &[u8]| {
     for (_, format) in Format::WORDS {
         if let Ok(parsed) = parse(bytes, format, None, Effect::Block) {
-            assert!(parsed.rules.iter().all(|(line, _)| (1..=parsed.lines).contains(line)));
+            assert!(parsed.rules().all(|rule| (1..=parsed.lines).contains(&rule.line)));
         }
     }
 });

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::progress::Bar;
 use super::{OK, WARNED, say};
-use crate::dns::name::{Match, NameBuf};
+use crate::dns::name::{Match, Name, NameBuf};
 use crate::dns::types::Qtype;
 use crate::policy::Policy;
 use crate::policy::decide::{Asker, Verdict, decide};
@@ -117,7 +117,7 @@ fn questions(old: &Policy, new: &Policy) -> BTreeSet<(NameBuf, bool)> {
 }
 
 fn parent(name: &NameBuf) -> NameBuf {
-    name.as_name().parent().map_or_else(|| name.clone(), |p| p.to_buf())
+    name.as_name().parent().map_or_else(|| name.clone(), Name::to_buf)
 }
 
 /// What a client would notice.

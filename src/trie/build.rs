@@ -13,7 +13,8 @@ use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
 
 use super::index::{
-    BUCKETS, FAR, HEADER_LEN, Header, Index, LINE_LEN, VERSION, bucket_of, checksum, signature,
+    BUCKETS, FAR, HEADER_LEN, Header, Index, LINE_LEN, MAX_TOP, Top, VERSION, bucket_of, checksum, signature,
+    top_table, top_word,
 };
 use super::node::{Draft, MAX_INLINE, NONE, Node, Values, hash_label, place, write};
 use crate::dns::name::{Match, Name, NameBuf};
@@ -92,6 +93,7 @@ impl Index<Bytes> {
             aside: 0,
             root: NONE,
             seed: 0,
+            tops: 0,
         };
         Builder::new([NONE; 3]).freeze(false).unwrap_or_else(|_| Self::trusted(Bytes::new(), header))
     }
@@ -127,6 +129,8 @@ struct Builder {
     by_values: HashMap<Values, u32, FxBuildHasher>,
     root: Option<Stored>,
     top: HashMap<Vec<u8>, TopLevel, FxBuildHasher>,
+    /// Those of few octets, by the word that stands for the label.
+    short_tops: Vec<(Top, Option<Stored>)>,
     hubs: u32,
     clusters: Vec<Cluster>,
     /// The clusters' nodes, and the words aside in the same order.
@@ -145,6 +149,7 @@ impl Builder {
             by_values: HashMap::default(),
             root: None,
             top: HashMap::default(),
+            short_tops: Vec::new(),
             hubs: 0,
             clusters: Vec::new(),
             nodes: Vec::new(),
@@ -388,6 +393,13 @@ impl Builder {
             if set.is_none() && hub.is_none() {
                 continue;
             }
+            if label.len() <= MAX_TOP {
+                let wire = [&label[..], &[0]].concat();
+                let word = top_word(&wire, label.len()).unwrap_or(0);
+                let top = Top { word, hub: hub.unwrap_or(NONE), set: set.unwrap_or(NONE) };
+                self.short_tops.push((top, stored));
+                continue;
+            }
             write(Draft { label: &label, set, hub, children: &[] }, &mut self.open);
             if let Some(stored) = stored {
                 let words = stored.ids.iter().zip(stored.aside).filter(|(id, _)| **id != NONE);
@@ -424,10 +436,16 @@ impl Builder {
         });
 
         let region = u32::try_from(self.nodes.len()).ok().filter(|r| *r < NONE).ok_or(TooLarge)?;
-        let root_words: Vec<u32> = root.map_or(Vec::new(), |s| {
-            s.ids.iter().zip(s.aside).filter(|(id, _)| **id != NONE).map(|(_, word)| word).collect()
-        });
-        let entries = u32::try_from(self.words.len() + root_words.len()).map_err(|_| TooLarge)?;
+        let tops = top_table(&self.short_tops.iter().map(|(top, _)| *top).collect::<Vec<_>>());
+        // The words of the root, and of the top-level labels in the order of their table.
+        let stored = |top: &Top| self.short_tops.iter().find(|(t, _)| t.word == top.word)?.1;
+        let first_words: Vec<u32> = root
+            .into_iter()
+            .chain(tops.iter().filter(|t| t.set != NONE).filter_map(stored))
+            .flat_map(|s| s.ids.into_iter().zip(s.aside))
+            .filter_map(|(id, word)| (id != NONE).then_some(word))
+            .collect();
+        let entries = u32::try_from(self.words.len() + first_words.len()).map_err(|_| TooLarge)?;
         let mut header = Header {
             version: VERSION,
             buckets,
@@ -438,22 +456,25 @@ impl Builder {
             aside: if with_aside { entries } else { 0 },
             root: root_set,
             seed,
+            tops: u32::try_from(tops.len()).map_err(|_| TooLarge)?,
         };
-        let directory = self.directory(&header, &order, &signatures, root_words.len());
+        let directory = self.directory(&header, &order, &signatures, first_words.len());
         drop(signatures);
         header.far = u32::try_from(directory.far.len()).map_err(|_| TooLarge)?;
 
         let total = HEADER_LEN
             + directory.lines.len()
+            + tops.len() * 16
             + self.sets.len() * 12
             + directory.far.len() * 8
             + self.nodes.len()
-            + if header.aside > 0 { directory.ranks.len() * 4 + self.words.len() * 4 + 12 } else { 0 };
+            + if header.aside > 0 { directory.ranks.len() * 4 + entries as usize * 4 } else { 0 };
         let mut aligned = Aligned::with_capacity(total);
         let out = &mut aligned.bytes;
         let begin = out.len();
         header.write(out);
         out.extend_from_slice(&directory.lines);
+        tops.iter().for_each(|top| top.write(out));
         self.sets.iter().flatten().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
         for (bucket, start) in &directory.far {
             out.extend_from_slice(&bucket.to_le_bytes());
@@ -466,7 +487,7 @@ impl Builder {
         }
         if header.aside > 0 {
             directory.ranks.iter().for_each(|rank| out.extend_from_slice(&rank.to_le_bytes()));
-            root_words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+            first_words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
             for (_, number) in &order {
                 let Some(cluster) = self.clusters.get(*number as usize) else { continue };
                 let start = cluster.words_at as usize;
@@ -486,7 +507,13 @@ impl Builder {
         self.nodes.get(start..start + usize::from(cluster.len)).unwrap_or_default()
     }
 
-    fn directory(&self, header: &Header, order: &[(u32, u32)], signatures: &[u32], root: usize) -> Directory {
+    fn directory(
+        &self,
+        header: &Header,
+        order: &[(u32, u32)],
+        signatures: &[u32],
+        first: usize,
+    ) -> Directory {
         let lines = header.lines() as usize;
         let mut directory = Directory {
             lines: Vec::with_capacity(lines * LINE_LEN),
@@ -495,13 +522,13 @@ impl Builder {
         };
         let mut clusters =
             order.iter().filter_map(|(b, n)| Some((*b, self.clusters.get(*n as usize)?))).peekable();
-        let (mut offset, mut rank) = (0u32, u32::try_from(root).unwrap_or(0));
-        for line in 0..lines {
+        let (mut offset, mut rank) = (0u32, u32::try_from(first).unwrap_or(0));
+        for line in 0..header.lines() {
             let base = offset;
             directory.ranks.push(rank);
             directory.lines.extend_from_slice(&base.to_le_bytes());
             for slot in 0..BUCKETS {
-                let bucket = u32::try_from(line * BUCKETS + slot).unwrap_or(NONE);
+                let bucket = line * BUCKETS + slot;
                 let behind = (offset - base).min(FAR);
                 if behind == FAR {
                     directory.far.push((bucket, offset));

@@ -12,7 +12,7 @@ pub const VERSION: u32 = 2;
 /// Octets of the header; see [`Header`].
 pub const HEADER_LEN: usize = 64;
 /// Buckets in one line of the directory.
-pub const BUCKETS: usize = 15;
+pub const BUCKETS: u32 = 15;
 /// Octets of a line of the directory: a line of the processor's cache.
 pub const LINE_LEN: usize = 64;
 /// A bucket that begins so far behind its line's base, in octets, or farther, stands in the table of
@@ -20,6 +20,10 @@ pub const LINE_LEN: usize = 64;
 pub const FAR: u32 = 0xfff;
 /// Bits of a bucket's signature.
 const SIGNATURE: u64 = 20;
+/// Octets of the longest top-level label that stands in the table of them.
+pub const MAX_TOP: usize = 7;
+/// Octets of a slot of that table.
+const TOP_LEN: usize = 16;
 
 /// An index over any owner of its bytes: memory, or a mapped file.
 #[derive(Clone)]
@@ -93,6 +97,8 @@ pub struct Header {
     pub root: u32,
     /// Mixed into every hash.
     pub seed: u64,
+    /// Slots of the table of top-level labels: a power of two, or none.
+    pub tops: u32,
 }
 
 impl Header {
@@ -101,6 +107,7 @@ impl Header {
         let lines = u64::from(self.lines());
         let ranks = if self.aside > 0 { lines * 4 } else { 0 };
         lines * LINE_LEN as u64
+            + u64::from(self.tops) * TOP_LEN as u64
             + u64::from(self.sets) * 12
             + u64::from(self.far) * 8
             + u64::from(self.region)
@@ -110,7 +117,7 @@ impl Header {
 
     /// Lines of the directory; the last one only says where the nodes end.
     pub(super) const fn lines(&self) -> u32 {
-        self.buckets / BUCKETS as u32 + 2
+        self.buckets / BUCKETS + 2
     }
 
     /// Writes it, the checksum as zero.
@@ -128,14 +135,16 @@ impl Header {
         ];
         words.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
         out.extend_from_slice(&self.seed.to_le_bytes());
-        out.extend_from_slice(&[0; 16]);
+        out.extend_from_slice(&self.tops.to_le_bytes());
+        out.extend_from_slice(&[0; 12]);
     }
 
     fn read(bytes: &[u8]) -> Option<(Self, u64)> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (words, rest) = rest.split_first_chunk::<32>()?;
         let (seed, rest) = rest.split_first_chunk::<8>()?;
-        let sum = rest.get(8..)?.first_chunk::<8>()?;
+        let (tops, rest) = rest.split_first_chunk::<4>()?;
+        let sum = rest.get(4..)?.first_chunk::<8>()?;
         let mut words = words.as_chunks::<4>().0.iter().map(|w| u32::from_le_bytes(*w));
         let header = Self {
             version: words.next()?,
@@ -147,6 +156,7 @@ impl Header {
             aside: words.next()?,
             root: words.next()?,
             seed: u64::from_le_bytes(*seed),
+            tops: u32::from_le_bytes(*tops),
         };
         (*magic == MAGIC).then_some((header, u64::from_le_bytes(*sum)))
     }
@@ -156,6 +166,7 @@ impl Header {
 #[derive(Clone, Copy, Debug)]
 struct Parts {
     lines: usize,
+    tops: usize,
     sets: usize,
     far: usize,
     region: usize,
@@ -166,12 +177,13 @@ struct Parts {
 impl Parts {
     const fn of(header: &Header) -> Self {
         let lines = HEADER_LEN;
-        let sets = lines + header.lines() as usize * LINE_LEN;
+        let tops = lines + header.lines() as usize * LINE_LEN;
+        let sets = tops + header.tops as usize * TOP_LEN;
         let far = sets + header.sets as usize * 12;
         let region = far + header.far as usize * 8;
         let ranks = region + header.region as usize;
         let aside = ranks + if header.aside > 0 { header.lines() as usize * 4 } else { 0 };
-        Self { lines, sets, far, region, ranks, aside }
+        Self { lines, tops, sets, far, region, ranks, aside }
     }
 }
 
@@ -187,7 +199,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         if header.version != VERSION {
             return Err(OpenError::Version(header.version));
         }
-        if bytes.len() as u64 != HEADER_LEN as u64 + header.body() || header.buckets == 0 {
+        let tops = header.tops == 0 || header.tops.is_power_of_two();
+        if bytes.len() as u64 != HEADER_LEN as u64 + header.body() || header.buckets == 0 || !tops {
             return Err(OpenError::Length);
         }
         if checksum(bytes) != sum {
@@ -259,6 +272,20 @@ impl<D: AsRef<[u8]>> Index<D> {
         let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return true };
         let mut hub = 0;
         let mut depth = 0;
+        // A top-level label that fits a word is found in a table of its own, most often in its first
+        // slot; a longer one is a child of the hub 0.
+        let Some(last) = label_at(1) else { return true };
+        if let Some(word) = top_word(wire, last.len()) {
+            let Some((slot, top)) = self.top(bytes, word) else { return true };
+            depth = 1;
+            if top.set != NONE {
+                report(Some(top.set), depth, NONE - 1 - slot);
+            }
+            if top.hub == NONE {
+                return true;
+            }
+            hub = top.hub;
+        }
         let mut room = [0; MAX_PACKED];
         loop {
             // A child of a hub: one line of the directory, one bucket of nodes.
@@ -291,16 +318,15 @@ impl<D: AsRef<[u8]>> Index<D> {
     fn bucket(&self, bytes: &[u8], hub: u32, label: &[u8]) -> Option<(usize, usize)> {
         let hash = hash_label(self.header.seed, label);
         let bucket = bucket_of(hash, hub, self.header.buckets);
-        let lines = bytes.get(self.parts.lines..self.parts.sets)?.as_chunks::<LINE_LEN>().0;
-        let number = bucket as usize / BUCKETS;
+        let lines = bytes.get(self.parts.lines..self.parts.tops)?.as_chunks::<LINE_LEN>().0;
+        let (number, slot) = line_of(bucket);
         let line = lines.get(number)?;
-        let slot = bucket as usize % BUCKETS;
         let (base, word) = (word(line, 0)?, word(line, slot + 1)?);
         if word & signature(hash) == 0 {
             return None;
         }
         let start = self.start(base, word, bucket)?;
-        let end = if slot + 1 < BUCKETS {
+        let end = if slot + 2 < LINE_LEN / 4 {
             self.start(base, self::word(line, slot + 2)?, bucket + 1)?
         } else {
             self::word(lines.get(number + 1)?, 0)? as usize
@@ -312,6 +338,30 @@ impl<D: AsRef<[u8]>> Index<D> {
     fn start(&self, base: u32, word: u32, bucket: u32) -> Option<usize> {
         let behind = word & FAR;
         if behind == FAR { self.far(bucket) } else { Some(base.checked_add(behind)? as usize) }
+    }
+
+    /// The slot of a top-level label and what it holds.
+    #[inline]
+    fn top(&self, bytes: &[u8], word: u64) -> Option<(u32, Top)> {
+        let slots = bytes.get(self.parts.tops..self.parts.sets)?.as_chunks::<TOP_LEN>().0;
+        let mask = self.header.tops.checked_sub(1)?;
+        let mut slot = top_slot(word, mask);
+        for _ in 0..=mask {
+            let top = Top::read(slots.get(slot as usize)?);
+            if top.word == word {
+                return Some((slot, top));
+            }
+            if top.word == 0 {
+                return None;
+            }
+            slot = (slot + 1) & mask;
+        }
+        None
+    }
+
+    fn tops(&self) -> impl Iterator<Item = (u32, Top)> {
+        let bytes = self.data.as_ref().get(self.parts.tops..self.parts.sets).unwrap_or_default();
+        (0..).zip(bytes.as_chunks::<TOP_LEN>().0.iter().map(Top::read)).filter(|(_, top)| top.word != 0)
     }
 
     #[cold]
@@ -339,11 +389,22 @@ impl<D: AsRef<[u8]>> Index<D> {
     #[must_use]
     pub fn aside(&self, at: u32, matching: Match) -> Option<u32> {
         let before = |values: Values, kind: usize| values.iter().take(kind).filter(|v| **v != NONE).count();
+        let in_root = if self.header.root == NONE { 0 } else { before(self.values(self.header.root)?, 3) };
         let ordinal = if at == NONE {
             before(self.values(self.header.root)?, place(matching))
+        } else if NONE - 1 - at < self.header.tops {
+            let mut ordinal = in_root;
+            for (slot, top) in self.tops().filter(|(_, top)| top.set != NONE) {
+                if slot == NONE - 1 - at {
+                    ordinal += before(self.values(top.set)?, place(matching));
+                    break;
+                }
+                ordinal += before(self.values(top.set)?, 3);
+            }
+            ordinal
         } else {
             let bytes = self.data.as_ref();
-            let lines = bytes.get(self.parts.lines..self.parts.sets)?.as_chunks::<LINE_LEN>().0;
+            let lines = bytes.get(self.parts.lines..self.parts.tops)?.as_chunks::<LINE_LEN>().0;
             let line = lines.partition_point(|l| word(l, 0).is_some_and(|base| base <= at)).checked_sub(1)?;
             let base = word(lines.get(line)?, 0)? as usize;
             let ranks = bytes.get(self.parts.ranks..self.parts.aside)?.as_chunks::<4>().0;
@@ -374,6 +435,9 @@ impl<D: AsRef<[u8]>> Index<D> {
     pub fn for_each(&self, mut each: impl FnMut(&NameBuf, Match, u32, u32)) {
         // A bucket and a label tell the hub, and the hub's own node tells its name; so the hubs first.
         let mut hubs = std::collections::HashMap::new();
+        for (_, top) in self.tops().filter(|(_, top)| top.hub != NONE) {
+            hubs.insert(top.hub, (0, Vec::new(), top.label()));
+        }
         self.clusters(|above, _, _, node| {
             if let Some(hub) = node.hub {
                 hubs.insert(hub, (above.0, above.1.to_vec(), node.unpacked().to_vec()));
@@ -397,6 +461,9 @@ impl<D: AsRef<[u8]>> Index<D> {
         };
         if self.header.root != NONE {
             emit(&[], Some(self.header.root), NONE);
+        }
+        for (slot, top) in self.tops().filter(|(_, top)| top.set != NONE) {
+            emit(&[top.label()], Some(top.set), NONE - 1 - slot);
         }
         let full = |hub: u32| {
             let mut path: Vec<Vec<u8>> = Vec::new();
@@ -422,12 +489,12 @@ impl<D: AsRef<[u8]>> Index<D> {
     fn clusters(&self, mut each: impl FnMut((u32, &[Vec<u8>]), u32, usize, &Node<'_>)) {
         let bytes = self.data.as_ref();
         let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return };
-        let Some(lines) = bytes.get(self.parts.lines..self.parts.sets) else { return };
+        let Some(lines) = bytes.get(self.parts.lines..self.parts.tops) else { return };
         let lines = lines.as_chunks::<LINE_LEN>().0;
         for bucket in 0..self.header.buckets {
-            let (number, slot) = (bucket as usize / BUCKETS, bucket as usize % BUCKETS);
+            let (number, slot) = line_of(bucket);
             let start = lines.get(number).and_then(|l| self.start(word(l, 0)?, word(l, slot + 1)?, bucket));
-            let end = if slot + 1 < BUCKETS {
+            let end = if slot + 2 < LINE_LEN / 4 {
                 lines.get(number).and_then(|l| self.start(word(l, 0)?, word(l, slot + 2)?, bucket + 1))
             } else {
                 lines.get(number + 1).and_then(|l| word(l, 0)).map(|w| w as usize)
@@ -506,14 +573,100 @@ fn word(bytes: &[u8], number: usize) -> Option<u32> {
     bytes.as_chunks::<4>().0.get(number).map(|w| u32::from_le_bytes(*w))
 }
 
+/// A slot of the table of top-level labels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Top {
+    /// See [`top_word`]; 0: the slot is free.
+    pub word: u64,
+    /// Under what the names below it are hashed, or [`NONE`].
+    pub hub: u32,
+    /// The number of its values, or [`NONE`].
+    pub set: u32,
+}
+
+impl Top {
+    #[inline]
+    fn read(slot: &[u8; TOP_LEN]) -> Self {
+        let (word, rest) = slot.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        let at = |number| self::word(rest, number).unwrap_or(NONE);
+        Self { word: u64::from_le_bytes(*word), hub: at(0), set: at(1) }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.word.to_le_bytes());
+        out.extend_from_slice(&self.hub.to_le_bytes());
+        out.extend_from_slice(&self.set.to_le_bytes());
+    }
+
+    fn label(&self) -> Vec<u8> {
+        let bytes = self.word.to_le_bytes();
+        let len = usize::from(bytes[7]);
+        bytes.get(..len.min(MAX_TOP)).unwrap_or_default().to_vec()
+    }
+}
+
+/// The last label of a wire name, which has `len` octets, in lower case with its length in the highest
+/// octet; `None` if it has more than [`MAX_TOP`].
+#[inline]
+#[must_use]
+pub(super) fn top_word(wire: &[u8], len: usize) -> Option<u64> {
+    const ALL: u64 = 0x0101_0101_0101_0101;
+    if len > MAX_TOP {
+        return None;
+    }
+    // The label, and behind it the root's octet, end the name.
+    let tail = match wire.last_chunk::<8>() {
+        Some(tail) => *tail,
+        None => {
+            let mut tail = [0; 8];
+            tail.get_mut(8 - wire.len()..)?.copy_from_slice(wire);
+            tail
+        }
+    };
+    let word = u64::from_le_bytes(tail) >> (8 * (MAX_TOP - len));
+    // Lower case, eight octets at once.
+    let low = word & (0x7f * ALL);
+    let upper = (low + 0x3f * ALL) & !(low + 0x25 * ALL) & !word & (0x80 * ALL);
+    Some(word | upper >> 2 | (len as u64) << 56)
+}
+
+#[inline]
+const fn top_slot(word: u64, mask: u32) -> u32 {
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 & mask
+}
+
+/// The table of top-level labels: at most half full, in an order that the labels alone decide.
+pub(super) fn top_table(tops: &[Top]) -> Vec<Top> {
+    let free = Top { word: 0, hub: NONE, set: NONE };
+    let slots = if tops.is_empty() { 0 } else { (tops.len() * 2).next_power_of_two() };
+    let mut table = vec![free; slots];
+    let Some(mask) = u32::try_from(slots).ok().and_then(|s| s.checked_sub(1)) else { return table };
+    for top in tops {
+        let mut slot = top_slot(top.word, mask);
+        while let Some(place) = table.get_mut(slot as usize) {
+            if place.word == 0 {
+                *place = *top;
+                break;
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+    table
+}
+
+/// The line of a bucket, and its place there.
+#[inline]
+const fn line_of(bucket: u32) -> (usize, usize) {
+    ((bucket / BUCKETS) as usize, (bucket % BUCKETS) as usize)
+}
+
 /// The bucket of a label below a hub. For one label every hub has another bucket, as long as there
 /// are more buckets than hubs; so label and bucket together tell the hub, and it need not be stored
 /// to be compared.
 #[inline]
 #[must_use]
 pub(super) const fn bucket_of(hash: u64, hub: u32, buckets: u32) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "scaled to the count of buckets")]
-    let home = ((hash >> 32) * buckets as u64 >> 32) as u32;
+    let home = (((hash >> 32) * buckets as u64) >> 32) as u32;
     // Both are below the count of buckets, so one subtraction is the remainder.
     let sum = home as u64 + hub as u64;
     #[expect(clippy::cast_possible_truncation, reason = "a hub beyond the buckets finds no line")]
@@ -525,7 +678,7 @@ pub(super) const fn bucket_of(hash: u64, hub: u32, buckets: u32) -> u32 {
 #[inline]
 #[must_use]
 pub(super) const fn signature(hash: u64) -> u32 {
-    1 << (12 + ((hash & 0xffff) * SIGNATURE >> 16))
+    1 << (12 + (((hash & 0xffff) * SIGNATURE) >> 16))
 }
 
 /// The checksum of an index: over its header before the checksum, and its body. It finds accidents,

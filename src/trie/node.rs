@@ -201,7 +201,6 @@ fn varint(rest: &mut &[u8]) -> Option<u32> {
 
 fn push_varint(mut number: u32, out: &mut Vec<u8>) {
     loop {
-        #[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
         let low = (number & 0x7f) as u8;
         number >>= 7;
         if number == 0 {
