@@ -101,6 +101,18 @@ fn compare(c: &mut Criterion, what: &str, three: &Three, questions: &[NameBuf]) 
             black_box(last)
         });
     });
+    group.bench_function("index, 16 at a time", |b| {
+        b.iter(|| {
+            at = if at + 1 < wire.len() { at + 1 } else { 0 };
+            if at % 16 == 0 {
+                three.index.read_ahead(&wire[at..wire.len().min(at + 16)]);
+            }
+            let mut last = None;
+            three.index.lookup(wire[at], |hit| last = Some(hit.id));
+            hits[0] += usize::from(last.is_some());
+            black_box(last)
+        });
+    });
     group.bench_function("hashset", |b| {
         b.iter(|| {
             at = if at + 1 < wire.len() { at + 1 } else { 0 };
