@@ -11,22 +11,23 @@ use portcullis::trie::pattern::Patterns;
 
 fn patterns(count: u32) -> Vec<(Pattern, u32)> {
     let mut random = common::Random::new(3);
-    let words = common::names(count as usize);
-    (0..count)
-        .map(|id| {
-            let word = words[id as usize].split('.').next().unwrap().trim_matches('-').to_owned();
-            let regex = |text: String| Pattern::Regex(text);
-            let pattern = match random.below(6) {
-                0 => regex(format!("^{word}[0-9]*[._-]")),
-                1 => regex(format!("^(.+[_.-])?{word}s?[0-9]*\\.")),
-                2 => regex(format!("{word}\\.(com|net|org)$")),
-                3 => regex(format!("(^|\\.){word}-[a-z0-9]+\\.cdn{id}\\.")),
-                4 => Pattern::Glob { text: format!("ads*.{word}.com"), start: Start::Label, end: true },
-                _ => Pattern::Glob { text: format!("{word}-*-track"), start: Start::Anywhere, end: false },
-            };
-            (pattern, id)
-        })
-        .collect()
+    // Like the compiler, no pattern twice: popular words come again and again.
+    let mut seen = std::collections::HashSet::new();
+    let words = common::names(count as usize * 2);
+    let patterns = (0..).map(|id| {
+        let word = words[id as usize].split('.').next().unwrap().trim_matches('-').to_owned();
+        let regex = |text: String| Pattern::Regex(text);
+        let pattern = match random.below(6) {
+            0 => regex(format!("^{word}[0-9]*[._-]")),
+            1 => regex(format!("^(.+[_.-])?{word}s?[0-9]*\\.")),
+            2 => regex(format!("{word}\\.(com|net|org)$")),
+            3 => regex(format!("(^|\\.){word}-[a-z0-9]+\\.cdn{id}\\.")),
+            4 => Pattern::Glob { text: format!("ads*.{word}.com"), start: Start::Label, end: true },
+            _ => Pattern::Glob { text: format!("{word}-*-track"), start: Start::Anywhere, end: false },
+        };
+        (pattern, id)
+    });
+    patterns.filter(|(pattern, _)| seen.insert(pattern.clone())).take(count as usize).collect()
 }
 
 fn bench(c: &mut Criterion) {

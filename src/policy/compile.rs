@@ -7,7 +7,7 @@ use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::name::{Name, NameBuf};
-use crate::lists::List;
+use crate::lists::{List, NameRule};
 use crate::rule::{Action, Match, Pattern, Traits};
 use crate::trie::build::{Source, Stored, TooLarge, build_with};
 use crate::trie::index::Index;
@@ -310,18 +310,18 @@ impl<'l> Compiler<'l> {
         number
     }
 
-    /// The number of the class of these rules, which are in the order of their lists.
-    fn class(&mut self, rules: Vec<Local>) -> u32 {
-        if let [rule] = rules[..]
-            && let Some((known, class)) = self.last
-            && known == rule
-        {
+    /// The number of the class of a rule that stands alone.
+    fn class_of_one(&mut self, rule: Local) -> u32 {
+        if let Some((_, class)) = self.last.filter(|(known, _)| *known == rule) {
             return class;
         }
-        let alone = match rules[..] {
-            [rule] => Some(rule),
-            _ => None,
-        };
+        let class = self.class(vec![rule]);
+        self.last = Some((rule, class));
+        class
+    }
+
+    /// The number of the class of these rules, which are in the order of their lists.
+    fn class(&mut self, rules: Vec<Local>) -> u32 {
         let mut class: Vec<(u16, u32)> = Vec::with_capacity(rules.len());
         for (source, traits) in rules {
             let known = self.numbers.get(usize::from(source)).and_then(|n| n.get(traits as usize)).copied();
@@ -339,14 +339,10 @@ impl<'l> Compiler<'l> {
         }
         self.merge(&mut class);
         let next = u32::try_from(self.classes.len()).unwrap_or(NONE);
-        let number = *self.by_class.entry(class).or_insert_with_key(|class| {
+        *self.by_class.entry(class).or_insert_with_key(|class| {
             self.classes.push(class.clone());
             next
-        });
-        if let Some(rule) = alone {
-            self.last = Some((rule, number));
-        }
-        number
+        })
     }
 
     /// Addresses and records that a list gives to one name in several lines are one answer. They go
@@ -406,6 +402,48 @@ impl Source for Compiler<'_> {
     }
 
     fn store(&mut self, items: &[u32], above: &[Values]) -> Stored {
+        match items {
+            [item] => self.store_one(*item, above),
+            _ => self.store_all(items, above),
+        }
+    }
+
+    fn common(&self) -> Values {
+        self.common
+    }
+}
+
+impl<'l> Compiler<'l> {
+    /// A name with one rule, as most have: no list of rules needs to be made.
+    fn store_one(&mut self, item: u32, above: &[Values]) -> Stored {
+        let mut stored = Stored::NOTHING;
+        let Some((source, rule)) = self.item(item) else { return stored };
+        let local = (source, rule.traits);
+        let Some(traits) = self.local(source, rule.traits) else { return stored };
+        let fate = if traits.cancels {
+            Fate::Used
+        } else if self.is_cancelled(&rule, traits) {
+            Fate::Cancelled
+        } else if self.covered(local, above) {
+            Fate::Covered
+        } else {
+            let at = place(rule.matching);
+            let class = self.class_of_one(local);
+            if let (Some(id), Some(aside)) = (stored.ids.get_mut(at), stored.aside.get_mut(at)) {
+                (*id, *aside) = (class, rule.line & !MORE);
+            }
+            Fate::Used
+        };
+        self.mark(source, rule.line, fate, || rule.name.to_string());
+        stored
+    }
+
+    fn is_cancelled(&self, rule: &NameRule<'_>, traits: &Traits) -> bool {
+        !self.cancelled.is_empty()
+            && self.cancelled.contains(&(Target::Name(rule.name.to_buf(), rule.matching), traits.clone()))
+    }
+
+    fn store_all(&mut self, items: &[u32], above: &[Values]) -> Stored {
         let mut kinds: [Vec<(Local, u32)>; 3] = Default::default();
         for item in items {
             let Some((source, rule)) = self.item(*item) else { continue };
@@ -415,9 +453,7 @@ impl Source for Compiler<'_> {
                 self.mark(source, rule.line, Fate::Used, show);
                 continue;
             }
-            if !self.cancelled.is_empty()
-                && self.cancelled.contains(&(Target::Name(rule.name.to_buf(), rule.matching), traits.clone()))
-            {
+            if self.is_cancelled(&rule, traits) {
                 self.mark(source, rule.line, Fate::Cancelled, show);
                 continue;
             }
@@ -440,13 +476,9 @@ impl Source for Compiler<'_> {
                     Some(_) => self.covers(here, *rule),
                     None => self.covered(*rule, above),
                 };
-                let show = || {
-                    let name = items.first().and_then(|i| self.lists_item(*i));
-                    name.map_or(String::new(), |n| n.to_string())
-                };
-                let (fate, text) =
-                    if covered { (Fate::Covered, show()) } else { (Fate::Used, String::new()) };
-                self.mark(rule.0, *line, fate, || text);
+                let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);
+                let fate = if covered { Fate::Covered } else { Fate::Used };
+                self.mark(rule.0, *line, fate, || name.map_or(String::new(), |n| n.to_string()));
                 !covered
             });
             if rules.is_empty() {
@@ -468,21 +500,11 @@ impl Source for Compiler<'_> {
         stored
     }
 
-    fn common(&self) -> Values {
-        self.common
-    }
-}
-
-impl<'l> Compiler<'l> {
-    fn item(&self, item: u32) -> Option<(u16, crate::lists::NameRule<'l>)> {
+    fn item(&self, item: u32) -> Option<(u16, NameRule<'l>)> {
         let source = self.starts.partition_point(|start| *start <= item).checked_sub(1)?;
         let first = *self.starts.get(source)?;
         let rule = self.lists.get(source)?.1.rule((item - first) as usize)?;
         Some((u16::try_from(source).ok()?, rule))
-    }
-
-    fn lists_item(&self, item: u32) -> Option<Name<'l>> {
-        self.item(item).map(|(_, rule)| rule.name)
     }
 }
 

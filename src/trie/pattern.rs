@@ -19,7 +19,7 @@ use memchr::memmem;
 use regex_automata::dfa::{Automaton, OverlappingState, StartKind, dense};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::dns::name::{MAX_NAME, Name};
 use crate::dns::pattern::{Pattern, Start};
@@ -373,21 +373,75 @@ fn shortest(set: &[Vec<u8>]) -> usize {
     set.iter().map(Vec::len).min().unwrap_or(0)
 }
 
+/// The better of two sets: the longer, and of those that are level the one with fewer.
+fn better(one: Option<Vec<Vec<u8>>>, other: Option<Vec<Vec<u8>>>) -> Option<Vec<Vec<u8>>> {
+    let rank = |set: &Option<Vec<Vec<u8>>>| set.as_deref().map(|s| (shortest(s), std::cmp::Reverse(s.len())));
+    if rank(&other) > rank(&one) { other } else { one }
+}
+
 fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     match hir.kind() {
-        HirKind::Literal(literal) => Some(vec![literal.0.to_ascii_lowercase()]),
+        HirKind::Literal(_) | HirKind::Class(_) => exact(hir),
         HirKind::Capture(capture) => required(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
-        HirKind::Concat(parts) => parts.iter().filter_map(required).max_by_key(|set| {
-            // The longest, and of those that are level the one with the fewest.
-            (shortest(set), std::cmp::Reverse(set.len()))
-        }),
+        HirKind::Concat(parts) => {
+            // Parts beside each other that match few texts make longer ones together.
+            let (mut best, mut run): (_, Option<Vec<Vec<u8>>>) = (None, None);
+            for part in parts {
+                let own = exact(part);
+                run = match (run.take(), &own) {
+                    (Some(before), Some(own)) if before.len() * own.len() <= MAX_LITERALS => {
+                        Some(joined(&before, own))
+                    }
+                    (before, _) => {
+                        best = better(best, before);
+                        own
+                    }
+                };
+                best = better(best, required(part));
+            }
+            better(best, run)
+        }
         HirKind::Alternation(parts) => {
             let sets: Option<Vec<_>> = parts.iter().map(required).collect();
             Some(sets?.into_iter().flatten().collect())
         }
         _ => None,
     }
+}
+
+/// All texts that an expression matches, in lower case, if they are few.
+fn exact(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    let mut all = match hir.kind() {
+        HirKind::Literal(literal) => vec![literal.0.to_ascii_lowercase()],
+        HirKind::Capture(capture) => exact(&capture.sub)?,
+        HirKind::Class(Class::Bytes(class)) => {
+            let octets = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+            octets.take(MAX_LITERALS + 1).map(|octet| vec![octet.to_ascii_lowercase()]).collect()
+        }
+        HirKind::Alternation(parts) => {
+            parts.iter().map(exact).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()
+        }
+        HirKind::Concat(parts) => {
+            let mut all = vec![Vec::new()];
+            for part in parts {
+                let own = exact(part)?;
+                if all.len() * own.len() > MAX_LITERALS {
+                    return None;
+                }
+                all = joined(&all, &own);
+            }
+            all
+        }
+        _ => return None,
+    };
+    all.sort_unstable();
+    all.dedup();
+    if all.len() <= MAX_LITERALS { Some(all) } else { None }
+}
+
+fn joined(before: &[Vec<u8>], after: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    before.iter().flat_map(|one| after.iter().map(|two| [&one[..], two].concat())).collect()
 }
 
 #[cfg(test)]
