@@ -107,14 +107,9 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// The name at the beginning of octets that were checked when they were stored; the root where
-    /// there is none.
-    pub(crate) fn checked(bytes: &'a [u8]) -> Self {
-        let mut at = 0;
-        while let Some(len @ 1..) = bytes.get(at) {
-            at += 1 + usize::from(*len);
-        }
-        bytes.get(..=at).map_or(Self::ROOT, Name)
+    /// A name whose octets were checked when they were stored; the root where there are none.
+    pub(crate) const fn stored(bytes: &'a [u8]) -> Self {
+        if bytes.is_empty() { Self::ROOT } else { Name(bytes) }
     }
 
     /// The wire octets, ending with the root's zero.

@@ -69,19 +69,21 @@ impl List {
 
     /// The rules on names, in the order of their lines.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = NameRule<'_>> {
-        self.records.iter().map(|record| self.read(record))
+        self.records.iter().enumerate().map(|(number, record)| self.read(number, record))
     }
 
     /// The rule at a place of that order.
     #[must_use]
     pub fn rule(&self, number: usize) -> Option<NameRule<'_>> {
-        self.records.get(number).map(|record| self.read(record))
+        self.records.get(number).map(|record| self.read(number, record))
     }
 
-    fn read(&self, record: &Record) -> NameRule<'_> {
+    fn read(&self, number: usize, record: &Record) -> NameRule<'_> {
+        // The names lie one after the other.
+        let end = self.records.get(number + 1).map_or(self.names.len(), |next| next.at as usize);
         NameRule {
             line: record.line,
-            name: Name::checked(self.names.get(record.at as usize..).unwrap_or_default()),
+            name: Name::stored(self.names.get(record.at as usize..end).unwrap_or_default()),
             matching: match record.traits & 3 {
                 0 => Match::Exact,
                 1 => Match::Suffix,

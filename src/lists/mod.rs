@@ -17,7 +17,7 @@ use std::fmt;
 
 pub use self::list::{List, NameRule};
 pub use self::skip::{SkipReason, Skipped};
-use crate::dns::name::{MAX_LABEL, MAX_NAME, NameBuf, NameError};
+use crate::dns::name::{MAX_LABEL, MAX_NAME, NameBuf};
 pub use crate::rule::Format;
 use crate::rule::{Effect, Match, Pattern, Traits};
 
@@ -290,31 +290,58 @@ impl Sink<'_> {
     }
 }
 
+/// Octets of a host's name in lower case, and the dot; 0 for all others.
+static LOWER: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut octet = 0;
+    #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "when compiled")]
+    while octet < 256 {
+        let byte = octet as u8;
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            lower[octet] = byte.to_ascii_lowercase();
+        }
+        octet += 1;
+    }
+    lower
+};
+
 /// Appends the wire form of a host's name, in lower case.
 fn push_host(text: &str, names: &mut Vec<u8>) -> Result<(), SkipReason> {
     let bytes = text.as_bytes();
     // A final dot has no meaning.
     let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
     let start = names.len();
-    let mut digits_only = true;
-    for label in bytes.split(|b| *b == b'.') {
-        let (1..=MAX_LABEL, Ok(len)) = (label.len(), u8::try_from(label.len())) else {
-            return slow_host(text, names, start);
-        };
-        names.push(len);
-        for byte in label {
-            if !(byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'_') {
-                return slow_host(text, names, start);
+    if bytes.len() > MAX_NAME - 2 {
+        return slow_host(text, names, start);
+    }
+    // The name goes behind the place of its first length; the dots become the lengths of what follows.
+    names.push(0);
+    names.extend(bytes.iter().map(|b| LOWER.get(usize::from(*b)).copied().unwrap_or(0)));
+    names.push(b'.');
+    let wire = names.get_mut(start..).unwrap_or_default();
+    let (mut label, mut good) = (0, true);
+    for at in 1..wire.len() {
+        match wire.get(at) {
+            Some(b'.') => {
+                let len = at - label - 1;
+                good &= matches!(len, 1..=MAX_LABEL);
+                if let Some(slot) = wire.get_mut(label) {
+                    *slot = u8::try_from(len).unwrap_or(0);
+                }
+                label = at;
             }
-            digits_only &= byte.is_ascii_digit();
-            names.push(byte.to_ascii_lowercase());
+            Some(0) => good = false,
+            _ => {}
         }
     }
-    names.push(0);
-    if names.len() - start > MAX_NAME {
-        return Err(SkipReason::Name(NameError::NameTooLong));
+    if let Some(root) = wire.last_mut() {
+        *root = 0;
     }
-    if digits_only && text.parse::<std::net::IpAddr>().is_ok() {
+    if !good {
+        return slow_host(text, names, start);
+    }
+    let digits = |b: Option<&u8>| b.is_some_and(u8::is_ascii_digit);
+    if digits(bytes.first()) && digits(bytes.last()) && text.parse::<std::net::IpAddr>().is_ok() {
         return Err(SkipReason::Address);
     }
     Ok(())

@@ -17,7 +17,12 @@ use super::index::{
     top_table, top_word,
 };
 use super::node::{Draft, MAX_INLINE, NONE, Node, Values, hash_label, place, write};
-use crate::dns::name::{Match, Name, NameBuf};
+use crate::dns::name::{MAX_LABEL, Match, Name, NameBuf};
+
+/// How many names before its turn a name is read.
+const LOOK_AHEAD: usize = 12;
+/// The half of a word of the order that is a hash.
+const HASH: u64 = 0xffff_ffff_0000_0000;
 
 /// More names than 32-bit places can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +145,8 @@ struct Builder {
     open: Vec<u8>,
     open_words: Vec<u32>,
     keys: Vec<u8>,
+    /// Where in `open` and `open_words` each child of the nodes under construction begins.
+    begins: Vec<(usize, usize)>,
 }
 
 impl Builder {
@@ -157,6 +164,7 @@ impl Builder {
             open: Vec::new(),
             open_words: Vec::new(),
             keys: Vec::new(),
+            begins: Vec::new(),
         };
         builder.set(common);
         builder
@@ -176,7 +184,8 @@ impl Builder {
     //--- From names to clusters ------------------------------------------------------------------
 
     fn collect(&mut self, source: &mut impl Source) -> Result<(), TooLarge> {
-        let mut order: Vec<(u64, u32)> = Vec::with_capacity(source.count() as usize);
+        // In the upper half the hash, in the lower the item: half the room of a pair, and sorted sooner.
+        let mut order: Vec<u64> = Vec::with_capacity(source.count() as usize);
         let mut shallow: Vec<(Vec<u8>, u32)> = Vec::new();
         for item in 0..source.count() {
             let wire = source.name(item).as_bytes();
@@ -188,18 +197,27 @@ impl Builder {
                 at += 1 + usize::from(*len);
             }
             match before {
-                Some(start) => order.push((hash_label(0, wire.get(start..).unwrap_or_default()), item)),
+                Some(start) => {
+                    let hash = hash_label(0, wire.get(start..).unwrap_or_default());
+                    order.push(hash & HASH | u64::from(item));
+                }
                 None => shallow.push((wire.to_vec(), item)),
             }
         }
         self.shallow(source, &mut shallow);
         order.sort_unstable();
         let mut rest = &order[..];
-        let (mut members, mut items) = (Vec::new(), Vec::new());
-        while let Some((key, _)) = rest.first() {
-            let (group, after) = rest.split_at(rest.iter().take_while(|(k, _)| k == key).count());
+        let (mut members, mut items, mut above) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(first) = rest.first() {
+            let shared = rest.iter().take_while(|other| (*other ^ first) & HASH == 0).count();
+            let (group, after) = rest.split_at(shared);
             rest = after;
-            self.group(source, group, &mut members, &mut items)?;
+            // Names are visited in an order that has nothing to do with theirs in memory: read soon
+            // what comes soon, so that the processor waits for many at once.
+            for ahead in rest.iter().skip(LOOK_AHEAD).take(group.len()) {
+                std::hint::black_box(source.name(item_of(*ahead)).as_bytes().first().copied());
+            }
+            self.group(source, group, &mut members, &mut items, &mut above)?;
         }
         Ok(())
     }
@@ -225,16 +243,17 @@ impl Builder {
     fn group(
         &mut self,
         source: &mut impl Source,
-        group: &[(u64, u32)],
+        group: &[u64],
         members: &mut Vec<Member>,
         items: &mut Vec<u32>,
+        above: &mut Vec<Values>,
     ) -> Result<(), TooLarge> {
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
         members.clear();
-        for (_, item) in group {
+        for item in group.iter().map(|word| item_of(*word)) {
             let start = keys.len();
-            let wire = source.name(*item).as_bytes();
+            let wire = source.name(item).as_bytes();
             keys.resize(start + wire.len() - 1, 0);
             let (mut at, mut end) = (0, keys.len());
             while let Some(len @ 1..) = wire.get(at) {
@@ -246,7 +265,7 @@ impl Builder {
                 at = next;
             }
             let len = u8::try_from(wire.len() - 1).map_err(|_| TooLarge)?;
-            members.push(Member { start: u32::try_from(start).map_err(|_| TooLarge)?, len, item: *item });
+            members.push(Member { start: u32::try_from(start).map_err(|_| TooLarge)?, len, item });
         }
         if members.len() > 1 {
             members.sort_unstable_by(|a, b| key(&keys, a).cmp(key(&keys, b)).then(a.item.cmp(&b.item)));
@@ -263,19 +282,18 @@ impl Builder {
             let (these, after) = rest.split_at(shared);
             rest = after;
             let label = key(&self.keys, first).get(1..top_end).unwrap_or_default();
-            if !self.top.contains_key(label) {
-                self.top.insert(label.to_vec(), TopLevel::default());
-            }
-            let mut above: Vec<Values> = self.root.iter().map(|s| s.ids).collect();
-            let mut hub = 0;
-            if let Some(top) = self.top.get_mut(label) {
-                above.extend(top.stored.map(|s| s.ids));
-                hub = *top.hub.get_or_insert_with(|| {
-                    self.hubs += 1;
-                    self.hubs
-                });
-            }
-            self.node(source, these, top_end, &mut above, items)?;
+            above.clear();
+            above.extend(self.root.iter().map(|s| s.ids));
+            let top = match self.top.get_mut(label) {
+                Some(top) => top,
+                None => self.top.entry(label.to_vec()).or_default(),
+            };
+            above.extend(top.stored.map(|s| s.ids));
+            let hub = *top.hub.get_or_insert_with(|| {
+                self.hubs += 1;
+                self.hubs
+            });
+            self.node(source, these, top_end, above, items)?;
             self.cluster(hub, 0, 0)?;
         }
         Ok(())
@@ -317,18 +335,18 @@ impl Builder {
         }
         // The children, one after the other, each told where it begins.
         let (children, children_words) = (self.open.len(), self.open_words.len());
-        let mut begins: Vec<(usize, usize)> = Vec::new();
+        let first_child = self.begins.len();
         let mut rest = below;
         while let Some(child) = rest.first() {
             let end = next + 1 + usize::from(key(&self.keys, child).get(next).copied().unwrap_or(0));
             let shared = rest.iter().take_while(|m| self.same_start(child, m, end)).count();
             let (these, after) = rest.split_at(shared);
             rest = after;
-            begins.push((self.open.len(), self.open_words.len()));
+            self.begins.push((self.open.len(), self.open_words.len()));
             self.node(source, these, next, above, items)?;
             // A child whose rules are all covered from above leaves nothing.
-            if begins.last().is_some_and(|(begin, _)| *begin == self.open.len()) {
-                begins.pop();
+            if self.begins.last().is_some_and(|(begin, _)| *begin == self.open.len()) {
+                self.begins.pop();
             }
         }
         above.truncate(depth);
@@ -345,13 +363,16 @@ impl Builder {
                 self.hubs += 1;
                 let number = self.hubs;
                 hub = Some(number);
-                while let Some((begin, words)) = begins.pop() {
+                while self.begins.len() > first_child
+                    && let Some((begin, words)) = self.begins.pop()
+                {
                     self.cluster(number, begin, words)?;
                 }
                 debug_assert_eq!(self.open_words.len(), children_words);
                 &[]
             }
         };
+        self.begins.truncate(first_child);
         debug_assert_eq!(start, children);
         if set.is_none() && hub.is_none() && inline.is_empty() {
             self.open_words.truncate(words_start);
@@ -422,8 +443,9 @@ impl Builder {
         let mut order: Vec<(u32, u32)> = Vec::with_capacity(self.clusters.len());
         let mut signatures = vec![0u32; buckets as usize];
         for (cluster, number) in self.clusters.iter().zip(0..) {
-            let label = Node::read(self.bytes(cluster)).map(|n| n.unpacked()).unwrap_or_default();
-            let hash = hash_label(seed, &label);
+            let mut room = [0; MAX_LABEL];
+            let label = Node::read(self.bytes(cluster)).map(|n| n.unpack(&mut room).len());
+            let hash = hash_label(seed, room.get(..label.unwrap_or(0)).unwrap_or_default());
             let bucket = bucket_of(hash, cluster.hub, buckets);
             order.push((bucket, number));
             if let Some(slot) = signatures.get_mut(bucket as usize) {
@@ -549,6 +571,13 @@ struct Directory {
     lines: Vec<u8>,
     ranks: Vec<u32>,
     far: Vec<(u32, u32)>,
+}
+
+/// The item of a word of the order.
+const fn item_of(word: u64) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    let item = word as u32;
+    item
 }
 
 fn key<'k>(keys: &'k [u8], member: &Member) -> &'k [u8] {

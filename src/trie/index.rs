@@ -474,7 +474,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         }
         self.clusters(|above, _, _, node| {
             if let Some(hub) = node.hub {
-                hubs.insert(hub, (above.0, above.1.to_vec(), node.unpacked().to_vec()));
+                hubs.insert(hub, (above.0, above.1.to_vec(), node.unpacked()));
             }
         });
         let mut emit = |labels: &[Vec<u8>], set: Option<u32>, at: u32| {
@@ -514,7 +514,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         self.clusters(|(hub, above), at, _, node| {
             let mut labels = full(hub);
             labels.extend(above.iter().cloned());
-            labels.push(node.unpacked().to_vec());
+            labels.push(node.unpacked());
             emit(&labels, node.set, at);
         });
     }
@@ -558,7 +558,7 @@ fn descend(
     if node.children.is_empty() || above.len() > MAX_LABELS {
         return;
     }
-    above.push(node.unpacked().to_vec());
+    above.push(node.unpacked());
     let (mut here, end) = (at + node.head, at + node.size);
     while here < end {
         let Some(child) = region.get(here..end).and_then(Node::read) else { break };

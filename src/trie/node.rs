@@ -1,7 +1,5 @@
 //! The byte layout of one node, the packing of labels, the hash.
 
-use std::borrow::Cow;
-
 use crate::dns::name::{MAX_LABEL, Match};
 
 /// A value that is not there.
@@ -112,25 +110,39 @@ impl<'d> Node<'d> {
         Some(Self { len, label, raw, set, hub, children, size: head + below, head })
     }
 
+    /// The label in lower case, in the room given.
+    pub fn unpack<'r>(&self, room: &'r mut [u8; MAX_LABEL]) -> &'r [u8] {
+        let mut to = room.iter_mut();
+        let mut push = |octet: u8| {
+            if let Some(slot) = to.next() {
+                *slot = octet;
+            }
+        };
+        if self.raw {
+            self.label.iter().for_each(|octet| push(*octet));
+        } else {
+            let letter = |code: u16| LETTERS.get(usize::from(code % 40)).copied().unwrap_or(b'?');
+            let (pairs, rest) = self.label.as_chunks::<2>();
+            let mut left = self.len;
+            for pair in pairs {
+                let word = u16::from_le_bytes(*pair);
+                // The last pair of a label may hold two letters only.
+                if left >= 3 {
+                    push(letter(word / 1600));
+                }
+                push(letter(word / 40));
+                push(letter(word));
+                left = left.saturating_sub(3);
+            }
+            rest.iter().for_each(|code| push(letter(u16::from(*code))));
+        }
+        room.get(..self.len).unwrap_or_default()
+    }
+
     /// The label in lower case.
     #[must_use]
-    pub fn unpacked(&self) -> Cow<'d, [u8]> {
-        if self.raw {
-            return Cow::Borrowed(self.label);
-        }
-        let (pairs, rest) = self.label.as_chunks::<2>();
-        let mut out = Vec::with_capacity(self.len);
-        let letter = |code: u16| LETTERS.get(usize::from(code % 40)).copied().unwrap_or(b'?');
-        for pair in pairs {
-            let word = u16::from_le_bytes(*pair);
-            // The last pair of a label may hold two letters only.
-            if out.len() + 3 <= self.len {
-                out.push(letter(word / 1600));
-            }
-            out.extend([letter(word / 40), letter(word)]);
-        }
-        out.extend(rest.iter().map(|code| letter(u16::from(*code))));
-        Cow::Owned(out)
+    pub fn unpacked(&self) -> Vec<u8> {
+        self.unpack(&mut [0; MAX_LABEL]).to_vec()
     }
 }
 
