@@ -18,8 +18,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::dns::name::{Match, Name, NameBuf};
-use portcullis::trie::build::{Plain, build_with};
+use portcullis::dns::name::{Name, NameBuf};
 use portcullis::trie::index::Index;
 
 const COUNT: usize = 1_000_000;
@@ -73,13 +72,12 @@ struct Three {
 }
 
 impl Three {
-    fn of(names: &[NameBuf]) -> Self {
-        let entries = (0u32..).zip(names).map(|(_, n)| (n.clone(), Match::Suffix, 0)).collect();
+    fn of(list: &[String], names: &[NameBuf]) -> Self {
         let mut keys: Vec<_> = names.iter().map(|n| reversed(n.as_name())).collect();
         keys.sort_unstable();
         keys.dedup();
         Self {
-            index: build_with(&mut Plain(entries), false).unwrap(),
+            index: common::index(list, false),
             set: names.iter().map(|n| n.as_bytes().into()).collect(),
             fst: fst::Set::from_iter(keys).unwrap(),
         }
@@ -95,18 +93,6 @@ fn compare(c: &mut Criterion, what: &str, three: &Three, questions: &[NameBuf]) 
     group.bench_function("index", |b| {
         b.iter(|| {
             at = if at + 1 < wire.len() { at + 1 } else { 0 };
-            let mut last = None;
-            three.index.lookup(wire[at], |hit| last = Some(hit.id));
-            hits[0] += usize::from(last.is_some());
-            black_box(last)
-        });
-    });
-    group.bench_function("index, 16 at a time", |b| {
-        b.iter(|| {
-            at = if at + 1 < wire.len() { at + 1 } else { 0 };
-            if at % 16 == 0 {
-                three.index.read_ahead(&wire[at..wire.len().min(at + 16)]);
-            }
             let mut last = None;
             three.index.lookup(wire[at], |hit| last = Some(hit.id));
             hits[0] += usize::from(last.is_some());
@@ -136,19 +122,21 @@ fn compare(c: &mut Criterion, what: &str, three: &Three, questions: &[NameBuf]) 
 }
 
 fn lookup(c: &mut Criterion) {
-    let names: Vec<NameBuf> = common::wire(&common::names(COUNT));
-    let three = Three::of(&names);
+    let list = common::names(COUNT);
+    let names: Vec<NameBuf> = common::wire(&list);
+    let three = Three::of(&list, &names);
     let text: usize = names.iter().map(|n| n.as_bytes().len() - 1).sum();
     let bytes = three.index.hot_len();
     println!(
-        "{COUNT} names, {text} octets of text, index {bytes}: {:.3} a byte of text",
-        bytes as f64 / text as f64
+        "{COUNT} names, {text} octets of text, index {bytes}: {:.3} a byte of text, {:.3} with lines",
+        bytes as f64 / text as f64,
+        common::index(&list, true).as_bytes().len() as f64 / text as f64
     );
     let some = |names: Vec<NameBuf>| common::shuffled(names).into_iter().take(QUESTIONS).collect::<Vec<_>>();
     compare(c, "hit", &three, &some(names.clone()));
     compare(c, "miss", &three, &some(common::wire(&common::misses(QUESTIONS))));
     compare(c, "miss-second-label", &three, &some(common::wire(&common::misses_at_second(QUESTIONS))));
-    let deep: Vec<String> = common::names(COUNT).iter().map(|n| format!("a.b.c.d.e.f.{n}")).collect();
+    let deep: Vec<String> = list.iter().map(|n| format!("a.b.c.d.e.f.{n}")).collect();
     compare(c, "deep", &three, &some(common::wire(&deep)));
 }
 

@@ -9,7 +9,12 @@
     clippy::cast_possible_truncation
 )]
 
+use bytes::Bytes;
 use portcullis::dns::name::{Name, NameBuf};
+use portcullis::lists::parse;
+use portcullis::policy::compile::{Options, compile};
+use portcullis::rule::{Effect, Format};
+use portcullis::trie::index::Index;
 
 /// A small generator of numbers (xorshift64*), so that every run sees the same names.
 pub struct Random(u64);
@@ -77,6 +82,12 @@ pub fn names(count: usize) -> Vec<String> {
         }
     }
     out
+}
+
+/// The index that serves for a list of these names, compiled as the server does.
+pub fn index(names: &[String], lines: bool) -> Index<Bytes> {
+    let list = parse(names.join("\n").as_bytes(), Format::Domains, None, Effect::Block).unwrap();
+    compile(&[("l".into(), list)], Options { lines, left_out: false }).unwrap().0.index
 }
 
 pub fn wire(names: &[String]) -> Vec<NameBuf> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::node::{MAX_PACKED, NONE, Node, Values, hash_label, pack, place};
+use super::node::{NONE, Node, Packed, Values, find, hash_label, place};
 use crate::dns::name::{MAX_LABELS, Match, Name, NameBuf};
 
 /// The first octets of an index.
@@ -243,40 +243,6 @@ impl<D: AsRef<[u8]>> Index<D> {
         }
     }
 
-    /// Reads what a lookup of each name reads first, all beside each other, so that the lookups that
-    /// follow find it in the cache. With a list larger than the cache this is quicker than one lookup
-    /// after the other from two names on; more than some dozens are too many.
-    pub fn read_ahead(&self, names: &[Name<'_>]) {
-        let bytes = self.data.as_ref();
-        let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return };
-        for some in names.chunks(16) {
-            let mut starts = [0; 16];
-            for (name, start) in some.iter().zip(&mut starts) {
-                let bucket = self
-                    .second(bytes, name.as_bytes())
-                    .and_then(|(hub, label)| self.bucket(bytes, hub, label));
-                *start = bucket.map_or(0, |(start, _)| start);
-            }
-            // Nothing depends on what is read, so the processor waits for none of it.
-            for start in starts.iter().filter(|start| **start != 0) {
-                std::hint::black_box(region.get(*start).copied());
-            }
-        }
-    }
-
-    /// The last label but one, and the hub it is hashed under.
-    fn second<'n>(&self, bytes: &[u8], wire: &'n [u8]) -> Option<(u32, &'n [u8])> {
-        let (mut before, mut last, mut at) = (None, 0, 0);
-        while let Some(len @ 1..) = wire.get(at) {
-            before = (at > 0).then_some(last);
-            last = at;
-            at += 1 + usize::from(*len);
-        }
-        let label = wire.get(before? + 1..last)?;
-        let (_, top) = self.top(bytes, top_word(wire, usize::from(*wire.get(last)?))?)?;
-        Some((top.hub, label))
-    }
-
     /// False if the name has more than `N` labels.
     #[inline]
     fn walk<const N: usize>(&self, name: Name<'_>, found: &mut impl FnMut(Hit)) -> bool {
@@ -320,14 +286,15 @@ impl<D: AsRef<[u8]>> Index<D> {
             }
             hub = top.hub;
         }
-        let mut room = [0; MAX_PACKED];
         loop {
             // A child of a hub: one line of the directory, one bucket of nodes.
             depth += 1;
             let Some(label) = label_at(depth) else { return true };
-            let Some((start, end)) = self.bucket(bytes, hub, label) else { return true };
-            let packed = pack(label, &mut room);
-            let Some((mut place, mut node)) = find(region, start, end, label, packed) else { return true };
+            let hash = hash_label(self.header.seed, label);
+            let Some((start, end)) = self.bucket(bytes, hub, hash) else { return true };
+            let Some((mut place, mut node)) = find(region, start, end, &Packed::new(label)) else {
+                return true;
+            };
             report(node.set, depth, place);
             // Its own children, as long as they stand within it.
             while node.hub.is_none() {
@@ -336,10 +303,11 @@ impl<D: AsRef<[u8]>> Index<D> {
                 }
                 depth += 1;
                 let Some(label) = label_at(depth) else { return true };
-                let packed = pack(label, &mut room);
                 let start = place as usize + node.head;
                 let end = start + node.children.len();
-                let Some((below, child)) = find(region, start, end, label, packed) else { return true };
+                let Some((below, child)) = find(region, start, end, &Packed::new(label)) else {
+                    return true;
+                };
                 (place, node) = (below, child);
                 report(node.set, depth, place);
             }
@@ -349,8 +317,7 @@ impl<D: AsRef<[u8]>> Index<D> {
 
     /// Where the nodes of a bucket begin and end, unless its signature rules the label out.
     #[inline]
-    fn bucket(&self, bytes: &[u8], hub: u32, label: &[u8]) -> Option<(usize, usize)> {
-        let hash = hash_label(self.header.seed, label);
+    fn bucket(&self, bytes: &[u8], hub: u32, hash: u64) -> Option<(usize, usize)> {
         let bucket = bucket_of(hash, hub, self.header.buckets);
         let lines = bytes.get(self.parts.lines..self.parts.tops)?.as_chunks::<LINE_LEN>().0;
         let (number, slot) = line_of(bucket);
@@ -566,27 +533,6 @@ fn descend(
         here += child.size;
     }
     above.pop();
-}
-
-/// The node with this label among those that stand one after the other.
-#[inline]
-fn find<'d>(
-    region: &'d [u8],
-    start: usize,
-    end: usize,
-    label: &[u8],
-    packed: Option<&[u8]>,
-) -> Option<(u32, Node<'d>)> {
-    let mut rest = region.get(start..end)?;
-    while let Some(node) = Node::read(rest) {
-        let same = node.len == label.len()
-            && if node.raw { node.label.eq_ignore_ascii_case(label) } else { packed == Some(node.label) };
-        if same {
-            return Some((u32::try_from(end - rest.len()).ok()?, node));
-        }
-        rest = rest.get(node.size..)?;
-    }
-    None
 }
 
 #[inline]

@@ -7,8 +7,6 @@ pub const NONE: u32 = u32::MAX;
 /// The most octets that the nodes below a node may take and still stand within it. Below this a
 /// lookup that reads them one after the other is quicker than one more jump.
 pub const MAX_INLINE: usize = 160;
-/// Octets of the longest packed label.
-pub const MAX_PACKED: usize = MAX_LABEL / 3 * 2 + MAX_LABEL % 3;
 
 /// The ids stored with one name: by [`place`], [`NONE`] where there is none.
 pub type Values = [u32; 3];
@@ -161,13 +159,12 @@ pub struct Draft<'n> {
 
 /// Appends a node.
 pub fn write(draft: Draft<'_>, out: &mut Vec<u8>) {
-    let mut room = [0; MAX_PACKED];
-    let packed = pack(draft.label, &mut room);
+    let packed = Packed::new(draft.label);
     let len = u8::try_from(draft.label.len()).unwrap_or(0) & 0x3f;
-    let kind = match (draft.set, draft.hub, draft.children.is_empty(), packed) {
-        (Some(0), None, true, Some(_)) => LEAF,
-        (None, None, false, Some(_)) => INNER,
-        (Some(0), None, false, Some(_)) => INNER_SET,
+    let kind = match (draft.set, draft.hub, draft.children.is_empty(), packed.good) {
+        (Some(0), None, true, true) => LEAF,
+        (None, None, false, true) => INNER,
+        (Some(0), None, false, true) => INNER_SET,
         _ => OTHER,
     };
     out.push(kind << 6 | len);
@@ -177,10 +174,14 @@ pub fn write(draft: Draft<'_>, out: &mut Vec<u8>) {
             bit(draft.set.is_some(), SET)
                 | bit(!draft.children.is_empty(), CHILDREN)
                 | bit(draft.hub.is_some(), HUB)
-                | bit(packed.is_none(), RAW),
+                | bit(!packed.good, RAW),
         );
     }
-    out.extend_from_slice(packed.unwrap_or(draft.label));
+    if packed.good {
+        out.extend(packed.words.iter().flat_map(|word| word.to_le_bytes()).take(packed.len));
+    } else {
+        out.extend_from_slice(draft.label);
+    }
     if kind == OTHER {
         for number in [draft.set, draft.hub].into_iter().flatten() {
             push_varint(number, out);
@@ -227,52 +228,141 @@ fn push_varint(mut number: u32, out: &mut Vec<u8>) {
 /// The letters of host names by their code; code 0 is none of them.
 const LETTERS: &[u8; 39] = b"\0abcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// The code of each octet, letters of either case alike; 0 for what no host name has.
-static CODES: [u8; 256] = {
-    let mut codes = [0; 256];
+/// The code of each octet, letters of either case alike, as the first, second and third of three
+/// letters; [`BAD`] for what no host name has.
+static CODES: [[u32; 256]; 3] = {
+    let mut codes = [[BAD; 256]; 3];
     let mut code = 1;
     #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "when compiled")]
     while code < LETTERS.len() {
-        codes[LETTERS[code] as usize] = code as u8;
-        codes[LETTERS[code].to_ascii_uppercase() as usize] = code as u8;
+        let (lower, upper) = (LETTERS[code] as usize, LETTERS[code].to_ascii_uppercase() as usize);
+        let mut place = 0;
+        let mut factor = 1600;
+        while place < 3 {
+            codes[place][lower] = code as u32 * factor;
+            codes[place][upper] = code as u32 * factor;
+            factor /= 40;
+            place += 1;
+        }
         code += 1;
     }
     codes
 };
 
-/// Octets of a packed label of `len` octets: three letters in two octets, which 38 letters allow
-/// (40 × 40 × 40 < 65,536).
-#[must_use]
-pub const fn packed_len(len: usize) -> usize {
-    len / 3 * 2 + len % 3
+/// Above all that three codes add up to, and so that it is seen in a sum of three.
+const BAD: u32 = 1 << 20;
+
+#[inline]
+fn code(place: usize, octet: u8) -> u32 {
+    CODES.get(place).and_then(|codes| codes.get(usize::from(octet))).copied().unwrap_or(BAD)
 }
 
-/// Packs a label of host-name letters, folding case; `None` if it has others.
+/// Octets of a packed label of `len` octets: three letters in two octets, which 38 letters allow
+/// (40 × 40 × 40 < 65,536).
 #[inline]
-pub fn pack<'o>(label: &[u8], room: &'o mut [u8; MAX_PACKED]) -> Option<&'o [u8]> {
-    let code = |octet: u8| u16::from(CODES.get(usize::from(octet)).copied().unwrap_or(0));
-    let mut good = true;
-    let (triples, rest) = label.as_chunks::<3>();
-    let (pairs, _) = room.as_chunks_mut::<2>();
-    for ([a, b, c], pair) in triples.iter().zip(pairs) {
-        let (a, b, c) = (code(*a), code(*b), code(*c));
-        good &= a != 0 && b != 0 && c != 0;
-        *pair = ((a * 40 + b) * 40 + c).to_le_bytes();
-    }
-    let done = triples.len() * 2;
-    match (rest, room.get_mut(done..)?) {
-        ([], _) => {}
-        ([a], [to, ..]) => {
-            good &= code(*a) != 0;
-            *to = CODES.get(usize::from(*a)).copied().unwrap_or(0);
+#[must_use]
+pub const fn packed_len(len: usize) -> usize {
+    len - len / 3
+}
+
+/// A label packed, case folded, to be stored or to be compared with stored ones a word at a time.
+pub struct Packed<'l> {
+    label: &'l [u8],
+    words: [u64; 6],
+    /// The octets that count in the first two words.
+    masks: [u64; 2],
+    /// Octets in all.
+    len: usize,
+    /// False: it holds octets that can't be packed, and is stored as it is.
+    good: bool,
+}
+
+impl<'l> Packed<'l> {
+    /// Packs a label of at most 63 octets.
+    #[inline]
+    #[must_use]
+    pub fn new(label: &'l [u8]) -> Self {
+        let (triples, rest) = label.as_chunks::<3>();
+        let (mut words, mut seen) = ([0u64; 6], 0);
+        for (word, four) in words.iter_mut().zip(triples.chunks(4)) {
+            let mut shift = 0;
+            for [a, b, c] in four {
+                let sum = code(0, *a) + code(1, *b) + code(2, *c);
+                seen |= sum;
+                *word |= u64::from(sum & 0xffff) << shift;
+                shift += 16;
+            }
         }
-        ([a, b], [low, high, ..]) => {
-            good &= code(*a) != 0 && code(*b) != 0;
-            [*low, *high] = (code(*a) * 40 + code(*b)).to_le_bytes();
+        let tail = match rest {
+            [a] => code(2, *a),
+            [a, b] => code(1, *a) + code(2, *b),
+            _ => 0,
+        };
+        seen |= tail;
+        if let Some(word) = words.get_mut(triples.len() / 4) {
+            *word |= u64::from(tail & 0xffff) << (16 * (triples.len() % 4));
         }
-        _ => return None,
+        let len = packed_len(label.len());
+        let mask = |octets: usize| if octets >= 8 { u64::MAX } else { (1 << (8 * octets)) - 1 };
+        Self { label, words, masks: [mask(len), mask(len.saturating_sub(8))], len, good: seen < BAD }
     }
-    if good { room.get(..packed_len(label.len())) } else { None }
+
+    /// True if the octets of a packed label of the same length begin with this one. Behind a label
+    /// there are at least as many octets as are read, except at the end of all.
+    #[inline]
+    fn starts(&self, stored: &[u8]) -> bool {
+        self.differs(stored) == Some(0) && self.len <= 16 || self.starts_slowly(stored)
+    }
+
+    /// 0 if the first sixteen octets, as far as they count, are these; `None` if there are fewer.
+    #[inline]
+    fn differs(&self, stored: &[u8]) -> Option<u64> {
+        let [one, two, ..] = self.words;
+        let [first, second] = stored.first_chunk::<16>()?.as_chunks::<8>().0 else { return None };
+        let first = (u64::from_le_bytes(*first) ^ one) & self.masks[0];
+        Some(first | (u64::from_le_bytes(*second) ^ two) & self.masks[1])
+    }
+
+    fn starts_slowly(&self, stored: &[u8]) -> bool {
+        let own = self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.len);
+        stored.get(..self.len).is_some_and(|stored| own.eq(stored.iter().copied()))
+    }
+}
+
+/// The node with this label among those that stand one after the other from `start` to `end`.
+#[inline]
+pub fn find<'d>(region: &'d [u8], start: usize, end: usize, sought: &Packed<'_>) -> Option<(u32, Node<'d>)> {
+    let mut at = start;
+    while at < end {
+        let rest = region.get(at..)?;
+        let first = *rest.first()?;
+        let (kind, len) = (first >> 6, usize::from(first & 0x3f));
+        if kind == OTHER {
+            let node = Node::read(rest.get(..end - at)?)?;
+            let same = node.len == sought.label.len()
+                && if node.raw {
+                    node.label.eq_ignore_ascii_case(sought.label)
+                } else {
+                    sought.good && sought.starts(node.label)
+                };
+            if same {
+                return Some((u32::try_from(at).ok()?, node));
+            }
+            at += node.size;
+            continue;
+        }
+        // One branch for the whole comparison: it is taken once, at the end, where the processor
+        // expects it; one for the length and one for the octets would be guessed wrong in between.
+        let other = sought.differs(rest.get(1..)?).unwrap_or(0) | (len ^ sought.label.len()) as u64;
+        if other == 0 && sought.good && sought.starts(rest.get(1..)?) {
+            return Some((u32::try_from(at).ok()?, Node::read(rest.get(..end - at)?)?));
+        }
+        // Only what is needed to go on to the next, and again without a branch.
+        let label_end = 1 + packed_len(len);
+        let children = 1 + usize::from(rest.get(label_end).copied().unwrap_or(0));
+        at += label_end + children * usize::from(kind != LEAF);
+    }
+    None
 }
 
 //--- Hash ----------------------------------------------------------------------------------------
@@ -346,20 +436,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packing_keeps_all_but_case(label in "[a-zA-Z0-9_-]{1,63}") {
-            let mut room = [0; MAX_PACKED];
-            let packed = pack(label.as_bytes(), &mut room).unwrap().to_vec();
-            let mut bytes = vec![u8::try_from(label.len()).unwrap()];
-            bytes.extend(packed);
-            let label = label.to_ascii_lowercase();
-            prop_assert_eq!(&*Node::read(&bytes).unwrap().unpacked(), label.as_bytes());
+        fn packing_keeps_all_but_case(label in "[a-zA-Z0-9_-]{1,63}", other in "[a-z0-9_-]{1,63}") {
+            let lower = label.to_ascii_lowercase();
+            let mut bytes = Vec::new();
+            for label in [&lower, &other] {
+                write(Draft { label: label.as_bytes(), set: Some(0), hub: None, children: &[] }, &mut bytes);
+            }
+            let node = Node::read(&bytes).unwrap();
+            prop_assert_eq!(node.unpacked(), lower.as_bytes());
+            prop_assert_eq!(node.size, 1 + packed_len(label.len()));
+            let at = |label: &str| find(&bytes, 0, bytes.len(), &Packed::new(label.as_bytes())).map(|f| f.0 as usize);
+            prop_assert_eq!(at(&label), Some(0));
+            prop_assert_eq!(at(&other), Some(if other == lower { 0 } else { node.size }));
         }
 
         #[test]
         fn what_cannot_be_packed_says_so(label in prop::collection::vec(any::<u8>(), 1..64)) {
             let host = label.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
-            let mut room = [0; MAX_PACKED];
-            prop_assert_eq!(pack(&label, &mut room).is_some(), host);
+            prop_assert_eq!(Packed::new(&label).good, host);
         }
 
         #[test]
