@@ -6,7 +6,7 @@ use crate::dns::name::{MAX_LABEL, Match};
 pub const NONE: u32 = u32::MAX;
 /// The most octets that the nodes below a node may take and still stand within it. Below this a
 /// lookup that reads them one after the other is quicker than one more jump.
-pub const MAX_INLINE: usize = 160;
+pub const MAX_INLINE: usize = 120;
 
 /// The ids stored with one name: by [`place`], [`NONE`] where there is none.
 pub type Values = [u32; 3];
