@@ -1,4 +1,4 @@
-//! Any text in every list format.
+//! Any text in every list format, whole and in pieces.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

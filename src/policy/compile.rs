@@ -466,22 +466,21 @@ impl<'l> Compiler<'l> {
             }
         }
         let mut stored = Stored::NOTHING;
+        // Rules are folded away all or none: one that stays, of another list perhaps, would come before
+        // the broader rule because its name is longer.
+        let all = kinds.iter().flatten().all(|(rule, _)| self.covered(*rule, above));
         // Suffix first: it may cover the two others at the same name.
         for matching in [Match::Suffix, Match::Exact, Match::Subdomains] {
             let at = place(matching);
             let here = stored.ids.get(place(Match::Suffix)).copied().filter(|id| *id != NONE);
-            let mut rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
-            rules.retain(|(rule, line)| {
-                let covered = match here {
-                    Some(_) => self.covers(here, *rule),
-                    None => self.covered(*rule, above),
-                };
-                let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);
-                let fate = if covered { Fate::Covered } else { Fate::Used };
+            let rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
+            let covered = all || here.is_some() && rules.iter().all(|(rule, _)| self.covers(here, *rule));
+            let fate = if covered { Fate::Covered } else { Fate::Used };
+            let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);
+            for (rule, line) in &rules {
                 self.mark(rule.0, *line, fate, || name.map_or(String::new(), |n| n.to_string()));
-                !covered
-            });
-            if rules.is_empty() {
+            }
+            if covered || rules.is_empty() {
                 continue;
             }
             let word = match rules[..] {
