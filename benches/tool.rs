@@ -1,4 +1,10 @@
-//! What the scripts beside this file run: `names N`, `lookups KIND N`, `load FORMAT FILE`; see README.md.
+//! What is measured one process at a time, for `instructions.sh` and `load.sh` beside this file:
+//!
+//! ```text
+//! tool names N           the first N names of the seeded list
+//! tool lookups KIND N    N lookups (hit, miss, second) in a list of 1,000,000 names
+//! tool load FILE         reads and compiles a list, opens it compiled: time, sizes, peak memory
+//! ```
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -11,9 +17,15 @@
 mod common;
 
 use std::hint::black_box;
+use std::io::Read;
 use std::time::Instant;
 
+use bytes::Bytes;
 use portcullis::dns::name::Name;
+use portcullis::lists::Reader;
+use portcullis::policy::compile::{Options, compile};
+use portcullis::policy::file;
+use portcullis::rule::{Effect, Format};
 
 /// Lookups in a list of 1,000,000 names over and over the same 256 questions, so that the caches hold
 /// what they need: what is left is the work of the processor.
@@ -36,12 +48,64 @@ fn lookups(kind: &str, count: usize) {
     println!("{kind}: {:.1} ns", begin.elapsed().as_nanos() as f64 / count.max(1) as f64);
 }
 
+fn load(path: &str) {
+    let text = std::fs::metadata(path).unwrap().len() as f64;
+    let begin = Instant::now();
+    let mut reader = Reader::new(Format::Auto, None, Effect::Block);
+    // In pieces, as the server reads it.
+    let mut file = std::fs::File::open(path).unwrap();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece).unwrap() {
+            0 => break,
+            n => reader.feed(&piece[..n]).unwrap(),
+        }
+    }
+    let list = reader.finish().unwrap();
+    let (lines, format) = (list.lines, list.format);
+    let read = begin.elapsed();
+    let options = Options { lines: true, left_out: false };
+    let (compiled, accounts) = compile(&[("l".into(), list)], options).unwrap();
+    let compile = begin.elapsed() - read;
+    let peak = peak_memory().map_or("?".into(), |peak| format!("{:.2}", peak / text));
+    let bytes = [compiled.index.as_bytes(), &file::tail(&compiled).unwrap()].concat();
+    let (all, hot) = (compiled.index.as_bytes().len() as f64, compiled.index.hot_len() as f64);
+    let mapped = Bytes::from(bytes);
+    let begin = Instant::now();
+    black_box(file::open(&mapped).unwrap());
+    let open = begin.elapsed();
+    let account = &accounts[0];
+    println!(
+        "{path}: {format}, {lines} lines, {} names and {} patterns kept; read {read:.0?}, compiled {compile:.0?}, \
+         opened compiled {open:.1?}; a byte of text: index {:.3}, with lines {:.3}, peak memory {peak}; \
+         used {} duplicate {} covered {} unsupported {} invalid {}",
+        compiled.index.entry_count(),
+        compiled.tables.patterns.len(),
+        hot / text,
+        all / text,
+        account.used,
+        account.duplicate,
+        account.covered,
+        account.unsupported,
+        account.invalid,
+    );
+}
+
+/// The most memory that the process has had, in octets, where the system tells it.
+fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? * 1024.0)
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["names", count] => common::names(count.parse().unwrap()).iter().for_each(|n| println!("{n}")),
         ["lookups", kind, count] => lookups(kind, count.parse().unwrap()),
+        ["load", path] => load(path),
+        // `cargo bench` runs every bench without arguments; this one has then nothing to do.
         _ => {}
     }
 }

@@ -75,6 +75,12 @@ fn settings() -> Settings {
             list("nx", "||linkedin.com^", Action::NxDomain),
             list("stub", "||stub.test^", Action::Address(vec![[192, 0, 2, 1].into()], Vec::new())),
             list("drop", "||drop.test^", Action::Drop),
+            list("pattern", "/^(ad|track)[0-9]+[.-]/", Action::NxDomain),
+            list("loose", "/^[a-z]-[0-9]\\./", Action::NxDomain),
+            list("glob", "banner*.ads", Action::NxDomain),
+            list("scoped", "||six.test^$dnstype=AAAA,client=127.0.0.0/8,denyallow=x.test", Action::NxDomain),
+            list("mail", "||mail.test^$dnsrewrite=NOERROR;MX;10 mx.test", Action::NxDomain),
+            list("text", "||text.test^$dnsrewrite=NOERROR;TXT;hello", Action::NxDomain),
         ],
         zones: vec![ZoneSettings {
             origin: NameBuf::from_text("z.test").unwrap(),
@@ -121,6 +127,13 @@ fn from_receipt_to_reply_nothing_is_allocated() {
         ("www.z.test", Qtype::A, true),
         ("x.w.z.test", Qtype::A, true),
         ("nope.z.test", Qtype::A, true),
+        ("track12.test", Qtype::A, true),
+        ("x-1.test", Qtype::A, true),
+        ("my-banners.2.ads", Qtype::A, true),
+        ("six.test", Qtype::AAAA, true),
+        ("six.test", Qtype::A, true),
+        ("mail.test", Qtype::MX, true),
+        ("text.test", Qtype::TXT, true),
         ("elsewhere.test", Qtype::A, true),
     ] {
         let packet = encode(NameBuf::from_text(name).unwrap().as_name(), qtype);

@@ -50,7 +50,7 @@ pub struct PatternRule {
     pub source: u16,
     /// Number of its traits.
     pub traits: u32,
-    /// Its line, from 1.
+    /// Its line, from 1; 0 where they are left out.
     pub line: u32,
 }
 
@@ -279,6 +279,7 @@ impl<'l> Compiler<'l> {
                 Fate::Cancelled
             } else {
                 let number = self.number(traits);
+                let line = if self.options.lines { line } else { 0 };
                 self.patterns.push(PatternRule { pattern: pattern.clone(), source, traits: number, line });
                 Fate::Used
             };
@@ -473,7 +474,10 @@ impl<'l> Compiler<'l> {
         for matching in [Match::Suffix, Match::Exact, Match::Subdomains] {
             let at = place(matching);
             let here = stored.ids.get(place(Match::Suffix)).copied().filter(|id| *id != NONE);
-            let rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
+            let mut rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
+            // What the rules say puts them in order, not their lines, so that the same rules make the
+            // same class.
+            rules.sort_by_cached_key(|((source, traits), _)| (*source, self.local(*source, *traits)));
             let covered = all || here.is_some() && rules.iter().all(|(rule, _)| self.covers(here, *rule));
             let fate = if covered { Fate::Covered } else { Fate::Used };
             let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);

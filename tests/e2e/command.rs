@@ -110,7 +110,7 @@ fn explain_shows_the_ladder_and_the_reply() {
 
 #[test]
 fn help_has_an_example_for_every_command() {
-    for command in ["", "demo", "serve", "check", "explain"] {
+    for command in ["", "demo", "serve", "check", "explain", "compile", "lists diff"] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let (code, out, _) = run(&arguments);
         assert_eq!(code, 0);

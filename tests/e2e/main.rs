@@ -16,5 +16,6 @@ mod block;
 mod clients;
 mod command;
 mod forward;
+mod lists;
 mod packets;
 mod transports;

@@ -1,0 +1,255 @@
+//! Lists of every format, packed lists, compiled indexes, and the commands that deal with them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::common::{PATIENCE, Server, portcullis};
+
+/// A folder with files; paths in it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(files: &[(&str, &[u8])]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, bytes) in files {
+            fs::write(folder.path(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs the program here; gives its exit code and all that it said.
+    fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let output = portcullis().current_dir(self.0.path()).args(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout) + &text(output.stderr))
+    }
+}
+
+fn config(source: &Path, more: &str) -> String {
+    format!("[upstream]\nservers = []\n[[list]]\nname = \"l\"\nsource = \"{}\"\n{more}\n", source.display())
+}
+
+/// What the server says to each name, over the wire.
+fn verdicts(server: &Server, names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| server.ask(name, "A").status()).collect()
+}
+
+const NAMES: [&str; 7] =
+    ["a.test", "www.a.test", "x.www.a.test", "nota.test", "b.test", "deep.er.b.test", "test"];
+const ANSWERS: [&str; 7] = ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN", "REFUSED", "NXDOMAIN", "NXDOMAIN", "REFUSED"];
+
+/// Asks until something is so; fails if it does not become so.
+fn until(what: &str, so: impl Fn() -> bool) {
+    let begin = std::time::Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+    }
+}
+
+#[test]
+fn one_list_in_seven_formats_gives_the_same_answers() {
+    let zone = "$TTL 60\n@ SOA ns.rpz. host.rpz. 1 2 3 4 5\n@ NS ns.rpz.\n\
+                a.test CNAME .\n*.a.test CNAME .\nb.test CNAME .\n*.b.test CNAME .\n";
+    for (format, text, more) in [
+        ("domains", "a.test\nb.test\n", ""),
+        ("wildcard", "a.test\n*.a.test\nb.test\n*.b.test\n", "match = \"exact\""),
+        ("hosts", "0.0.0.0 a.test b.test\n", "match = \"suffix\""),
+        ("adguard", "||a.test^\n||b.test^\n", ""),
+        ("dnsmasq", "address=/a.test/b.test/\n", ""),
+        ("unbound", "local-zone: \"a.test\" always_nxdomain\nlocal-zone: b.test. always_nxdomain\n", ""),
+        ("rpz", zone, ""),
+    ] {
+        let folder = Folder::with(&[("list", text.as_bytes())]);
+        // Named, and guessed from the first lines; and compiled.
+        for word in [format, "auto"] {
+            let more = format!("{more}\nformat = \"{word}\"");
+            let server = Server::start(&config(&folder.path("list"), &more), &[]);
+            assert_eq!(verdicts(&server, &NAMES), ANSWERS, "{format} read as {word}");
+        }
+        let matching = if more.contains("exact") { "exact" } else { "suffix" };
+        let (code, said) =
+            folder.run(&["compile", "list", "-o", "index", "--format", format, "--match", matching]);
+        assert_eq!(code, 0, "{said}");
+        let server = Server::start(&config(&folder.path("index"), "format = \"index\""), &[]);
+        assert_eq!(verdicts(&server, &NAMES), ANSWERS, "{format} compiled");
+    }
+}
+
+#[test]
+fn packed_lists_are_read_as_they_are() {
+    // `gz.test` and `zst.test`, packed by gzip and zstd.
+    let gz =
+        b"\x1f\x8b\x08\0\0\0\0\0\x02\x03\x4b\xaf\xd2\x2b\x49\x2d\x2e\xe1\x02\0\x33\x5f\x29\x37\x08\0\0\0";
+    let zst = b"\x28\xb5\x2f\xfd\x04\x68\x49\0\0zst.test\x0a\x24\xb6\xfe\x52";
+    for (name, bytes) in [("gz.test", &gz[..]), ("zst.test", zst)] {
+        let folder = Folder::with(&[("packed", bytes)]);
+        let server = Server::start(&config(&folder.path("packed"), ""), &[]);
+        assert_eq!(verdicts(&server, &[name, "other.test"]), ["NXDOMAIN", "REFUSED"]);
+        let cut = Folder::with(&[("packed", &bytes[..bytes.len() - 6])]);
+        let (code, said) = cut.run(&["compile", "packed", "-o", "index"]);
+        assert!(code == 2 && said.contains("packed") && !cut.path("index").exists(), "{said}");
+    }
+}
+
+#[test]
+fn the_same_rules_give_the_same_file_and_a_damaged_one_is_refused() {
+    let mut lines: Vec<String> =
+        (0..500).map(|i| format!("||n{}.of{}.test^", i * 7919 % 500, i % 13)).collect();
+    lines.push("/^ads[0-9]+\\./".into());
+    lines.push("@@||n1.of7.test^$important".into());
+    lines.extend((1..5).map(|i| format!("||many.test^$client=192.0.2.{i}")));
+    lines.extend((1..5).map(|i| format!("||stub.test^$dnsrewrite=192.0.2.{i}")));
+    let one = lines.join("\n");
+    lines.reverse();
+    let folder = Folder::with(&[("one", one.as_bytes()), ("two", lines.join("\n").as_bytes())]);
+    for (list, index) in [("one", "1"), ("two", "2")] {
+        // The name of the list stands in the file, the lines do not.
+        fs::copy(folder.path(list), folder.path("list")).unwrap();
+        let (code, said) =
+            folder.run(&["compile", "list", "-o", index, "--no-origins", "--format", "adguard"]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let bytes = fs::read(folder.path("1")).unwrap();
+    assert!(bytes == fs::read(folder.path("2")).unwrap(), "the order of the lines changed the index");
+    fs::write(folder.path("toml"), config(&folder.path("bad"), "format = \"index\"")).unwrap();
+    // Every part of the file is under a checksum: cut or changed anywhere, it is refused.
+    for at in (0..bytes.len()).step_by(bytes.len() / 30) {
+        for cut in [true, false] {
+            let mut bad = bytes.clone();
+            if cut {
+                bad.truncate(at);
+            } else {
+                bad[at] ^= 4;
+            }
+            fs::write(folder.path("bad"), &bad).unwrap();
+            let (code, said) = folder.run(&["check", "-c", "toml"]);
+            assert_eq!(code, 2, "octet {at}, cut: {cut}: {said}");
+            assert!(said.starts_with("portcullis: list `l` (") && said.contains("index"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_reload_with_a_damaged_index_leaves_the_good_one_serving() {
+    let folder = Folder::with(&[("list", b"a.test\n"), ("more", b"a.test\nb.test\n")]);
+    assert_eq!(folder.run(&["compile", "list", "-o", "index"]).0, 0);
+    let server = Server::start(&config(&folder.path("index"), ""), &[]);
+    let names = ["a.test", "b.test"];
+    assert_eq!(verdicts(&server, &names), ["NXDOMAIN", "REFUSED"]);
+    // Replaced, not written into: the server has the old file mapped.
+    fs::write(folder.path("bad"), &fs::read(folder.path("index")).unwrap()[..100]).unwrap();
+    fs::rename(folder.path("bad"), folder.path("index")).unwrap();
+    server.signal("-HUP");
+    // The next good one shows that this one was tried.
+    assert_eq!(verdicts(&server, &names), ["NXDOMAIN", "REFUSED"]);
+    assert_eq!(folder.run(&["compile", "more", "-o", "index"]).0, 0);
+    server.signal("-HUP");
+    until("the new rules", || verdicts(&server, &names) == ["NXDOMAIN", "NXDOMAIN"]);
+}
+
+#[test]
+fn every_line_is_accounted_for() {
+    let list = "! a comment\n||a.test^\n||a.test^\n||b.a.test^\n||c.test^$third-party\n||d..test^\n||e.test^\n\
+                ||e.test^$badfilter\n\n";
+    let folder = Folder::with(&[("list", list.as_bytes())]);
+    fs::write(folder.path("toml"), config(Path::new("list"), "")).unwrap();
+    for arguments in [&["check", "-c", "toml", "--lines"][..], &["compile", "list", "-o", "index", "--lines"]]
+    {
+        let (code, said) = folder.run(arguments);
+        assert_eq!(code, 0);
+        for expected in [
+            "9 lines (adguard, list): 2 used, 1 duplicate, 1 covered by a broader rule, 1 taken back, \
+             1 unsupported, 1 invalid, 2 empty or comment",
+            "line 3: duplicate: the list says it already: a.test",
+            "line 4: covered by a broader rule of the list: b.a.test",
+            "line 5: the modifier `third-party` means nothing to a name server: ||c.test^$third-party",
+            "line 6: a label is empty: ||d..test^",
+            "line 7: taken back by a $badfilter rule: e.test",
+        ] {
+            assert!(said.contains(expected), "{expected}\nnot in:\n{said}");
+        }
+    }
+    let (code, said) = folder.run(&["compile", "list", "-o", "strict", "--strict"]);
+    assert!(code == 1 && said.contains("not written") && !folder.path("strict").exists(), "{said}");
+}
+
+#[test]
+fn what_is_no_list_is_refused() {
+    for (bytes, word) in [
+        (&b"<!DOCTYPE html>\n<html><body>404</body></html>\n"[..], "web page"),
+        (b"\x7fELF\x02\0\0\0\0\0\0\0\0", "binary"),
+    ] {
+        let folder = Folder::with(&[("list", bytes)]);
+        let (code, said) = folder.run(&["compile", "list", "-o", "index"]);
+        assert!(code == 2 && said.contains(word), "{said}");
+    }
+}
+
+#[test]
+fn a_diff_tells_which_names_change_their_verdict() {
+    let folder = Folder::with(&[
+        ("old", b"||a.test^\n||b.test^\n@@||good.b.test^\n"),
+        ("new", b"||a.test^\n||x.a.test^\n||b.test^\n||c.test^\n"),
+        ("same", b"||b.test^\n@@||good.b.test^\n||www.b.test^\n||a.test^\n"),
+    ]);
+    let (code, said) = folder.run(&["lists", "diff", "old", "new"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("\nc.test: pass -> blocked by ||c.test^ (new:4)\n"), "{said}");
+    assert!(
+        said.contains("good.b.test: allowed by @@||good.b.test^ (old:3) -> blocked by ||b.test^ (new:3)"),
+        "{said}"
+    );
+    assert!(!said.contains("a.test:"), "a rule that changes nothing is no change: {said}");
+    let (_, said) = folder.run(&["lists", "diff", "old", "new", "--json"]);
+    let lines: Vec<serde_json::Value> = said.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(lines.iter().any(|l| l["name"] == "c.test" && l["old"] == "pass"), "{said}");
+    assert_eq!(folder.run(&["compile", "same", "-o", "index"]).0, 0);
+    assert_eq!(folder.run(&["lists", "diff", "old", "index"]), (0, "no name changes its verdict\n".into()));
+    assert_eq!(folder.run(&["lists", "diff", "old", "gone"]).0, 2);
+}
+
+#[test]
+fn rules_for_some_clients_types_and_with_answers_of_their_own() {
+    let list = "||kids.test^$client=kid\n||phones.test^$ctag=phone\n||six.test^$dnstype=AAAA\n\
+                ||stub.test^$dnsrewrite=192.0.2.9\n||mail.test^$dnsrewrite=NOERROR;MX;10 mx.test\n\
+                ||alias.test^$dnsrewrite=safe.test\n||no.test^$dnsrewrite=REFUSED\n/^ads[0-9]+\\./\n";
+    let folder = Folder::with(&[("list", list.as_bytes())]);
+    let client = |address: &str| {
+        format!(
+            "format = \"adguard\"\n[[client]]\nname = \"kid\"\naddresses = [\"{address}\"]\ntags = [\"phone\"]"
+        )
+    };
+    for (address, scoped) in [("127.0.0.0/8", "NXDOMAIN"), ("192.0.2.0/24", "REFUSED")] {
+        let server = Server::start(&config(&folder.path("list"), &client(address)), &[]);
+        assert_eq!(verdicts(&server, &["kids.test", "phones.test"]), [scoped, scoped]);
+        assert_eq!(server.ask("six.test", "AAAA").status(), "NXDOMAIN");
+        assert_eq!(
+            server.ask("six.test", "A").text(),
+            "status: REFUSED, flags: qr rd ra\nEDE: 20 (Not Authoritative)\n"
+        );
+        let forged = "EDE: 15 (Blocked): l\nEDE: 4 (Forged Answer)\n";
+        for (name, qtype, answer) in [
+            ("stub.test", "A", "stub.test. 60 IN A 192.0.2.9"),
+            ("www.mail.test", "MX", "www.mail.test. 60 IN MX 10 mx.test."),
+            ("alias.test", "A", "alias.test. 60 IN CNAME safe.test."),
+        ] {
+            let text = server.ask(name, qtype).text();
+            assert_eq!(
+                text,
+                format!("status: NOERROR, flags: qr rd ra\n{forged}answer     {answer}\n"),
+                "{name}"
+            );
+        }
+        assert!(server.ask("no.test", "A").text().starts_with("status: REFUSED, flags: qr rd ra\nEDE: 15"));
+        assert_eq!(
+            verdicts(&server, &["ads12.elsewhere.test", "ads.elsewhere.test"]),
+            ["NXDOMAIN", "REFUSED"]
+        );
+    }
+}
