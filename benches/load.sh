@@ -3,7 +3,7 @@
 # named as an argument. Each in a process of its own, so that its peak is its own.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/.." && pwd)"
-tool="$(cd "$here" && cargo bench --quiet --bench tool --no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)"
+tool="$(cd "$here" && cargo bench --quiet --bench tool --no-run --message-format=json | sed -n '/"name":"tool"/s/.*"executable":"\([^"]*\)".*/\1/p')"
 names="$(mktemp)"
 trap 'rm -f "$names"' EXIT
 "$tool" names 1000000 >"$names"

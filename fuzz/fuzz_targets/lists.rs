@@ -1,14 +1,9 @@
-//! Any text in every list format, whole and in pieces.
+//! A list of a format that its first lines tell, of any octets.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use portcullis::lists::parse;
-use portcullis::rule::{Effect, Format};
+mod common;
 
-fuzz_target!(|bytes: &[u8]| {
-    for (_, format) in Format::WORDS {
-        if let Ok(parsed) = parse(bytes, format, None, Effect::Block) {
-            assert!(parsed.rules().all(|rule| (1..=parsed.lines).contains(&rule.line)));
-        }
-    }
-});
+use libfuzzer_sys::fuzz_target;
+use portcullis::rule::Format;
+
+fuzz_target!(|bytes: &[u8]| common::read(Format::Auto, bytes));

@@ -243,7 +243,7 @@ impl<'l> Compiler<'l> {
         });
         let mut values = [NONE; 3];
         if let Some(((list, traits, matching), _)) = best {
-            let class = self.class(vec![(list, traits)]);
+            let class = self.class_of_one((list, traits));
             if let Some(slot) = values.get_mut(place(matching)) {
                 *slot = class;
             }
@@ -316,14 +316,16 @@ impl<'l> Compiler<'l> {
         if let Some((_, class)) = self.last.filter(|(known, _)| *known == rule) {
             return class;
         }
-        let class = self.class(vec![rule]);
+        let class = self.class([rule].into_iter());
+        let class = self.class_number(class);
         self.last = Some((rule, class));
         class
     }
 
-    /// The number of the class of these rules, which are in the order of their lists.
-    fn class(&mut self, rules: Vec<Local>) -> u32 {
-        let mut class: Vec<(u16, u32)> = Vec::with_capacity(rules.len());
+    /// The class of these rules, which are in the order of their lists: for each its list, and the
+    /// number of its traits.
+    fn class(&mut self, rules: impl Iterator<Item = Local>) -> Vec<(u16, u32)> {
+        let mut class = Vec::new();
         for (source, traits) in rules {
             let known = self.numbers.get(usize::from(source)).and_then(|n| n.get(traits as usize)).copied();
             let number = match (known, self.local(source, traits)) {
@@ -339,6 +341,11 @@ impl<'l> Compiler<'l> {
             class.push((source, number));
         }
         self.merge(&mut class);
+        class
+    }
+
+    /// The number of a class.
+    fn class_number(&mut self, class: Vec<(u16, u32)>) -> u32 {
         let next = u32::try_from(self.classes.len()).unwrap_or(NONE);
         *self.by_class.entry(class).or_insert_with_key(|class| {
             self.classes.push(class.clone());
@@ -373,20 +380,18 @@ impl<'l> Compiler<'l> {
         }
     }
 
-    fn covers(&self, values: Option<u32>, rule: Local) -> bool {
-        // Only where a rule is all that stands there, so that no other rule of the broader name
-        // comes between.
-        let Some(class) = values.and_then(|id| self.classes.get(id as usize)) else { return false };
-        let number = self.numbers.get(usize::from(rule.0)).and_then(|n| n.get(rule.1 as usize)).copied();
-        matches!(class[..], [(source, traits)] if source == rule.0 && Some(traits) == number)
+    /// True if a broader class begins with these rules: then it gives whatever they would give, to
+    /// the same list's credit.
+    fn covers(&self, broader: u32, class: &[(u16, u32)]) -> bool {
+        self.classes.get(broader as usize).is_some_and(|rules| rules.starts_with(class))
     }
 
-    /// True if the closest name above that has a rule for names below it has this one alone.
-    fn covered(&self, rule: Local, above: &[Values]) -> bool {
+    /// True if the closest name above that has rules for names below it covers these.
+    fn covered(&self, class: &[(u16, u32)], above: &[Values]) -> bool {
         for [_, suffix, subdomains] in above.iter().rev() {
-            let mut classes = [*suffix, *subdomains].into_iter().filter(|id| *id != NONE).peekable();
-            if classes.peek().is_some() {
-                return classes.all(|id| self.covers(Some(id), rule));
+            let mut broader = [*suffix, *subdomains].into_iter().filter(|id| *id != NONE).peekable();
+            if broader.peek().is_some() {
+                return broader.all(|id| self.covers(id, class));
             }
         }
         false
@@ -425,7 +430,7 @@ impl<'l> Compiler<'l> {
             Fate::Used
         } else if self.is_cancelled(&rule, traits) {
             Fate::Cancelled
-        } else if self.covered(local, above) {
+        } else if self.number_of(local).is_some_and(|number| self.covered(&[(source, number)], above)) {
             Fate::Covered
         } else {
             let at = place(rule.matching);
@@ -437,6 +442,12 @@ impl<'l> Compiler<'l> {
         };
         self.mark(source, rule.line, fate, || rule.name.to_string());
         stored
+    }
+
+    /// The number of a rule's traits, if a rule before had them.
+    fn number_of(&self, (source, traits): Local) -> Option<u32> {
+        let number = self.numbers.get(usize::from(source))?.get(traits as usize).copied()?;
+        (number != NONE).then_some(number)
     }
 
     fn is_cancelled(&self, rule: &NameRule<'_>, traits: &Traits) -> bool {
@@ -467,18 +478,23 @@ impl<'l> Compiler<'l> {
             }
         }
         let mut stored = Stored::NOTHING;
+        let mut classes: [Vec<(u16, u32)>; 3] = Default::default();
+        for (rules, class) in kinds.iter_mut().zip(&mut classes) {
+            // What the rules say puts them in order, not their lines, so that the same rules make the
+            // same class.
+            rules.sort_by_cached_key(|((source, traits), _)| (*source, self.local(*source, *traits)));
+            *class = self.class(rules.iter().map(|(rule, _)| *rule));
+        }
         // Rules are folded away all or none: one that stays, of another list perhaps, would come before
         // the broader rule because its name is longer.
-        let all = kinds.iter().flatten().all(|(rule, _)| self.covered(*rule, above));
+        let all = classes.iter().all(|class| class.is_empty() || self.covered(class, above));
         // Suffix first: it may cover the two others at the same name.
         for matching in [Match::Suffix, Match::Exact, Match::Subdomains] {
             let at = place(matching);
             let here = stored.ids.get(place(Match::Suffix)).copied().filter(|id| *id != NONE);
-            let mut rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
-            // What the rules say puts them in order, not their lines, so that the same rules make the
-            // same class.
-            rules.sort_by_cached_key(|((source, traits), _)| (*source, self.local(*source, *traits)));
-            let covered = all || here.is_some() && rules.iter().all(|(rule, _)| self.covers(here, *rule));
+            let rules = kinds.get_mut(at).map(std::mem::take).unwrap_or_default();
+            let class = classes.get_mut(at).map(std::mem::take).unwrap_or_default();
+            let covered = all || here.is_some_and(|here| self.covers(here, &class));
             let fate = if covered { Fate::Covered } else { Fate::Used };
             let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);
             for (rule, line) in &rules {
@@ -495,7 +511,7 @@ impl<'l> Compiler<'l> {
                     MORE | begin
                 }
             };
-            let class = self.class(rules.into_iter().map(|(rule, _)| rule).collect());
+            let class = self.class_number(class);
             if let (Some(id), Some(aside)) = (stored.ids.get_mut(at), stored.aside.get_mut(at)) {
                 (*id, *aside) = (class, word);
             }

@@ -6,12 +6,14 @@
 //!
 //! ```text
 //!   www.linkedin.com
-//!       hub 0 + hash(com) ──► bucket ──► │ com: hub 7 │ …                       always cached
+//!       com ──► top-level labels: │ com: hub 7 │ …                               always cached
 //!       hub 7 + hash(linkedin) ──► bucket ──► │ …│ linkedin │ www │ mail │ │ …   one line or two
 //!
 //!   header 64 octets: version, counts, seed, checksum; see [`index::Header`]
 //!   lines  64 octets for 15 buckets: where the first begins, and for each of them
 //!          20 bits of signature │ 12 bits: how far behind the first it begins
+//!   tops   16 octets for each slot of a hash table: a top-level label of up to seven octets with its
+//!          length as one word, its hub, its set; compared in one step. A longer one is a child of hub 0
 //!   sets   12 octets: the ids for exact, suffix, subdomains. Few differ, so a node has their number
 //!   far     8 octets for each bucket that 12 bits do not reach: bucket, where it begins
 //!   nodes  bucket after bucket, cluster after cluster; see [`node::Node`]
@@ -19,8 +21,8 @@
 //!   aside   4 octets for each name                    ┘
 //! ```
 //!
-//! What makes it quick: a name that is not there costs one read of a line (the directory of a million
-//! names is about as large as the processor's second cache), one that is there a read of the nodes
+//! What makes it quick: a name that is not there costs one read of a line (the lines of a million names
+//! are three megabytes, which the caches mostly hold), one that is there a read of the nodes
 //! more. What makes it small: three letters in two octets, no pointer and no hash beside a label, ids
 //! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
 //! is compared too: for one label each hub has a bucket of its own ([`index`]).
