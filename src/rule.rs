@@ -94,6 +94,9 @@ pub struct Traits {
     pub rewrite: bool,
     /// A `$badfilter`: takes back the rule that is otherwise the same.
     pub cancels: bool,
+    /// The closest rule of its list decides, whatever its effect, as dnsmasq, Unbound and response
+    /// policy zones have it; without, an allow on a broader name goes before a block on a longer one.
+    pub closest: bool,
     /// The rule's own action, over its list's.
     pub action: Option<Action>,
     /// Which questions of which clients it speaks of; `None`: all.
@@ -104,7 +107,15 @@ impl Traits {
     /// A rule of nothing but its effect.
     #[must_use]
     pub const fn plain(effect: Effect) -> Self {
-        Self { effect, important: false, rewrite: false, cancels: false, action: None, scope: None }
+        Self {
+            effect,
+            important: false,
+            rewrite: false,
+            cancels: false,
+            closest: false,
+            action: None,
+            scope: None,
+        }
     }
 }
 

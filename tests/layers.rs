@@ -19,7 +19,7 @@ const CORE: [&str; 6] = ["dns", "rule", "lists", "trie", "policy", "answer"];
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("dns", &[]),
     ("rule", &["dns"]),
-    ("lists", &["dns", "rule"]),
+    ("lists", &["dns", "rule", "trie"]),
     ("trie", &["dns"]),
     ("policy", &["dns", "rule", "lists", "trie"]),
     ("answer", &["dns", "rule", "policy"]),

@@ -11,8 +11,9 @@ use crate::dns::types::Qtype;
 use crate::policy::Policy;
 use crate::policy::decide::{Asker, Verdict, decide};
 use crate::policy::explain::one_line;
+use crate::policy::list::KnownClient;
 use crate::resolver::settings::{ListSettings, Settings, TextSource};
-use crate::rule::{Action, Effect, Format};
+use crate::rule::{Action, Client, Effect, Format};
 use crate::sources::refresh::{self, Build};
 
 /// What to do with lists.
@@ -55,28 +56,32 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         let build = Build { progress: &bar, left_out: false };
         refresh::compile(&settings, build).map(|(policy, _)| policy).map_err(|e| e.to_string())
     };
-    let (old, new) = (load(&args.old)?, load(&args.new)?);
+    let (mut old, mut new) = (load(&args.old)?, load(&args.new)?);
     drop(bar);
-    let asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), qtype: Qtype::A };
+    let (clients, askers) = askers(&old, &new);
+    old.clients.clone_from(&clients);
+    new.clients = clients;
     let mut changed = 0;
     for (name, below) in questions(&old, &new) {
-        let was = decide(&old, name.as_name(), asker);
-        let is = decide(&new, name.as_name(), asker);
-        if effect(&old, was) == effect(&new, is) {
-            continue;
-        }
+        let differs = |asker: &&(Asker, String)| {
+            let (was, is) = (decide(&old, name.as_name(), asker.0), decide(&new, name.as_name(), asker.0));
+            effect(&old, was) != effect(&new, is)
+        };
+        // One line a name is enough: the first who would notice.
+        let Some((asker, who)) = askers.iter().find(differs) else { continue };
         changed += 1;
         let shown = if below { format!("*.{}", parent(&name)) } else { name.to_string() };
-        let (was, is) = (one_line(&old, was, name.as_name()), one_line(&new, is, name.as_name()));
+        let told = |policy: &Policy| one_line(policy, decide(policy, name.as_name(), *asker), name.as_name());
+        let (was, is) = (told(&old), told(&new));
         if args.json {
-            say(&serde_json::json!({ "name": shown, "old": was, "new": is }).to_string());
+            say(&serde_json::json!({ "name": shown, "asked": who.trim(), "old": was, "new": is }).to_string());
         } else {
-            say(&format!("{shown}: {was} -> {is}"));
+            say(&format!("{shown}{who}: {was} -> {is}"));
         }
     }
     let only = |a: &Policy, b: &Policy| {
-        let of = |p: &Policy| p.patterns().map(|(rule, _)| rule.to_string()).collect::<BTreeSet<_>>();
-        of(a).difference(&of(b)).cloned().collect::<Vec<_>>()
+        let (a, b): (BTreeSet<_>, BTreeSet<_>) = (a.pattern_rules().collect(), b.pattern_rules().collect());
+        a.difference(&b).cloned().collect::<Vec<_>>()
     };
     for (sign, rules) in [("removed", only(&old, &new)), ("added", only(&new, &old))] {
         for rule in rules {
@@ -98,20 +103,67 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
     Ok(if changed > 0 { WARNED } else { OK })
 }
 
-/// Every name that a rule of either list names, and for rules on what is below a name one such name.
+/// Most clients, and most types, that are tried for each name.
+const MOST: usize = 16;
+
+/// Who asks for what: every type and every client, up to some, that a rule of either list speaks of.
+/// The clients that are named by name or tag get addresses of their own.
+fn askers(old: &Policy, new: &Policy) -> (Vec<KnownClient>, Vec<(Asker, String)>) {
+    let (mut types, mut networks, mut words) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for scope in old.scopes().chain(new.scopes()) {
+        types.extend(scope.types.iter().chain(&scope.not_types).copied());
+        for client in scope.clients.iter().chain(&scope.not_clients) {
+            match client {
+                Client::Network(network) => _ = networks.insert(network.addr()),
+                Client::Name(name) => _ = words.insert((name, false)),
+            }
+        }
+        words.extend(scope.tags.iter().chain(&scope.not_tags).map(|tag| (tag, true)));
+    }
+    // Nobody asks from the addresses of documentation.
+    let known = (0..u8::MAX).zip(words.into_iter().take(MOST)).map(|(number, (word, tag))| KnownClient {
+        name: if tag { format!("a client with the tag {word}") } else { word.clone() },
+        networks: vec![IpAddr::from([203, 0, 113, number]).into()],
+        tags: if tag { vec![word.clone()] } else { Vec::new() },
+    });
+    let known: Vec<KnownClient> = known.collect();
+    let mut who = vec![(IpAddr::V4(Ipv4Addr::LOCALHOST), String::new())];
+    who.extend(networks.into_iter().take(MOST).map(|address| (address, format!(" asked by {address}"))));
+    for client in &known {
+        let address = client.networks.first().map(ipnet::IpNet::addr);
+        let word =
+            if client.tags.is_empty() { format!("client `{}`", client.name) } else { client.name.clone() };
+        who.extend(address.map(|address| (address, format!(" asked by {word}"))));
+    }
+    types.remove(&Qtype::A);
+    let types: Vec<Qtype> = std::iter::once(Qtype::A).chain(types.into_iter().take(MOST)).collect();
+    let askers = who.iter().flat_map(|(client, who)| {
+        types.iter().map(move |qtype| {
+            let word = if *qtype == Qtype::A { String::new() } else { format!(" {qtype}") };
+            (Asker { client: *client, qtype: *qtype }, word + who)
+        })
+    });
+    let askers = askers.collect();
+    (known, askers)
+}
+
+/// Every name that a rule of either list names, exceptions within rules too, and for rules on what is
+/// below a name one such name.
 fn questions(old: &Policy, new: &Policy) -> BTreeSet<(NameBuf, bool)> {
     let mut all = BTreeSet::new();
+    let mut add = |name: &NameBuf, matching: Match| {
+        if matching != Match::Subdomains {
+            all.insert((name.clone(), false));
+        }
+        if matching != Match::Exact
+            && let Ok(below) = NameBuf::try_from([b"\x01*", name.as_bytes()].concat())
+        {
+            all.insert((below, true));
+        }
+    };
     for policy in [old, new] {
-        policy.for_each_name(|name, matching| {
-            if matching != Match::Subdomains {
-                all.insert((name.clone(), false));
-            }
-            if matching != Match::Exact
-                && let Ok(below) = NameBuf::try_from([b"\x01*", name.as_bytes()].concat())
-            {
-                all.insert((below, true));
-            }
-        });
+        policy.for_each_name(&mut add);
+        policy.scopes().flat_map(|scope| &scope.except).for_each(|name| add(name, Match::Suffix));
     }
     all
 }
@@ -120,10 +172,11 @@ fn parent(name: &NameBuf) -> NameBuf {
     name.as_name().parent().map_or_else(|| name.clone(), Name::to_buf)
 }
 
-/// What a client would notice.
-fn effect(policy: &Policy, verdict: Verdict) -> Option<Action> {
-    match verdict {
-        Verdict::Blocked(d) => policy.action(d.rule, d.list).cloned(),
+/// What is compared: the word, and what a blocked client gets.
+fn effect(policy: &Policy, verdict: Verdict) -> (&'static str, Option<&Action>) {
+    let action = match verdict {
+        Verdict::Blocked(d) => policy.action(d.rule, d.list),
         Verdict::NoRule | Verdict::Allowed(_) | Verdict::Logged(_) => None,
-    }
+    };
+    (verdict.word(), action)
 }

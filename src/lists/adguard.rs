@@ -9,6 +9,7 @@ use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
 use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Traits};
+use crate::trie::pattern::servable;
 
 /// One line of a filter.
 pub fn line(text: &str, sink: &mut Sink<'_>) {
@@ -129,7 +130,7 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
                         Client::Network(network.trunc())
                     }
                     (_, Ok(address)) => Client::Network(address.into()),
-                    _ => Client::Name(word.trim_matches(['"', '\'']).to_owned()),
+                    _ => Client::Name(unquoted(&word)),
                 };
                 if yes { &mut scope.clients } else { &mut scope.not_clients }.push(client);
             }
@@ -174,6 +175,12 @@ fn signed(value: &str) -> impl Iterator<Item = (bool, String)> {
         Some(rest) => (false, rest.to_owned()),
         None => (true, word),
     })
+}
+
+/// A client's name without the quotes around it and the backslashes before those within.
+fn unquoted(word: &str) -> String {
+    let inner = ['"', '\''].iter().find_map(|q| word.strip_prefix(*q)?.strip_suffix(*q));
+    inner.unwrap_or(word).replace("\\'", "'").replace("\\\"", "\"")
 }
 
 /// So that a rule written in another order is the same rule.
@@ -246,6 +253,8 @@ fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), Sk
         let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
         SkipReason::Expression(last.chars().take(120).collect())
     })?;
+    // One that can't be served must cost only its own line.
+    servable(text).map_err(SkipReason::Feature)?;
     sink.pattern(Pattern::Regex(text.to_owned()), traits);
     Ok(())
 }
@@ -299,9 +308,11 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
             sink.name(body, Match::Exact, traits);
             return Ok(());
         }
-        // A plain name is a hosts entry without an address.
+        // A plain name is a hosts entry without an address; with `@@` or a modifier it is a part of
+        // a name.
         (None, false)
-            if body.contains('.')
+            if *traits == sink.traits()
+                && body.contains('.')
                 && is_name(body)
                 && !body.starts_with('.')
                 && !body.ends_with(['.', '-']) =>
@@ -385,7 +396,9 @@ mod tests {
             ("a.org # why", "|a.org|"),
             ("||bücher.example^", "||xn--bcher-kva.example^"),
             ("@@||a.org^", "@@||a.org^"),
-            ("@@a.org", "@@|a.org|"),
+            // Only a name and nothing else is a hosts entry.
+            ("@@a.org", "@@pattern a.org"),
+            ("a.org$important", "pattern a.org$important"),
             ("0.0.0.0 a.org", "|a.org|"),
             ("||com^", "||com^"),
             // Patterns.
@@ -420,6 +433,7 @@ mod tests {
             ("||a.org^$client=2001:db8::/32", "||a.org^$client=2001:db8::/32"),
             ("||a.org^$client='Kid\\, small\\|tall'", "||a.org^$client='Kid, small|tall'"),
             ("||a.org^$client=\"pc\"", "||a.org^$client='pc'"),
+            ("||a.org^$client='Frank\\'s laptop'", "||a.org^$client='Frank's laptop'"),
             ("||a.org^$ctag=pc|~router", "||a.org^$ctag=pc|~router"),
             ("||a.org^$denyallow=b.a.org|c.a.org", "||a.org^$denyallow=b.a.org|c.a.org"),
             ("*$denyallow=com|org", "pattern *$denyallow=com|org"),
@@ -462,6 +476,10 @@ mod tests {
             ("*", "! would match nearly every name"),
             ("||*^", "! would match nearly every name"),
             ("ab", "! would match nearly every name"),
+            (
+                "/(.)?ad.{0,20}track.{0,20}/",
+                "! not supported: the expression can't be built: DFA exceeded size limit of 1048576 during determinization",
+            ),
             ("/(/", "! not a regular expression: unclosed group"),
             ("||a..org^", "! a label is empty"),
             ("||a.org^$dnstype=NOPE", "! `NOPE` is no record type"),

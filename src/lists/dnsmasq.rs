@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Sink, SkipReason};
-use crate::rule::{Action, Effect, Match, Traits};
+use crate::rule::{Action, Effect, Match, Pattern, Start, Traits};
 
 /// One line of a configuration.
 pub fn line(text: &str, sink: &mut Sink<'_>) {
@@ -29,11 +29,22 @@ pub fn line(text: &str, sink: &mut Sink<'_>) {
         Err(reason) => return sink.skip(reason),
     };
     for domain in domains.split('/') {
-        match domain.strip_prefix("*.").or_else(|| domain.strip_prefix('.')).unwrap_or(domain) {
-            "#" => sink.skip(SkipReason::Feature("a rule for all names".into())),
-            name => sink.name(name, Match::Suffix, &traits),
+        match (domain, domain.strip_prefix("*."), domain.strip_prefix('*')) {
+            ("#", ..) => sink.skip(SkipReason::Feature("a rule for all names".into())),
+            (_, Some(below), _) => sink.name(below, Match::Subdomains, &traits),
+            (_, _, Some(end)) => match glob(end) {
+                Some(pattern) => sink.pattern(pattern, &traits),
+                None => sink.skip(SkipReason::NotAHostName),
+            },
+            _ => sink.name(domain.strip_prefix('.').unwrap_or(domain), Match::Suffix, &traits),
         }
     }
+}
+
+/// `*end`: every name with that end.
+fn glob(end: &str) -> Option<Pattern> {
+    let good = !end.is_empty() && end.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    good.then(|| Pattern::Glob { text: end.to_ascii_lowercase(), start: Start::Anywhere, end: true })
 }
 
 /// What stands behind the last slash: nothing (the list's own action), or an answer, or a server.

@@ -24,7 +24,7 @@ pub fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     };
     match name.strip_prefix("*.") {
         Some(rest) if !rest.contains('*') => sink.plain_name(rest, Match::Subdomains),
-        None if !name.contains('*') => sink.plain_name(name, sink.plain()),
+        None if !name.contains('*') => line(name, sink),
         _ => match glob(name) {
             Ok(pattern) => {
                 let traits = sink.traits();

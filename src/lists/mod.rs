@@ -136,6 +136,7 @@ impl Reader {
             // No more than was sure to be there, so that the size of the pieces decides nothing.
             self.list.format = detect::format(bytes.get(..bytes.len().min(HEAD)).unwrap_or_default());
         }
+        self.traits.closest = matches!(self.list.format, Format::Rpz | Format::Unbound | Format::Dnsmasq);
         self.state = Some(match self.list.format {
             Format::Rpz => State::Rpz(rpz::State::default()),
             Format::Unbound => State::Unbound(unbound::State::default()),
@@ -195,7 +196,8 @@ impl Reader {
             Err(error) => {
                 let good = text.get(..error.valid_up_to()).unwrap_or_default();
                 let good = std::str::from_utf8(good).unwrap_or_default();
-                match good.find(" #") {
+                let comment = if format == Format::Rpz { ";" } else { " #" };
+                match good.find(comment) {
                     Some(comment) => good.get(..comment).unwrap_or_default(),
                     None => return sink.skip(SkipReason::Encoding),
                 }
@@ -264,8 +266,10 @@ impl Sink<'_> {
     pub fn name_at(&mut self, line: u32, text: &str, matching: Match, traits: &Traits) {
         self.said = true;
         let done = self.list.push_name(line, matching, traits, |names| push_host(text, names));
-        if let Err(reason) = done {
-            self.skip(reason);
+        match done {
+            Ok(()) => {}
+            Err(reason) if line == self.line => self.skip(reason),
+            Err(reason) => self.skip_at(line, text, reason),
         }
     }
 
@@ -283,10 +287,15 @@ impl Sink<'_> {
 
     /// The line, or a name on it, gives no rule though it was meant to.
     pub fn skip(&mut self, reason: SkipReason) {
-        self.said = true;
         let text = String::from_utf8_lossy(self.raw.get(..self.raw.len().min(80)).unwrap_or_default());
-        let text = text.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
-        self.list.skipped.push(Skipped { line: self.line, text: text.collect(), reason });
+        self.skip_at(self.line, &text, reason);
+    }
+
+    /// Like [`Sink::skip`], for an earlier line, of which the text is given.
+    pub fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
+        self.said = true;
+        let text = text.trim().chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+        self.list.skipped.push(Skipped { line, text: text.collect(), reason });
     }
 }
 
@@ -368,11 +377,18 @@ fn slow_host(text: &str, names: &mut Vec<u8>, start: usize) -> Result<(), SkipRe
 /// `#` begins comments in every format, `!` and `;` in most; but `##` is a rule for pages.
 fn is_comment(line: &[u8], format: Format) -> bool {
     match (line, format) {
-        ([b'#', b'#' | b'@' | b'%' | b'$' | b'?', ..], Format::AdGuard | Format::Auto) => false,
+        ([b'#', b'#' | b'@' | b'%' | b'$' | b'?', ..], Format::AdGuard | Format::Auto) => is_banner(line),
         (_, Format::Rpz) => line.trim_ascii_start().starts_with(b";"),
         ([b'#' | b'!' | b';', ..], _) => true,
         _ => false,
     }
+}
+
+/// A line of `#` alone, or `#` around words: above a list, a heading; a rule for pages has a selector
+/// right behind them.
+fn is_banner(line: &[u8]) -> bool {
+    let rest = line.iter().position(|b| *b != b'#').and_then(|at| line.get(at..));
+    rest.is_none_or(|rest| matches!(rest, [b' ' | b'\t' | b'=' | b'-' | b'*', ..]))
 }
 
 #[cfg(test)]
@@ -429,9 +445,12 @@ mod tests {
             (Format::Domains, ".a.org", vec!["1:||a.org^"]),
             (Format::Domains, ".", vec![not_a_name]),
             (Format::Wildcard, "*.a.org\nb.org", vec!["1:||*.a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.a.org\n.b.org", vec!["1:||*.a.org^", "2:||b.org^"]),
             (Format::Wildcard, "ads*.a.org", vec!["1:pattern |ads*.a.org^"]),
             (Format::Wildcard, "*", vec!["1:! would match every name"]),
             (Format::Dnsmasq, "address=/a.org/", vec!["1:||a.org^"]),
+            (Format::Dnsmasq, "address=/.a.org/*.b.org/", vec!["1:||a.org^", "1:||*.b.org^"]),
+            (Format::Dnsmasq, "address=/*ads.org/", vec!["1:pattern ads.org^"]),
             (Format::Dnsmasq, "address=/a.org/#", vec!["1:||a.org^$(null)"]),
             (Format::Dnsmasq, "address=/a.org/0.0.0.0", vec!["1:||a.org^$(null)"]),
             (
@@ -478,6 +497,21 @@ mod tests {
                 "local-zone: \"a.org\" redirect\nlocal-data: 'a.org. 60 IN TXT \"x y\"'",
                 vec!["2:||a.org^$(records TXT)"],
             ),
+            (
+                Format::Unbound,
+                "local-zone: \"a.org\" redirect\nlocal-data: \"a.org 1h IN CNAME b.org\"",
+                vec!["2:||a.org^$(cname b.org)"],
+            ),
+            (
+                Format::Unbound,
+                "local-data: \"w.a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" always_nxdomain",
+                vec!["1:! not supported: data in a zone that ignores it (always_…)", "2:||a.org^$(nxdomain)"],
+            ),
+            (
+                Format::Unbound,
+                "local-data: \"a..b A 192.0.2.1\"\nlocal-zone: b.org static",
+                vec!["1:! a label is empty", "2:||b.org^$(nxdomain)"],
+            ),
             (Format::Unbound, "local-data: \"a.org AAAA ::1\"", vec!["1:|a.org|$(records AAAA)"]),
             (Format::Unbound, "local-zone: \"a.org\" noview", vec!["1:! not supported: views"]),
             (Format::Unbound, "local-zone: \"a.org\" nope", vec!["1:! `nope` is no type of a local zone"]),
@@ -509,6 +543,17 @@ mod tests {
                     "6:! not supported: an alias made from the question",
                 ],
             ),
+            // A parenthesis that is never closed costs its own line.
+            (
+                Format::Rpz,
+                "@ SOA a. b. ( 1 2 3 4 5\na.org CNAME .\nb.org CNAME .",
+                vec!["1:! a parenthesis is not closed", "2:|a.org|$(nxdomain)", "3:|b.org|$(nxdomain)"],
+            ),
+            (
+                Format::Rpz,
+                "$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\n*.a.org CNAME a.org.\n$ORIGIN com\nwww CNAME .",
+                vec!["3:||*.a.org^$(cname a.org)", "5:|www.com|$(nxdomain)"],
+            ),
             (
                 Format::Rpz,
                 "32.1.2.0.192.rpz-ip CNAME .\nb.org CNAME rpz-nope.\na.org IN (",
@@ -524,12 +569,23 @@ mod tests {
     }
 
     #[test]
+    fn no_rule_is_lost_in_a_parenthesis() {
+        let rules: String = (0..5000).map(|i| format!("h{i}.org CNAME . ; caf\u{e9}\n")).collect();
+        let text = format!("@ SOA a. b. ( 1 2 3 4 5\n{rules}");
+        // The comments in Latin-1, which is not UTF-8.
+        let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let list = parse(&bytes, Format::Rpz, None, Effect::Block).unwrap();
+        assert_eq!((list.name_count(), list.skipped.len(), list.skipped[0].line), (5000, 1, 1));
+    }
+
+    #[test]
     fn the_format_is_told_from_the_lines() {
         for (text, format) in [
             ("# c\n0.0.0.0 a.org\n0.0.0.0 b.org\n", Format::Hosts),
             ("! c\n||a.org^\n@@||b.org^\n", Format::AdGuard),
             ("*.a.org\nb.org\n", Format::Wildcard),
             ("\r\na.org\r\nb.org\r\n", Format::Domains),
+            ("##########\n# My list\n### of names ###\na.org\n", Format::Domains),
             ("address=/a.org/\nserver=/b.org/\n", Format::Dnsmasq),
             ("server:\n  local-zone: \"a.org\" static\n", Format::Unbound),
             ("$TTL 60\n@ SOA a. b. 1 2 3 4 5\na.org CNAME .\n", Format::Rpz),

@@ -15,47 +15,75 @@ pub struct State {
     apex: Option<NameBuf>,
     /// The owner of the last record, for a line that begins with white space.
     owner: Option<String>,
-    /// A record in parentheses that goes on: its text so far, and how many are open.
-    open: Option<(String, usize)>,
+    /// A record in parentheses that goes on: its lines so far with their numbers, and how many
+    /// parentheses are open.
+    open: Vec<(u32, String)>,
+    depth: usize,
 }
 
-/// Octets of the longest record in parentheses; a zone that never closes them must not be held whole.
-const MAX_RECORD: usize = 1 << 16;
+/// Lines of the longest record in parentheses. One that is never closed must cost no more than its
+/// own line: the others are read again.
+const MAX_RECORD: usize = 64;
 
 impl State {
     /// One line, leading white space kept.
     pub fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
-        let (text, opened, closed) = tidy(text);
-        let (mut record, depth) = self.open.take().unwrap_or_default();
-        record.push_str(&text);
-        record.push(' ');
-        let depth = (depth + opened).saturating_sub(closed);
-        if depth > 0 && record.len() < MAX_RECORD {
-            self.open = Some((record, depth));
+        self.line_at(sink.line(), text, sink);
+    }
+
+    fn line_at(&mut self, line: u32, text: &str, sink: &mut Sink<'_>) {
+        let (tidied, opened, closed) = tidy(text);
+        let depth = (self.depth + opened).saturating_sub(closed);
+        if depth > 0 {
+            self.open.push((line, text.to_owned()));
+            self.depth = depth;
+            if self.open.len() > MAX_RECORD {
+                self.unclosed(sink);
+            }
             return;
+        }
+        self.depth = 0;
+        let mut first = (line, text);
+        let before = std::mem::take(&mut self.open);
+        let mut record: String = before.iter().map(|(_, text)| tidy(text).0 + " ").collect();
+        record.push_str(&tidied);
+        if let Some((line, text)) = before.first() {
+            first = (*line, text);
         }
         if record.trim().is_empty() {
             return;
         }
-        if let Err(reason) = self.record(&record, sink) {
-            sink.skip(reason);
+        if let Err(reason) = self.record(line, &record, sink) {
+            sink.skip_at(first.0, first.1, reason);
         }
     }
 
     /// The end of the zone.
     pub fn finish(&mut self, sink: &mut Sink<'_>) {
-        if self.open.take().is_some() {
-            sink.skip(SkipReason::Syntax("a parenthesis is not closed".into()));
+        while !self.open.is_empty() {
+            self.unclosed(sink);
         }
     }
 
-    fn record(&mut self, text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
+    /// A parenthesis was not closed: its line is told, those behind it are read as if it were not there.
+    fn unclosed(&mut self, sink: &mut Sink<'_>) {
+        self.depth = 0;
+        let mut lines = std::mem::take(&mut self.open).into_iter();
+        if let Some((line, text)) = lines.next() {
+            sink.skip_at(line, &text, SkipReason::Syntax("a parenthesis is not closed".into()));
+        }
+        for (line, text) in lines {
+            self.line_at(line, &text, sink);
+        }
+    }
+
+    fn record(&mut self, line: u32, text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
         let (first, mut rest) = word(text.trim_start());
         match first.to_ascii_uppercase().as_str() {
             "$TTL" => return Ok(()),
             "$ORIGIN" => {
-                let name = NameBuf::from_text(rest.trim()).map_err(SkipReason::Name)?;
-                self.origin = Some(name);
+                // A relative one stands below the origin before.
+                self.origin = Some(self.absolute(rest.trim())?);
                 return Ok(());
             }
             w if w.starts_with('$') => return Err(SkipReason::Feature(format!("the directive `{first}`"))),
@@ -103,9 +131,13 @@ impl State {
             _ => {}
         }
         let trigger = self.trigger(&owner)?;
-        let (trigger, matching) = match trigger.strip_prefix("*.") {
+        if trigger == "*" {
+            return Err(SkipReason::Feature("a rule for all names".into()));
+        }
+        let owner = &trigger[..];
+        let (trigger, matching) = match owner.strip_prefix("*.") {
             Some(rest) => (rest, Match::Subdomains),
-            None => (&trigger[..], Match::Exact),
+            None => (owner, Match::Exact),
         };
         if let Some(kind) = ["rpz-ip", "rpz-client-ip", "rpz-nsip", "rpz-nsdname"]
             .iter()
@@ -113,12 +145,12 @@ impl State {
         {
             return Err(SkipReason::Feature(format!("the trigger `{kind}` in a list of names")));
         }
-        let traits = self.traits(rtype, rest.trim(), trigger, sink.traits())?;
-        sink.name(trigger, matching, &traits);
+        let traits = self.traits(rtype, rest.trim(), owner, sink.traits())?;
+        sink.name_at(line, trigger, matching, &traits);
         Ok(())
     }
 
-    fn traits(&self, rtype: Qtype, rdata: &str, trigger: &str, plain: Traits) -> Result<Traits, SkipReason> {
+    fn traits(&self, rtype: Qtype, rdata: &str, owner: &str, plain: Traits) -> Result<Traits, SkipReason> {
         let action = |action| Ok(Traits { action: Some(action), ..plain.clone() });
         let root = NameBuf::from_text(".").map_err(SkipReason::Name)?;
         let origin = self.origin.as_ref().unwrap_or(&root);
@@ -142,7 +174,7 @@ impl State {
                     rdata::from_text(Qtype::CNAME, target, origin.as_name()).map_err(SkipReason::Syntax)?;
                 let name = Name::parse(&wire).map_err(SkipReason::Name)?.to_folded();
                 // The old way to write passthru.
-                if NameBuf::from_text(trigger).as_ref() == Ok(&name) {
+                if NameBuf::from_text(owner).as_ref() == Ok(&name) {
                     return Ok(Traits { effect: Effect::Allow, ..plain });
                 }
                 action(Action::Cname(name))

@@ -11,6 +11,8 @@ use crate::rule::{Action, Data, Effect, Match, Scope, Traits};
 /// What is remembered from line to line: a zone of type `redirect` and its data may come in any order.
 #[derive(Default)]
 pub struct State {
+    /// The zones, by name: true for those that ignore data.
+    zones: BTreeMap<String, bool>,
     /// The lines of the redirects, by name.
     redirects: BTreeMap<String, u32>,
     /// Data, by name: line and record.
@@ -41,6 +43,7 @@ impl State {
             return Err(SkipReason::Syntax("expected a name and a type".into()));
         };
         let plain = sink.traits();
+        self.zones.insert(key(name), kind.starts_with("always_"));
         let action = match kind {
             "always_nxdomain" | "static" => Action::NxDomain,
             "refuse" | "always_refuse" => Action::Refused,
@@ -79,7 +82,7 @@ impl State {
         let rtype = loop {
             rest = rest.trim_start();
             let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            let skipped = word.eq_ignore_ascii_case("IN") || word.bytes().all(|b| b.is_ascii_digit());
+            let skipped = word.eq_ignore_ascii_case("IN") || word.starts_with(|c: char| c.is_ascii_digit());
             rest = after;
             if !skipped || word.is_empty() {
                 break word;
@@ -93,13 +96,36 @@ impl State {
         Ok(())
     }
 
+    /// True if the closest zone around a name ignores data.
+    fn ignored(&self, name: &str) -> bool {
+        let mut rest = Some(name);
+        while let Some(zone) = rest {
+            if let Some(ignores) = self.zones.get(zone) {
+                return *ignores;
+            }
+            rest = zone.split_once('.').map(|(_, above)| above);
+        }
+        false
+    }
+
     /// The end of the list: what data a redirect has is known now.
     pub fn finish(&mut self, sink: &mut Sink<'_>) {
         let plain = sink.traits();
         for (name, line, data) in std::mem::take(&mut self.data) {
+            if self.ignored(&name) {
+                let reason = SkipReason::Feature("data in a zone that ignores it (always_…)".into());
+                sink.skip_at(line, &name, reason);
+                continue;
+            }
             let redirected = self.redirects.get(&name).copied();
             let matching = if redirected.is_some() { Match::Suffix } else { Match::Exact };
-            let traits = Traits { action: Some(Action::Records(vec![data])), ..plain.clone() };
+            // An alias stands for every type.
+            let alias = Name::parse(&data.rdata).ok().filter(|_| data.rtype == Qtype::CNAME);
+            let action = match alias {
+                Some(target) => Action::Cname(target.to_folded()),
+                None => Action::Records(vec![data]),
+            };
+            let traits = Traits { action: Some(action), ..plain.clone() };
             sink.name_at(line, &name, matching, &traits);
             if redirected.is_some() {
                 // The zone's own line has its say through its data.

@@ -1,6 +1,6 @@
 //! Rules of all lists → classes of rules, the index over their names, and the fate of every line.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dns::name::{Name, NameBuf};
 use crate::lists::{List, NameRule};
-use crate::rule::{Action, Match, Pattern, Traits};
+use crate::rule::{Action, Effect, Match, Pattern, Traits};
 use crate::trie::build::{Source, Stored, TooLarge, build_with};
 use crate::trie::index::Index;
 use crate::trie::node::{NONE, Values, place};
@@ -171,6 +171,8 @@ struct Compiler<'l> {
     last: Option<((u16, u32), u32)>,
     more: Vec<u32>,
     patterns: Vec<PatternRule>,
+    /// There are exceptions from rewrites to one answer.
+    valued_exceptions: bool,
     /// What became of each line, as bits.
     fates: Vec<Vec<u8>>,
     left_out: Vec<Vec<LeftOut>>,
@@ -208,6 +210,10 @@ impl<'l> Compiler<'l> {
             last: None,
             more: Vec::new(),
             patterns: Vec::new(),
+            valued_exceptions: lists
+                .iter()
+                .flat_map(|(_, list)| &list.traits)
+                .any(|t| t.rewrite && t.effect == Effect::Allow && t.action.is_some()),
             fates: lists.iter().map(|(_, list)| vec![0; list.lines as usize + 1]).collect(),
             left_out: lists.iter().map(|_| Vec::new()).collect(),
             options,
@@ -356,26 +362,42 @@ impl<'l> Compiler<'l> {
     /// Addresses and records that a list gives to one name in several lines are one answer. They go
     /// to the first of the rules; the others stay, with nothing more to say, so that each has its line.
     fn merge(&mut self, class: &mut [(u16, u32)]) {
-        for at in 1..class.len() {
-            let (before, rest) = class.split_at_mut(at);
-            let Some((source, number)) = rest.first().copied() else { continue };
-            for (first_source, first) in before.iter_mut().filter(|(s, _)| *s == source) {
-                let first_source = *first_source;
-                let (Some(one), Some(two)) =
-                    (self.traits.get(*first as usize), self.traits.get(number as usize))
-                else {
-                    continue;
-                };
-                let same = Traits { action: None, ..one.clone() } == Traits { action: None, ..two.clone() };
-                let merged = match (&one.action, &two.action) {
-                    (Some(a), Some(b)) if same && first_source == source => both(a, b),
-                    _ => None,
-                };
-                if let Some(action) = merged {
-                    let traits = Traits { action: Some(action), ..one.clone() };
-                    *first = self.number(&traits);
-                    break;
+        if class.len() < 2 {
+            return;
+        }
+        // The rules that differ in their answer alone, and give one of the same kind.
+        let mut groups: BTreeMap<(u16, bool, Traits), Vec<usize>> = BTreeMap::new();
+        for (at, (source, number)) in class.iter().enumerate() {
+            let Some(traits) = self.traits.get(*number as usize) else { continue };
+            let records = match traits.action {
+                Some(Action::Address(..)) => false,
+                // An exception from one of the answers must find it by itself.
+                Some(Action::Records(_)) if !(traits.rewrite && self.valued_exceptions) => true,
+                _ => continue,
+            };
+            let alike = Traits { action: None, ..traits.clone() };
+            groups.entry((*source, records, alike)).or_default().push(at);
+        }
+        for ((_, _, alike), members) in groups.into_iter().filter(|(_, members)| members.len() > 1) {
+            let (mut v4, mut v6, mut records) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            for (_, number) in members.iter().filter_map(|at| class.get(*at)) {
+                match self.traits.get(*number as usize).and_then(|t| t.action.as_ref()) {
+                    Some(Action::Address(a, b)) => {
+                        v4.extend(a);
+                        v6.extend(b);
+                    }
+                    Some(Action::Records(data)) => records.extend(data.iter().cloned()),
+                    _ => {}
                 }
+            }
+            let action = if records.is_empty() {
+                Action::Address(v4.into_iter().collect(), v6.into_iter().collect())
+            } else {
+                Action::Records(records.into_iter().collect())
+            };
+            let number = self.number(&Traits { action: Some(action), ..alike });
+            if let Some((_, first)) = members.first().and_then(|at| class.get_mut(*at)) {
+                *first = number;
             }
         }
     }
@@ -469,12 +491,8 @@ impl<'l> Compiler<'l> {
                 self.mark(source, rule.line, Fate::Cancelled, show);
                 continue;
             }
-            let local = (source, rule.traits);
-            let Some(kind) = kinds.get_mut(place(rule.matching)) else { continue };
-            if kind.iter().any(|(known, _)| *known == local) {
-                self.mark(source, rule.line, Fate::Duplicate, show);
-            } else {
-                kind.push((local, rule.line));
+            if let Some(kind) = kinds.get_mut(place(rule.matching)) {
+                kind.push(((source, rule.traits), rule.line));
             }
         }
         let mut stored = Stored::NOTHING;
@@ -482,7 +500,18 @@ impl<'l> Compiler<'l> {
         for (rules, class) in kinds.iter_mut().zip(&mut classes) {
             // What the rules say puts them in order, not their lines, so that the same rules make the
             // same class.
-            rules.sort_by_cached_key(|((source, traits), _)| (*source, self.local(*source, *traits)));
+            rules.sort_by_cached_key(|((source, traits), line)| {
+                (*source, self.local(*source, *traits), *line)
+            });
+            let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);
+            rules.dedup_by(|later, first| {
+                let same = later.0 == first.0;
+                if same {
+                    let show = || name.map_or(String::new(), |n| n.to_string());
+                    self.mark(later.0.0, later.1, Fate::Duplicate, show);
+                }
+                same
+            });
             *class = self.class(rules.iter().map(|(rule, _)| *rule));
         }
         // Rules are folded away all or none: one that stays, of another list perhaps, would come before
@@ -524,22 +553,6 @@ impl<'l> Compiler<'l> {
         let first = *self.starts.get(source)?;
         let rule = self.lists.get(source)?.1.rule((item - first) as usize)?;
         Some((u16::try_from(source).ok()?, rule))
-    }
-}
-
-/// Two answers as one, where that has a meaning.
-fn both(one: &Action, two: &Action) -> Option<Action> {
-    fn join<T: Clone + PartialEq>(one: &[T], two: &[T]) -> Vec<T> {
-        let mut all = one.to_vec();
-        all.extend(two.iter().filter(|x| !one.contains(x)).cloned());
-        all
-    }
-    match (one, two) {
-        (Action::Address(a4, a6), Action::Address(b4, b6)) => {
-            Some(Action::Address(join(a4, b4), join(a6, b6)))
-        }
-        (Action::Records(a), Action::Records(b)) => Some(Action::Records(join(a, b))),
-        _ => None,
     }
 }
 
@@ -594,5 +607,11 @@ fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
             account.invalid += 1;
         }
     }
+    // What is left are lines that belong to the rule of another line, such as a zone that Unbound
+    // redirects to the data of the next; or a bad line that was first taken for the beginning of one.
+    let all = [account.used, account.duplicate, account.covered, account.cancelled];
+    let told = all.iter().sum::<u32>() + account.unsupported + account.invalid;
+    account.quiet = account.quiet.min(list.lines.saturating_sub(told));
+    account.used += list.lines.saturating_sub(told + account.quiet);
     account
 }

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use super::list::known;
-use super::{Entry, Policy, RuleId};
+use super::{Entry, Layer, Policy, RuleId};
 use crate::dns::name::{MAX_NAME, Name};
 use crate::dns::types::Qtype;
 use crate::rule::{Action, Client, Effect, Match, Scope, Traits};
@@ -211,6 +211,12 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker, mut found: impl
             if entry.scoped && !layer.scope(entry).is_some_and(|scope| applies(scope, policy, name, asker)) {
                 return;
             }
+            if entry.closest && outdone(policy, layer, name, asker, (entry.source, depth, matching)) {
+                return;
+            }
+            if entry.rung == Rung::Rewrite && is_itself(layer.traits(entry.traits), name) {
+                return;
+            }
             let nth = u16::try_from(nth).unwrap_or(u16::MAX);
             let (traits, source) = (entry.traits, entry.source);
             let rule = RuleId { layer: number, at, nth, matching, traits, source };
@@ -229,6 +235,38 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker, mut found: impl
                 }
             });
         }
+    }
+}
+
+/// True if a closer rule of the same list speaks of the question.
+#[cold]
+fn outdone(
+    policy: &Policy,
+    layer: &Layer,
+    name: Name<'_>,
+    asker: Asker,
+    (source, depth, matching): (u16, u8, Option<Match>),
+) -> bool {
+    let closeness = |depth: u8, matching: Option<Match>| (depth, matching == Some(Match::Exact));
+    let mut found = false;
+    layer.compiled.index.lookup(name, |hit| {
+        if closeness(hit.depth, Some(hit.matching)) > closeness(depth, matching) {
+            let speaks = |entry: &Entry| {
+                entry.source == source
+                    && (!entry.scoped
+                        || layer.scope(*entry).is_some_and(|scope| applies(scope, policy, name, asker)))
+            };
+            found |= layer.class(hit.id).iter().any(speaks);
+        }
+    });
+    found
+}
+
+/// True for a rewrite to the name that is asked: it would only make a loop.
+fn is_itself(traits: Option<&Traits>, name: Name<'_>) -> bool {
+    match traits.and_then(|t| t.action.as_ref()) {
+        Some(Action::Cname(target)) => target.as_name() == name,
+        _ => false,
     }
 }
 
@@ -436,6 +474,36 @@ mod tests {
     }
 
     #[test]
+    fn a_rewrite_to_the_name_itself_is_none_and_exceptions_find_one_answer_of_several() {
+        let p = policy(&[(
+            "l",
+            Action::NxDomain,
+            &[
+                "||a.org^$dnsrewrite=safe.a.org",
+                "||b.org^$dnsrewrite=192.0.2.1",
+                "||b.org^$dnsrewrite=192.0.2.2",
+                "@@||b.org^$dnsrewrite=192.0.2.1",
+            ],
+        )]);
+        for (name, expected) in [("a.org", "blocked l:1"), ("safe.a.org", "pass"), ("b.org", "blocked l:3")] {
+            assert_eq!(ask(&p, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn many_answers_for_one_name_are_one_answer_in_little_room() {
+        let lines: Vec<String> =
+            (0..2000).map(|i| format!("address=/a.org/10.0.{}.{}", i / 250, i % 250)).collect();
+        let list = parse(lines.join("\n").as_bytes(), Format::Dnsmasq, None, Effect::Block).unwrap();
+        let options = Options { lines: true, left_out: false };
+        let (compiled, accounts) = compile(&[("l".into(), list)], options).unwrap();
+        assert_eq!((accounts[0].used, compiled.index.entry_count()), (2000, 1));
+        let all = |t: &&Traits| matches!(&t.action, Some(Action::Address(v4, _)) if v4.len() == 2000);
+        assert_eq!(compiled.tables.traits.iter().filter(all).count(), 1);
+        assert!(compiled.tables.traits.len() <= 2001);
+    }
+
+    #[test]
     fn every_line_is_accounted_for() {
         let rules = [
             "||a.org^",
@@ -478,6 +546,34 @@ mod tests {
     }
 
     proptest! {
+        /// Of a list whose format has it so, the zone closest around the name decides.
+        #[test]
+        fn the_closest_zone_decides(
+            zones in prop::collection::btree_map("(aa|bb)(\\.(aa|bb)){0,3}", any::<bool>(), 1..10),
+            question in "(aa|bb)(\\.(aa|bb)){0,4}",
+        ) {
+            let kind = |block: bool| if block { "always_nxdomain" } else { "always_transparent" };
+            let text: Vec<String> = zones.iter().map(|(n, b)| format!("local-zone: {n} {}", kind(*b))).collect();
+            let list = parse(text.join("\n").as_bytes(), Format::Unbound, None, Effect::Block).unwrap();
+            let options = Options { lines: true, left_out: false };
+            let (compiled, _) = compile(&[("l".into(), list)], options).unwrap();
+            let lists = vec![ListPolicy::new("l".into(), Action::NxDomain, 60, None)];
+            let p = Policy::new(lists, Vec::new(), vec![(compiled, vec![0])]).unwrap();
+            let mut around = Some(&*question);
+            let closest = std::iter::from_fn(|| {
+                let name = around?;
+                around = name.split_once('.').map(|(_, above)| above);
+                Some(zones.get(name))
+            });
+            let expected = match closest.flatten().next() {
+                None => "pass",
+                Some(true) => "blocked",
+                Some(false) => "allowed",
+            };
+            let got = ask(&p, &question);
+            prop_assert_eq!(got.split(' ').next().unwrap(), expected);
+        }
+
         /// The naive model: keep all rules in a vector, apply the ladder by definition.
         #[test]
         fn agrees_with_the_ladder_by_definition(

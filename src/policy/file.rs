@@ -14,7 +14,7 @@ use super::compile::{Compiled, Tables};
 use crate::trie::index::{Index, OpenError, checksum};
 
 /// The last octets of a file.
-const MAGIC: [u8; 8] = *b"PTCLTAB\x01";
+const MAGIC: [u8; 8] = *b"PTCLTAB\x02";
 const FOOTER_LEN: usize = 32;
 
 /// Why a file is no compiled list.

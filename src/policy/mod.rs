@@ -12,7 +12,7 @@ use self::compile::{Compiled, MORE, PatternRule};
 use self::decide::Rung;
 use self::list::{KnownClient, ListPolicy};
 use crate::dns::name::NameBuf;
-use crate::rule::{Action, Match, Pattern, Scope, Traits};
+use crate::rule::{Action, Effect, Match, Scope, Traits};
 use crate::trie::pattern::{BuildError, Patterns};
 
 /// A policy that serves: immutable, shared by all threads.
@@ -48,6 +48,9 @@ pub(crate) struct Entry {
     pub(crate) rung: Rung,
     /// It has a [`Scope`].
     pub(crate) scoped: bool,
+    /// A closer rule of its list goes before it, whatever the rungs; only set where the list has
+    /// rules on several.
+    pub(crate) closest: bool,
 }
 
 /// Which rule of a policy: enough to find its list and line.
@@ -125,13 +128,24 @@ impl Policy {
         self.layers.iter().map(|l| l.compiled.index.as_bytes().len()).sum()
     }
 
-    /// The rules that no name holds.
-    pub fn patterns(&self) -> impl Iterator<Item = (&Pattern, u32)> {
-        self.layers.iter().flat_map(|l| l.compiled.tables.patterns.iter().map(|p| (&p.pattern, p.line)))
+    /// The rules that no name holds, as text.
+    pub fn pattern_rules(&self) -> impl Iterator<Item = String> {
+        self.layers.iter().flat_map(|layer| {
+            layer.compiled.tables.patterns.iter().filter_map(|rule| {
+                let traits = layer.traits(rule.traits)?;
+                let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
+                Some(format!("{allow}{}{}", rule.pattern, explain::modifiers(traits)))
+            })
+        })
+    }
+
+    /// Every scope that a rule has.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.layers.iter().flat_map(|l| l.compiled.tables.traits.iter().filter_map(|t| t.scope.as_deref()))
     }
 
     /// Calls `each` with every name that bears a rule, and how it matches. For tools: it allocates.
-    pub fn for_each_name(&self, mut each: impl FnMut(&NameBuf, Match)) {
+    pub fn for_each_name(&self, each: &mut impl FnMut(&NameBuf, Match)) {
         for layer in &self.layers {
             layer.compiled.index.for_each(|name, matching, _, _| each(name, matching));
         }
@@ -201,6 +215,7 @@ impl Layer {
                 traits,
                 rung: own.map_or(Rung::Log, |own| Rung::of(own, action)),
                 scoped: own.is_some_and(|t| t.scope.is_some()),
+                closest: own.is_some_and(|t| t.closest),
             }
         };
         let mut entries = Vec::new();
@@ -209,6 +224,17 @@ impl Layer {
             let begin = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             entries.extend(class.iter().map(|(source, traits)| entry(*source, *traits)));
             classes.push((begin, u32::try_from(entries.len()).unwrap_or(u32::MAX)));
+        }
+        let mut rungs: Vec<Option<Rung>> = vec![None; tables.sources.len()];
+        let mut several = vec![false; tables.sources.len()];
+        for entry in &entries {
+            let source = usize::from(entry.source);
+            if let (Some(rung), Some(several)) = (rungs.get_mut(source), several.get_mut(source)) {
+                *several |= *rung.get_or_insert(entry.rung) != entry.rung;
+            }
+        }
+        for entry in &mut entries {
+            entry.closest &= several.get(usize::from(entry.source)).copied().unwrap_or(false);
         }
         let pattern_entries = tables.patterns.iter().map(|p| entry(p.source, p.traits)).collect();
         let numbered: Vec<_> = tables.patterns.iter().map(|p| p.pattern.clone()).zip(0u32..).collect();

@@ -2,7 +2,7 @@
 //! that a reader sees the old file or the new one, whole.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -44,11 +44,69 @@ pub fn read(path: &Path, reader: Reader, progress: &dyn Progress) -> Result<List
     let counted = Counted { file, done: 0, progress };
     match head.as_slice() {
         [0x1f, 0x8b, ..] => feed(flate2::read::MultiGzDecoder::new(counted), reader),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let unpacked = ruzstd::decoding::StreamingDecoder::new(counted);
-            feed(unpacked.map_err(|e| ReadError::Io(io::Error::other(e.to_string())))?, reader)
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            feed(Zstd { from: io::BufReader::new(counted), frame: None }, reader)
         }
         _ => feed(counted, reader),
+    }
+}
+
+/// Frames of zstd, one after the other (RFC 8878 §3); the library reads but one.
+struct Zstd<R: Read> {
+    from: io::BufReader<R>,
+    frame: Option<ruzstd::decoding::FrameDecoder>,
+}
+
+impl<R: Read> Zstd<R> {
+    /// The next frame; `None` at the end. Skippable ones are passed over.
+    fn next(&mut self) -> io::Result<Option<ruzstd::decoding::FrameDecoder>> {
+        use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+        loop {
+            if self.from.fill_buf()?.is_empty() {
+                return Ok(None);
+            }
+            let mut frame = ruzstd::decoding::FrameDecoder::new();
+            match frame.init(&mut self.from) {
+                Ok(()) => return Ok(Some(frame)),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let skipped = io::copy(&mut (&mut self.from).take(length.into()), &mut io::sink())?;
+                    if skipped < u64::from(length) {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for Zstd<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let frame = match &mut self.frame {
+                Some(frame) => frame,
+                None => match self.next()? {
+                    Some(frame) => self.frame.insert(frame),
+                    None => return Ok(0),
+                },
+            };
+            while frame.can_collect() == 0 && !frame.is_finished() {
+                let some = ruzstd::decoding::BlockDecodingStrategy::UptoBytes(PIECE);
+                frame.decode_blocks(&mut self.from, some).map_err(|e| io::Error::other(e.to_string()))?;
+            }
+            let len = frame.read(buf)?;
+            if len > 0 || buf.is_empty() {
+                return Ok(len);
+            }
+            let (said, is) = (frame.get_checksum_from_data(), frame.get_calculated_checksum());
+            if said.is_some() && said != is {
+                return Err(io::Error::other("what is packed does not give its checksum"));
+            }
+            self.frame = None;
+        }
     }
 }
 

@@ -492,6 +492,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return };
         let Some(lines) = bytes.get(self.parts.lines..self.parts.tops) else { return };
         let lines = lines.as_chunks::<LINE_LEN>().0;
+        let mut done = 0;
         for bucket in 0..self.header.buckets {
             let (number, slot) = line_of(bucket);
             let start = lines.get(number).and_then(|l| self.start(word(l, 0)?, word(l, slot + 1)?, bucket));
@@ -501,6 +502,9 @@ impl<D: AsRef<[u8]>> Index<D> {
                 lines.get(number + 1).and_then(|l| word(l, 0)).map(|w| w as usize)
             };
             let (Some(mut here), Some(end)) = (start, end) else { continue };
+            // Buckets of a hostile index may overlap; no octet is read twice for them.
+            here = here.max(done);
+            done = done.max(end);
             while here < end {
                 let Some(node) = region.get(here..end).and_then(Node::read) else { break };
                 let home = bucket_of(hash_label(self.header.seed, &node.unpacked()), 0, self.header.buckets);

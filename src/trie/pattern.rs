@@ -353,6 +353,14 @@ fn dfa(texts: &[&str]) -> Result<Dfa, String> {
         })
 }
 
+/// Checks that an expression can be served: that its automaton is not too large.
+///
+/// # Errors
+/// Why not, in one line.
+pub fn servable(text: &str) -> Result<(), String> {
+    dfa(&[text]).map(|_| ())
+}
+
 /// Literals of which a match must have one, in lower case; `None` if the expression requires none.
 ///
 /// # Errors

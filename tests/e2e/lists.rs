@@ -82,11 +82,57 @@ fn one_list_in_seven_formats_gives_the_same_answers() {
 }
 
 #[test]
+fn the_closest_rule_of_a_list_decides_where_its_format_has_it_so() {
+    let zone = "@ SOA a. b. 1 2 3 4 5\n";
+    for (format, text, name, status) in [
+        (
+            "unbound",
+            "local-zone: \"a.test.\" transparent\nlocal-data: \"www.a.test. A 192.0.2.1\"",
+            "www.a.test",
+            "NOERROR",
+        ),
+        (
+            "unbound",
+            "local-zone: a.test transparent\nlocal-zone: bad.a.test always_nxdomain",
+            "x.bad.a.test",
+            "NXDOMAIN",
+        ),
+        ("unbound", "local-zone: test always_nxdomain\nlocal-zone: a.test inform", "a.test", "REFUSED"),
+        ("unbound", "local-zone: test always_nxdomain\nlocal-zone: a.test inform", "b.test", "NXDOMAIN"),
+        ("dnsmasq", "server=/a.test/#\naddress=/bad.a.test/", "bad.a.test", "NXDOMAIN"),
+        ("dnsmasq", "server=/a.test/#\naddress=/bad.a.test/", "good.a.test", "REFUSED"),
+        ("rpz", &format!("{zone}*.a.test CNAME rpz-passthru.\nbad.a.test CNAME ."), "bad.a.test", "NXDOMAIN"),
+        ("adguard", "@@||a.test^\n||bad.a.test^", "bad.a.test", "REFUSED"),
+    ] {
+        let folder = Folder::with(&[("list", text.as_bytes())]);
+        let server = Server::start(&config(&folder.path("list"), &format!("format = \"{format}\"")), &[]);
+        assert_eq!(server.ask(name, "A").status(), status, "{format} {text} {name}");
+    }
+}
+
+#[test]
+fn an_expression_that_is_too_large_costs_only_its_line() {
+    let folder = Folder::with(&[("list", b"||fine.test^\n/(.)?ad.{0,20}track.{0,20}/\n")]);
+    let server = Server::start(&config(&folder.path("list"), ""), &[]);
+    assert_eq!(verdicts(&server, &["fine.test", "adtrack.test"]), ["NXDOMAIN", "REFUSED"]);
+}
+
+#[test]
 fn packed_lists_are_read_as_they_are() {
     // `gz.test` and `zst.test`, packed by gzip and zstd.
     let gz =
         b"\x1f\x8b\x08\0\0\0\0\0\x02\x03\x4b\xaf\xd2\x2b\x49\x2d\x2e\xe1\x02\0\x33\x5f\x29\x37\x08\0\0\0";
     let zst = b"\x28\xb5\x2f\xfd\x04\x68\x49\0\0zst.test\x0a\x24\xb6\xfe\x52";
+    // Frames one after the other are one file, and one may be skipped.
+    let skipped = b"\x50\x2a\x4d\x18\x04\0\0\0abcd";
+    let folder = Folder::with(&[("packed", &[&skipped[..], zst, zst].concat())]);
+    let (code, said) = folder.run(&["compile", "packed", "-o", "index"]);
+    assert!(code == 0 && said.contains("2 lines (domains, packed): 1 used, 1 duplicate"), "{said}");
+    let mut wrong = zst.to_vec();
+    wrong[zst.len() - 1] ^= 1;
+    let folder = Folder::with(&[("packed", &wrong)]);
+    let (code, said) = folder.run(&["compile", "packed", "-o", "index"]);
+    assert!(code == 2 && said.contains("checksum"), "{said}");
     for (name, bytes) in [("gz.test", &gz[..]), ("zst.test", zst)] {
         let folder = Folder::with(&[("packed", bytes)]);
         let server = Server::start(&config(&folder.path("packed"), ""), &[]);
@@ -212,6 +258,27 @@ fn a_diff_tells_which_names_change_their_verdict() {
     assert_eq!(folder.run(&["compile", "same", "-o", "index"]).0, 0);
     assert_eq!(folder.run(&["lists", "diff", "old", "index"]), (0, "no name changes its verdict\n".into()));
     assert_eq!(folder.run(&["lists", "diff", "old", "gone"]).0, 2);
+}
+
+#[test]
+fn a_diff_asks_as_every_client_and_for_every_type_that_a_rule_names() {
+    for (old, new, expected) in [
+        ("||a.test^$dnstype=AAAA", "||b.test^\n||b.test^$badfilter", "a.test AAAA: blocked by"),
+        ("||a.test^$denyallow=b.a.test", "||a.test^", "b.a.test: pass -> blocked by"),
+        ("||a.test^\n/ads[0-9]/", "||a.test^\n@@/ads[0-9]/", "pattern @@/ads[0-9]/: added"),
+        (
+            "||a.test^$client=10.0.0.1",
+            "||c.test^$client=10.0.0.1",
+            "c.test asked by 10.0.0.1: pass -> blocked by",
+        ),
+        ("||a.test^", "||a.test^\n@@||a.test^$client=kid", "a.test asked by client `kid`: blocked by"),
+        ("||a.test^", "||a.test^\n@@||a.test^$ctag=~phone", "a.test: blocked by"),
+        ("@@||a.test^", "@@||b.test^", "a.test: allowed by"),
+    ] {
+        let folder = Folder::with(&[("old", old.as_bytes()), ("new", new.as_bytes())]);
+        let (code, said) = folder.run(&["lists", "diff", "old", "new"]);
+        assert!(code == 1 && said.contains(expected), "{old}\n{new}\n{said}");
+    }
 }
 
 #[test]
