@@ -284,13 +284,17 @@ impl<'l> Packed<'l> {
     pub fn new(label: &'l [u8]) -> Self {
         let (triples, rest) = label.as_chunks::<3>();
         let (mut words, mut seen) = ([0u64; 6], 0);
-        for (word, four) in words.iter_mut().zip(triples.chunks(4)) {
-            let mut shift = 0;
-            for [a, b, c] in four {
-                let sum = code(0, *a) + code(1, *b) + code(2, *c);
-                seen |= sum;
-                *word |= u64::from(sum & 0xffff) << shift;
-                shift += 16;
+        let (mut full, mut word, mut shift) = (0, 0u64, 0u32);
+        for [a, b, c] in triples {
+            let sum = code(0, *a) + code(1, *b) + code(2, *c);
+            seen |= sum;
+            word |= u64::from(sum & 0xffff) << shift;
+            shift += 16;
+            if shift == 64 {
+                if let Some(slot) = words.get_mut(full) {
+                    *slot = word;
+                }
+                (full, word, shift) = (full + 1, 0, 0);
             }
         }
         let tail = match rest {
@@ -299,67 +303,65 @@ impl<'l> Packed<'l> {
             _ => 0,
         };
         seen |= tail;
-        if let Some(word) = words.get_mut(triples.len() / 4) {
-            *word |= u64::from(tail & 0xffff) << (16 * (triples.len() % 4));
+        if let Some(slot) = words.get_mut(full) {
+            *slot = word | u64::from(tail & 0xffff) << shift;
         }
         let len = packed_len(label.len());
         let mask = |octets: usize| if octets >= 8 { u64::MAX } else { (1 << (8 * octets)) - 1 };
         Self { label, words, masks: [mask(len), mask(len.saturating_sub(8))], len, good: seen < BAD }
     }
 
-    /// True if the octets of a packed label of the same length begin with this one. Behind a label
-    /// there are at least as many octets as are read, except at the end of all.
-    #[inline]
+    /// True if octets that begin with a packed label of the same length begin with this one.
     fn starts(&self, stored: &[u8]) -> bool {
-        self.differs(stored) == Some(0) && self.len <= 16 || self.starts_slowly(stored)
-    }
-
-    /// 0 if the first sixteen octets, as far as they count, are these; `None` if there are fewer.
-    #[inline]
-    fn differs(&self, stored: &[u8]) -> Option<u64> {
-        let [one, two, ..] = self.words;
-        let [first, second] = stored.first_chunk::<16>()?.as_chunks::<8>().0 else { return None };
-        let first = (u64::from_le_bytes(*first) ^ one) & self.masks[0];
-        Some(first | (u64::from_le_bytes(*second) ^ two) & self.masks[1])
-    }
-
-    fn starts_slowly(&self, stored: &[u8]) -> bool {
         let own = self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.len);
         stored.get(..self.len).is_some_and(|stored| own.eq(stored.iter().copied()))
+    }
+
+    /// True if a node has this label.
+    fn is(&self, node: &Node<'_>) -> bool {
+        let same = node.len == self.label.len();
+        if node.raw {
+            same && node.label.eq_ignore_ascii_case(self.label)
+        } else {
+            same && self.good && self.starts(node.label)
+        }
     }
 }
 
 /// The node with this label among those that stand one after the other from `start` to `end`.
 #[inline]
 pub fn find<'d>(region: &'d [u8], start: usize, end: usize, sought: &Packed<'_>) -> Option<(u32, Node<'d>)> {
+    let [one, two, ..] = sought.words;
+    // A label that can't be packed is found only among those that are not.
+    let wanted = if sought.good { sought.label.len() } else { usize::MAX };
     let mut at = start;
     while at < end {
-        let rest = region.get(at..)?;
-        let first = *rest.first()?;
-        let (kind, len) = (first >> 6, usize::from(first & 0x3f));
-        if kind == OTHER {
-            let node = Node::read(rest.get(..end - at)?)?;
-            let same = node.len == sought.label.len()
-                && if node.raw {
-                    node.label.eq_ignore_ascii_case(sought.label)
-                } else {
-                    sought.good && sought.starts(node.label)
-                };
-            if same {
+        let window = region.get(at..)?.first_chunk::<17>();
+        let Some(([first, label @ ..], true)) = window.map(|w| (w, w[0] >> 6 != OTHER)) else {
+            // Rare: other kinds of nodes, and the last ones of all.
+            let node = Node::read(region.get(at..end)?)?;
+            if sought.is(&node) {
                 return Some((u32::try_from(at).ok()?, node));
             }
             at += node.size;
             continue;
-        }
+        };
+        let (kind, len) = (first >> 6, usize::from(first & 0x3f));
+        let [low, high] = label.as_chunks::<8>().0 else { return None };
         // One branch for the whole comparison: it is taken once, at the end, where the processor
         // expects it; one for the length and one for the octets would be guessed wrong in between.
-        let other = sought.differs(rest.get(1..)?).unwrap_or(0) | (len ^ sought.label.len()) as u64;
-        if other == 0 && sought.good && sought.starts(rest.get(1..)?) {
-            return Some((u32::try_from(at).ok()?, Node::read(rest.get(..end - at)?)?));
+        let other = (u64::from_le_bytes(*low) ^ one) & sought.masks[0]
+            | (u64::from_le_bytes(*high) ^ two) & sought.masks[1]
+            | (len ^ wanted) as u64;
+        if other == 0 {
+            let node = Node::read(region.get(at..end)?)?;
+            if sought.len <= 16 || sought.starts(node.label) {
+                return Some((u32::try_from(at).ok()?, node));
+            }
         }
         // Only what is needed to go on to the next, and again without a branch.
         let label_end = 1 + packed_len(len);
-        let children = 1 + usize::from(rest.get(label_end).copied().unwrap_or(0));
+        let children = 1 + usize::from(region.get(at + label_end).copied().unwrap_or(0));
         at += label_end + children * usize::from(kind != LEAF);
     }
     None
