@@ -67,6 +67,9 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
+    if list.account.used == 0 && !list.skipped.is_empty() {
+        out.push(format!("  nothing of it is used; is it really a list in the format {format}?"));
+    }
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
     let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();

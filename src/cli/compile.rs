@@ -134,10 +134,11 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         let what = if bad { "not written".to_owned() } else { args.output.display().to_string() };
         let millis = took.as_millis();
-        say(&format!(
-            "{what}: {}, {octets} octets ({hot} without origins), {millis} ms",
-            count(rules, "rule")
-        ));
+        let of_them = match index.len() - hot {
+            0 => String::new(),
+            origins => format!(", {origins} of them for the lines of the rules"),
+        };
+        say(&format!("{what}: {}, {octets} octets{of_them}; {millis} ms", count(rules, "rule")));
     }
     Ok(if bad { WARNED } else { OK })
 }

@@ -84,7 +84,8 @@ fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<
     let names: usize = service.report.zones.iter().map(|z| z.names).sum();
     let zones = service.report.zones.len();
     say(&format!("A little internet of {names} names in {zones} zones answers on {address}, UDP and TCP."));
-    if args.block == "on" {
+    let on = args.block == "on";
+    if on {
         let rules = service.report.rules;
         say(&format!(
             "The ban of LinkedIn (Russia, 17 November 2016) is in force: {}, NXDOMAIN.",
@@ -95,9 +96,15 @@ fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<
     }
     say("\nTry, in a second terminal:");
     for (command, remark) in [
-        ("linkedin.com", "blocked: NXDOMAIN, with the reason as an Extended DNS Error"),
-        ("www.linkedin.com AAAA", "so is every name below it"),
-        ("notlinkedin.example.com", "but not a name that only ends in the same letters"),
+        (
+            "linkedin.com",
+            if on { "blocked: NXDOMAIN, with the reason as an Extended DNS Error" } else { "its address" },
+        ),
+        ("www.linkedin.com AAAA", if on { "so is every name below it" } else { "that of a name below it" }),
+        (
+            "notlinkedin.example.com",
+            if on { "but not a name that only ends in the same letters" } else { "another name" },
+        ),
         ("www.wikipedia.org", "an alias and its address"),
         ("example.org MX", "mail, with the address of the host"),
         ("+tcp example.org TXT", "the same over TCP"),

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! What makes it quick: a name that is not there costs one read of a line (the lines of a million names
-//! are three megabytes, which the caches mostly hold), one that is there a read of the nodes
+//! are a megabyte and a half, which the caches mostly hold), one that is there a read of the nodes
 //! more. What makes it small: three letters in two octets, no pointer and no hash beside a label, ids
 //! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
 //! is compared too: for one label each hub has a bucket of its own ([`index`]).

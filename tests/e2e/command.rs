@@ -141,6 +141,8 @@ fn the_demo_blocks_shows_each_query_and_moves_from_a_taken_port() {
         let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
         assert!(lines.next().unwrap().starts_with(&format!("Port {port} is taken")));
         let introduction: Vec<String> = lines.by_ref().take_while(|l| !l.contains("Ctrl-C")).collect();
+        let promised = introduction.iter().any(|l| l.contains("blocked: NXDOMAIN"));
+        assert_eq!(promised, block == "on", "{introduction:?}");
         let address = introduction[0].split("answers on ").nth(1).unwrap().split(',').next().unwrap();
         let reply = exchange(address.parse().unwrap(), &question("linkedin.com", "A"), PATIENCE).unwrap();
         assert_eq!(reply.status(), status);
