@@ -436,10 +436,10 @@ impl Builder {
         let root = self.root.take().filter(|s| s.ids != [NONE; 3]);
         let root_set = root.map_or(NONE, |s| self.set(s.ids));
         let count = u32::try_from(self.clusters.len()).map_err(|_| TooLarge)?;
-        // Three clusters on two buckets: with more clusters a lookup reads past more nodes, and more
+        // Five clusters on three buckets: with more clusters a lookup reads past more nodes, and more
         // signatures let a miss through; with fewer the directory outgrows the names of a list without
         // any that share their upper labels.
-        let buckets = (count / 3 * 2 + 1).max(self.hubs + 1);
+        let buckets = (count / 5 * 3 + 1).max(self.hubs + 1);
         let seed = self.clusters.iter().fold(0u64, |sum, c| sum.wrapping_add(hash_label(0, self.bytes(c))));
         let mut order: Vec<(u32, u32)> = Vec::with_capacity(self.clusters.len());
         let mut signatures = vec![0u32; buckets as usize];
