@@ -16,7 +16,10 @@ pub(super) fn refuse(bytes: &[u8]) -> Result<(), NotAList> {
     if start.starts_with(b"<!doctype") || start.starts_with(b"<html") || start.starts_with(b"<?xml") {
         return Err(NotAList::Html);
     }
-    if head.contains(&0) {
+    // A stray NUL costs its line; of what was never text, every tenth octet is none of text or more.
+    let text = |b: &u8| *b >= b' ' || b.is_ascii_whitespace() || *b == 0x1b;
+    let others = head.iter().filter(|b| !text(b)).count();
+    if others * 50 > head.len() {
         return Err(NotAList::Binary);
     }
     Ok(())

@@ -31,7 +31,7 @@ const HEAD: usize = 1 << 16;
 pub enum NotAList {
     /// A web page, most often an error page of the server that should have given a list.
     Html,
-    /// NUL octets near the beginning.
+    /// Many octets near the beginning that text has not.
     Binary,
 }
 
@@ -566,6 +566,24 @@ mod tests {
         ] {
             assert_eq!(read(text, format), expected, "{format} {text}");
         }
+    }
+
+    #[test]
+    fn odd_octets_cost_only_their_line() {
+        let long = "x".repeat(64);
+        let mut text =
+            b"\xef\xbb\xbf0.0.0.0 A.Test.\r\n0.0.0.0 caf\xe9.test\r\n0.0.0.0 nul\0.test\r\n".to_vec();
+        text.extend(format!("0.0.0.0 {long}.test\r\n  ::1\tb\u{fc}cher.test  \r\n# a comment").into_bytes());
+        assert_eq!(
+            show(&parse(&text, Format::Auto, None, Effect::Block).unwrap()),
+            [
+                "1:|a.test|",
+                "2:! not UTF-8",
+                "3:! white space and control characters are not part of a name",
+                "4:! a label is longer than 63 octets",
+                "5:|xn--bcher-kva.test|",
+            ]
+        );
     }
 
     #[test]
