@@ -77,7 +77,8 @@ pub fn resolve(
                     event.source = Source::Policy;
                     return Outcome::Drop;
                 }
-                Blocked::Pass => {}
+                // Over TCP what is truncated over UDP passes: that is no block.
+                Blocked::Pass => event.verdict = Verdict::Logged(decider),
             }
         }
     }

@@ -103,6 +103,11 @@ fn explain_shows_the_ladder_and_the_reply() {
     assert_eq!(record["rules"][0]["line"], 2);
     assert_eq!(record["rules"][1]["decided"], false);
     assert_eq!(record["reply"], "the question would be forwarded to the upstreams");
+    let config = "[[list]]\nname = \"l\"\nrules = [\"||x.test^\"]\naction = \"truncate\"\n";
+    for (more, verdict) in [(&["x.test"][..], "blocked"), (&["x.test", "--tcp"], "logged")] {
+        let (_, out, _) = with_config("explain", config, more);
+        assert!(out.contains(&format!("verdict: {verdict}\n")), "{out}");
+    }
     let (code, _, err) = run(&["explain", "a..b"]);
     assert_eq!(code, 2);
     assert!(err.contains("a label is empty"), "{err}");
