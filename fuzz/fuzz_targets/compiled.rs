@@ -41,5 +41,5 @@ fuzz_target!(|input: (&str, Vec<(u16, u8)>, &str)| {
     };
     let asker = Asker { client: [127, 0, 0, 1].into(), qtype: Qtype::A };
     let _ = decide(&policy, name.as_name(), asker);
-    policy.for_each_name(|_, _| ());
+    policy.for_each_name(&mut |_, _| ());
 });
