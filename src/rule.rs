@@ -18,6 +18,8 @@ pub enum Effect {
     Block,
     /// Let the name pass, whatever a block rule says.
     Allow,
+    /// Say nothing: the name only ends what a broader rule of its list covers.
+    Nothing,
 }
 
 /// What a client gets for a blocked name.

@@ -1,6 +1,10 @@
 //! `rpz`: a response policy zone as a list of names: its triggers by qname (draft-vixie-dnsop-dns-rpz).
 
-use super::{Sink, SkipReason};
+use std::collections::{BTreeMap, HashSet};
+
+use rustc_hash::FxBuildHasher;
+
+use super::{NameRule, Sink, SkipReason};
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
@@ -63,6 +67,7 @@ impl State {
         while !self.open.is_empty() {
             self.unclosed(sink);
         }
+        self::end_wildcards(sink);
     }
 
     /// A parenthesis was not closed: its line is told, those behind it are read as if it were not there.
@@ -209,6 +214,45 @@ impl State {
         } else {
             text.strip_suffix(&suffix).unwrap_or(&text).to_owned()
         })
+    }
+}
+
+/// A wildcard does not match a name that exists, nor one below it (RFC 4592 §2.2.1, §2.2.2), and a name
+/// exists if there is an owner below it. So each name between a wildcard and an owner gets a rule that
+/// says nothing, but is closer.
+fn end_wildcards(sink: &mut Sink<'_>) {
+    let below = |r: &NameRule<'_>| r.matching == Match::Subdomains;
+    let wildcards: HashSet<&[u8], FxBuildHasher> =
+        sink.list.rules().filter(below).map(|rule| rule.name.as_bytes()).collect();
+    let mut ends: BTreeMap<(NameBuf, Match), u32> = BTreeMap::new();
+    for rule in sink.list.rules() {
+        // An owner has a rule for itself, but not for what is below; `*.name` the other way round.
+        let (mut between, mut name, mut matching) = match rule.matching {
+            Match::Subdomains => (vec![(rule.name, Match::Exact)], rule.name.parent(), Match::Suffix),
+            _ => (Vec::new(), Some(rule.name), Match::Subdomains),
+        };
+        while let Some(here) = name.filter(|name| !name.is_root()) {
+            if wildcards.contains(here.as_bytes()) {
+                for (name, matching) in between {
+                    ends.entry((name.to_buf(), matching)).or_insert(rule.line);
+                }
+                break;
+            }
+            between.push((here, matching));
+            matching = Match::Suffix;
+            name = here.parent();
+        }
+    }
+    drop(wildcards);
+    let traits = Traits { effect: Effect::Nothing, ..sink.traits() };
+    for ((name, matching), line) in ends {
+        let write = |names: &mut Vec<u8>| {
+            names.extend_from_slice(name.as_bytes());
+            Ok(())
+        };
+        if let Err(reason) = sink.list.push_name(line, matching, &traits, write) {
+            sink.skip_at(line, &name.to_string(), reason);
+        }
     }
 }
 

@@ -462,7 +462,10 @@ impl<'l> Compiler<'l> {
             }
             Fate::Used
         };
-        self.mark(source, rule.line, fate, || rule.name.to_string());
+        // A rule that says nothing was made from one that does, and that one tells of the line.
+        if traits.effect != Effect::Nothing {
+            self.mark(source, rule.line, fate, || rule.name.to_string());
+        }
         stored
     }
 
@@ -527,6 +530,9 @@ impl<'l> Compiler<'l> {
             let fate = if covered { Fate::Covered } else { Fate::Used };
             let name = items.first().and_then(|item| self.item(*item)).map(|(_, rule)| rule.name);
             for (rule, line) in &rules {
+                if self.local(rule.0, rule.1).is_some_and(|traits| traits.effect == Effect::Nothing) {
+                    continue;
+                }
                 self.mark(rule.0, *line, fate, || name.map_or(String::new(), |n| n.to_string()));
             }
             if covered || rules.is_empty() {

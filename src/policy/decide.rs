@@ -75,10 +75,12 @@ pub enum Rung {
     Block,
     /// A `log` list: beside the ladder.
     Log,
+    /// Not on the ladder: see [`Effect::Nothing`].
+    Nothing,
 }
 
 impl Rung {
-    /// All rungs, highest first.
+    /// All rungs of the ladder, highest first.
     pub const ALL: [Self; 7] = [
         Self::RewriteException,
         Self::Rewrite,
@@ -91,6 +93,7 @@ impl Rung {
 
     pub(super) fn of(traits: &Traits, action: Option<&Action>) -> Self {
         match (traits.effect, traits.important) {
+            (Effect::Nothing, _) => Self::Nothing,
             (Effect::Allow, _) if traits.rewrite => Self::RewriteException,
             (Effect::Block, _) if traits.rewrite => Self::Rewrite,
             (Effect::Block, _) if action == Some(&Action::Log) => Self::Log,
@@ -112,6 +115,7 @@ impl Rung {
             Self::Allow => "allow",
             Self::Block => "block",
             Self::Log => "log (noted only)",
+            Self::Nothing => "nothing",
         }
     }
 }
@@ -167,6 +171,7 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker) -> Verdict {
             Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
             Rung::ImportantBlock | Rung::Block | Rung::Rewrite => Verdict::Blocked(d),
             Rung::Log => Verdict::Logged(d),
+            Rung::Nothing => Verdict::NoRule,
         },
     }
 }
@@ -208,6 +213,9 @@ fn excepted(policy: &Policy, name: Name<'_>, asker: Asker, rewrite: Decider) -> 
 pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker, mut found: impl FnMut(Decider)) {
     for (layer, number) in policy.layers.iter().zip(0u16..) {
         let mut offer = |entry: Entry, at: u32, nth: usize, matching: Option<Match>, depth: u8| {
+            if entry.rung == Rung::Nothing {
+                return;
+            }
             if entry.scoped && !layer.scope(entry).is_some_and(|scope| applies(scope, policy, name, asker)) {
                 return;
             }
@@ -546,6 +554,39 @@ mod tests {
     }
 
     proptest! {
+        /// A wildcard of a policy zone matches where nothing closer exists (RFC 4592 section 4.3.1's terms).
+        #[test]
+        fn a_policy_zone_matches_as_a_zone(
+            owners in prop::collection::btree_map(r"(\*\.)?(aa|bb)(\.(aa|bb)){0,3}", any::<bool>(), 1..10),
+            question in r"(aa|bb)(\.(aa|bb)){0,4}",
+        ) {
+            let kind = |block: bool| if block { "." } else { "rpz-passthru." };
+            let text: Vec<String> = owners.iter().map(|(n, b)| format!("{n} CNAME {}", kind(*b))).collect();
+            let list = parse(text.join("\n").as_bytes(), Format::Rpz, None, Effect::Block).unwrap();
+            let options = Options { lines: true, left_out: false };
+            let (compiled, _) = compile(&[("l".into(), list)], options).unwrap();
+            let lists = vec![ListPolicy::new("l".into(), Action::NxDomain, 60, None)];
+            let p = Policy::new(lists, Vec::new(), vec![(compiled, vec![0])]).unwrap();
+            // A name exists if an owner is it or lies below it.
+            let exists = |name: &str| owners.keys().any(|o| o == name || o.ends_with(&format!(".{name}")));
+            let rule = if exists(&question) {
+                owners.get(&question)
+            } else {
+                let mut above = question.split_once('.').map(|(_, above)| above);
+                while let Some(name) = above && !exists(name) {
+                    above = name.split_once('.').map(|(_, above)| above);
+                }
+                above.and_then(|encloser| owners.get(&format!("*.{encloser}")))
+            };
+            let expected = match rule {
+                None => "pass",
+                Some(true) => "blocked",
+                Some(false) => "allowed",
+            };
+            let got = ask(&p, &question);
+            prop_assert_eq!(got.split(' ').next().unwrap(), expected);
+        }
+
         /// Of a list whose format has it so, the zone closest around the name decides.
         #[test]
         fn the_closest_zone_decides(
@@ -600,6 +641,7 @@ mod tests {
                         (Effect::Block, true) => 2,
                         (Effect::Allow, false) => 3,
                         (Effect::Block, false) => 4,
+                        (Effect::Nothing, _) => unreachable!("no rule of these lists"),
                     };
                     if yes {
                         let labels = name.as_name().labels().map(|_| 1).sum::<i32>();

@@ -102,6 +102,8 @@ fn the_closest_rule_of_a_list_decides_where_its_format_has_it_so() {
         ("dnsmasq", "server=/a.test/#\naddress=/bad.a.test/", "bad.a.test", "NXDOMAIN"),
         ("dnsmasq", "server=/a.test/#\naddress=/bad.a.test/", "good.a.test", "REFUSED"),
         ("rpz", &format!("{zone}*.a.test CNAME rpz-passthru.\nbad.a.test CNAME ."), "bad.a.test", "NXDOMAIN"),
+        ("rpz", &format!("{zone}*.a.test CNAME .\nx.b.a.test CNAME ."), "y.b.a.test", "REFUSED"),
+        ("rpz", &format!("{zone}*.a.test CNAME .\nx.b.a.test CNAME ."), "y.c.a.test", "NXDOMAIN"),
         ("adguard", "@@||a.test^\n||bad.a.test^", "bad.a.test", "REFUSED"),
     ] {
         let folder = Folder::with(&[("list", text.as_bytes())]);
