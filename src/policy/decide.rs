@@ -553,6 +553,23 @@ mod tests {
         (any::<bool>(), 0u8..3, labels, any::<bool>()).prop_map(rule)
     }
 
+    fn policy_of(lines: &[String], format: Format) -> Policy {
+        let list = parse(lines.join("\n").as_bytes(), format, None, Effect::Block).unwrap();
+        let options = Options { lines: true, left_out: false };
+        let (compiled, _) = compile(&[("l".into(), list)], options).unwrap();
+        let lists = vec![ListPolicy::new("l".into(), Action::NxDomain, 60, None)];
+        Policy::new(lists, Vec::new(), vec![(compiled, vec![0])]).unwrap()
+    }
+
+    /// The verdict where the rule that decides blocks, or does not.
+    const fn word(rule: Option<&bool>) -> &'static str {
+        match rule {
+            None => "pass",
+            Some(true) => "blocked",
+            Some(false) => "allowed",
+        }
+    }
+
     proptest! {
         /// A wildcard of a policy zone matches where nothing closer exists (RFC 4592 section 4.3.1's terms).
         #[test]
@@ -562,11 +579,7 @@ mod tests {
         ) {
             let kind = |block: bool| if block { "." } else { "rpz-passthru." };
             let text: Vec<String> = owners.iter().map(|(n, b)| format!("{n} CNAME {}", kind(*b))).collect();
-            let list = parse(text.join("\n").as_bytes(), Format::Rpz, None, Effect::Block).unwrap();
-            let options = Options { lines: true, left_out: false };
-            let (compiled, _) = compile(&[("l".into(), list)], options).unwrap();
-            let lists = vec![ListPolicy::new("l".into(), Action::NxDomain, 60, None)];
-            let p = Policy::new(lists, Vec::new(), vec![(compiled, vec![0])]).unwrap();
+            let p = policy_of(&text, Format::Rpz);
             // A name exists if an owner is it or lies below it.
             let exists = |name: &str| owners.keys().any(|o| o == name || o.ends_with(&format!(".{name}")));
             let rule = if exists(&question) {
@@ -578,13 +591,8 @@ mod tests {
                 }
                 above.and_then(|encloser| owners.get(&format!("*.{encloser}")))
             };
-            let expected = match rule {
-                None => "pass",
-                Some(true) => "blocked",
-                Some(false) => "allowed",
-            };
             let got = ask(&p, &question);
-            prop_assert_eq!(got.split(' ').next().unwrap(), expected);
+            prop_assert_eq!(got.split(' ').next(), Some(word(rule)));
         }
 
         /// Of a list whose format has it so, the zone closest around the name decides.
@@ -595,24 +603,16 @@ mod tests {
         ) {
             let kind = |block: bool| if block { "always_nxdomain" } else { "always_transparent" };
             let text: Vec<String> = zones.iter().map(|(n, b)| format!("local-zone: {n} {}", kind(*b))).collect();
-            let list = parse(text.join("\n").as_bytes(), Format::Unbound, None, Effect::Block).unwrap();
-            let options = Options { lines: true, left_out: false };
-            let (compiled, _) = compile(&[("l".into(), list)], options).unwrap();
-            let lists = vec![ListPolicy::new("l".into(), Action::NxDomain, 60, None)];
-            let p = Policy::new(lists, Vec::new(), vec![(compiled, vec![0])]).unwrap();
+            let p = policy_of(&text, Format::Unbound);
             let mut around = Some(&*question);
             let closest = std::iter::from_fn(|| {
                 let name = around?;
                 around = name.split_once('.').map(|(_, above)| above);
                 Some(zones.get(name))
             });
-            let expected = match closest.flatten().next() {
-                None => "pass",
-                Some(true) => "blocked",
-                Some(false) => "allowed",
-            };
+            let rule = closest.flatten().next();
             let got = ask(&p, &question);
-            prop_assert_eq!(got.split(' ').next().unwrap(), expected);
+            prop_assert_eq!(got.split(' ').next(), Some(word(rule)));
         }
 
         /// The naive model: keep all rules in a vector, apply the ladder by definition.

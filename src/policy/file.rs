@@ -91,3 +91,25 @@ fn padded(tables: &[u8]) -> Vec<u8> {
     out.extend_from_slice(tables);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::compile::{Options, compile};
+    use super::*;
+    use crate::lists::parse;
+    use crate::rule::{Effect, Format};
+
+    #[test]
+    fn what_is_opened_gives_the_same_file_again() {
+        let text =
+            "||a.test^\n@@||b.a.test^$important\n/ads[0-9]/\n||c.test^$dnsrewrite=192.0.2.1\n||c.test^\n";
+        let list = parse(text.as_bytes(), Format::AdGuard, None, Effect::Block).unwrap();
+        let options = Options { lines: true, left_out: false };
+        let (compiled, _) = compile(&[("l".into(), list)], options).unwrap();
+        let bytes = |compiled: &Compiled| [compiled.index.as_bytes(), &tail(compiled).unwrap()].concat();
+        let file = bytes(&compiled);
+        let opened = open(&Bytes::from(file.clone())).unwrap();
+        assert_eq!(opened.tables, compiled.tables);
+        assert_eq!(bytes(&opened), file);
+    }
+}
