@@ -97,7 +97,7 @@ fn from_receipt_to_reply_nothing_is_allocated() {
         refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default())
             .unwrap();
     let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), None));
-    let thread = counters.thread();
+    let mut thread = counters.own();
     let client = "127.0.0.1:5353".parse().unwrap();
     let mut out = [0u8; 1232];
     let mut answer = |packet: &[u8]| {
@@ -113,7 +113,7 @@ fn from_receipt_to_reply_nothing_is_allocated() {
             &mut out,
             &mut event,
         );
-        engine.observe(&thread, &snapshot, &event, packet);
+        engine.observe(&mut thread, &snapshot, &event, packet);
         (COUNT.with(Cell::get) - before, matches!(outcome, Outcome::Reply(_)))
     };
     // The first use of the pointer sets up what the thread keeps.

@@ -82,8 +82,13 @@ impl Service {
             tokio::spawn(async move { axum::serve(listener, routes).await });
         }
         let addresses = bound.addresses.clone();
-        let running =
-            server::start(bound, &engine, super::now).map_err(|e| format!("cannot start a thread: {e}"))?;
+        let running = server::start(
+            bound,
+            &engine,
+            super::now,
+            server::UdpThreads { batch: settings.udp_batch, pin: settings.pin },
+        )
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
         Ok(Self { engine, addresses, metrics, report, running, cache, counters })
     }
 

@@ -190,6 +190,14 @@ impl Check<'_> {
             }
             settings.threads = usize::from(*threads.get_ref());
         }
+        settings.pin = server.pin.unwrap_or(settings.pin);
+        if let Some(batch) = server.udp_batch {
+            if !(1..=1024).contains(batch.get_ref()) {
+                let problem = format!("{} datagrams a call", batch.get_ref());
+                self.wrong("[server] udp-batch", &batch.span(), problem, "expected 1 to 1024");
+            }
+            settings.udp_batch = usize::from(*batch.get_ref());
+        }
         if let Some(allow) = server.allow {
             settings.allow = allow.iter().filter_map(|n| self.network("[server] allow", n)).collect();
         }

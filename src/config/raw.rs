@@ -33,6 +33,10 @@ pub struct Server {
     pub listen: Option<Vec<Spanned<String>>>,
     /// UDP threads.
     pub threads: Option<Spanned<u16>>,
+    /// Keep each UDP thread on a processor of its own.
+    pub pin: Option<bool>,
+    /// Datagrams a call into the kernel.
+    pub udp_batch: Option<Spanned<u16>>,
     /// Client networks.
     pub allow: Option<Vec<Spanned<String>>>,
     /// `version.bind`

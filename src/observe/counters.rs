@@ -39,12 +39,38 @@ impl Default for Counters {
     }
 }
 
-impl Counters {
+/// Somewhere to count.
+pub trait Count {
     /// Counts one query. `list_slot` is the counter of the list that blocked, allowed or noted it.
-    pub fn count(&self, event: &Event, list_slot: Option<u16>) {
+    fn count(&mut self, event: &Event, list_slot: Option<u16>);
+}
+
+/// Counters that one thread alone counts in, and everybody may read: a plain store is enough.
+pub struct OwnCounters(Arc<Counters>);
+
+impl Count for OwnCounters {
+    fn count(&mut self, event: &Event, list_slot: Option<u16>) {
+        self.0.each(event, list_slot, |counter| {
+            counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
+        });
+    }
+}
+
+/// Counters that several threads count in.
+impl Count for &Counters {
+    fn count(&mut self, event: &Event, list_slot: Option<u16>) {
+        self.each(event, list_slot, |counter| {
+            counter.fetch_add(1, Relaxed);
+        });
+    }
+}
+
+impl Counters {
+    /// The counters that a query belongs to.
+    fn each(&self, event: &Event, list_slot: Option<u16>, count: impl Fn(&AtomicU64)) {
         let add = |counter: Option<&AtomicU64>| {
             if let Some(counter) = counter {
-                counter.fetch_add(1, Relaxed);
+                count(counter);
             }
         };
         add(Some(match event.transport {
@@ -95,9 +121,15 @@ pub struct Totals {
 }
 
 impl CounterSet {
-    /// A new set for one thread.
+    /// A new set for one thread alone.
     #[must_use]
-    pub fn thread(&self) -> Arc<Counters> {
+    pub fn own(&self) -> OwnCounters {
+        OwnCounters(self.shared())
+    }
+
+    /// A new set that several threads count in.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::default());
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
         counters

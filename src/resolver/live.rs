@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::pending::Waiting;
 use super::snapshot::Snapshot;
 use crate::dns::query::Query;
-use crate::observe::counters::{CounterSet, Counters};
+use crate::observe::counters::{Count, CounterSet};
 use crate::observe::event::Event;
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::explain;
@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// Counts and logs one query, after its reply has left.
-    pub fn observe(&self, counters: &Counters, snapshot: &Snapshot, event: &Event, packet: &[u8]) {
+    pub fn observe(&self, counters: &mut impl Count, snapshot: &Snapshot, event: &Event, packet: &[u8]) {
         let decider = event.verdict.decider();
         counters.count(event, decider.and_then(|d| snapshot.list_slot(d.list)));
         if let Some(sink) = &self.log {

@@ -18,6 +18,10 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// UDP threads on each address; 0: one a core.
     pub threads: usize,
+    /// Each UDP thread stays on a processor of its own.
+    pub pin: bool,
+    /// The most datagrams that one call into the kernel moves; 1: the portable calls.
+    pub udp_batch: usize,
     /// Whose queries are answered.
     pub allow: Vec<IpNet>,
     /// The answer to `version.bind`, if any is to be given.
@@ -122,6 +126,8 @@ impl Default for Settings {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
             threads: 0,
+            pin: false,
+            udp_batch: 64,
             allow: private_networks(),
             version: None,
             identity: None,

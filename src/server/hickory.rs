@@ -39,7 +39,7 @@ impl Tcp {
     /// Serves these listeners.
     #[must_use]
     pub fn start(listeners: Vec<TcpListener>, engine: &Arc<Engine>, clock: fn() -> Instant) -> Self {
-        let counters = engine.counters.thread();
+        let counters = engine.counters.shared();
         let mut server = Server::new(Handler { engine: Arc::clone(engine), counters, clock });
         for listener in listeners {
             server.register_listener(listener, IDLE, REPLY_BUFFER);
@@ -122,7 +122,7 @@ impl Handler {
             }
         }
         event.took = (self.clock)().saturating_duration_since(received);
-        self.engine.observe(&self.counters, &snapshot, &event, packet);
+        self.engine.observe(&mut &*self.counters, &snapshot, &event, packet);
     }
 
     async fn finish<R: ResponseHandler>(&self, pending: &Pending, request: &Request, response: R) {
@@ -130,7 +130,7 @@ impl Handler {
         let mut out = vec![0u8; MAX_MESSAGE];
         let (len, event) = pending.write(&answered, &mut out);
         send(out.get(..len), request, response).await;
-        self.engine.observe(&self.counters, pending.snapshot(), &event, pending.packet());
+        self.engine.observe(&mut &*self.counters, pending.snapshot(), &event, pending.packet());
     }
 }
 

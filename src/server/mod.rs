@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 use crate::resolver::live::Engine;
-use udp::worker;
+use udp::worker::{self, Manner, Shared};
 
 /// How long a stop waits for answers that are still under way.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -101,6 +101,15 @@ fn bind_pair(wanted: SocketAddr) -> Result<(SocketAddr, UdpSocket, TcpListener),
     }
 }
 
+/// How the UDP threads work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpThreads {
+    /// The most datagrams that one call into the kernel moves.
+    pub batch: usize,
+    /// Each stays on a processor of its own.
+    pub pin: bool,
+}
+
 /// A server that answers; [`Running::stop`] drains it.
 pub struct Running {
     engine: Arc<Engine>,
@@ -113,14 +122,29 @@ pub struct Running {
 ///
 /// # Errors
 /// The kernel's, when a thread cannot be started.
-pub fn start(bound: Bound, engine: &Arc<Engine>, clock: fn() -> Instant) -> io::Result<Running> {
+pub fn start(
+    bound: Bound,
+    engine: &Arc<Engine>,
+    clock: fn() -> Instant,
+    UdpThreads { batch, pin }: UdpThreads,
+) -> io::Result<Running> {
     let stop = Arc::new(AtomicBool::new(false));
+    let shared = Shared {
+        engine: Arc::clone(engine),
+        runtime: tokio::runtime::Handle::current(),
+        waited: engine.counters.shared(),
+        clock,
+        stop: Arc::clone(&stop),
+    };
     let mut threads = Vec::new();
-    for (number, socket) in bound.sockets.into_iter().flatten().enumerate() {
-        let (socket, engine, stop) = (Arc::new(socket), Arc::clone(engine), Arc::clone(&stop));
-        let waiting = tokio::runtime::Handle::current();
-        let thread = std::thread::Builder::new().name(format!("udp-{number}"));
-        threads.push(thread.spawn(move || worker::run(&socket, &engine, &waiting, clock, &stop))?);
+    // The nth socket of each address stays on the nth processor.
+    for sockets in bound.sockets {
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let (socket, shared) = (Arc::new(socket), shared.clone());
+            let manner = Manner { batch, processor: pin.then_some(number) };
+            let thread = std::thread::Builder::new().name(format!("udp-{number}"));
+            threads.push(thread.spawn(move || worker::run(&socket, &shared, manner))?);
+        }
     }
     let tcp = hickory::Tcp::start(bound.listeners, engine, clock);
     Ok(Running { engine: Arc::clone(engine), stop, threads, tcp })

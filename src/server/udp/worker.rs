@@ -1,5 +1,5 @@
-//! One thread: receive, resolve, send, observe. What must wait goes to tokio and comes back to the
-//! same socket.
+//! One thread: receive a batch, resolve each query, send the replies, observe. What must wait goes to
+//! tokio and comes back to the same socket.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::{Receive, Return, Transmit, plain, send_one};
 use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::reply::Transport;
 use crate::observe::counters::Counters;
@@ -22,6 +23,32 @@ use crate::resolver::resolve::resolve;
 const WAKE: Duration = Duration::from_millis(100);
 /// The longest packet read; what is longer is no query.
 const MAX_PACKET: usize = 4096;
+/// The longest reply.
+const MAX_REPLY: usize = PAYLOAD_SIZE as usize;
+
+/// How the threads work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// The most datagrams that one call into the kernel moves; 1 uses the calls that every system has.
+    pub batch: usize,
+    /// The processor that this thread stays on, if one was asked for.
+    pub processor: Option<usize>,
+}
+
+/// What every thread shares.
+#[derive(Clone)]
+pub struct Shared {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Where queries wait for an upstream.
+    pub runtime: tokio::runtime::Handle,
+    /// Counters of the queries that waited.
+    pub waited: Arc<Counters>,
+    /// Reads the time.
+    pub clock: fn() -> Instant,
+    /// Set when the threads should end.
+    pub stop: Arc<AtomicBool>,
+}
 
 /// A socket on `address`; several may share the address if each is opened with `shared`.
 ///
@@ -44,64 +71,74 @@ pub fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     socket.bind(&address.into())?;
     let socket: UdpSocket = socket.into();
     socket.set_read_timeout(Some(WAKE))?;
+    #[cfg(target_os = "linux")]
+    if address.ip().is_unspecified() {
+        super::mmsg::tell_destination(&socket)?;
+    }
     Ok(socket)
 }
 
-/// Answers what arrives on `socket` until `stop` is set.
-pub fn run(
-    socket: &Arc<UdpSocket>,
-    engine: &Arc<Engine>,
-    waiting: &tokio::runtime::Handle,
-    clock: fn() -> Instant,
-    stop: &AtomicBool,
-) {
-    let counters = engine.counters.thread();
-    let mut packet = [0u8; MAX_PACKET];
-    let mut out = [0u8; PAYLOAD_SIZE as usize];
-    while !stop.load(Relaxed) {
+/// Answers what arrives on `socket` until `shared.stop` is set.
+pub fn run(socket: &Arc<UdpSocket>, shared: &Shared, manner: Manner) {
+    #[cfg(target_os = "linux")]
+    {
+        use super::mmsg;
+        if let Some(processor) = manner.processor
+            && let Err(reason) = mmsg::pin(processor)
+        {
+            tracing::warn!(processor, %reason, "this UDP thread stays on no processor");
+        }
+        if manner.batch > 1 {
+            let inbox = mmsg::Inbox::new(manner.batch, MAX_PACKET);
+            let outbox = mmsg::Outbox::new(manner.batch, MAX_REPLY);
+            return answer(socket, shared, inbox, outbox);
+        }
+    }
+    answer(socket, shared, plain::Inbox::new(MAX_PACKET), plain::Outbox::new(MAX_REPLY));
+}
+
+fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut outbox: impl Transmit) {
+    let engine = &shared.engine;
+    let mut counters = engine.counters.own();
+    // Which datagrams were dealt with on this thread, and what came of them.
+    let mut events: Vec<(usize, Event)> = Vec::new();
+    while !shared.stop.load(Relaxed) {
         // An error means that it is time to look at `stop`, or tells of an earlier reply that could
         // not be delivered (ICMP): neither ends the thread.
-        let Ok((len, client)) = socket.recv_from(&mut packet) else { continue };
-        let packet = packet.get(..len).unwrap_or_default();
-        let received = clock();
+        let Ok(received) = inbox.receive(socket) else { continue };
+        let now = (shared.clock)();
         let snapshot = engine.snapshot();
-        let mut event = Event::new(client, Transport::Udp);
-        match resolve(engine, &snapshot, packet, (client, Transport::Udp), received, &mut out, &mut event) {
-            Outcome::Reply(len) => send(socket, &out, len, client),
-            Outcome::Drop => {}
-            Outcome::Later(pending) => {
-                waiting.spawn(finish(
-                    pending,
-                    Arc::clone(socket),
-                    Arc::clone(engine),
-                    Arc::clone(&counters),
-                    clock,
-                ));
-                continue;
+        for slot in 0..received {
+            let (Some((packet, to)), Some(out)) = (inbox.get(slot), outbox.space()) else { continue };
+            let client = (to.peer, Transport::Udp);
+            let mut event = Event::new(to.peer, Transport::Udp);
+            match resolve(engine, &snapshot, packet, client, now, out, &mut event) {
+                Outcome::Reply(len) => outbox.commit(len, &to),
+                Outcome::Drop => {}
+                Outcome::Later(pending) => {
+                    shared.runtime.spawn(finish(pending, to, Arc::clone(socket), shared.clone()));
+                    continue;
+                }
             }
+            events.push((slot, event));
         }
-        event.took = clock().saturating_duration_since(received);
-        engine.observe(&counters, &snapshot, &event, packet);
+        outbox.send(socket);
+        let took = (shared.clock)().saturating_duration_since(now);
+        for (slot, mut event) in events.drain(..) {
+            event.took = took;
+            let packet = inbox.get(slot).map_or(&[][..], |(packet, _)| packet);
+            engine.observe(&mut counters, &snapshot, &event, packet);
+        }
     }
 }
 
-async fn finish(
-    pending: Box<Pending>,
-    socket: Arc<UdpSocket>,
-    engine: Arc<Engine>,
-    counters: Arc<Counters>,
-    clock: fn() -> Instant,
-) {
-    let answered = pending.wait(clock).await;
-    let mut out = [0u8; PAYLOAD_SIZE as usize];
+async fn finish(pending: Box<Pending>, to: Return, socket: Arc<UdpSocket>, shared: Shared) {
+    let answered = pending.wait(shared.clock).await;
+    let mut out = [0u8; MAX_REPLY];
     let (len, event) = pending.write(&answered, &mut out);
-    send(&socket, &out, len, event.client);
-    engine.observe(&counters, pending.snapshot(), &event, pending.packet());
-}
-
-fn send(socket: &UdpSocket, out: &[u8], len: usize, client: SocketAddr) {
     if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
         // A reply that the kernel will not take is lost as any datagram may be; the client asks again.
-        let _ = socket.send_to(reply, client);
+        let _ = send_one(&socket, reply, &to);
     }
+    shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet());
 }
