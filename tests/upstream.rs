@@ -143,7 +143,7 @@ async fn ask(forwarder: &Forwarder, name: &str, qtype: u16) -> Result<Answer, Fa
     let name = NameBuf::from_text(name).unwrap();
     forwarder
         .ask(&Question {
-            qname: name.as_name(),
+            qname: name,
             qtype: Qtype(qtype),
             qclass: Class::IN,
             dnssec_ok: true,
@@ -172,7 +172,7 @@ async fn the_query_is_as_asked() {
     let forwarder = forwarder(&[addr], PATIENT);
     let name = portcullis::dns::name::Name::parse(b"\x03WwW\x04\x00\xff .\x00").unwrap();
     let mut question = Question {
-        qname: name,
+        qname: name.to_buf(),
         qtype: Qtype(65280),
         qclass: Class(4711),
         dnssec_ok: true,

@@ -19,13 +19,14 @@ impl Key {
     pub fn of(query: &Query<'_>) -> Self {
         let mut key = Self { bytes: [0; MAX_KEY], len: 0 };
         let question = query.question();
-        let flags = u8::from(query.dnssec_ok()) | u8::from(query.header.has(flag::CD)) << 1;
-        for (slot, byte) in key.bytes.iter_mut().zip(question.iter().copied().chain([flags])) {
-            *slot = byte;
-            key.len += 1;
+        if let Some(slot) = key.bytes.get_mut(..=question.len()) {
+            if let Some((flags, rest)) = slot.split_last_mut() {
+                *flags = u8::from(query.dnssec_ok()) | u8::from(query.header.has(flag::CD)) << 1;
+                rest.copy_from_slice(question);
+            }
+            key.len = slot.len();
         }
-        let name = query.qname.as_bytes().len();
-        if let Some(name) = key.bytes.get_mut(..name) {
+        if let Some(name) = key.bytes.get_mut(..query.qname.as_bytes().len()) {
             name.make_ascii_lowercase();
         }
         key

@@ -1,4 +1,5 @@
 //! Replies of the upstreams, kept in wire form by question.
 
 pub mod key;
+pub mod stale;
 pub mod store;

@@ -1,11 +1,13 @@
 //! The store: replies without question and OPT, their TTLs patched on the way out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Map;
 
+use super::stale::STALE_TTL;
 use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::header::flag;
 use crate::dns::message::Message;
@@ -18,7 +20,7 @@ const MAX_NEGATIVE_TTL: u32 = 3 * 3600;
 const OVERHEAD: usize = 160;
 
 /// A reply of an upstream, ready to be sent to any client that asks the same.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Stored {
     sections: Box<[u8]>,
     counts: [u16; 3],
@@ -33,6 +35,8 @@ pub struct Stored {
     /// No record is sent with a longer TTL: the configured bound, and for a negative answer its life.
     cap: u32,
     at: Instant,
+    /// At which age, in seconds, it may be fetched anew.
+    next_fetch: AtomicU32,
 }
 
 impl Stored {
@@ -92,11 +96,13 @@ impl Stored {
             lifetime,
             cap: if answers.is_none() && lifetime > 0 { lifetime } else { max_ttl },
             at: now,
+            next_fetch: AtomicU32::new(0),
         })
     }
 
     /// Whole seconds since it came.
-    fn age(&self, now: Instant) -> u32 {
+    #[must_use]
+    pub fn age(&self, now: Instant) -> u32 {
         u32::try_from(now.saturating_duration_since(self.at).as_secs()).unwrap_or(u32::MAX)
     }
 
@@ -106,10 +112,30 @@ impl Stored {
         self.rcode
     }
 
-    /// Writes it as the answer to a question with the same key; TTLs have counted down. AD goes to
-    /// those who asked for it by DO or AD (RFC 6840 §5.8).
+    /// True for one caller alone, if it may be fetched anew at this age; then not before `next`.
+    pub(super) fn claim(&self, age: u32, next: u32) -> bool {
+        let due = self.next_fetch.load(Relaxed);
+        age >= due && self.next_fetch.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
+    }
+
+    pub(super) fn is_paused(&self, age: u32) -> bool {
+        age < self.next_fetch.load(Relaxed)
+    }
+
+    pub(super) fn pause(&self, until: u32) {
+        self.next_fetch.store(until, Relaxed);
+    }
+
+    /// Writes it as the answer to a question with the same key; TTLs have counted down, and past the
+    /// reply's life it says that it is stale (RFC 8767 §4, RFC 8914 §4.4 and §4.20). AD goes to those
+    /// who asked for it by DO or AD (RFC 6840 §5.8).
     pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, now: Instant) {
         let age = self.age(now);
+        let stale = self.lifetime > 0 && age >= self.lifetime;
+        if stale {
+            let nxdomain = self.rcode == Rcode::NXDOMAIN;
+            reply.ede(Ede::new(if nxdomain { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER }, ""));
+        }
         reply.rcode(self.rcode);
         reply.flags(flag::AD, self.authentic && wants_ad);
         for (code, text) in &self.edes {
@@ -125,7 +151,12 @@ impl Stored {
             else {
                 continue;
             };
-            *slot = sane(u32::from_be_bytes(*slot)).min(self.cap).saturating_sub(age).to_be_bytes();
+            let ttl = if stale {
+                STALE_TTL
+            } else {
+                sane(u32::from_be_bytes(*slot)).min(self.cap).saturating_sub(age)
+            };
+            *slot = ttl.to_be_bytes();
         }
     }
 
@@ -168,11 +199,10 @@ impl Cache {
         Self { map: (bytes > 0).then(|| Map::with_weighter(items, bytes, Octets)) }
     }
 
-    /// The reply to a question, if one is kept and has not expired. Allocates nothing.
+    /// The reply to a question, whatever its age, if one is kept. Allocates nothing.
     #[must_use]
-    pub fn get(&self, key: &[u8], now: Instant) -> Option<Arc<Stored>> {
-        let stored = self.map.as_ref()?.get(key)?;
-        (stored.age(now) < stored.lifetime).then_some(stored)
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Stored>> {
+        self.map.as_ref()?.get(key)
     }
 
     /// Keeps a reply, if it may be kept at all.
@@ -204,6 +234,7 @@ impl Cache {
 )]
 mod tests {
     use super::*;
+    use crate::cache::stale::{Age, Aging};
     use crate::dns::query::Query;
     use std::time::Duration;
 
@@ -259,15 +290,35 @@ mod tests {
         let cache = Cache::new(1 << 20);
         cache.put(b"key", &Arc::new(stored(&reply(0, &[(1, 100)], None), now)));
         let query = Query::parse(ASK).unwrap();
-        let later = now + Duration::from_secs(40);
-        let kept = cache.get(b"key", later).unwrap();
-        let mut out = [0; 512];
-        let mut writer = ReplyWriter::new(&query, &mut out, 512);
-        kept.write(&mut writer, false, later);
-        let len = writer.finish();
-        assert_eq!(Message::parse(&out[..len]).unwrap().records().next().unwrap().ttl, 60);
-        assert!(cache.get(b"key", now + Duration::from_secs(100)).is_none());
-        assert!(Cache::new(0).get(b"key", now).is_none());
+        let kept = cache.get(b"key").unwrap();
+        let ttl = |after| {
+            let mut out = [0; 512];
+            let mut writer = ReplyWriter::new(&query, &mut out, 512);
+            kept.write(&mut writer, false, now + Duration::from_secs(after));
+            let len = writer.finish();
+            Message::parse(&out[..len]).unwrap().records().next().unwrap().ttl
+        };
+        assert_eq!([0, 40, 99, 100, 5000].map(ttl), [100, 60, 1, STALE_TTL, STALE_TTL]);
+        assert!(Cache::new(0).get(b"key").is_none());
+    }
+
+    #[test]
+    fn what_each_age_means() {
+        let aging = Aging { max_stale: 1000, recheck: 30, ..Aging::default() };
+        let kept = stored(&reply(0, &[(1, 100)], None), Instant::now());
+        for (age, meaning) in [(0, Age::Fresh), (89, Age::Fresh), (90, Age::Ending), (91, Age::Fresh)] {
+            assert_eq!(aging.judge(&kept, age), meaning, "{age}");
+        }
+        // Ending is said again after a while, if the first fetch came to nothing.
+        assert_eq!([95, 96, 99].map(|age| aging.judge(&kept, age)), [Age::Ending, Age::Fresh, Age::Fresh]);
+        assert_eq!([100, 1099, 1100].map(|age| aging.judge(&kept, age)), [Age::Stale, Age::Stale, Age::Dead]);
+        aging.failed(&kept, 200);
+        assert_eq!(
+            [200, 229, 230].map(|age| aging.judge(&kept, age)),
+            [Age::StaleNow, Age::StaleNow, Age::Stale]
+        );
+        let neither = Aging { max_stale: 0, prefetch: false, ..aging };
+        assert_eq!([95, 100].map(|age| neither.judge(&kept, age)), [Age::Fresh, Age::Dead]);
     }
 
     #[test]

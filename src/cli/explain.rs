@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         && qtype != Qtype::ANY;
     let reply = match outcome {
         _ if unknown && forwards => "the question would be forwarded to the upstreams".to_owned(),
-        Outcome::Reply(len) => {
+        Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
             let bytes = out.get(..len).unwrap_or_default();
             Message::parse(bytes).map_or_else(|| "a reply without a question".into(), |m| m.to_string())
         }

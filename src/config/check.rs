@@ -128,15 +128,20 @@ impl Check<'_> {
                     .filter(|t| !t.is_zero())
                     .unwrap_or(settings.upstream_timeout);
             }
+            if let Some(limit) = upstream.max_waiting {
+                if !(1..=1_000_000).contains(limit.get_ref()) {
+                    let problem = format!("{} queries", limit.get_ref());
+                    self.wrong("[upstream] max-waiting", &limit.span(), problem, "expected 1 to 1000000");
+                }
+                settings.queue.limit = usize::try_from(*limit.get_ref()).unwrap_or(usize::MAX);
+            }
+            let words = [("servfail", false), ("drop", true)];
+            let silent = self.word("[upstream] when-full", upstream.when_full, &words);
+            settings.queue.silent = silent.unwrap_or(settings.queue.silent);
         }
         let block_action = file.block.action.and_then(|a| self.action("[block] action", &a));
         let block_ttl = file.block.ttl.and_then(|t| self.seconds("[block] ttl", &t));
-        if let Some(size) = file.cache.size {
-            settings.cache_bytes = self.size("[cache] size", &size).unwrap_or(0);
-        }
-        if let Some(max) = file.cache.max_ttl {
-            settings.max_ttl = self.seconds("[cache] max-ttl", &max).unwrap_or(0);
-        }
+        self.cache(file.cache, &mut settings);
         let mut names: HashMap<String, usize> = HashMap::new();
         for list in file.list {
             let defaults = (block_action.clone().unwrap_or(Action::NxDomain), block_ttl.unwrap_or(60));
@@ -208,6 +213,26 @@ impl Check<'_> {
         }
         settings.version = server.version;
         settings.identity = server.identity;
+    }
+
+    fn cache(&mut self, cache: raw::Cache, settings: &mut Settings) {
+        if let Some(size) = cache.size {
+            settings.cache_bytes = self.size("[cache] size", &size).unwrap_or(0);
+        }
+        let aging = &mut settings.aging;
+        for (key, given, seconds) in [
+            ("[cache] max-ttl", cache.max_ttl, &mut settings.max_ttl),
+            ("[cache] max-stale", cache.max_stale, &mut aging.max_stale),
+            ("[cache] stale-recheck", cache.stale_recheck, &mut aging.recheck),
+        ] {
+            if let Some(given) = given {
+                *seconds = self.seconds(key, &given).unwrap_or(0);
+            }
+        }
+        if let Some(patience) = cache.stale_after {
+            aging.patience = self.duration("[cache] stale-after", &patience).unwrap_or(aging.patience);
+        }
+        aging.prefetch = cache.prefetch.unwrap_or(aging.prefetch);
     }
 
     fn list(&mut self, list: raw::List, (action, ttl): (Action, u32)) -> Option<ListSettings> {

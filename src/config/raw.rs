@@ -53,6 +53,10 @@ pub struct Upstream {
     pub servers: Option<Vec<Spanned<String>>>,
     /// A duration.
     pub timeout: Option<Spanned<String>>,
+    /// Queries that may wait.
+    pub max_waiting: Option<Spanned<u32>>,
+    /// `servfail` or `drop`.
+    pub when_full: Option<Spanned<String>>,
 }
 
 /// `[block]`
@@ -73,6 +77,14 @@ pub struct Cache {
     pub size: Option<Spanned<String>>,
     /// A duration.
     pub max_ttl: Option<Spanned<String>>,
+    /// A duration.
+    pub max_stale: Option<Spanned<String>>,
+    /// A duration.
+    pub stale_after: Option<Spanned<String>>,
+    /// A duration.
+    pub stale_recheck: Option<Spanned<String>>,
+    /// Fetch ahead of expiry.
+    pub prefetch: Option<bool>,
 }
 
 /// `[[list]]`

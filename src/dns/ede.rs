@@ -19,6 +19,8 @@ impl EdeCode {
     pub const FILTERED: Self = Self(17);
     /// The client may not ask (§4.19).
     pub const PROHIBITED: Self = Self(18);
+    /// A denial kept past its time to live (§4.20).
+    pub const STALE_NXDOMAIN: Self = Self(19);
     /// Neither authority nor recursion is to be had here (§4.21).
     pub const NOT_AUTHORITATIVE: Self = Self(20);
     /// No upstream answered (§4.23).

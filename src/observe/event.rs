@@ -22,14 +22,24 @@ pub enum Source {
     Cache,
     /// An upstream, for this query or an identical one in flight.
     Upstream,
+    /// The cache, with a reply past its time to live, because the upstreams failed.
+    Stale,
     /// Nobody: too many queries were waiting.
     Shed,
 }
 
 impl Source {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Malformed, Self::Guard, Self::Policy, Self::Local, Self::Cache, Self::Upstream, Self::Shed];
+    pub const ALL: [Self; 8] = [
+        Self::Malformed,
+        Self::Guard,
+        Self::Policy,
+        Self::Local,
+        Self::Cache,
+        Self::Upstream,
+        Self::Stale,
+        Self::Shed,
+    ];
 
     /// The word for it in logs and labels.
     #[must_use]
@@ -41,6 +51,7 @@ impl Source {
             Self::Local => "local",
             Self::Cache => "cache",
             Self::Upstream => "upstream",
+            Self::Stale => "stale",
             Self::Shed => "shed",
         }
     }

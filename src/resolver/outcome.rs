@@ -6,8 +6,10 @@ use super::pending::Pending;
 pub enum Outcome {
     /// Send the reply: its length in the caller's buffer, in octets.
     Reply(usize),
+    /// Send the reply, then fetch it anew: call [`Pending::refresh`].
+    ReplyAndRefresh(usize, Box<Pending>),
     /// Send nothing.
     Drop,
-    /// An upstream must be asked: run [`Pending::wait`] where waiting is allowed.
+    /// An upstream must be asked: call [`Pending::begin`].
     Later(Box<Pending>),
 }

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::RandomState;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-use tokio::sync::oneshot;
 
 use super::live::Engine;
 use super::resolve::Step;
@@ -17,44 +15,75 @@ use crate::cache::store::Stored;
 use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::header::flag;
 use crate::dns::message::Message;
+use crate::dns::name::Name;
 use crate::dns::query::Query;
 use crate::dns::types::Rcode;
-use crate::observe::event::Event;
+use crate::observe::event::{Event, Source};
 use crate::upstream::hickory::Forwarder;
 use crate::upstream::{Failure, Question};
 
-/// The most queries that wait at once; more are shed.
-const MAX_WAITING: usize = 20_000;
+/// Names are told apart by this many counters when one crowds out the others.
+const CROWDS: usize = 1024;
 
 type Verdict = Result<Arc<Stored>, Failure>;
 
-/// By question: everybody who asked it.
-type Same = HashMap<Box<[u8]>, Vec<oneshot::Sender<Verdict>>, RandomState>;
+/// Wakes one who waits, with what came and when.
+type Wake = Box<dyn FnOnce(&Verdict, Instant) + Send>;
 
-/// The queries that wait, by question.
-#[derive(Default)]
+/// The queries that wait, by question: everybody who asked it.
+type Same = HashMap<Box<[u8]>, Vec<Wake>, RandomState>;
+
+/// The queries that wait: how many, for which names, and who asks the same.
 pub struct Waiting {
-    count: Arc<AtomicUsize>,
+    count: AtomicUsize,
+    /// How many wait for names with the same last two labels, by their hash. One domain gets a quarter
+    /// of the places at most, so that random names below it crowd nobody out.
+    crowds: Box<[AtomicUsize]>,
+    hasher: RandomState,
     same: Mutex<Same>,
 }
 
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            crowds: (0..CROWDS).map(|_| AtomicUsize::new(0)).collect(),
+            hasher: RandomState::new(),
+            same: Mutex::default(),
+        }
+    }
+}
+
 /// A place among the waiting; given back when dropped.
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place {
+    engine: Arc<Engine>,
+    crowd: usize,
+}
+
+impl Place {
+    /// A place for a name, if one of `limit` is free.
+    #[must_use]
+    pub fn take(engine: &Arc<Engine>, qname: Name<'_>, limit: usize) -> Option<Self> {
+        let waiting = &engine.waiting;
+        let crowd = waiting.crowd(qname);
+        let place = Self { engine: Arc::clone(engine), crowd };
+        let all = waiting.count.fetch_add(1, Relaxed);
+        let alike = waiting.crowds.get(crowd).map_or(0, |c| c.fetch_add(1, Relaxed));
+        (all < limit && alike < limit.div_ceil(4)).then_some(place)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        let waiting = &self.engine.waiting;
+        waiting.count.fetch_sub(1, Relaxed);
+        if let Some(crowd) = waiting.crowds.get(self.crowd) {
+            crowd.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 impl Waiting {
-    /// A place, if one is free.
-    #[must_use]
-    pub fn admit(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.count));
-        (self.count.fetch_add(1, Relaxed) < MAX_WAITING).then_some(place)
-    }
-
     /// How many wait now.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -67,51 +96,39 @@ impl Waiting {
         self.len() == 0
     }
 
+    fn crowd(&self, qname: Name<'_>) -> usize {
+        let name = qname.as_bytes();
+        // From the label before the last: the name's own octets, in one case.
+        let mut starts = [0; 2];
+        let mut at = 0;
+        while let Some(len) = name.get(at).filter(|len| **len > 0) {
+            starts = [starts[1], at];
+            at += usize::from(*len) + 1;
+        }
+        let mut hasher = self.hasher.build_hasher();
+        for octet in name.get(starts[0]..).unwrap_or_default() {
+            hasher.write_u8(octet.to_ascii_lowercase());
+        }
+        usize::try_from(hasher.finish() % CROWDS as u64).unwrap_or(0)
+    }
+
     /// Joins those who ask the same; true for the first, who must ask for all.
-    fn join(&self, key: &[u8], sender: oneshot::Sender<Verdict>) -> bool {
+    fn join(&self, key: &[u8], wake: Wake) -> bool {
         let mut same = self.same.lock().unwrap_or_else(PoisonError::into_inner);
         match same.entry(key.into()) {
             Entry::Occupied(mut others) => {
-                others.get_mut().push(sender);
+                others.get_mut().push(wake);
                 false
             }
             Entry::Vacant(free) => {
-                free.insert(vec![sender]);
+                free.insert(vec![wake]);
                 true
             }
         }
     }
 
-    fn take(&self, key: &[u8]) -> Vec<oneshot::Sender<Verdict>> {
+    fn take(&self, key: &[u8]) -> Vec<Wake> {
         self.same.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
-    }
-}
-
-/// Tells everybody who asked the same, even if the asking task dies.
-struct Leader {
-    engine: Arc<Engine>,
-    key: Option<Key>,
-}
-
-impl Leader {
-    /// Hands the answer to everybody. From here on the key may belong to the next leader, so the
-    /// drop must not touch it any more.
-    fn tell(mut self, verdict: &Verdict) {
-        if let Some(key) = self.key.take() {
-            for waiting in self.engine.waiting.take(key.as_bytes()) {
-                // A receiver that is gone has hung up.
-                let _ = waiting.send(verdict.clone());
-            }
-        }
-    }
-}
-
-impl Drop for Leader {
-    fn drop(&mut self) {
-        if let Some(key) = &self.key {
-            // Senders that are dropped unused wake their receivers with an error.
-            drop(self.engine.waiting.take(key.as_bytes()));
-        }
     }
 }
 
@@ -130,31 +147,32 @@ pub struct Pending {
     packet: Box<[u8]>,
     event: Event,
     received: Instant,
+    /// What is served if no fresh answer comes, or none in time.
+    stale: Option<Arc<Stored>>,
     _place: Place,
 }
 
 impl Pending {
-    #[expect(clippy::too_many_arguments, reason = "all that a query knows, moved once")]
+    /// The query that `step` has come so far with.
     pub(super) fn new(
-        engine: &Arc<Engine>,
-        snapshot: &Arc<Snapshot>,
-        upstream: Arc<Forwarder>,
-        key: Key,
-        packet: &[u8],
+        (engine, snapshot, upstream): (&Arc<Engine>, &Arc<Snapshot>, &Arc<Forwarder>),
+        query: &Query<'_>,
         event: Event,
         received: Instant,
+        stale: Option<Arc<Stored>>,
         place: Place,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
-            upstream,
-            key,
-            packet: packet.into(),
+            upstream: Arc::clone(upstream),
+            key: Key::of(query),
+            packet: query.packet().into(),
             event,
             received,
+            stale,
             _place: place,
-        }
+        })
     }
 
     /// The generation that the query began with.
@@ -169,11 +187,44 @@ impl Pending {
         &self.packet
     }
 
-    /// Asks the upstreams, or waits for another query that asks the same. `clock` is read once the
-    /// answer is there.
-    pub async fn wait(&self, clock: fn() -> Instant) -> Answered {
-        let verdict = self.answer(clock).await;
-        Answered { verdict, at: clock() }
+    /// Asks the upstreams, or joins another query that asks the same, and returns at once. `done` is
+    /// called once, on a thread of the runtime or this one. `clock` is read when there is an answer.
+    /// Must run within a runtime.
+    pub fn begin(
+        self: Box<Self>,
+        clock: fn() -> Instant,
+        done: impl FnOnce(&Self, &Answered) + Send + 'static,
+    ) {
+        let asking = Asking::of(&self, clock);
+        let patience = self.stale.as_ref().map(|_| self.snapshot.aging.patience);
+        let wake: Wake = Box::new(move |verdict, at| {
+            done(&self, &Answered { verdict: verdict.clone(), at });
+        });
+        let wake = match patience {
+            None => wake,
+            // Whoever comes first, the answer or the end of patience, takes it.
+            Some(patience) => {
+                let once = Arc::new(Mutex::new(Some(wake)));
+                let take = move |verdict: &Verdict, at: Instant| {
+                    let wake = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if let Some(wake) = wake {
+                        wake(verdict, at);
+                    }
+                };
+                let late = take.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(patience).await;
+                    late(&Err(Failure::Timeout), clock());
+                });
+                Box::new(take)
+            }
+        };
+        asking.begin(wake);
+    }
+
+    /// Asks the upstreams for the cache alone; nobody waits for the answer.
+    pub fn refresh(self: Box<Self>, clock: fn() -> Instant) {
+        Asking::of(&self, clock).begin(Box::new(move |_, _| drop(self)));
     }
 
     /// Writes the reply into `out`; returns its length in octets and the query's story.
@@ -182,48 +233,104 @@ impl Pending {
         event.took = answered.at.saturating_duration_since(self.received);
         let Ok(query) = Query::parse(&self.packet) else { return (0, event) };
         let step = Step { query: &query, transport: event.transport };
-        let len = match &answered.verdict {
-            Ok(stored) => {
-                let mut reply = step.writer(out);
-                stored.write(&mut reply, step.wants_ad(), answered.at);
-                event.rcode = Some(stored.rcode());
-                reply.finish()
+        let stored = match (&answered.verdict, &self.stale) {
+            (Ok(stored), Some(_)) if says_something_new(stored) => stored,
+            (_, Some(stale)) => {
+                event.source = Source::Stale;
+                stale
             }
-            Err(failure) => {
+            (Ok(stored), None) => stored,
+            (Err(failure), None) => {
                 event.rcode = Some(Rcode::SERVFAIL);
-                step.bare(out, Rcode::SERVFAIL, Some(failure_ede(failure)))
+                return (step.bare(out, Rcode::SERVFAIL, Some(failure_ede(failure))), event);
             }
         };
-        (len, event)
-    }
-
-    async fn answer(&self, clock: fn() -> Instant) -> Verdict {
-        let (sender, receiver) = oneshot::channel();
-        if self.engine.waiting.join(self.key.as_bytes(), sender) {
-            let leader = Leader { engine: Arc::clone(&self.engine), key: Some(self.key) };
-            let key = self.key;
-            let (snapshot, upstream) = (Arc::clone(&self.snapshot), Arc::clone(&self.upstream));
-            let packet = self.packet.clone();
-            // A task of its own, so that a client that hangs up takes nobody's answer with it.
-            tokio::spawn(async move {
-                let verdict = ask(&upstream, &packet, snapshot.max_ttl, clock).await;
-                if let Ok(stored) = &verdict {
-                    snapshot.cache.put(key.as_bytes(), stored);
-                }
-                leader.tell(&verdict);
-            });
-        }
-        receiver.await.unwrap_or_else(|_| Err(Failure::Network("the query was lost".into())))
+        event.rcode = Some(stored.rcode());
+        (step.stored(stored, answered.at, out), event)
     }
 }
 
-async fn ask(upstream: &Forwarder, packet: &[u8], max_ttl: u32, clock: fn() -> Instant) -> Verdict {
-    let lost = || Failure::Network("the reply of the upstream could not be read".into());
-    let query = Query::parse(packet).map_err(|_| lost())?;
-    // In lower case, so that what is cached shows nobody's mixture of cases (0x20).
-    let qname = query.qname.to_folded();
-    let question = Question {
-        qname: qname.as_name(),
+/// One question on its way to the upstreams, for everybody who asks the same.
+struct Asking {
+    engine: Arc<Engine>,
+    snapshot: Arc<Snapshot>,
+    upstream: Arc<Forwarder>,
+    key: Key,
+    question: Option<Question>,
+    stale: Option<Arc<Stored>>,
+    clock: fn() -> Instant,
+    received: Instant,
+    told: bool,
+}
+
+impl Asking {
+    fn of(pending: &Pending, clock: fn() -> Instant) -> Self {
+        Self {
+            engine: Arc::clone(&pending.engine),
+            snapshot: Arc::clone(&pending.snapshot),
+            upstream: Arc::clone(&pending.upstream),
+            key: pending.key,
+            question: question(&pending.packet),
+            stale: pending.stale.clone(),
+            clock,
+            received: pending.received,
+            told: true,
+        }
+    }
+
+    fn begin(mut self, wake: Wake) {
+        let Some(question) = self.question.take() else { return };
+        if !self.engine.waiting.join(self.key.as_bytes(), wake) {
+            return;
+        }
+        self.told = false;
+        let (upstream, received) = (Arc::clone(&self.upstream), self.received);
+        upstream.begin(question, received, move |reply| self.tell(reply));
+    }
+
+    /// Keeps the reply and hands it to everybody. From here on the key may belong to the next who
+    /// asks, so the drop must not touch it any more.
+    fn tell(mut self, reply: Result<&[u8], Failure>) {
+        let now = (self.clock)();
+        let verdict = reply.and_then(|bytes| {
+            let lost = || Failure::Network("the reply of the upstream could not be read".into());
+            let message = Message::parse(bytes).ok_or_else(lost)?;
+            Stored::new(&message, now, self.snapshot.max_ttl).map(Arc::new).ok_or_else(lost)
+        });
+        let aging = &self.snapshot.aging;
+        match (&verdict, &self.stale) {
+            (Ok(stored), stale) if stale.is_none() || says_something_new(stored) => {
+                self.snapshot.cache.put(self.key.as_bytes(), stored);
+            }
+            (_, Some(stale)) => aging.failed(stale, stale.age(now)),
+            (_, None) => {}
+        }
+        self.told = true;
+        for wake in self.engine.waiting.take(self.key.as_bytes()) {
+            wake(&verdict, now);
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if !self.told {
+            // The runtime is going down: nobody will be told, and nobody may go on waiting.
+            drop(self.engine.waiting.take(self.key.as_bytes()));
+        }
+    }
+}
+
+/// A reply that takes the place of a stale one (RFC 8767 §4).
+fn says_something_new(stored: &Stored) -> bool {
+    matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN)
+}
+
+fn question(packet: &[u8]) -> Option<Question> {
+    let query = Query::parse(packet).ok()?;
+    Some(Question {
+        // In lower case, so that what is cached shows nobody's mixture of cases (0x20).
+        qname: query.qname.to_folded(),
         qtype: query.qtype,
         qclass: query.qclass,
         dnssec_ok: query.dnssec_ok(),
@@ -231,10 +338,7 @@ async fn ask(upstream: &Forwarder, packet: &[u8], max_ttl: u32, clock: fn() -> I
         // AD is always asked for, so that one cached reply serves those who want it and those who
         // do not (RFC 6840 §5.7).
         authentic_data: true,
-    };
-    let answer = upstream.ask(&question).await?;
-    let message = Message::parse(&answer.bytes).ok_or_else(lost)?;
-    Stored::new(&message, clock(), max_ttl).map(Arc::new).ok_or_else(lost)
+    })
 }
 
 fn failure_ede(failure: &Failure) -> Ede<'_> {

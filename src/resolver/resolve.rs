@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use super::live::Engine;
 use super::outcome::Outcome;
-use super::pending::Pending;
+use super::pending::{Pending, Place};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked};
 use crate::cache::key::Key;
+use crate::cache::stale::Age;
+use crate::cache::store::Stored;
 use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::header::flag;
 use crate::dns::query::Query;
@@ -93,28 +95,48 @@ pub fn resolve(
     if query.qtype == Qtype::ANY {
         return sent(event, Source::Local, Rcode::NOERROR, step.minimal_any(out));
     }
-    // A reply to the same question, if it has not expired.
-    let key = Key::of(&query);
-    if let Some(stored) = snapshot.cache.get(key.as_bytes(), now) {
-        let mut reply = step.writer(out);
-        stored.write(&mut reply, step.wants_ad(), now);
-        return sent(event, Source::Cache, stored.rcode(), reply.finish());
+    // A reply to the same question: fresh, or stale while the upstreams fail (RFC 8767).
+    let kept = snapshot.cache.get(Key::of(&query).as_bytes());
+    let age = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, stored.age(now)));
+    if let Some(stored) = &kept
+        && matches!(age, Age::Fresh | Age::Ending | Age::StaleNow)
+    {
+        let source = if age == Age::StaleNow { Source::Stale } else { Source::Cache };
+        let reply = sent(event, source, stored.rcode(), step.stored(stored, now, out));
+        return match (reply, &snapshot.upstream) {
+            // Asked for and about to expire: the next one who asks should not have to wait.
+            (Outcome::Reply(len), Some(upstream)) if age == Age::Ending => {
+                match Place::take(engine, query.qname, snapshot.queue.limit) {
+                    Some(place) => {
+                        let parts = (engine, snapshot, upstream);
+                        let pending = Pending::new(parts, &query, *event, now, None, place);
+                        Outcome::ReplyAndRefresh(len, pending)
+                    }
+                    None => Outcome::Reply(len),
+                }
+            }
+            (reply, _) => reply,
+        };
     }
     // Without recursion desired there is nobody else to ask; nor is there without an upstream.
     let Some(upstream) = snapshot.upstream.as_ref().filter(|_| query.header.has(flag::RD)) else {
         let ede = Ede::new(EdeCode::NOT_AUTHORITATIVE, "");
         return sent(event, Source::Local, Rcode::REFUSED, step.bare(out, Rcode::REFUSED, Some(ede)));
     };
-    // The upstreams, unless too many already wait for them.
-    match engine.waiting.admit() {
-        Some(place) => {
+    // The upstreams, unless too many already wait for them; then a stale reply, or none.
+    let stale = kept.filter(|_| age == Age::Stale);
+    match (Place::take(engine, query.qname, snapshot.queue.limit), stale) {
+        (Some(place), stale) => {
             event.source = Source::Upstream;
-            let upstream = Arc::clone(upstream);
-            Outcome::Later(Box::new(Pending::new(
-                engine, snapshot, upstream, key, packet, *event, now, place,
-            )))
+            let parts = (engine, snapshot, upstream);
+            Outcome::Later(Pending::new(parts, &query, *event, now, stale, place))
         }
-        None => {
+        (None, Some(stale)) => sent(event, Source::Stale, stale.rcode(), step.stored(&stale, now, out)),
+        (None, None) if snapshot.queue.silent => {
+            event.source = Source::Shed;
+            Outcome::Drop
+        }
+        (None, None) => {
             let ede = Ede::new(EdeCode::NETWORK_ERROR, "too many queries are waiting");
             sent(event, Source::Shed, Rcode::SERVFAIL, step.bare(out, Rcode::SERVFAIL, Some(ede)))
         }
@@ -169,9 +191,13 @@ impl Step<'_, '_> {
         reply.finish()
     }
 
-    /// AD is for those who can read it (RFC 6840 §5.7).
-    pub(super) fn wants_ad(self) -> bool {
-        self.query.dnssec_ok() || self.query.header.has(flag::AD)
+    /// A reply of an upstream, as old as it is at `now`.
+    pub(super) fn stored(self, stored: &Stored, now: Instant, out: &mut [u8]) -> usize {
+        let mut reply = self.writer(out);
+        // AD is for those who can read it (RFC 6840 §5.7).
+        let wants_ad = self.query.dnssec_ok() || self.query.header.has(flag::AD);
+        stored.write(&mut reply, wants_ad, now);
+        reply.finish()
     }
 
     fn minimal_any(self, out: &mut [u8]) -> usize {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::cache::stale::Aging;
 use crate::dns::name::NameBuf;
 use crate::policy::list::KnownClient;
 use crate::rule::{Action, Effect, Format, Match};
@@ -32,10 +33,14 @@ pub struct Settings {
     pub upstreams: Option<Vec<Server>>,
     /// How long one try at one upstream may take.
     pub upstream_timeout: Duration,
+    /// How many queries may wait for them.
+    pub queue: Queue,
     /// Octets of the reply cache; 0: no cache.
     pub cache_bytes: u64,
     /// No reply is cached longer, in seconds.
     pub max_ttl: u32,
+    /// How cached replies age.
+    pub aging: Aging,
     /// Lists in order.
     pub lists: Vec<ListSettings>,
     /// Clients that rules can name.
@@ -46,6 +51,21 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// False: lists are read but not applied.
     pub blocking: bool,
+}
+
+/// The bound on queries that wait for the upstreams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The most that wait at once; a quarter of them for names of one domain. More are shed.
+    pub limit: usize,
+    /// What is shed gets no reply instead of SERVFAIL.
+    pub silent: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { limit: 20_000, silent: false }
+    }
 }
 
 /// Where text comes from.
@@ -133,8 +153,10 @@ impl Default for Settings {
             identity: None,
             upstreams: None,
             upstream_timeout: Duration::from_secs(2),
+            queue: Queue::default(),
             cache_bytes: 64 << 20,
             max_ttl: 86_400,
+            aging: Aging::default(),
             lists: Vec::new(),
             clients: Vec::new(),
             zones: Vec::new(),

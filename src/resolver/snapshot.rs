@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::settings::Queue;
+use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
 use crate::guard::acl::Acl;
 use crate::policy::Policy;
@@ -24,6 +26,10 @@ pub struct Snapshot {
     pub upstream: Option<Arc<Forwarder>>,
     /// Replies of the upstreams; shared by all generations.
     pub cache: Arc<Cache>,
+    /// How they age.
+    pub aging: Aging,
+    /// How many queries may wait for the upstreams.
+    pub queue: Queue,
     /// No reply is cached longer, in seconds.
     pub max_ttl: u32,
     /// The answer to `version.bind` and `version.server` CH TXT, if any is to be given.

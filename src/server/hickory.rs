@@ -14,6 +14,7 @@ use hickory_server::proto::op::{Header, HeaderCounts, Message as Decoded, Messag
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::dns::reply::Transport;
 use crate::observe::counters::Counters;
@@ -110,13 +111,17 @@ impl Handler {
         let mut out = vec![0u8; MAX_MESSAGE];
         match resolve(&self.engine, &snapshot, packet, client, received, &mut out, &mut event) {
             Outcome::Reply(len) => send(out.get(..len), request, response).await,
+            Outcome::ReplyAndRefresh(len, pending) => {
+                pending.refresh(self.clock);
+                send(out.get(..len), request, response).await;
+            }
             Outcome::Drop => {}
             Outcome::Later(pending) => {
                 let handler = self.clone();
                 // The request is borrowed, so the task reads its own from the packet.
                 let owned = Request::from_bytes(packet.to_vec(), request.src(), request.protocol());
                 if let Ok(request) = owned {
-                    tokio::spawn(async move { handler.finish(&pending, &request, response).await });
+                    tokio::spawn(async move { handler.finish(pending, &request, response).await });
                 }
                 return;
             }
@@ -125,12 +130,19 @@ impl Handler {
         self.engine.observe(&mut &*self.counters, &snapshot, &event, packet);
     }
 
-    async fn finish<R: ResponseHandler>(&self, pending: &Pending, request: &Request, response: R) {
-        let answered = pending.wait(self.clock).await;
-        let mut out = vec![0u8; MAX_MESSAGE];
-        let (len, event) = pending.write(&answered, &mut out);
-        send(out.get(..len), request, response).await;
-        self.engine.observe(&mut &*self.counters, pending.snapshot(), &event, pending.packet());
+    async fn finish<R: ResponseHandler>(&self, pending: Box<Pending>, request: &Request, response: R) {
+        let (sender, receiver) = oneshot::channel();
+        let snapshot = Arc::clone(pending.snapshot());
+        pending.begin(self.clock, move |pending, answered| {
+            let mut out = vec![0u8; MAX_MESSAGE];
+            let (len, event) = pending.write(answered, &mut out);
+            out.truncate(len);
+            // The task that receives it has ended only if the runtime is going down.
+            let _ = sender.send((out, event));
+        });
+        let Ok((out, event)) = receiver.await else { return };
+        send(Some(&out), request, response).await;
+        self.engine.observe(&mut &*self.counters, &snapshot, &event, request.as_slice());
     }
 }
 

@@ -182,6 +182,8 @@ pub fn build(
         zones,
         upstream: upstream(settings)?,
         cache: Arc::clone(cache),
+        aging: settings.aging,
+        queue: settings.queue,
         max_ttl: settings.max_ttl,
         version: settings.version.clone(),
         identity: settings.identity.clone(),

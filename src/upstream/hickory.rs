@@ -4,14 +4,18 @@
 //! negative or failing reply into an error without its bytes, keeps no failover on SERVFAIL, and so
 //! cannot serve a forwarder. Random ids, random source ports, retransmission, and the check that a
 //! datagram belongs to the question are hickory's; order, failover and deadlines are decided here.
+//!
+//! hickory opens a socket and several tasks for each question. Most questions need none of its care,
+//! so each is put to the first server by [`super::udp`] once, and comes here only if that brings no
+//! plain reply.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -32,6 +36,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::udp::{Missed, Ports};
 use super::{Answer, Failure, Question, Server, Tally};
 use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::header::{Header, LEN, flag};
@@ -67,6 +72,9 @@ struct Upstream {
     failures: AtomicU32,
     /// When the last of them was, in milliseconds since [`Forwarder::born`].
     failed_at: AtomicU64,
+    ports: Ports,
+    /// When the last reply to a plain datagram came, in milliseconds since [`Forwarder::born`].
+    replied_at: AtomicU64,
     tcp: Mutex<Kept>,
 }
 
@@ -76,6 +84,16 @@ struct Kept {
     exchange: Option<DnsExchange<Runtime>>,
     /// Which connection this is, so that only the one that failed is dropped.
     serial: u64,
+}
+
+/// What a plain datagram has shown, by the server's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    /// The reply does not fit into a datagram.
+    Truncated(usize),
+    /// The server did not reply, or can't be reached.
+    Bad(usize),
 }
 
 /// Why one server gave no usable reply.
@@ -91,16 +109,7 @@ impl Forwarder {
     /// Asks `servers` in the order given, each for at most `timeout` at a time.
     #[must_use]
     pub fn new(servers: Vec<Server>, timeout: Duration) -> Self {
-        let upstreams = servers
-            .into_iter()
-            .map(|server| Upstream {
-                server,
-                tally: Tally::default(),
-                failures: AtomicU32::new(0),
-                failed_at: AtomicU64::new(0),
-                tcp: Mutex::default(),
-            })
-            .collect();
+        let upstreams = servers.into_iter().map(Upstream::new).collect();
         Self { upstreams, timeout, runtime: Runtime::default(), born: clock() }
     }
 
@@ -127,6 +136,89 @@ impl Forwarder {
         self.upstreams.iter().map(|upstream| (upstream.server.addr, &upstream.tally))
     }
 
+    /// Puts the question to the first server in a plain datagram, and if that brings no plain and good
+    /// reply, does as [`Forwarder::ask`]. `done` is called once, on whatever thread the reply comes.
+    /// Returns at once. Must run within a runtime.
+    ///
+    /// Passes on a [`Failure`] if no server sent any reply to the question.
+    pub fn begin(
+        self: &Arc<Self>,
+        question: Question,
+        now: Instant,
+        done: impl FnOnce(Result<&[u8], Failure>) + Send + 'static,
+    ) {
+        let first = self
+            .upstreams
+            .iter()
+            .enumerate()
+            .min_by_key(|(index, upstream)| self.rank(*index, upstream, Known::Nothing))
+            .filter(|(_, upstream)| !upstream.server.tcp_only);
+        let this = Arc::clone(self);
+        let Some((index, upstream)) = first else {
+            return this.carefully(question, Known::Nothing, done);
+        };
+        let asked = question.clone();
+        let heard = move |reply: Result<&[u8], Missed>| match this.judge(index, reply) {
+            Ok(reply) => done(Ok(reply)),
+            Err(known) => this.carefully(asked, known, done),
+        };
+        upstream.ports.ask(&question, now, self.plain_wait(), Box::new(heard));
+    }
+
+    /// How long a plain datagram may take.
+    fn plain_wait(&self) -> Duration {
+        self.timeout / u32::from(SENDS)
+    }
+
+    /// The reply to a plain datagram if it is good, or what it shows to whoever asks on.
+    fn judge<'r>(&self, index: usize, reply: Result<&'r [u8], Missed>) -> Result<&'r [u8], Known> {
+        let upstream = self.upstreams.get(index).ok_or(Known::Nothing)?;
+        match reply {
+            Ok(bytes) => {
+                upstream.replied_at.store(millis(clock_since(self.born)), Ordering::Relaxed);
+                if Header::read(bytes).is_some_and(|h| h.has(flag::TC)) {
+                    return Err(Known::Truncated(index));
+                }
+                // Another server may do better, or this one when it is asked without EDNS.
+                if is_poor(bytes) && (self.upstreams.len() > 1 || rcode(bytes) == Some(Rcode::FORMERR)) {
+                    return Err(Known::Nothing);
+                }
+                upstream.succeeded();
+                Ok(bytes)
+            }
+            Err(Missed::NoQuestion) => Err(Known::Nothing),
+            Err(Missed::Silence) => {
+                // One datagram may be lost; a server that meanwhile replied to no other is in trouble.
+                let since = millis(clock_since(self.born))
+                    .saturating_sub(upstream.replied_at.load(Ordering::Relaxed));
+                if since >= millis(self.plain_wait()) {
+                    upstream.has_failed(self.born);
+                }
+                Err(Known::Bad(index))
+            }
+            Err(Missed::Network(error)) => {
+                tracing::debug!(server = %upstream.server.addr, %error, "no reply from upstream");
+                upstream.has_failed(self.born);
+                Err(Known::Bad(index))
+            }
+        }
+    }
+
+    /// [`Forwarder::ask`] in a task of its own.
+    fn carefully(
+        self: Arc<Self>,
+        question: Question,
+        known: Known,
+        done: impl FnOnce(Result<&[u8], Failure>) + Send + 'static,
+    ) {
+        tokio::spawn(async move {
+            match self.ask_knowing(&question, known).await {
+                Ok(answer) => done(Ok(&answer.bytes)),
+                Err(failure) => done(Err(failure)),
+            }
+        });
+    }
+
     /// Puts the question to the servers, those that failed lately last, until one replies with
     /// something other than SERVFAIL, REFUSED, NOTIMP or FORMERR. If none does better, the first such
     /// reply is the answer. Takes at most the timeout times one more than the number of servers.
@@ -135,7 +227,11 @@ impl Forwarder {
     ///
     /// # Errors
     /// [`Failure`] if no server sent any reply to the question.
-    pub async fn ask(&self, question: &Question<'_>) -> Result<Answer, Failure> {
+    pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
+        self.ask_knowing(question, Known::Nothing).await
+    }
+
+    async fn ask_knowing(&self, question: &Question, known: Known) -> Result<Answer, Failure> {
         if self.upstreams.is_empty() {
             return Err(Failure::NoServers);
         }
@@ -143,11 +239,12 @@ impl Forwarder {
         let deadline = Deadline { end: clock() + self.timeout.saturating_mul(turns), each: self.timeout };
         let mut poor = None;
         let mut network = None;
-        for (index, upstream) in self.in_order() {
+        for (index, upstream) in self.in_order(known) {
             if deadline.next().is_zero() {
                 break;
             }
-            match self.ask_one(upstream, question, &deadline).await {
+            let truncated = known == Known::Truncated(index);
+            match self.ask_one(upstream, question, truncated, &deadline).await {
                 Ok(bytes) => {
                     upstream.succeeded();
                     let good = !is_poor(&bytes);
@@ -180,29 +277,31 @@ impl Forwarder {
         }
     }
 
-    /// The servers with their indexes: as configured, but those under a penalty last.
-    fn in_order(&self) -> impl Iterator<Item = (usize, &Upstream)> {
-        let now = millis(clock_since(self.born));
-        let late: Vec<bool> = self.upstreams.iter().map(|upstream| upstream.is_late(now)).collect();
-        let pick = move |wanted: bool, late: Vec<bool>| {
-            self.upstreams
-                .iter()
-                .enumerate()
-                .zip(late)
-                .filter(move |(_, late)| *late == wanted)
-                .map(|(u, _)| u)
-        };
-        pick(false, late.clone()).chain(pick(true, late))
+    /// Whether a server is asked first (0), late because of a penalty, or last because it has just been
+    /// of no use.
+    fn rank(&self, index: usize, upstream: &Upstream, known: Known) -> u8 {
+        match known {
+            Known::Bad(bad) if bad == index => 2,
+            _ => u8::from(upstream.is_late(millis(clock_since(self.born)))),
+        }
+    }
+
+    /// The servers with their indexes, by rank, then as configured.
+    fn in_order(&self, known: Known) -> Vec<(usize, &Upstream)> {
+        let mut order: Vec<_> = self.upstreams.iter().enumerate().collect();
+        order.sort_by_cached_key(|(index, upstream)| self.rank(*index, upstream, known));
+        order
     }
 
     /// One server's reply, without EDNS if that is the only way it understands the question.
     async fn ask_one(
         &self,
         upstream: &Upstream,
-        question: &Question<'_>,
+        question: &Question,
+        truncated: bool,
         deadline: &Deadline,
     ) -> Result<Vec<u8>, Trouble> {
-        let first = self.exchange(upstream, question, true, deadline).await;
+        let first = self.exchange(upstream, question, true, truncated, deadline).await;
         let misread = match &first {
             Ok(bytes) => rcode(bytes) == Some(Rcode::FORMERR),
             Err(Trouble::NoQuestion(rcode)) => *rcode == Rcode::FORMERR,
@@ -211,7 +310,7 @@ impl Forwarder {
         if !misread {
             return first;
         }
-        match self.exchange(upstream, question, false, deadline).await {
+        match self.exchange(upstream, question, false, truncated, deadline).await {
             Ok(bytes) => Ok(bytes),
             Err(second) => first.map_err(|_| second),
         }
@@ -220,12 +319,13 @@ impl Forwarder {
     async fn exchange(
         &self,
         upstream: &Upstream,
-        question: &Question<'_>,
+        question: &Question,
         edns: bool,
+        truncated: bool,
         deadline: &Deadline,
     ) -> Result<Vec<u8>, Trouble> {
         let request = request(question, edns, deadline.next() / u32::from(SENDS))?;
-        if !upstream.server.tcp_only {
+        if !upstream.server.tcp_only && !truncated {
             let bytes = self.over_udp(upstream, request.clone(), deadline.next()).await?;
             let header = check(&bytes, question)?;
             if !header.has(flag::TC) {
@@ -325,6 +425,18 @@ impl fmt::Debug for Forwarder {
 }
 
 impl Upstream {
+    fn new(server: Server) -> Self {
+        Self {
+            server,
+            tally: Tally::default(),
+            failures: AtomicU32::new(0),
+            failed_at: AtomicU64::new(0),
+            ports: Ports::new(server.addr),
+            replied_at: AtomicU64::new(0),
+            tcp: Mutex::default(),
+        }
+    }
+
     fn succeeded(&self) {
         self.tally.answered.fetch_add(1, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
@@ -401,7 +513,7 @@ fn is_poor(bytes: &[u8]) -> bool {
     !matches!(whole, Some(Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN))
 }
 
-fn request(question: &Question<'_>, edns: bool, retry_interval: Duration) -> Result<DnsRequest, Trouble> {
+fn request(question: &Question, edns: bool, retry_interval: Duration) -> Result<DnsRequest, Trouble> {
     let name = HickoryName::read(&mut BinDecoder::new(question.qname.as_bytes()))
         .map_err(|e| Trouble::Network(short(&e.to_string())))?;
     let mut query = Query::query(name, RecordType::from(question.qtype.0));
@@ -428,7 +540,7 @@ fn request(question: &Question<'_>, edns: bool, retry_interval: Duration) -> Res
 }
 
 /// Checks that the message is a reply to this very question.
-fn check(bytes: &[u8], question: &Question<'_>) -> Result<Header, Trouble> {
+fn check(bytes: &[u8], question: &Question) -> Result<Header, Trouble> {
     let wrong = |why: &str| Trouble::Network(why.to_owned());
     let header = Header::read(bytes).ok_or_else(|| wrong("a reply too short for a header"))?;
     if !header.has(flag::QR) {
@@ -443,7 +555,7 @@ fn check(bytes: &[u8], question: &Question<'_>) -> Result<Header, Trouble> {
     let fixed = rest.get(name.as_bytes().len()..).and_then(<[u8]>::first_chunk::<4>).ok_or_else(other)?;
     let [t0, t1, c0, c1] = *fixed;
     let same = header.qdcount == 1
-        && name == question.qname
+        && name == question.qname.as_name()
         && u16::from_be_bytes([t0, t1]) == question.qtype.0
         && u16::from_be_bytes([c0, c1]) == question.qclass.0;
     if same { Ok(header) } else { Err(other()) }
@@ -604,19 +716,9 @@ impl DnsUdpSocket for Connected {
 mod tests {
     use super::*;
 
-    fn upstream() -> Upstream {
-        Upstream {
-            server: Server { addr: ([127, 0, 0, 1], 53).into(), tcp_only: false },
-            tally: Tally::default(),
-            failures: AtomicU32::new(0),
-            failed_at: AtomicU64::new(0),
-            tcp: Mutex::default(),
-        }
-    }
-
     #[test]
     fn a_penalty_grows_and_ends() {
-        let upstream = upstream();
+        let upstream = Upstream::new(Server { addr: ([127, 0, 0, 1], 53).into(), tcp_only: false });
         assert!(!upstream.is_late(0));
         for (failures, until) in [(1, 5_000), (2, 10_000), (6, 30_000), (1000, 30_000)] {
             upstream.failures.store(failures, Ordering::Relaxed);

@@ -8,10 +8,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::dns::name::Name;
+use crate::dns::edns::{self, PAYLOAD_SIZE};
+use crate::dns::header::{Header, LEN, flag};
+use crate::dns::name::{MAX_NAME, NameBuf};
 use crate::dns::types::{Class, Qtype};
 
 pub mod hickory;
+mod udp;
 
 pub use hickory::Forwarder;
 
@@ -25,10 +28,10 @@ pub struct Server {
 }
 
 /// What to ask.
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+#[derive(Clone, Debug)]
+pub struct Question {
     /// The name, sent in the case in which it stands here.
-    pub qname: Name<'a>,
+    pub qname: NameBuf,
     /// The type; any number goes through.
     pub qtype: Qtype,
     /// The class; any number goes through.
@@ -39,6 +42,38 @@ pub struct Question<'a> {
     pub checking_disabled: bool,
     /// The AD bit: the asker wants to hear whether the answer is authentic (RFC 6840 §5.7).
     pub authentic_data: bool,
+}
+
+/// The most octets of a question as a message: header, name, type, class and OPT.
+const MAX_QUESTION: usize = LEN + MAX_NAME + 4 + 11;
+
+impl Question {
+    /// Writes it as a message with RD and an OPT record; gives the message. `None` if it does not fit
+    /// into `out`.
+    fn write<'o>(&self, id: u16, out: &'o mut [u8; MAX_QUESTION]) -> Option<&'o [u8]> {
+        let bit = |on, mask| if on { mask } else { 0 };
+        let flags = flag::RD | bit(self.checking_disabled, flag::CD) | bit(self.authentic_data, flag::AD);
+        let header = Header { id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount: 1 };
+        let [p0, p1] = PAYLOAD_SIZE.to_be_bytes();
+        let [d0, d1] = bit(self.dnssec_ok, edns::DO).to_be_bytes();
+        let mut len = 0;
+        for part in [
+            &header.to_bytes()[..],
+            self.qname.as_bytes(),
+            &self.qtype.0.to_be_bytes(),
+            &self.qclass.0.to_be_bytes(),
+            &[0, 0, 41, p0, p1, 0, 0, d0, d1, 0, 0],
+        ] {
+            out.get_mut(len..len + part.len())?.copy_from_slice(part);
+            len += part.len();
+        }
+        out.get(..len)
+    }
+
+    /// The octets of the question section of a message that [`Question::write`] made.
+    fn on_wire<'o>(&self, message: &'o [u8]) -> &'o [u8] {
+        message.get(LEN..LEN + self.qname.as_bytes().len() + 4).unwrap_or_default()
+    }
 }
 
 /// A server's reply.

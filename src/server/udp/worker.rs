@@ -16,7 +16,7 @@ use crate::observe::counters::Counters;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
 use crate::resolver::outcome::Outcome;
-use crate::resolver::pending::Pending;
+use crate::resolver::pending::{Answered, Pending};
 use crate::resolver::resolve::resolve;
 
 /// How long a thread sleeps in the kernel before it looks whether it should end.
@@ -102,6 +102,7 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
     let mut counters = engine.counters.own();
     // Which datagrams were dealt with on this thread, and what came of them.
     let mut events: Vec<(usize, Event)> = Vec::new();
+    let _runtime = shared.runtime.enter();
     while !shared.stop.load(Relaxed) {
         // An error means that it is time to look at `stop`, or tells of an earlier reply that could
         // not be delivered (ICMP): neither ends the thread.
@@ -114,9 +115,17 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
             let mut event = Event::new(to.peer, Transport::Udp);
             match resolve(engine, &snapshot, packet, client, now, out, &mut event) {
                 Outcome::Reply(len) => outbox.commit(len, &to),
+                Outcome::ReplyAndRefresh(len, pending) => {
+                    outbox.commit(len, &to);
+                    pending.refresh(shared.clock);
+                }
                 Outcome::Drop => {}
                 Outcome::Later(pending) => {
-                    shared.runtime.spawn(finish(pending, to, Arc::clone(socket), shared.clone()));
+                    let (socket, shared) = (Arc::clone(socket), shared.clone());
+                    let clock = shared.clock;
+                    pending.begin(clock, move |pending, answered| {
+                        finish(pending, answered, &to, &socket, &shared);
+                    });
                     continue;
                 }
             }
@@ -132,13 +141,13 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
     }
 }
 
-async fn finish(pending: Box<Pending>, to: Return, socket: Arc<UdpSocket>, shared: Shared) {
-    let answered = pending.wait(shared.clock).await;
+/// Sends what came of the waiting, from whichever thread it came on.
+fn finish(pending: &Pending, answered: &Answered, to: &Return, socket: &UdpSocket, shared: &Shared) {
     let mut out = [0u8; MAX_REPLY];
-    let (len, event) = pending.write(&answered, &mut out);
+    let (len, event) = pending.write(answered, &mut out);
     if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
         // A reply that the kernel will not take is lost as any datagram may be; the client asks again.
-        let _ = send_one(&socket, reply, &to);
+        let _ = send_one(socket, reply, to);
     }
     shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet());
 }
