@@ -59,8 +59,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "unsafe ",
-        &["sources/store.rs", "server/udp/mmsg.rs"],
-        "mapping a file and moving datagrams in batches are what needs it",
+        &["sources/store.rs", "server/udp/mmsg.rs", "trie/ahead.rs"],
+        "mapping a file, moving datagrams in batches, and a hint to the processor are what needs it",
     ),
     ("Instant::now", &["cli/", "upstream/hickory.rs"], "the time is an argument"),
     ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),

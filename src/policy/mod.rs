@@ -1,5 +1,6 @@
 //! The decision: rules of all lists compiled into an index, and the ladder that picks the winner.
 
+pub mod ahead;
 pub mod compile;
 pub mod decide;
 pub mod explain;

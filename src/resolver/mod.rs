@@ -1,5 +1,6 @@
 //! The engine's middle: the order of the steps of one query, and what they share.
 
+pub mod ahead;
 pub mod live;
 pub mod outcome;
 pub mod pending;

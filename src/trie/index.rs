@@ -315,6 +315,35 @@ impl<D: AsRef<[u8]>> Index<D> {
         }
     }
 
+    /// The hub and the hash by which the lookup of `name` finds its first bucket, if it comes so far.
+    pub(super) fn first_bucket(&self, name: Name<'_>) -> Option<(u32, u64)> {
+        let wire = name.as_bytes();
+        let (mut second, mut last, mut at) = (None, None, 0);
+        while let Some(len @ 1..) = wire.get(at) {
+            let end = at + 1 + usize::from(*len);
+            (second, last) = (last, Some(wire.get(at + 1..end)?));
+            at = end;
+        }
+        let (hub, label) = match top_word(wire, last?.len()) {
+            Some(word) => (self.top(self.data.as_ref(), word)?.1.hub, second?),
+            None => (0, last?),
+        };
+        (hub != NONE).then(|| (hub, hash_label(self.header.seed, label)))
+    }
+
+    /// The line of the directory that a bucket stands in.
+    pub(super) fn line(&self, hub: u32, hash: u64) -> Option<&[u8]> {
+        let (number, _) = line_of(bucket_of(hash, hub, self.header.buckets));
+        self.data.as_ref().get(self.parts.lines + number * LINE_LEN..self.parts.tops)
+    }
+
+    /// The nodes of a bucket.
+    pub(super) fn nodes(&self, hub: u32, hash: u64) -> Option<&[u8]> {
+        let bytes = self.data.as_ref();
+        let (start, end) = self.bucket(bytes, hub, hash)?;
+        bytes.get(self.parts.region..self.parts.ranks)?.get(start..end)
+    }
+
     /// Where the nodes of a bucket begin and end, unless its signature rules the label out.
     #[inline]
     fn bucket(&self, bytes: &[u8], hub: u32, hash: u64) -> Option<(usize, usize)> {

@@ -27,6 +27,7 @@
 //! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
 //! is compared too: for one label each hub has a bucket of its own ([`index`]).
 
+pub mod ahead;
 pub mod build;
 pub mod index;
 pub mod node;

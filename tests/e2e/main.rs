@@ -13,6 +13,7 @@
 mod common;
 
 mod block;
+mod cache;
 mod clients;
 mod command;
 mod forward;

@@ -14,6 +14,7 @@ use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::reply::Transport;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
+use crate::resolver::ahead::read_ahead;
 use crate::resolver::live::Engine;
 use crate::resolver::outcome::Outcome;
 use crate::resolver::pending::{Answered, Pending};
@@ -102,6 +103,7 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
     let mut counters = engine.counters.own();
     // Which datagrams were dealt with on this thread, and what came of them.
     let mut events: Vec<(usize, Event)> = Vec::new();
+    let mut begun = Vec::new();
     let _runtime = shared.runtime.enter();
     while !shared.stop.load(Relaxed) {
         // An error means that it is time to look at `stop`, or tells of an earlier reply that could
@@ -109,6 +111,7 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
         let Ok(received) = inbox.receive(socket) else { continue };
         let now = (shared.clock)();
         let snapshot = engine.snapshot();
+        read_ahead(&snapshot, received, |slot| inbox.get(slot).map(|(packet, _)| packet), &mut begun);
         for slot in 0..received {
             let (Some((packet, to)), Some(out)) = (inbox.get(slot), outbox.space()) else { continue };
             let client = (to.peer, Transport::Udp);

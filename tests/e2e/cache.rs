@@ -1,0 +1,137 @@
+//! The cache, and what happens when the upstreams fail or too many wait for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+
+use crate::common::{SILENCE, Server, Upstream, exchange, question, reply, soa};
+
+const A: &[u8] = &[192, 0, 2, 9];
+
+/// An upstream whose replies live for a second; told to, it answers SERVFAIL or not at all.
+fn moody() -> (Upstream, Arc<AtomicU8>) {
+    let mood = Arc::new(AtomicU8::new(0));
+    let heard = Arc::clone(&mood);
+    let upstream = Upstream::start(move |query, _| match heard.load(Ordering::Relaxed) {
+        0 if query[13..].starts_with(b"gone") => Some(reply(query, 3, &[], &[(6, 1, &soa(1))], None)),
+        0 => Some(reply(query, 0, &[(1, 1, A)], &[], None)),
+        1 => Some(reply(query, 2, &[], &[], None)),
+        _ => None,
+    });
+    (upstream, mood)
+}
+
+/// Asks until the reply says that it is stale.
+fn stale(server: &Server, name: &str) -> String {
+    loop {
+        let text = server.ask(name, "A").text();
+        if text.contains("EDE: ") {
+            return text;
+        }
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_has_expired_is_served_while_the_upstreams_fail() {
+    for mode in [1, 2] {
+        let (upstream, mood) = moody();
+        let config = Upstream::config(&[&upstream]);
+        let server = Server::start(&format!("{config}[cache]\nstale-after = \"200ms\"\n"), &[]);
+        server.ask("kept.test", "A");
+        server.ask("gone.test", "A");
+        mood.store(mode, Ordering::Relaxed);
+        let expected = "status: NOERROR, flags: qr rd ra\nEDE: 3 (Stale Answer)\n\
+                        answer     kept.test. 30 IN A 192.0.2.9\n";
+        assert_eq!(stale(&server, "kept.test"), expected);
+        let denied = stale(&server, "gone.test");
+        assert!(denied.starts_with("status: NXDOMAIN, flags: qr rd ra\nEDE: 19 (Stale NXDOMAIN"), "{denied}");
+        assert!(denied.contains("gone.test. 30 IN SOA"), "{denied}");
+        // Once the failure is known, nobody is asked for a while.
+        let mut asked = upstream.asked();
+        loop {
+            assert_eq!(server.ask("kept.test", "A").text(), expected);
+            let now = upstream.asked();
+            if now == asked {
+                break;
+            }
+            asked = now;
+        }
+        // What was never asked has no stale answer.
+        assert_eq!(server.ask("new.test", "A").status(), "SERVFAIL");
+    }
+}
+
+#[test]
+fn serving_stale_can_be_switched_off() {
+    let (upstream, mood) = moody();
+    let config = Upstream::config(&[&upstream]);
+    let server = Server::start(&format!("{config}[cache]\nmax-stale = \"0s\"\n"), &[]);
+    server.ask("kept.test", "A");
+    mood.store(1, Ordering::Relaxed);
+    while server.ask("kept.test", "A").status() == "NOERROR" {
+        thread::yield_now();
+    }
+    assert_eq!(server.ask("kept.test", "A").text(), "status: SERVFAIL, flags: qr rd ra\n");
+}
+
+#[test]
+fn too_many_that_wait_are_shed_and_others_do_not_notice() {
+    for (when_full, shed) in [("servfail", true), ("drop", false)] {
+        let (upstream, mood) = moody();
+        let config = Upstream::config(&[&upstream]).replace("300ms", "30s");
+        let config = format!(
+            "{config}max-waiting = 8\nwhen-full = \"{when_full}\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n\
+             [[list]]\nname = \"l\"\nrules = [\"||blocked.test^\"]\n[[zone]]\norigin = \"z.test\"\nfile = \"z\"\n"
+        );
+        let server =
+            Server::start(&config, &[("z", "@ 60 IN SOA ns. host. 1 2 3 4 5\n@ 60 IN A 192.0.2.4\n")]);
+        assert_eq!(server.ask("long.test", "A").status(), "NOERROR");
+        mood.store(2, Ordering::Relaxed);
+        let flood = |name: &str| exchange(server.dns, &question(name, "A"), SILENCE);
+        // Names of one domain get a quarter of the places.
+        for name in ["a.one.example", "B.ONE.example"] {
+            assert!(flood(name).is_none());
+        }
+        let third = flood("c.one.example");
+        if shed {
+            let text = third.unwrap().text();
+            assert!(text.starts_with("status: SERVFAIL"), "{text}");
+            assert!(text.contains("EDE: 23 (Network Error): too many queries are waiting"), "{text}");
+        } else {
+            assert!(third.is_none());
+        }
+        let waits = |n| server.metrics().contains(&format!("portcullis_queries_waiting {n}\n"));
+        assert!(waits(2));
+        for n in 3..=8 {
+            assert!(flood(&format!("x.n{n}.example")).is_none());
+        }
+        assert!(waits(8), "{}", server.metrics());
+        assert_eq!(flood("one.more.example").is_some(), shed);
+        assert!(server.metrics().contains("portcullis_answered_by_total{step=\"shed\"} 2\n"));
+        assert_eq!(server.ask("www.blocked.test", "A").status(), "NXDOMAIN");
+        assert_eq!(server.ask("z.test", "A").status(), "NOERROR");
+    }
+}
+
+#[test]
+fn on_a_wildcard_address_the_reply_comes_from_the_address_that_was_asked() {
+    if cfg!(not(target_os = "linux")) || std::env::var("PORTCULLIS_UDP_BATCH").is_ok_and(|n| n == "1") {
+        return;
+    }
+    let (upstream, _) = moody();
+    let config = format!(
+        "listen = [\"0.0.0.0:0\"]\n{}[[list]]\nname = \"l\"\nrules = [\"||blocked.test^\"]\n",
+        Upstream::config(&[&upstream])
+    );
+    let server = Server::start(&config, &[]);
+    for address in ["127.0.0.1", "127.0.0.9"] {
+        let address = format!("{address}:{}", server.dns.port()).parse().unwrap();
+        // `exchange` holds that the reply comes from where the question went; the second answer comes
+        // by way of the upstream.
+        for (name, status) in [("blocked.test", "NXDOMAIN"), ("a.test", "NOERROR")] {
+            let reply = exchange(address, &question(name, "A"), crate::common::PATIENCE).expect("a reply");
+            assert_eq!(reply.status(), status);
+        }
+    }
+}
