@@ -1,4 +1,5 @@
-//! Reading a query, and one whole answer from packet to reply, over a list of 100,000 names.
+//! Reading a query, and whole answers from packet to reply, a batch of 64 after the other as the UDP
+//! loop has them: over a list of 1,000,000 names, and from a cache of 50,000 replies.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -13,31 +14,30 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::cache::store::Cache;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use portcullis::cache::key::Key;
+use portcullis::cache::store::{Cache, Stored};
+use portcullis::dns::message::Message;
+use portcullis::dns::name::NameBuf;
 use portcullis::dns::query::{Query, encode};
-use portcullis::dns::reply::Transport;
+use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
+use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::resolve::resolve as answer;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::rule::{Action, Effect, Format};
 use portcullis::sources::refresh;
 
-fn resolve(c: &mut Criterion) {
-    let names = common::names(100_000);
-    let packets: Vec<Vec<u8>> =
-        common::shuffled(common::wire(&names)).iter().map(|n| encode(n.as_name(), Qtype::A)).collect();
-    let mut at = 0;
-    c.bench_function("parse", |b| {
-        b.iter(|| {
-            at = (at + 1) % packets.len();
-            black_box(Query::parse(&packets[at]).is_ok())
-        });
-    });
+const BATCH: usize = 64;
 
+fn packets(names: &[NameBuf]) -> Vec<Vec<u8>> {
+    names.iter().map(|n| encode(n.as_name(), Qtype::A)).collect()
+}
+
+fn engine(names: &[String]) -> Arc<Engine> {
     let text: &'static str = Box::leak(names.join("\n").into_boxed_str());
     let list = ListSettings {
         name: "bench".into(),
@@ -51,38 +51,70 @@ fn resolve(c: &mut Criterion) {
     };
     let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
-    let (snapshot, _) =
-        refresh::build(&settings, &Arc::new(Cache::new(0)), &counters, refresh::Build::default()).unwrap();
-    let engine = Arc::new(Engine::new(snapshot, counters, None));
-    let client = "127.0.0.1:5353".parse().unwrap();
+    let cache = Arc::new(Cache::new(64 << 20));
+    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default()).unwrap();
+    Arc::new(Engine::new(snapshot, counters, None))
+}
+
+/// Puts a reply with one address into the cache for each question.
+fn fill(engine: &Engine, questions: &[Vec<u8>], now: Instant) {
+    for packet in questions {
+        let query = Query::parse(packet).unwrap();
+        let mut out = [0; 1232];
+        let mut reply = ReplyWriter::new(&query, &mut out, 1232);
+        reply.record(Section::Answer, None, Qtype::A, 3600, &[&[192, 0, 2, 1]]).unwrap();
+        let len = reply.finish();
+        let (key, message) = (Key::of(&query), Message::parse(&out[..len]).unwrap());
+        engine.snapshot().cache.put(&Stored::new(key.as_bytes(), &message, now, 86_400).unwrap());
+    }
+}
+
+fn resolve(c: &mut Criterion) {
+    let names = common::names(1_000_000);
+    let blocked = packets(&common::shuffled(common::wire(&names)));
     let now = Instant::now();
-    let mut out = [0u8; 1232];
-    for (what, packets) in [
-        ("blocked", packets.clone()),
-        (
-            "refused",
-            common::shuffled(common::wire(&common::misses(100_000)))
-                .iter()
-                .map(|n| encode(n.as_name(), Qtype::A))
-                .collect(),
-        ),
-    ] {
-        c.bench_function(&format!("answer/{what}"), |b| {
-            b.iter(|| {
-                at = (at + 1) % packets.len();
-                let snapshot = engine.snapshot();
-                let mut event = Event::new(client, Transport::Udp);
-                black_box(answer(
-                    &engine,
-                    &snapshot,
-                    &packets[at],
-                    (client, Transport::Udp),
-                    now,
-                    &mut out,
-                    &mut event,
-                ));
-            });
+    let mut at = 0;
+    c.bench_function("parse", |b| {
+        b.iter(|| {
+            at = (at + 1) % blocked.len();
+            black_box(Query::parse(&blocked[at]).is_ok())
         });
+    });
+
+    let engine = engine(&names);
+    let allowed = packets(&common::shuffled(common::wire(&common::misses(50_000))));
+    fill(&engine, &allowed, now);
+    let unknown = packets(&common::shuffled(common::wire(&common::misses_at_second(100_000))));
+    let client = ("127.0.0.1:5353".parse().unwrap(), Transport::Udp);
+    let mut out = [0u8; 1232];
+    let mut counters = engine.counters.own();
+    let mut room = Vec::new();
+    let mut group = c.benchmark_group("batch");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    // What a packet brings is in the cache, because the kernel has just written it.
+    let mut inbox: Vec<Vec<u8>> = vec![Vec::new(); BATCH];
+    for (what, packets) in [("blocked", &blocked), ("cached", &allowed), ("refused", &unknown)] {
+        for ahead in [true, false] {
+            let way = if ahead { "ahead" } else { "one by one" };
+            group.bench_function(format!("{what}/{way}"), |b| {
+                b.iter(|| {
+                    for slot in &mut inbox {
+                        at = (at + 1) % packets.len();
+                        slot.clear();
+                        slot.extend_from_slice(&packets[at]);
+                    }
+                    let snapshot = engine.snapshot();
+                    if ahead {
+                        read_ahead(&snapshot, BATCH, |slot| inbox.get(slot).map(Vec::as_slice), &mut room);
+                    }
+                    for packet in &inbox {
+                        let mut event = Event::new(client.0, client.1);
+                        black_box(answer(&engine, &snapshot, packet, client, now, &mut out, &mut event));
+                        engine.observe(&mut counters, &snapshot, &event, packet);
+                    }
+                });
+            });
+        }
     }
 }
 

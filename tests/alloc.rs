@@ -12,13 +12,16 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use portcullis::cache::store::Cache;
+use portcullis::cache::key::Key;
+use portcullis::cache::store::{Cache, Stored};
+use portcullis::dns::message::Message;
 use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::encode;
-use portcullis::dns::reply::Transport;
+use portcullis::dns::query::{Query, encode};
+use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
+use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
@@ -90,6 +93,18 @@ fn settings() -> Settings {
     }
 }
 
+/// Puts a reply to `packet` with one address into the cache.
+fn keep(engine: &Engine, packet: &[u8]) {
+    let query = Query::parse(packet).unwrap();
+    let mut out = [0; 512];
+    let mut reply = ReplyWriter::new(&query, &mut out, 512);
+    reply.record(Section::Answer, None, Qtype::A, 300, &[&[192, 0, 2, 1]]).unwrap();
+    let len = reply.finish();
+    let message = Message::parse(&out[..len]).unwrap();
+    let stored = Stored::new(Key::of(&query).as_bytes(), &message, Instant::now(), 300).unwrap();
+    engine.snapshot().cache.put(&stored);
+}
+
 #[test]
 fn from_receipt_to_reply_nothing_is_allocated() {
     let counters = Arc::new(CounterSet::default());
@@ -140,6 +155,21 @@ fn from_receipt_to_reply_nothing_is_allocated() {
         assert_eq!(answer(&packet), (0, replied), "{name} {qtype}");
     }
     assert_eq!(answer(b"\0\0\x01\0\0\x07"), (0, false));
+    // A reply from the cache costs nothing either.
+    let cached = encode(NameBuf::from_text("Cached.test").unwrap().as_name(), Qtype::A);
+    keep(&engine, &cached);
+    assert_eq!(answer(&cached), (0, true));
+    // Nor does reading ahead, once there is room for a batch.
+    let packets = [&cached[..]; 64];
+    let mut room = Vec::new();
+    let snapshot = engine.snapshot();
+    for expected in [None, Some(0)] {
+        let before = COUNT.with(Cell::get);
+        read_ahead(&snapshot, packets.len(), |slot| packets.get(slot).copied(), &mut room);
+        let allocated = COUNT.with(Cell::get) - before;
+        assert!(expected.is_none_or(|e| e == allocated), "{allocated}");
+    }
+    drop(snapshot);
     // The counter counts at all.
     let before = COUNT.with(Cell::get);
     drop(std::hint::black_box(Box::new(1)));

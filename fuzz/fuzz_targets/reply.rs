@@ -10,6 +10,6 @@ use portcullis::dns::message::Message;
 fuzz_target!(|bytes: &[u8]| {
     if let Some(message) = Message::parse(bytes) {
         let _ = message.to_string();
-        let _ = Stored::new(&message, Instant::now(), 86_400);
+        let _ = Stored::new(message.question(), &message, Instant::now(), 86_400);
     }
 });

@@ -49,7 +49,7 @@ impl Aging {
     /// everybody who asks.
     #[must_use]
     pub fn judge(&self, stored: &Stored, age: u32) -> Age {
-        let lifetime = stored.lifetime;
+        let lifetime = stored.lifetime();
         if age < lifetime {
             let ending = self.prefetch && age >= lifetime - lifetime / 10;
             return if ending && stored.claim(age, age.saturating_add(REFRESH_PAUSE).min(lifetime)) {

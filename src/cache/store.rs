@@ -1,11 +1,13 @@
 //! The store: replies without question and OPT, their TTLs patched on the way out.
 
-use std::sync::Arc;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
+use ahash::RandomState;
 use quick_cache::Weighter;
-use quick_cache::sync::Cache as Map;
+use quick_cache::sync::{Cache as Map, DefaultLifecycle};
+use triomphe::ThinArc;
 
 use super::stale::STALE_TTL;
 use crate::dns::ede::{Ede, EdeCode};
@@ -16,34 +18,43 @@ use crate::dns::types::{Qtype, Rcode};
 
 /// A negative answer is kept no longer than this, whatever its SOA says (RFC 2308 §5).
 const MAX_NEGATIVE_TTL: u32 = 3 * 3600;
-/// What a cached reply costs beside its octets: key, map slot and bookkeeping, about.
+/// What a cached reply costs beside its octets: its fixed part, map slot and bookkeeping, about.
 const OVERHEAD: usize = 160;
 
-/// A reply of an upstream, ready to be sent to any client that asks the same.
+/// A reply of an upstream, ready to be sent to any client that asks the same. All of it lies in one
+/// piece, so that a cache that does not fit the processor's waits for memory but once or twice a reply.
+#[derive(Clone, Debug)]
+pub struct Stored(
+    /// The octets: the key; the sections without question and OPT; where their TTLs stand in them, two
+    /// octets each.
+    ThinArc<Fixed, u8>,
+);
+
 #[derive(Debug)]
-pub struct Stored {
-    sections: Box<[u8]>,
+struct Fixed {
+    at: Instant,
+    lifetime: u32,
+    /// No record is sent with a longer TTL: the configured bound, and for a negative answer its life.
+    cap: u32,
+    /// At which age, in seconds, it may be fetched anew.
+    next_fetch: AtomicU32,
+    key_len: u16,
+    sections_len: u16,
     counts: [u16; 3],
-    /// Where TTLs stand within `sections`.
-    ttls: Box<[u16]>,
     rcode: Rcode,
     authentic: bool,
     truncated: bool,
-    edes: Vec<(EdeCode, Box<str>)>,
-    /// Seconds that it may be kept; 0: not at all.
-    pub lifetime: u32,
-    /// No record is sent with a longer TTL: the configured bound, and for a negative answer its life.
-    cap: u32,
-    at: Instant,
-    /// At which age, in seconds, it may be fetched anew.
-    next_fetch: AtomicU32,
+    edes: Option<Edes>,
 }
+
+/// The Extended DNS Errors that came with a reply.
+type Edes = Box<[(EdeCode, Box<str>)]>;
 
 impl Stored {
     /// Takes a reply apart: OPT and what follows it are left out, TTLs above `max_ttl` cut.
     /// `None` if it is too long to be a message.
     #[must_use]
-    pub fn new(message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
+    pub fn new(key: &[u8], message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
         let begin = message.question_end();
         let (mut end, mut counts) = (begin, [0u16; 3]);
         let mut ttls = Vec::new();
@@ -69,7 +80,7 @@ impl Stored {
                 }
                 Section::Additional => *ar += 1,
             }
-            ttls.push(u16::try_from(record.ttl_at - begin).ok()?);
+            ttls.extend(u16::try_from(record.ttl_at - begin).ok()?.to_ne_bytes());
             end = record.ttl_at + 6 + record.rdata.len();
         }
         let rcode = message.rcode();
@@ -81,87 +92,108 @@ impl Stored {
             _ => 0,
         };
         let lifetime = lifetime.min(max_ttl);
-        Some(Self {
-            sections: message.bytes().get(begin..end)?.into(),
+        let sections = message.bytes().get(begin..end)?;
+        let edes: Edes = message
+            .edes()
+            .take(MAX_EDE)
+            .map(|(code, text)| (code, text.chars().take(200).collect::<String>().into()))
+            .collect();
+        let fixed = Fixed {
+            at: now,
+            lifetime,
+            cap: if answers.is_none() && lifetime > 0 { lifetime } else { max_ttl },
+            next_fetch: AtomicU32::new(0),
+            key_len: u16::try_from(key.len()).ok()?,
+            sections_len: u16::try_from(sections.len()).ok()?,
             counts,
-            ttls: ttls.into(),
             rcode,
             authentic: message.header.has(flag::AD),
             truncated: message.header.has(flag::TC),
-            edes: message
-                .edes()
-                .take(MAX_EDE)
-                .map(|(code, text)| (code, text.chars().take(200).collect::<String>().into()))
-                .collect(),
-            lifetime,
-            cap: if answers.is_none() && lifetime > 0 { lifetime } else { max_ttl },
-            at: now,
-            next_fetch: AtomicU32::new(0),
-        })
+            edes: (!edes.is_empty()).then_some(edes),
+        };
+        Some(Self(ThinArc::from_header_and_slice(fixed, &[key, sections, &ttls].concat())))
+    }
+
+    fn fixed(&self) -> &Fixed {
+        &self.0.header.header
+    }
+
+    /// Key, sections, and where the TTLs stand.
+    fn parts(&self) -> Option<(&[u8], &[u8], &[u8])> {
+        let (key, rest) = self.0.slice.split_at_checked(usize::from(self.fixed().key_len))?;
+        let (sections, ttls) = rest.split_at_checked(usize::from(self.fixed().sections_len))?;
+        Some((key, sections, ttls))
+    }
+
+    /// Seconds that it may be kept; 0: not at all.
+    #[must_use]
+    pub fn lifetime(&self) -> u32 {
+        self.fixed().lifetime
     }
 
     /// Whole seconds since it came.
     #[must_use]
     pub fn age(&self, now: Instant) -> u32 {
-        u32::try_from(now.saturating_duration_since(self.at).as_secs()).unwrap_or(u32::MAX)
+        u32::try_from(now.saturating_duration_since(self.fixed().at).as_secs()).unwrap_or(u32::MAX)
     }
 
     /// The response code.
     #[must_use]
-    pub const fn rcode(&self) -> Rcode {
-        self.rcode
+    pub fn rcode(&self) -> Rcode {
+        self.fixed().rcode
     }
 
     /// True for one caller alone, if it may be fetched anew at this age; then not before `next`.
     pub(super) fn claim(&self, age: u32, next: u32) -> bool {
-        let due = self.next_fetch.load(Relaxed);
-        age >= due && self.next_fetch.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
+        let next_fetch = &self.fixed().next_fetch;
+        let due = next_fetch.load(Relaxed);
+        age >= due && next_fetch.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
     }
 
     pub(super) fn is_paused(&self, age: u32) -> bool {
-        age < self.next_fetch.load(Relaxed)
+        age < self.fixed().next_fetch.load(Relaxed)
     }
 
     pub(super) fn pause(&self, until: u32) {
-        self.next_fetch.store(until, Relaxed);
+        self.fixed().next_fetch.store(until, Relaxed);
     }
 
     /// Writes it as the answer to a question with the same key; TTLs have counted down, and past the
     /// reply's life it says that it is stale (RFC 8767 §4, RFC 8914 §4.4 and §4.20). AD goes to those
     /// who asked for it by DO or AD (RFC 6840 §5.8).
     pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, now: Instant) {
+        let fixed = self.fixed();
         let age = self.age(now);
-        let stale = self.lifetime > 0 && age >= self.lifetime;
+        let stale = fixed.lifetime > 0 && age >= fixed.lifetime;
         if stale {
-            let nxdomain = self.rcode == Rcode::NXDOMAIN;
+            let nxdomain = fixed.rcode == Rcode::NXDOMAIN;
             reply.ede(Ede::new(if nxdomain { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER }, ""));
         }
-        reply.rcode(self.rcode);
-        reply.flags(flag::AD, self.authentic && wants_ad);
-        for (code, text) in &self.edes {
+        reply.rcode(fixed.rcode);
+        reply.flags(flag::AD, fixed.authentic && wants_ad);
+        for (code, text) in fixed.edes.iter().flatten() {
             reply.ede(Ede::new(*code, text));
         }
         // Cut short by the upstream even over TCP: the client must not take it for whole.
-        if self.truncated {
+        if fixed.truncated {
             return reply.truncate();
         }
-        let Ok(sections) = reply.sections(&self.sections, self.counts) else { return };
-        for at in &self.ttls {
-            let Some(slot) = sections.get_mut(usize::from(*at)..).and_then(|s| s.first_chunk_mut::<4>())
-            else {
-                continue;
-            };
+        let Some((_, sections, ttls)) = self.parts() else { return };
+        let Ok(sections) = reply.sections(sections, fixed.counts) else { return };
+        for at in ttls.as_chunks::<2>().0 {
+            let at = usize::from(u16::from_ne_bytes(*at));
+            let Some(slot) = sections.get_mut(at..).and_then(|s| s.first_chunk_mut::<4>()) else { continue };
             let ttl = if stale {
                 STALE_TTL
             } else {
-                sane(u32::from_be_bytes(*slot)).min(self.cap).saturating_sub(age)
+                sane(u32::from_be_bytes(*slot)).min(fixed.cap).saturating_sub(age)
             };
             *slot = ttl.to_be_bytes();
         }
     }
 
     fn weight(&self) -> usize {
-        self.sections.len() + self.ttls.len() * 2 + OVERHEAD
+        self.0.slice.len() + OVERHEAD
     }
 }
 
@@ -180,15 +212,37 @@ fn answers_the_question(message: &Message<'_>) -> bool {
 #[derive(Clone)]
 struct Octets;
 
-impl Weighter<Box<[u8]>, Arc<Stored>> for Octets {
-    fn weight(&self, key: &Box<[u8]>, value: &Arc<Stored>) -> u64 {
-        (key.len() + value.weight()) as u64
+impl Weighter<u64, Stored> for Octets {
+    fn weight(&self, _: &u64, value: &Stored) -> u64 {
+        value.weight() as u64
     }
 }
 
-/// The cache: sharded, bounded in octets, shared by all threads.
+/// What is hashed is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// The cache: sharded, bounded in octets, shared by all threads. The map knows a question by its keyed
+/// hash, and the reply holds the question to compare; two questions with one hash take turns.
 pub struct Cache {
-    map: Option<Map<Box<[u8]>, Arc<Stored>, Octets>>,
+    map: Option<Map<u64, Stored, Octets, BuildHasherDefault<Hashed>>>,
+    hasher: RandomState,
 }
 
 impl Cache {
@@ -196,19 +250,24 @@ impl Cache {
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let items = usize::try_from(bytes / 400).unwrap_or(usize::MAX).max(16);
-        Self { map: (bytes > 0).then(|| Map::with_weighter(items, bytes, Octets)) }
+        let map =
+            || Map::with(items, bytes, Octets, BuildHasherDefault::default(), DefaultLifecycle::default());
+        Self { map: (bytes > 0).then(map), hasher: RandomState::new() }
     }
 
     /// The reply to a question, whatever its age, if one is kept. Allocates nothing.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Arc<Stored>> {
-        self.map.as_ref()?.get(key)
+    pub fn get(&self, key: &[u8]) -> Option<Stored> {
+        let stored = self.map.as_ref()?.get(&self.hasher.hash_one(key))?;
+        stored.parts().is_some_and(|(own, _, _)| own == key).then_some(stored)
     }
 
     /// Keeps a reply, if it may be kept at all.
-    pub fn put(&self, key: &[u8], stored: &Arc<Stored>) {
-        if let Some(map) = self.map.as_ref().filter(|_| stored.lifetime > 0) {
-            map.insert(key.into(), Arc::clone(stored));
+    pub fn put(&self, stored: &Stored) {
+        if let Some(map) = self.map.as_ref().filter(|_| stored.lifetime() > 0)
+            && let Some((key, _, _)) = stored.parts()
+        {
+            map.insert(self.hasher.hash_one(key), stored.clone());
         }
     }
 
@@ -263,7 +322,7 @@ mod tests {
     }
 
     fn stored(bytes: &[u8], now: Instant) -> Stored {
-        Stored::new(&Message::parse(bytes).unwrap(), now, 86_400).unwrap()
+        Stored::new(b"key", &Message::parse(bytes).unwrap(), now, 86_400).unwrap()
     }
 
     #[test]
@@ -280,7 +339,7 @@ mod tests {
             (reply(0, &[(5, 20)], Some((900, 60))), 20),
             (reply(2, &[], Some((900, 60))), 0),
         ] {
-            assert_eq!(stored(&bytes, now).lifetime, lifetime);
+            assert_eq!(stored(&bytes, now).lifetime(), lifetime);
         }
     }
 
@@ -288,7 +347,7 @@ mod tests {
     fn ttls_count_down_until_it_expires() {
         let now = Instant::now();
         let cache = Cache::new(1 << 20);
-        cache.put(b"key", &Arc::new(stored(&reply(0, &[(1, 100)], None), now)));
+        cache.put(&stored(&reply(0, &[(1, 100)], None), now));
         let query = Query::parse(ASK).unwrap();
         let kept = cache.get(b"key").unwrap();
         let ttl = |after| {
@@ -325,9 +384,10 @@ mod tests {
     fn the_bound_in_octets_holds() {
         let cache = Cache::new(100_000);
         let now = Instant::now();
-        let reply = Arc::new(stored(&reply(0, &[(1, 100)], None), now));
+        let reply = reply(0, &[(1, 100)], None);
+        let message = Message::parse(&reply).unwrap();
         for i in 0..10_000u32 {
-            cache.put(&i.to_be_bytes(), &reply);
+            cache.put(&Stored::new(&i.to_be_bytes(), &message, now, 86_400).unwrap());
         }
         assert!(cache.bytes() <= 100_000, "{}", cache.bytes());
         assert!(cache.bytes() > 50_000, "{}", cache.bytes());

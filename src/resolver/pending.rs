@@ -25,7 +25,7 @@ use crate::upstream::{Failure, Question};
 /// Names are told apart by this many counters when one crowds out the others.
 const CROWDS: usize = 1024;
 
-type Verdict = Result<Arc<Stored>, Failure>;
+type Verdict = Result<Stored, Failure>;
 
 /// Wakes one who waits, with what came and when.
 type Wake = Box<dyn FnOnce(&Verdict, Instant) + Send>;
@@ -148,7 +148,7 @@ pub struct Pending {
     event: Event,
     received: Instant,
     /// What is served if no fresh answer comes, or none in time.
-    stale: Option<Arc<Stored>>,
+    stale: Option<Stored>,
     _place: Place,
 }
 
@@ -159,7 +159,7 @@ impl Pending {
         query: &Query<'_>,
         event: Event,
         received: Instant,
-        stale: Option<Arc<Stored>>,
+        stale: Option<Stored>,
         place: Place,
     ) -> Box<Self> {
         Box::new(Self {
@@ -257,7 +257,7 @@ struct Asking {
     upstream: Arc<Forwarder>,
     key: Key,
     question: Option<Question>,
-    stale: Option<Arc<Stored>>,
+    stale: Option<Stored>,
     clock: fn() -> Instant,
     received: Instant,
     told: bool,
@@ -295,12 +295,12 @@ impl Asking {
         let verdict = reply.and_then(|bytes| {
             let lost = || Failure::Network("the reply of the upstream could not be read".into());
             let message = Message::parse(bytes).ok_or_else(lost)?;
-            Stored::new(&message, now, self.snapshot.max_ttl).map(Arc::new).ok_or_else(lost)
+            Stored::new(self.key.as_bytes(), &message, now, self.snapshot.max_ttl).ok_or_else(lost)
         });
         let aging = &self.snapshot.aging;
         match (&verdict, &self.stale) {
             (Ok(stored), stale) if stale.is_none() || says_something_new(stored) => {
-                self.snapshot.cache.put(self.key.as_bytes(), stored);
+                self.snapshot.cache.put(stored);
             }
             (_, Some(stale)) => aging.failed(stale, stale.age(now)),
             (_, None) => {}
