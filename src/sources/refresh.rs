@@ -145,8 +145,9 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     if !texts.is_empty() {
         build.progress.stage("compiling");
         let options = Options { lines: true, left_out: build.left_out };
-        let (compiled, accounts) = compile::compile(&texts, options).map_err(|e| too_large(&e))?;
+        let (mut compiled, accounts) = compile::compile(&texts, options).map_err(|e| too_large(&e))?;
         drop(texts);
+        compiled.index = compiled.index.moved(store::settle);
         for (account, number) in accounts.into_iter().zip(&text_numbers) {
             if let Some(line) = report.lists.get_mut(usize::from(*number)) {
                 line.rules = account.used as usize;

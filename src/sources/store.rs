@@ -160,6 +160,29 @@ pub fn map(path: &Path) -> io::Result<Bytes> {
     Ok(Bytes::from_owner(map))
 }
 
+/// Moves octets to where lookups are quickest: on large pages, if the system has them, so that a read
+/// needs no walk through page tables besides. Small ones, and all elsewhere, stay where they are.
+#[must_use]
+pub fn settle(octets: Bytes) -> Bytes {
+    #[cfg(target_os = "linux")]
+    {
+        /// A large page of most processors.
+        const LARGE: usize = 2 << 20;
+        let moved = || -> io::Result<memmap2::Mmap> {
+            let mut map = memmap2::MmapMut::map_anon(octets.len().next_multiple_of(LARGE))?;
+            map.advise(memmap2::Advice::HugePage)?;
+            map.get_mut(..octets.len()).ok_or(io::ErrorKind::OutOfMemory)?.copy_from_slice(&octets);
+            map.make_read_only()
+        };
+        if octets.len() >= LARGE / 2
+            && let Ok(map) = moved()
+        {
+            return Bytes::from_owner(map).slice(..octets.len());
+        }
+    }
+    octets
+}
+
 /// Writes a file under another name beside it and renames it, so that whoever has the old file
 /// mapped keeps it.
 ///

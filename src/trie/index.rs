@@ -214,6 +214,12 @@ impl<D: AsRef<[u8]>> Index<D> {
         Self { parts: Parts::of(&header), header, data }
     }
 
+    /// The same index after its octets were moved; `moved` must give the octets that it gets.
+    #[must_use]
+    pub fn moved(self, moved: impl FnOnce(D) -> D) -> Self {
+        Self { data: moved(self.data), ..self }
+    }
+
     /// The index's octets, as they can be written to a file.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
