@@ -114,10 +114,12 @@ impl Service {
     }
 }
 
-/// The runtime on which TCP lives and queries wait.
+/// The runtime on which TCP lives and queries wait. Its threads yield to those of UDP: what must wait
+/// for the network should not hold up what need not.
 pub(super) fn runtime() -> Result<Runtime, String> {
     Builder::new_multi_thread()
         .worker_threads(2)
+        .on_thread_start(server::udp::yield_to_others)
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))

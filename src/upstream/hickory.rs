@@ -14,7 +14,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -49,6 +49,9 @@ const SYSTEM_TIMEOUT: Duration = Duration::from_secs(2);
 const PENALTY: Duration = Duration::from_secs(5);
 /// The penalty grows no further than this many times [`PENALTY`].
 const MAX_PENALTIES: u32 = 6;
+/// Questions that are asked carefully at once while every server is under a penalty. Enough to notice
+/// that one is back; the others would only cost what those need that can be answered.
+const MAX_PROBES: usize = 64;
 /// Datagrams sent for one question to one server before its time is up.
 const SENDS: u8 = 3;
 /// Questions that may wait on one TCP connection at once.
@@ -61,6 +64,8 @@ pub struct Forwarder {
     upstreams: Vec<Upstream>,
     timeout: Duration,
     runtime: Runtime,
+    /// Questions that are asked carefully now.
+    careful: AtomicUsize,
     /// The zero of [`Upstream::failed_at`].
     born: Instant,
 }
@@ -110,7 +115,7 @@ impl Forwarder {
     #[must_use]
     pub fn new(servers: Vec<Server>, timeout: Duration) -> Self {
         let upstreams = servers.into_iter().map(Upstream::new).collect();
-        Self { upstreams, timeout, runtime: Runtime::default(), born: clock() }
+        Self { upstreams, timeout, runtime: Runtime::default(), careful: AtomicUsize::new(0), born: clock() }
     }
 
     /// Asks the servers that the system is configured with: on Unix, those of `/etc/resolv.conf`.
@@ -137,7 +142,7 @@ impl Forwarder {
     }
 
     /// Puts the question to the first server in a plain datagram, and if that brings no plain and good
-    /// reply, does as [`Forwarder::ask`]. `done` is called once, on whatever thread the reply comes.
+    /// reply, does as [`Forwarder::ask`], unless all servers are in trouble. `done` is called once, on whatever thread the reply comes.
     /// Returns at once. Must run within a runtime.
     ///
     /// Passes on a [`Failure`] if no server sent any reply to the question.
@@ -147,6 +152,9 @@ impl Forwarder {
         now: Instant,
         done: impl FnOnce(Result<&[u8], Failure>) + Send + 'static,
     ) {
+        if self.has_probes_enough() {
+            return done(Err(Failure::Timeout));
+        }
         let first = self
             .upstreams
             .iter()
@@ -160,6 +168,7 @@ impl Forwarder {
         let asked = question.clone();
         let heard = move |reply: Result<&[u8], Missed>| match this.judge(index, reply) {
             Ok(reply) => done(Ok(reply)),
+            Err(Known::Bad(_)) if this.has_probes_enough() => done(Err(Failure::Timeout)),
             Err(known) => this.carefully(asked, known, done),
         };
         upstream.ports.ask(&question, now, self.plain_wait(), Box::new(heard));
@@ -211,12 +220,21 @@ impl Forwarder {
         known: Known,
         done: impl FnOnce(Result<&[u8], Failure>) + Send + 'static,
     ) {
+        self.careful.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            match self.ask_knowing(&question, known).await {
+            let answer = self.ask_knowing(&question, known).await;
+            self.careful.fetch_sub(1, Ordering::Relaxed);
+            match answer {
                 Ok(answer) => done(Ok(&answer.bytes)),
                 Err(failure) => done(Err(failure)),
             }
         });
+    }
+
+    /// True if every server is under a penalty, and enough questions wait for one to come back.
+    fn has_probes_enough(&self) -> bool {
+        self.careful.load(Ordering::Relaxed) >= MAX_PROBES
+            && self.upstreams.iter().enumerate().all(|(i, u)| self.rank(i, u, Known::Nothing) > 0)
     }
 
     /// Puts the question to the servers, those that failed lately last, until one replies with
