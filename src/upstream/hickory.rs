@@ -6,7 +6,7 @@
 //! datagram belongs to the question are hickory's; order, failover and deadlines are decided here.
 //!
 //! hickory opens a socket and several tasks for each question. Most questions need none of its care,
-//! so each is put to the first server by [`super::udp`] once, and comes here only if that brings no
+//! so each is put to the first server by `upstream::udp` once, and comes here only if that brings no
 //! plain reply.
 
 use std::fmt;
