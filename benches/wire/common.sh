@@ -40,6 +40,14 @@ on() { # PROCESSORS COMMAND…
     started+=("$pid")
 }
 
+# Other runs of this script bind with SO_REUSEPORT too, and would take some of the queries.
+need_free() { # PORT…
+    local one
+    for one in "$@"; do
+        ! grep -qi ":$(printf %04X "$one") [0-9A-F]*:0000 " /proc/net/udp || die "port $one is in use: give another --port"
+    done
+}
+
 # Builds what was not given.
 build() {
     local built

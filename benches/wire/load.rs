@@ -23,6 +23,7 @@ pub enum Idle {
 }
 
 #[derive(Args)]
+#[command(args_override_self = true)]
 pub struct Load {
     /// Address of the server
     #[arg(long)]

@@ -6,6 +6,8 @@
 # shellcheck shell=bash disable=SC2034
 
 peers=(unbound-zones unbound-rpz dnsdist dnsdist-batches knot-resolver pdns-recursor named dnsmasq)
+# What answers on one thread of one process, whatever it is told.
+single_threaded=(knot-resolver dnsmasq)
 
 configure_unbound() { # FILE MODULES
     command -v unbound >/dev/null || return 1

@@ -37,6 +37,7 @@ done
 [[ $(nproc) -ge 2 ]] || die "this needs two processors"
 port=$((first_port + 1)) upstream_port=$((first_port + 2)) echo_port=$((first_port + 3))
 threads=1
+need_free $(seq "$first_port" $((first_port + 9)))
 source "$here/benches/wire/peers.sh"
 source "$here/benches/wire/own.sh"
 
@@ -53,8 +54,8 @@ serve() { # PROCESSORS SERVER
     "configure_$2" || return 1
     local since="$EPOCHREALTIME"
     on "$1" "${command[@]}"
-    "$wire" first --server "127.0.0.1:$port" --name "$blocked_name" --since "$since" --pid "$pid" --label "$2" \
-        >>"$json" || { stop "$pid" && tail -5 "$folder/log.$pid" >&2 && return 1; }
+    taskset -c "$load_on" "$wire" first --server "127.0.0.1:$port" --name "$blocked_name" --since "$since" \
+        --pid "$pid" --label "$2" >>"$json" || { stop "$pid" && tail -5 "$folder/log.$pid" >&2 && return 1; }
 }
 
 load() { # PORT OPTION…
@@ -85,8 +86,10 @@ beside() { # PORT:PID-OF-ECHO PID-OF-SERVER OPTION…
     local echo="$1" server_pid="$2" try
     shift 2
     for try in 1 2 3 4; do
-        load "${echo%:*}" --echo --pid "${echo#*:}" "$@" >"$folder/pair"
-        load "$port" --pid "$server_pid" "$@" >>"$folder/pair"
+        if ! { load "${echo%:*}" --echo --pid "${echo#*:}" "$@" && load "$port" --pid "$server_pid" "$@"; } >"$folder/pair"; then
+            say "no figures: $*"
+            return
+        fi
         grep -q '"disturbed":true' "$folder/pair" || break
         say "disturbed, try $try of 4"
         sleep "$((try * 2))"
@@ -96,7 +99,7 @@ beside() { # PORT:PID-OF-ECHO PID-OF-SERVER OPTION…
 
 # Every kind of work on every server in turn, each just after the echo, so that a machine that gets slower
 # or faster meanwhile does so for both.
-throughput() { # PROCESSORS OF-SERVER SECTION OPTION…
+throughput() { # PROCESSORS-OF-SERVER SECTION OPTION…
     local server_on="$1" section="$2" round server kind options
     shift 2
     declare -A echo_at
@@ -110,11 +113,14 @@ throughput() { # PROCESSORS OF-SERVER SECTION OPTION…
     for ((round = 1; round <= rounds; round++)); do
         for server in ${servers//,/ }; do
             say "$section, round $round: $server"
+            [[ $threads == 1 || " ${single_threaded[*]} " != *" $server "* ]] || continue
             serve "$server_on" "$server" || { say "$server is left out" && continue; }
             running="$pid"
             for kind in ${work//,/ }; do
                 options=(--work "$kind" --label "$server" --section "$kind, $section" "$@")
+                # The upstream shares the generator's processor; where all share all, it is in the figures.
                 [[ $kind == forwarded ]] && options+=(--idle yield)
+                [[ $kind == forwarded && $threads -gt 1 ]] || options+=(--cores "$server_on")
                 beside "${echo_at[$kind]}" "$running" "${options[@]}"
             done
             stop "$running"
@@ -154,7 +160,7 @@ load_on=1
 measure_sizes
 for part in ${parts//,/ }; do
     case "$part" in
-    one) throughput 0 "one core" --cores 0 ;;
+    one) throughput 0 "one core" ;;
     two)
         threads=2 load_on=0,1
         throughput 0,1 "two threads" --threads 2 --sockets 16 --window 8 --idle sleep

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Portcullis under stress: five trials of a bounded time, twice over on one process, so that memory which
+# Portcullis under stress: four trials of a bounded time, twice over on one process, so that memory which
 # only grows is seen. Prints a line with figures for each thing that must hold, and fails if one does not.
 #
 #   --quick            a third of the time
@@ -21,6 +21,7 @@ while (($#)); do
     shift
 done
 port=$((first_port + 1)) upstream_port=$((first_port + 2)) threads=1
+need_free "$port" "$upstream_port"
 source "$here/benches/wire/own.sh"
 build
 mkdir -p "$lists"
@@ -43,7 +44,7 @@ upstream() { # OPTION…
 load() { # SECONDS OPTION…
     local seconds="$1"
     shift
-    timeout 120 taskset -c 1 "$wire" load --json --server "127.0.0.1:$port" --pid "$server" --idle yield --ttl "$ttl" \
+    timeout 120 taskset -c 1 "$wire" load --json --server "127.0.0.1:$port" --pid "$server" --cores 0 --idle yield --ttl "$ttl" \
         --seconds "$seconds" --timeout 2000 --allowed 20000 "$@"
 }
 # No answer wrong, and none missing but for what found a full socket buffer.
@@ -56,7 +57,17 @@ all_right() { # TRIAL JSON
 figures() { # JSON
     printf '%.0f queries/s, p50 %.0f µs, p99 %.0f µs, server on %.2f of its processor' "$(of "$1" queries_per_second)" \
         "$(of "$1" p50_us)" "$(of "$1" p99_us)" "$(of "$1" cpu_share)"
+    [[ $(of "$1" disturbed) == false ]] || printf ', with others on it'
 }
+# One run against another, unless something else on the machine has disturbed one of them.
+compare() { # JSON JSON EXPRESSION TEXT
+    if [[ $(of "$1" disturbed)$(of "$2" disturbed) == falsefalse ]]; then
+        holds "$3" "$4"
+    else
+        echo "?     $4: not to be told, the machine was busy with something else"
+    fi
+}
+
 # In the second turn no more than the most of the first.
 memory() { # TRIAL
     local now
@@ -78,33 +89,40 @@ END
 since="$EPOCHREALTIME"
 on 0 "${command[@]}"
 server="$pid"
-"$wire" first --server "127.0.0.1:$port" --name "$(tail -1 "$lists/domains.txt")" --since "$since" --pid "$server"
+"$wire" first --server "127.0.0.1:$port" --name "$(tail -1 "$lists/domains.txt")" --since "$since" >"$folder/first"
+
+# Blocked and cached names as fast as it goes, beside new names at a rate that the upstream could bear;
+# these begin first and end last. The figures are `known` and `new`.
+both() { # SECONDS
+    load $(($1 + 6)) --work forwarded --any-code --rate 5000 --sockets 16 --window 2000 --lead 0 --timeout 6000 \
+        >"$folder/new" &
+    local loading="$!"
+    known="$(load "$1" --work mixed)"
+    wait "$loading"
+    new="$(<"$folder/new")"
+}
 
 upstream_dies() {
-    local new before after
-    # New names at a rate that the upstream could bear, beside blocked and cached ones as fast as it goes.
-    new=(--work forwarded --any-code --rate 5000 --sockets 16 --window 2000 --lead 0)
-    load $((8 / part)) "${new[@]}" >"$folder/new" &
-    before="$(load $((6 / part)) --work mixed)"
-    wait $!
-    upstream --manner silent
-    load $((32 / part)) "${new[@]}" >"$folder/new" &
-    after="$(load $((30 / part)) --work mixed)"
-    wait $!
-    upstream
+    local known new before
+    both $((6 / part))
+    before="$known"
     echo "      upstream alive: $(figures "$before")"
-    all_right "upstream dead" "$after"
-    holds "$(of "$after" queries_per_second) >= 0.9 * $(of "$before" queries_per_second)" \
+    echo "      new names beside them: $(figures "$new")"
+    upstream --manner silent
+    both $((30 / part))
+    upstream
+    all_right "upstream dead" "$known"
+    compare "$known" "$before" "$(of "$known" queries_per_second) >= 0.9 * $(of "$before" queries_per_second)" \
         "upstream dead: as many blocked and cached answers as with it alive"
-    holds "$(of "$after" p99_us) <= 2 * $(of "$before" p99_us)" "upstream dead: they come as soon"
-    new="$(<"$folder/new")"
-    echo "      new names meanwhile: $(of "$new" right) answered, $(of "$new" lost) without an answer in 2 s"
+    compare "$known" "$before" "$(of "$known" p99_us) <= 2 * $(of "$before" p99_us)" "upstream dead: they come as soon"
+    echo "      new names beside them: $(of "$new" right) answered, $(of "$new" lost) not within 6 s"
 }
 
 flood() {
     local steady=(--work cached --rate 2000 --sockets 4 --window 64) before during
     before="$(load $((6 / part)) "${steady[@]}")"
-    load $((22 / part)) --work forwarded --suffixes example.org --any-code --window 32 --lead 0 >"$folder/flood" &
+    # It begins first and ends last.
+    load $((26 / part)) --work forwarded --suffixes example.org --any-code --window 32 --lead 0 >"$folder/flood" &
     during="$(load $((20 / part)) "${steady[@]}" --cold)"
     wait $!
     echo "      before the flood: $(figures "$before")"
@@ -122,20 +140,20 @@ broken() {
 }
 
 reload() {
-    local before after during second
+    local before during loading done
     reloads() { grep -c reloaded "$folder/log.$server" || true; }
     before="$(reloads)"
-    load $((12 / part)) --work mixed >"$folder/reload" &
-    local loading="$!"
-    for ((second = 0; second < 10 / part; second++)); do
-        sleep 1
+    load $((10 / part)) --work mixed >"$folder/reload" &
+    loading="$!"
+    while kill -0 "$loading" 2>/dev/null; do
         kill -HUP "$server"
+        sleep 1
     done
     wait "$loading"
     during="$(<"$folder/reload")"
-    after="$(reloads)"
+    done="$(($(reloads) - before))"
     all_right "reload every second" "$during"
-    holds "$after - $before >= 10 / $part - 1" "reload every second: $((after - before)) reloads were done"
+    holds "$done >= 10 / $part" "reload every second: $done reloads were done"
 }
 
 for turn in 1 2; do
