@@ -33,13 +33,14 @@ use hickory_resolver::proto::serialize::binary::{BinDecodable, BinDecoder};
 use hickory_resolver::system_conf::read_system_conf;
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 use super::udp::{Missed, Ports};
 use super::{Answer, Failure, Question, Server, Tally};
 use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::header::{Header, LEN, flag};
+use crate::dns::message::Message as Reply;
 use crate::dns::name::Name;
 use crate::dns::types::Rcode;
 
@@ -52,6 +53,11 @@ const MAX_PENALTIES: u32 = 6;
 /// Questions that are asked carefully at once while every server is under a penalty. Enough to notice
 /// that one is back; the others would only cost what those need that can be answered.
 const MAX_PROBES: usize = 64;
+/// While these are out, one in so many other questions still goes out in a plain datagram: the probes
+/// may all be for names that nobody can answer.
+const STILL_ASKED: usize = 16;
+/// Questions that are asked carefully over UDP at once; each takes a socket.
+const MAX_CAREFUL: usize = 512;
 /// Datagrams sent for one question to one server before its time is up.
 const SENDS: u8 = 3;
 /// Questions that may wait on one TCP connection at once.
@@ -64,8 +70,12 @@ pub struct Forwarder {
     upstreams: Vec<Upstream>,
     timeout: Duration,
     runtime: Runtime,
-    /// Questions that are asked carefully now.
-    careful: AtomicUsize,
+    /// Questions that are asked carefully now though no server has replied to them.
+    probes: AtomicUsize,
+    /// Questions that came while there were enough probes.
+    refused: AtomicUsize,
+    /// Sockets that hickory may still open.
+    sockets: Semaphore,
     /// The zero of [`Upstream::failed_at`].
     born: Instant,
 }
@@ -78,7 +88,7 @@ struct Upstream {
     /// When the last of them was, in milliseconds since [`Forwarder::born`].
     failed_at: AtomicU64,
     ports: Ports,
-    /// When the last reply to a plain datagram came, in milliseconds since [`Forwarder::born`].
+    /// When the last reply came, in milliseconds since [`Forwarder::born`]; 0: none yet.
     replied_at: AtomicU64,
     tcp: Mutex<Kept>,
 }
@@ -95,6 +105,8 @@ struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Nothing,
+    /// The server replied, but another may do better, or this one when asked in another way.
+    Poor,
     /// The reply does not fit into a datagram.
     Truncated(usize),
     /// The server did not reply, or can't be reached.
@@ -115,7 +127,15 @@ impl Forwarder {
     #[must_use]
     pub fn new(servers: Vec<Server>, timeout: Duration) -> Self {
         let upstreams = servers.into_iter().map(Upstream::new).collect();
-        Self { upstreams, timeout, runtime: Runtime::default(), careful: AtomicUsize::new(0), born: clock() }
+        Self {
+            upstreams,
+            timeout,
+            runtime: Runtime::default(),
+            probes: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            sockets: Semaphore::new(MAX_CAREFUL),
+            born: clock(),
+        }
     }
 
     /// Asks the servers that the system is configured with: on Unix, those of `/etc/resolv.conf`.
@@ -152,7 +172,9 @@ impl Forwarder {
         now: Instant,
         done: impl FnOnce(Result<&[u8], Failure>) + Send + 'static,
     ) {
-        if self.has_probes_enough() {
+        if self.has_probes_enough()
+            && !self.refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(STILL_ASKED)
+        {
             return done(Err(Failure::Timeout));
         }
         let first = self
@@ -184,31 +206,35 @@ impl Forwarder {
         let upstream = self.upstreams.get(index).ok_or(Known::Nothing)?;
         match reply {
             Ok(bytes) => {
-                upstream.replied_at.store(millis(clock_since(self.born)), Ordering::Relaxed);
-                if Header::read(bytes).is_some_and(|h| h.has(flag::TC)) {
+                upstream.has_replied(self.now());
+                let Some(reply) = Reply::parse(bytes) else { return Err(Known::Poor) };
+                if reply.header.has(flag::TC) {
                     return Err(Known::Truncated(index));
                 }
                 // Another server may do better, or this one when it is asked without EDNS.
-                if is_poor(bytes) && (self.upstreams.len() > 1 || rcode(bytes) == Some(Rcode::FORMERR)) {
-                    return Err(Known::Nothing);
+                let rcode = reply.rcode();
+                if is_poor(rcode) && (self.upstreams.len() > 1 || rcode == Rcode::FORMERR) {
+                    return Err(Known::Poor);
                 }
                 upstream.succeeded();
                 Ok(bytes)
             }
-            Err(Missed::NoQuestion) => Err(Known::Nothing),
+            Err(Missed::NoQuestion) => Err(Known::Poor),
             Err(Missed::Silence) => {
                 // One datagram may be lost; a server that meanwhile replied to no other is in trouble.
-                let since = millis(clock_since(self.born))
-                    .saturating_sub(upstream.replied_at.load(Ordering::Relaxed));
-                if since >= millis(self.plain_wait()) {
-                    upstream.has_failed(self.born);
+                if upstream.is_silent(self.now(), self.plain_wait()) {
+                    upstream.has_failed(self.now());
                 }
                 Err(Known::Bad(index))
             }
             Err(Missed::Network(error)) => {
                 tracing::debug!(server = %upstream.server.addr, %error, "no reply from upstream");
-                upstream.has_failed(self.born);
+                upstream.has_failed(self.now());
                 Err(Known::Bad(index))
+            }
+            Err(Missed::Local(error)) => {
+                tracing::debug!(server = %upstream.server.addr, %error, "a question could not be sent");
+                Err(Known::Nothing)
             }
         }
     }
@@ -220,10 +246,10 @@ impl Forwarder {
         known: Known,
         done: impl FnOnce(Result<&[u8], Failure>) + Send + 'static,
     ) {
-        self.careful.fetch_add(1, Ordering::Relaxed);
+        let probe = matches!(known, Known::Nothing | Known::Bad(_)).then(|| Probe::new(&self));
         tokio::spawn(async move {
             let answer = self.ask_knowing(&question, known).await;
-            self.careful.fetch_sub(1, Ordering::Relaxed);
+            drop(probe);
             match answer {
                 Ok(answer) => done(Ok(&answer.bytes)),
                 Err(failure) => done(Err(failure)),
@@ -233,7 +259,7 @@ impl Forwarder {
 
     /// True if every server is under a penalty, and enough questions wait for one to come back.
     fn has_probes_enough(&self) -> bool {
-        self.careful.load(Ordering::Relaxed) >= MAX_PROBES
+        self.probes.load(Ordering::Relaxed) >= MAX_PROBES
             && self.upstreams.iter().enumerate().all(|(i, u)| self.rank(i, u, Known::Nothing) > 0)
     }
 
@@ -264,8 +290,9 @@ impl Forwarder {
             let truncated = known == Known::Truncated(index);
             match self.ask_one(upstream, question, truncated, &deadline).await {
                 Ok(bytes) => {
+                    upstream.has_replied(self.now());
                     upstream.succeeded();
-                    let good = !is_poor(&bytes);
+                    let good = Reply::parse(&bytes).is_some_and(|reply| !is_poor(reply.rcode()));
                     let answer = Answer { bytes, server: index };
                     if good {
                         return Ok(answer);
@@ -273,7 +300,13 @@ impl Forwarder {
                     poor.get_or_insert(answer);
                 }
                 Err(trouble) => {
-                    upstream.has_failed(self.born);
+                    // Names that nobody can answer, and TCP that does not work, say nothing against a
+                    // server that replies to others.
+                    if !truncated && upstream.is_silent(self.now(), self.timeout) {
+                        upstream.has_failed(self.now());
+                    } else {
+                        upstream.tally.failed.fetch_add(1, Ordering::Relaxed);
+                    }
                     tracing::debug!(server = %upstream.server.addr, ?trouble, "no reply from upstream");
                     let addr = upstream.server.addr;
                     match trouble {
@@ -300,8 +333,13 @@ impl Forwarder {
     fn rank(&self, index: usize, upstream: &Upstream, known: Known) -> u8 {
         match known {
             Known::Bad(bad) if bad == index => 2,
-            _ => u8::from(upstream.is_late(millis(clock_since(self.born)))),
+            _ => u8::from(upstream.is_late(self.now())),
         }
+    }
+
+    /// Milliseconds since [`Forwarder::born`].
+    fn now(&self) -> u64 {
+        millis(clock().saturating_duration_since(self.born))
     }
 
     /// The servers with their indexes, by rank, then as configured.
@@ -361,11 +399,16 @@ impl Forwarder {
         request: DnsRequest,
         budget: Duration,
     ) -> Result<Vec<u8>, Trouble> {
-        let mut stream = UdpClientStream::builder(upstream.server.addr, self.runtime.clone())
-            .with_timeout(Some(budget))
-            .with_max_retries(SENDS)
-            .build();
-        match timeout(budget, stream.send_message(request).first_answer()).await {
+        let asked = async {
+            // Never closed, so that this only waits.
+            let _socket = self.sockets.acquire().await;
+            let mut stream = UdpClientStream::builder(upstream.server.addr, self.runtime.clone())
+                .with_timeout(Some(budget))
+                .with_max_retries(SENDS)
+                .build();
+            stream.send_message(request).first_answer().await
+        };
+        match timeout(budget, asked).await {
             Ok(Ok(response)) => Ok(response.into_buffer()),
             Ok(Err(error)) => Err(trouble(&error)),
             Err(_) => Err(Trouble::Timeout),
@@ -460,10 +503,22 @@ impl Upstream {
         self.failures.store(0, Ordering::Relaxed);
     }
 
-    fn has_failed(&self, born: Instant) {
+    fn has_failed(&self, now: u64) {
         self.tally.failed.fetch_add(1, Ordering::Relaxed);
-        self.failed_at.store(millis(clock_since(born)), Ordering::Relaxed);
+        self.failed_at.store(now, Ordering::Relaxed);
         self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn has_replied(&self, now: u64) {
+        self.replied_at.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// True if no reply has come for so long, whatever the question.
+    fn is_silent(&self, now: u64, wait: Duration) -> bool {
+        match self.replied_at.load(Ordering::Relaxed) {
+            0 => true,
+            last => now.saturating_sub(last) >= millis(wait),
+        }
     }
 
     /// True while the server's penalty lasts.
@@ -479,6 +534,22 @@ impl Upstream {
         if kept.serial == serial {
             kept.exchange = None;
         }
+    }
+}
+
+/// One of [`Forwarder::probes`], until dropped.
+struct Probe(Arc<Forwarder>);
+
+impl Probe {
+    fn new(forwarder: &Arc<Forwarder>) -> Self {
+        forwarder.probes.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(forwarder))
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.probes.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -501,10 +572,6 @@ fn clock() -> Instant {
     Instant::now()
 }
 
-fn clock_since(born: Instant) -> Duration {
-    clock().saturating_duration_since(born)
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -525,10 +592,9 @@ fn rcode(bytes: &[u8]) -> Option<Rcode> {
     Header::read(bytes).map(Header::rcode)
 }
 
-/// True for a reply that another server may better.
-fn is_poor(bytes: &[u8]) -> bool {
-    let whole = crate::dns::message::Message::parse(bytes).map(|m| m.rcode());
-    !matches!(whole, Some(Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN))
+/// True for the code of a reply that another server may better.
+fn is_poor(rcode: Rcode) -> bool {
+    !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN)
 }
 
 fn request(question: &Question, edns: bool, retry_interval: Duration) -> Result<DnsRequest, Trouble> {

@@ -9,12 +9,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxBuildHasher;
+use socket2::SockRef;
 use tokio::io::Interest;
+use tokio::net::UdpSocket;
 use tokio::time::MissedTickBehavior;
 
 use super::{MAX_QUESTION, Question};
@@ -40,8 +42,25 @@ pub(super) enum Missed {
     Silence,
     /// One came that does not say to which question, as servers send that could not read it.
     NoQuestion,
-    /// The kernel says that the server can't be reached, or no socket could be opened.
+    /// The kernel says that the server can't be reached.
     Network(io::Error),
+    /// The question could not be sent for want of something on this side: a socket, memory, a
+    /// firewall's consent. It says nothing about the server.
+    Local(io::Error),
+}
+
+impl Missed {
+    fn of(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown => Self::Network(error),
+            _ => Self::Local(error),
+        }
+    }
 }
 
 /// The ports of one server; one of them takes questions.
@@ -68,7 +87,7 @@ impl Ports {
                 Ok((port, id)) => (Arc::clone(open.insert(port)), id),
                 Err(error) => {
                     drop(open);
-                    return done(Err(Missed::Network(error)));
+                    return done(Err(Missed::of(error)));
                 }
             },
         };
@@ -79,6 +98,7 @@ impl Ports {
 
 /// One socket with the questions that went out on it.
 struct Port {
+    /// Read by a task, written to by whoever asks.
     socket: UdpSocket,
     /// When it takes no more questions.
     until: Instant,
@@ -88,6 +108,8 @@ struct Port {
 struct State {
     /// Ids not used yet, drawn at random, no two the same.
     ids: Vec<u16>,
+    /// Ids that are taken but not yet among the flights.
+    reserved: usize,
     flights: HashMap<u16, Flight, FxBuildHasher>,
     /// In the order of sending, which is that of the deadlines.
     deadlines: VecDeque<(Instant, u16)>,
@@ -105,38 +127,49 @@ impl Port {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
-        let socket = UdpSocket::bind(any)?;
+        let socket = std::net::UdpSocket::bind(any)?;
         // Connected, the kernel drops datagrams from anyone else and tells when nobody listens there.
         socket.connect(server)?;
         socket.set_nonblocking(true)?;
-        let reader = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
+        let socket = UdpSocket::from_std(socket)?;
         let mut ids = random_ids()?;
         let first = ids.pop().ok_or(io::ErrorKind::InvalidData)?;
-        let state = State { ids, flights: HashMap::with_hasher(FxBuildHasher), deadlines: VecDeque::new() };
+        let flights = HashMap::with_hasher(FxBuildHasher);
+        let state = State { ids, reserved: 1, flights, deadlines: VecDeque::new() };
         let port = Arc::new(Self { socket, until: now + LIFE, state: Mutex::new(state) });
-        tokio::spawn(read(Arc::clone(&port), reader, wait));
+        tokio::spawn(read(Arc::clone(&port), wait));
         Ok((port, first))
     }
 
+    /// An id for a question that [`Port::ask`] then sends; the port lives until it has.
     fn take_id(&self, now: Instant) -> Option<u16> {
-        if now < self.until { lock(&self.state).ids.pop() } else { None }
+        if now >= self.until {
+            return None;
+        }
+        let mut state = lock(&self.state);
+        let id = state.ids.pop()?;
+        state.reserved += 1;
+        Some(id)
     }
 
     fn ask(&self, question: &Question, id: u16, deadline: Instant, done: Done) {
         let mut packet = [0; MAX_QUESTION];
         let Some(packet) = question.write(id, &mut packet) else {
-            return done(Err(Missed::Network(io::ErrorKind::InvalidInput.into())));
+            lock(&self.state).reserved -= 1;
+            return done(Err(Missed::Local(io::ErrorKind::InvalidInput.into())));
         };
         {
             let mut state = lock(&self.state);
+            state.reserved -= 1;
             state.flights.insert(id, Flight { question: question.on_wire(packet).into(), done });
             state.deadlines.push_back((deadline, id));
         }
-        // Beyond the lock: on loopback the reply may be there before the call returns.
-        if let Err(error) = self.socket.send(packet)
+        // Beyond the lock: on loopback the reply may be there before the call returns. And past tokio,
+        // which would have to learn first that the socket is writable.
+        if let Err(error) = SockRef::from(&self.socket).send(packet)
             && let Some(flight) = self.take(id)
         {
-            (flight.done)(Err(Missed::Network(error)));
+            (flight.done)(Err(Missed::of(error)));
         }
     }
 
@@ -146,7 +179,8 @@ impl Port {
 
     /// Hands a datagram to whoever waits for it; what answers no open question is passed over.
     fn deliver(&self, reply: &[u8]) {
-        let Some(header) = Header::read(reply).filter(|h| h.has(flag::QR)) else { return };
+        let reply_to_one = |h: &Header| h.has(flag::QR) && h.qdcount <= 1;
+        let Some(header) = Header::read(reply).filter(reply_to_one) else { return };
         let flight = {
             let mut state = lock(&self.state);
             let Some(flight) = state.flights.get(&header.id) else { return };
@@ -160,12 +194,18 @@ impl Port {
         }
     }
 
-    /// Gives up what is overdue at `now`. False when the port has nothing left to do.
+    /// Gives up what is overdue at `now`. False when the port has nothing left to do: no question is
+    /// out, and no other will be.
     fn expire(&self, now: Instant) -> bool {
         loop {
             let mut state = lock(&self.state);
             let Some(id) = state.deadlines.front().filter(|(at, _)| *at <= now).map(|(_, id)| *id) else {
-                return !(state.flights.is_empty() && now >= self.until);
+                let idle = state.flights.is_empty() && state.reserved == 0;
+                let ends = idle && (now >= self.until || state.ids.is_empty());
+                if ends {
+                    state.ids.clear();
+                }
+                return !ends;
             };
             state.deadlines.pop_front();
             let late = state.flights.remove(&id);
@@ -186,7 +226,8 @@ impl Port {
 }
 
 /// Reads the replies of a port until it has nothing left to wait for.
-async fn read(port: Arc<Port>, socket: tokio::net::UdpSocket, wait: Duration) {
+async fn read(port: Arc<Port>, wait: Duration) {
+    let socket = &port.socket;
     let mut ticks = tokio::time::interval((wait / 4).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reply = vec![0; MAX_REPLY];

@@ -210,3 +210,76 @@ fn an_extended_code_never_becomes_a_success() {
     let asked = server.send(&crate::common::without_edns(question("a.test", "A"))).unwrap();
     assert_eq!(asked.status(), "SERVFAIL");
 }
+
+/// Names that nobody can answer, as many as anybody likes to ask for, say nothing against a server that
+/// answers others.
+#[test]
+fn names_without_an_answer_do_not_close_the_way_to_others() {
+    let upstream = Upstream::start(|query, _| {
+        (!query[13..].starts_with(b"lost")).then(|| reply(query, 0, &[(1, 0, A)], &[], None))
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    let flood = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for round in 0..30 {
+        // More than are asked carefully at once while all servers are in trouble.
+        for i in 0..20 {
+            flood.send_to(&question(&format!("lost{round}.n{i}.example"), "A"), server.dns).unwrap();
+        }
+        assert_eq!(server.ask(&format!("good{round}.test"), "A").status(), "NOERROR", "round {round}");
+    }
+}
+
+#[test]
+fn after_a_reload_nothing_of_the_old_upstream_is_told() {
+    let gate = Arc::new(Barrier::new(2));
+    let old = {
+        let gate = Arc::clone(&gate);
+        Upstream::start(move |query, _| {
+            if query[13..].starts_with(b"slow") {
+                gate.wait();
+            }
+            Some(reply(query, 0, &[(1, 300, A)], &[], None))
+        })
+    };
+    let new = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 300, &[192, 0, 2, 77])], &[], None)));
+    let to = |upstream: &Upstream| {
+        let upstream = Upstream::config(&[upstream]).replace("300ms", "30s");
+        format!("{upstream}[metrics]\nlisten = \"127.0.0.1:0\"\n")
+    };
+    let server = Server::start(&to(&old), &[]);
+    assert!(server.ask("kept.test", "A").text().contains("192.0.2.9"));
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| server.ask("slow.test", "A").text());
+        while !server.metrics().contains("portcullis_queries_waiting 1") {
+            std::thread::yield_now();
+        }
+        let path = server.folder.path().join("portcullis.toml");
+        let before = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, before.replace(&old.addr.to_string(), &new.addr.to_string())).unwrap();
+        server.signal("-HUP");
+        while !server.ask("kept.test", "A").text().contains("192.0.2.77") {
+            std::thread::yield_now();
+        }
+        // Does not join the one that still waits for the old server.
+        assert!(server.ask("slow.test", "A").text().contains("192.0.2.77"));
+        gate.wait();
+        // Who asked before the reload gets what was asked for.
+        assert!(slow.join().unwrap().contains("192.0.2.9"));
+        assert!(server.ask("slow.test", "A").text().contains("192.0.2.77"));
+    });
+}
+
+#[test]
+fn a_reply_that_no_library_can_read_is_no_silence() {
+    // An OPT record with a name, which RFC 6891 forbids, twice.
+    let upstream = Upstream::start(|query, _| {
+        let mut bytes = reply(query, 0, &[(1, 300, A)], &[], None);
+        bytes[11] = 2;
+        bytes.extend(b"\x01x\0\0\x29\x04\xd0\0\0\0\0\0\0".repeat(2));
+        Some(bytes)
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    for reply in [server.ask("a.test", "A"), server.ask_tcp("a.test", "A")] {
+        assert!(["SERVFAIL", "NOERROR"].contains(&reply.status().as_str()), "{}", reply.text());
+    }
+}
