@@ -65,8 +65,11 @@ impl Aging {
         }
     }
 
-    /// Notes that the upstreams failed to renew a reply that is `age` seconds old.
+    /// Notes that the upstreams failed to renew a reply that is `age` seconds old. Before its expiry
+    /// that only puts off the next try.
     pub fn failed(&self, stored: &Stored, age: u32) {
-        stored.pause(age.saturating_add(self.recheck));
+        if age >= stored.lifetime() {
+            stored.pause(age.saturating_add(self.recheck));
+        }
     }
 }

@@ -137,6 +137,12 @@ impl Stored {
         u32::try_from(now.saturating_duration_since(self.fixed().at).as_secs()).unwrap_or(u32::MAX)
     }
 
+    /// True if the upstream cut it short.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.fixed().truncated
+    }
+
     /// The response code.
     #[must_use]
     pub fn rcode(&self) -> Rcode {
@@ -271,10 +277,10 @@ impl Cache {
         }
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
+    /// Forgets the reply to a question.
+    pub fn remove(&self, key: &[u8]) {
         if let Some(map) = &self.map {
-            map.clear();
+            map.remove(&self.hasher.hash_one(key));
         }
     }
 

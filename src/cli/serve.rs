@@ -45,7 +45,6 @@ pub(super) struct Service {
     /// What was read.
     pub(super) report: Report,
     running: Running,
-    cache: Arc<Cache>,
     counters: Arc<CounterSet>,
 }
 
@@ -89,20 +88,25 @@ impl Service {
             server::UdpThreads { batch: settings.udp_batch, pin: settings.pin },
         )
         .map_err(|e| format!("cannot start a thread: {e}"))?;
-        Ok(Self { engine, addresses, metrics, report, running, cache, counters })
+        Ok(Self { engine, addresses, metrics, report, running, counters })
     }
 
     /// Serves what the settings say from now on, or says why not and goes on as before.
     fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
-        let (mut snapshot, report) = refresh::build(settings, &self.cache, &self.counters, Build::default())
-            .map_err(|e| e.to_string())?;
         let upstreams = |s: &Settings| (s.upstreams.clone(), s.upstream_timeout);
-        if settings.upstreams.is_some() && upstreams(before) == upstreams(settings) {
-            // The same servers keep their connections, penalties and counters.
-            snapshot.upstream.clone_from(&self.engine.snapshot().upstream);
+        let same_upstreams = settings.upstreams.is_some() && upstreams(before) == upstreams(settings);
+        let now = Arc::clone(&self.engine.snapshot());
+        // Other servers may say other things, and what the old ones still say is for the old cache.
+        let cache = if same_upstreams && before.cache_bytes == settings.cache_bytes {
+            Arc::clone(&now.cache)
         } else {
-            // Other servers may say other things.
-            self.cache.clear();
+            Arc::new(Cache::new(settings.cache_bytes))
+        };
+        let (mut snapshot, report) =
+            refresh::build(settings, &cache, &self.counters, Build::default()).map_err(|e| e.to_string())?;
+        if same_upstreams {
+            // The same servers keep their connections, penalties and counters.
+            snapshot.upstream.clone_from(&now.upstream);
         }
         self.engine.replace(snapshot);
         Ok(report)
@@ -117,6 +121,9 @@ impl Service {
 /// The runtime on which TCP lives and queries wait. Its threads yield to those of UDP: what must wait
 /// for the network should not hold up what need not.
 pub(super) fn runtime() -> Result<Runtime, String> {
+    // Each connection, and each port that questions go out from, takes a descriptor. Where the limit
+    // can't be raised, the one that there is holds.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     Builder::new_multi_thread()
         .worker_threads(2)
         .on_thread_start(server::udp::yield_to_others)
@@ -173,10 +180,10 @@ async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
     }
     while let Signal::Reload = signals.next().await {
         match read(args).and_then(|next| {
-            let fixed = |s: &Settings| (s.listen.clone(), s.metrics, s.threads, s.cache_bytes);
+            let fixed = |s: &Settings| (s.listen.clone(), s.metrics, s.threads, s.pin, s.udp_batch);
             if fixed(&next) != fixed(&settings) {
                 tracing::warn!(
-                    "changes of listen addresses, threads and cache size take effect at the next start"
+                    "changes of listen addresses and of threads and how they work take effect at the next start"
                 );
             }
             let report = service.reload(&settings, &next)?;

@@ -30,7 +30,7 @@ type Verdict = Result<Stored, Failure>;
 /// Wakes one who waits, with what came and when.
 type Wake = Box<dyn FnOnce(&Verdict, Instant) + Send>;
 
-/// The queries that wait, by question: everybody who asked it.
+/// The queries that wait, by question and whom it was put to: everybody who asked it.
 type Same = HashMap<Box<[u8]>, Vec<Wake>, RandomState>;
 
 /// The queries that wait: how many, for which names, and who asks the same.
@@ -113,9 +113,9 @@ impl Waiting {
     }
 
     /// Joins those who ask the same; true for the first, who must ask for all.
-    fn join(&self, key: &[u8], wake: Wake) -> bool {
+    fn join(&self, asked: &[u8], wake: Wake) -> bool {
         let mut same = self.same.lock().unwrap_or_else(PoisonError::into_inner);
-        match same.entry(key.into()) {
+        match same.entry(asked.into()) {
             Entry::Occupied(mut others) => {
                 others.get_mut().push(wake);
                 false
@@ -127,8 +127,8 @@ impl Waiting {
         }
     }
 
-    fn take(&self, key: &[u8]) -> Vec<Wake> {
-        self.same.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default()
+    fn take(&self, asked: &[u8]) -> Vec<Wake> {
+        self.same.lock().unwrap_or_else(PoisonError::into_inner).remove(asked).unwrap_or_default()
     }
 }
 
@@ -212,11 +212,14 @@ impl Pending {
                     }
                 };
                 let late = take.clone();
-                tokio::spawn(async move {
+                let timer = tokio::spawn(async move {
                     tokio::time::sleep(patience).await;
                     late(&Err(Failure::Timeout), clock());
                 });
-                Box::new(take)
+                Box::new(move |verdict: &Verdict, at: Instant| {
+                    timer.abort();
+                    take(verdict, at);
+                })
             }
         };
         asking.begin(wake);
@@ -256,8 +259,9 @@ struct Asking {
     snapshot: Arc<Snapshot>,
     upstream: Arc<Forwarder>,
     key: Key,
+    /// The key and the upstreams' address: others may say other things.
+    asked: Box<[u8]>,
     question: Option<Question>,
-    stale: Option<Stored>,
     clock: fn() -> Instant,
     received: Instant,
     told: bool,
@@ -265,13 +269,14 @@ struct Asking {
 
 impl Asking {
     fn of(pending: &Pending, clock: fn() -> Instant) -> Self {
+        let upstream = Arc::as_ptr(&pending.upstream).addr();
         Self {
             engine: Arc::clone(&pending.engine),
             snapshot: Arc::clone(&pending.snapshot),
             upstream: Arc::clone(&pending.upstream),
             key: pending.key,
+            asked: [pending.key.as_bytes(), &upstream.to_ne_bytes()].concat().into(),
             question: question(&pending.packet),
-            stale: pending.stale.clone(),
             clock,
             received: pending.received,
             told: true,
@@ -280,7 +285,7 @@ impl Asking {
 
     fn begin(mut self, wake: Wake) {
         let Some(question) = self.question.take() else { return };
-        if !self.engine.waiting.join(self.key.as_bytes(), wake) {
+        if !self.engine.waiting.join(&self.asked, wake) {
             return;
         }
         self.told = false;
@@ -288,7 +293,7 @@ impl Asking {
         upstream.begin(question, received, move |reply| self.tell(reply));
     }
 
-    /// Keeps the reply and hands it to everybody. From here on the key may belong to the next who
+    /// Keeps the reply and hands it to everybody. After that the question may be the next one's who
     /// asks, so the drop must not touch it any more.
     fn tell(mut self, reply: Result<&[u8], Failure>) {
         let now = (self.clock)();
@@ -297,16 +302,24 @@ impl Asking {
             let message = Message::parse(bytes).ok_or_else(lost)?;
             Stored::new(self.key.as_bytes(), &message, now, self.snapshot.max_ttl).ok_or_else(lost)
         });
-        let aging = &self.snapshot.aging;
-        match (&verdict, &self.stale) {
-            (Ok(stored), stale) if stale.is_none() || says_something_new(stored) => {
-                self.snapshot.cache.put(stored);
+        let Snapshot { cache, aging, .. } = &*self.snapshot;
+        let key = self.key.as_bytes();
+        match &verdict {
+            Ok(stored) if says_something_new(stored) => {
+                cache.put(stored);
+                if stored.lifetime() == 0 {
+                    // What it replaces may not be served any more, not even as stale.
+                    cache.remove(key);
+                }
             }
-            (_, Some(stale)) => aging.failed(stale, stale.age(now)),
-            (_, None) => {}
+            _ => {
+                if let Some(kept) = cache.get(key) {
+                    aging.failed(&kept, kept.age(now));
+                }
+            }
         }
         self.told = true;
-        for wake in self.engine.waiting.take(self.key.as_bytes()) {
+        for wake in self.engine.waiting.take(&self.asked) {
             wake(&verdict, now);
         }
     }
@@ -316,14 +329,14 @@ impl Drop for Asking {
     fn drop(&mut self) {
         if !self.told {
             // The runtime is going down: nobody will be told, and nobody may go on waiting.
-            drop(self.engine.waiting.take(self.key.as_bytes()));
+            drop(self.engine.waiting.take(&self.asked));
         }
     }
 }
 
 /// A reply that takes the place of a stale one (RFC 8767 §4).
 fn says_something_new(stored: &Stored) -> bool {
-    matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN)
+    matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) && !stored.is_truncated()
 }
 
 fn question(packet: &[u8]) -> Option<Question> {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_server::net::runtime::Time;
-use hickory_server::proto::op::{Header, HeaderCounts, Message as Decoded, MessageType, Metadata, OpCode};
+use hickory_server::proto::op::{
+    Header, HeaderCounts, Message as Decoded, MessageType, Metadata, OpCode, ResponseCode,
+};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::MessageResponseBuilder;
 use tokio::net::TcpListener;
@@ -147,11 +149,13 @@ impl Handler {
 }
 
 async fn send<R: ResponseHandler>(reply: Option<&[u8]>, request: &Request, mut response: R) {
+    let mut builder = MessageResponseBuilder::from_message_request(request);
     let Some(Ok(message)) = reply.map(Decoded::from_vec) else {
-        tracing::warn!("a reply could not be decoded for TCP and was not sent");
+        // Something of an upstream's that hickory knows better than we do.
+        tracing::warn!("a reply could not be decoded for TCP; the client got SERVFAIL");
+        let _ = response.send_response(builder.error_msg(&request.metadata, ResponseCode::ServFail)).await;
         return;
     };
-    let mut builder = MessageResponseBuilder::from_message_request(request);
     if let Some(edns) = &message.edns {
         builder.edns(edns);
     }

@@ -135,3 +135,24 @@ fn on_a_wildcard_address_the_reply_comes_from_the_address_that_was_asked() {
         }
     }
 }
+
+/// A newer reply takes the place of the one kept even if it may not be kept itself (RFC 8767 §4).
+#[test]
+fn what_the_upstream_has_taken_back_is_not_served_stale() {
+    let mood = Arc::new(AtomicU8::new(0));
+    let heard = Arc::clone(&mood);
+    let upstream = Upstream::start(move |query, _| match heard.load(Ordering::Relaxed) {
+        0 => Some(reply(query, 0, &[(1, 1, A)], &[], None)),
+        // Without a SOA: may not be kept.
+        1 => Some(reply(query, 3, &[], &[], None)),
+        _ => Some(reply(query, 2, &[], &[], None)),
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    assert_eq!(server.ask("kept.test", "A").status(), "NOERROR");
+    mood.store(1, Ordering::Relaxed);
+    while server.ask("kept.test", "A").status() != "NXDOMAIN" {
+        thread::yield_now();
+    }
+    mood.store(2, Ordering::Relaxed);
+    assert_eq!(server.ask("kept.test", "A").status(), "SERVFAIL");
+}
