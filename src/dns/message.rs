@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::ede::EdeCode;
 use super::edns::{Edns, OPTION_EDE};
 use super::header::{self, Header};
-use super::name::{Name, NameBuf};
+use super::name::{MAX_LABELS, MAX_NAME, Name, NameBuf};
 use super::reply::Section;
 use super::types::{Class, Qtype, Rcode};
 
@@ -36,6 +36,14 @@ pub struct Record<'m> {
     pub ttl: u32,
     /// The RDATA; names in it may be compressed.
     pub rdata: &'m [u8],
+}
+
+impl Record<'_> {
+    /// Where its RDATA starts, in octets from the message's start (RFC 1035 §4.1.3).
+    #[must_use]
+    pub const fn rdata_at(&self) -> usize {
+        self.ttl_at + 6
+    }
 }
 
 impl<'m> Message<'m> {
@@ -95,7 +103,7 @@ impl<'m> Message<'m> {
             let (section, count) = left.iter_mut().find(|(_, n)| *n > 0)?;
             let record = read_record(bytes, at, *section)?;
             *count -= 1;
-            at = record.ttl_at + 6 + record.rdata.len();
+            at = record.rdata_at() + record.rdata.len();
             Some(record)
         })
     }
@@ -128,28 +136,36 @@ impl<'m> Message<'m> {
     /// The name at an offset, compression pointers followed. Pointers must lead backwards, so the
     /// walk ends. `None` if it is broken.
     #[must_use]
-    pub fn name_at(&self, mut at: usize) -> Option<NameBuf> {
-        let mut wire = Vec::with_capacity(32);
+    pub fn name_at(&self, at: usize) -> Option<NameBuf> {
+        self.name_into(at, &mut [0; MAX_NAME]).map(Name::to_buf)
+    }
+
+    /// Like [`Message::name_at`], written into the caller's buffer: nothing is allocated
+    /// (RFC 1035 §4.1.4).
+    #[must_use]
+    pub fn name_into<'b>(&self, mut at: usize, buf: &'b mut [u8; MAX_NAME]) -> Option<Name<'b>> {
+        let mut len = 0;
         let mut barrier = at;
+        let mut pointers = 0;
         loop {
-            let len = *self.bytes.get(at)?;
-            match len {
-                0 => {
-                    wire.push(0);
-                    return Name::parse(&wire).ok().map(Name::to_buf);
-                }
-                1..=63 => {
-                    let end = at + 1 + usize::from(len);
-                    wire.extend_from_slice(self.bytes.get(at..end)?);
-                    at = end;
-                    if wire.len() > 255 {
-                        return None;
+            let first = *self.bytes.get(at)?;
+            match first {
+                0..=63 => {
+                    let label = self.bytes.get(at..=at + usize::from(first))?;
+                    buf.get_mut(len..len + label.len())?.copy_from_slice(label);
+                    len += label.len();
+                    at += label.len();
+                    if first == 0 {
+                        return buf.get(..len).map(Name::stored);
                     }
                 }
                 0xc0.. => {
                     let low = *self.bytes.get(at + 1)?;
-                    let target = usize::from(u16::from_be_bytes([len & 0x3f, low]));
-                    if target >= barrier {
+                    let target = usize::from(u16::from_be_bytes([first & 0x3f, low]));
+                    // Pointers to pointers add no octets: without a bound of their own, a reply full of
+                    // them would cost thousands of steps for each of its names.
+                    pointers += 1;
+                    if target >= barrier || pointers > MAX_LABELS {
                         return None;
                     }
                     barrier = target;
@@ -163,7 +179,7 @@ impl<'m> Message<'m> {
     /// A record's data as a person reads it; RFC 3597 form where this server has no other.
     #[must_use]
     pub fn rdata_text(&self, record: &Record<'m>) -> String {
-        let at = record.ttl_at + 6;
+        let at = record.rdata_at();
         let data = record.rdata;
         let known = match record.rtype {
             Qtype::A => <[u8; 4]>::try_from(data).ok().map(|a| Ipv4Addr::from(a).to_string()),
@@ -250,7 +266,7 @@ fn character_strings(mut data: &[u8]) -> String {
 }
 
 /// Octets that a possibly compressed name takes up where it stands.
-fn skip_name(bytes: &[u8]) -> Option<usize> {
+pub(super) fn skip_name(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         match *bytes.get(at)? {
@@ -296,6 +312,42 @@ mod tests {
         let record = message.records().next().unwrap();
         assert_eq!(message.rdata_text(&record), "192.0.2.1");
         assert_eq!(message.name_at(record.start), None);
+    }
+
+    #[test]
+    fn a_name_is_put_together_from_its_pieces() {
+        // Four labels of 255 octets in all, and of one octet more.
+        let labels = |last: u8| -> Vec<u8> {
+            let label = |len: u8| [&[len][..], &vec![b'x'; usize::from(len)]].concat();
+            [label(63), label(63), label(63), label(last), vec![0]].concat()
+        };
+        let longest = [&*"x".repeat(63), &*"x".repeat(63), &*"x".repeat(63), &*"x".repeat(61)].join(".");
+        // Each pointer leads to the one before it, the first to the question.
+        let chain: Vec<u8> =
+            (0..130u16).flat_map(|i| (0xc000 | if i == 0 { 12 } else { 17 + 2 * i }).to_be_bytes()).collect();
+        for (bytes, at, name) in [
+            (&b"\x01b\xc0\x0c"[..], 0, Some("b.a")),
+            (b"\x01b\0", 0, Some("b")),
+            (b"\0", 0, Some(".")),
+            (b"\xc0\x0c", 0, Some("a")),
+            (b"\x01c\xc0\x0c\x01b\xc0\x13", 4, Some("b.c.a")),
+            // Forwards, at itself, cut off, of a reserved kind.
+            (b"\xc0\x17\0\0\0", 0, None),
+            (b"\xc0\x13", 0, None),
+            (b"\x01b\xc0\x13", 0, None),
+            (b"\xc0", 0, None),
+            (b"\x05ab", 0, None),
+            (b"\x80", 0, None),
+            (&labels(61), 0, Some(&*longest)),
+            (&labels(62), 0, None),
+            (&chain, 38, Some("a")),
+            (&chain, 258, None),
+        ] {
+            // The name starts behind the question `a.`, at 19.
+            let message = [b"\0\0\x81\x80\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01", bytes].concat();
+            let message = Message::parse(&message).unwrap();
+            assert_eq!(message.name_at(19 + at).map(|n| n.to_string()).as_deref(), name, "{bytes:?}");
+        }
     }
 
     proptest::proptest! {
