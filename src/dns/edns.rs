@@ -1,5 +1,7 @@
 //! EDNS: the OPT record of a query (RFC 6891 §6.1).
 
+use super::sde::OPTION_SDE;
+
 /// The payload size that this server announces and the most that it sends over UDP: what crosses
 /// the internet without fragments (DNS flag day 2020).
 pub const PAYLOAD_SIZE: u16 = 1232;
@@ -47,9 +49,19 @@ impl<'p> Edns<'p> {
             Some((code, data))
         })
     }
+
+    /// The client reads structured errors: an empty SDE option says so
+    /// (draft-ietf-dnsop-structured-dns-error §5.4), or, as the draft's earlier versions had it, an
+    /// EDE option that tells no error. An SDE option with data is to be ignored.
+    #[must_use]
+    pub fn wants_structured(&self) -> bool {
+        self.options().any(|option| matches!(option, (OPTION_SDE, []) | (OPTION_EDE, [] | [0, 0])))
+    }
 }
 
-fn split_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+/// One option, code and data, and what follows it; a parameter of a service binding has the same
+/// layout (RFC 9460 §2.2).
+pub(super) fn split_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (&[a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
     let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([c, d])))?;
     Some((u16::from_be_bytes([a, b]), data, rest))
@@ -69,5 +81,24 @@ mod tests {
             assert_eq!(Edns::parse(512, 0, lie), None, "{lie:?}");
         }
         assert_eq!(Edns::parse(512, 0x0001_0000, b"").unwrap().version, 1);
+    }
+
+    #[test]
+    fn a_client_asks_for_structured_errors() {
+        let [s0, s1] = OPTION_SDE.to_be_bytes();
+        for (options, wants) in [
+            (&[][..], false),
+            (&[s0, s1, 0, 0], true),
+            (&[s0, s1, 0, 1, 0], false),
+            (&[0, 15, 0, 0], true),
+            (&[0, 15, 0, 2, 0, 0], true),
+            (&[0, 15, 0, 2, 0, 15], false),
+            (&[0, 15, 0, 3, 0, 0, b'x'], false),
+            (&[0, 10, 0, 0], false),
+            (&[0, 10, 0, 1, 7, s0, s1, 0, 0], true),
+        ] {
+            let edns = Edns::parse(1232, 0, options).unwrap();
+            assert_eq!(edns.wants_structured(), wants, "{options:?}");
+        }
     }
 }

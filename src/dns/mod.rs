@@ -9,4 +9,5 @@ pub mod pattern;
 pub mod query;
 pub mod rdata;
 pub mod reply;
+pub mod sde;
 pub mod types;
