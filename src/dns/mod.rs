@@ -2,6 +2,7 @@
 
 pub mod ede;
 pub mod edns;
+pub mod found;
 pub mod header;
 pub mod message;
 pub mod name;
