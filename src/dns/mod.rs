@@ -9,6 +9,7 @@ pub mod name;
 pub mod pattern;
 pub mod query;
 pub mod rdata;
+pub mod relay;
 pub mod reply;
 pub mod sde;
 pub mod types;
