@@ -6,6 +6,7 @@ pub mod decide;
 pub mod explain;
 pub mod file;
 pub mod list;
+pub mod prefix;
 
 use std::fmt;
 
