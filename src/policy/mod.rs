@@ -7,6 +7,7 @@ pub mod explain;
 pub mod file;
 pub mod list;
 pub mod prefix;
+pub mod schedule;
 
 use std::fmt;
 
