@@ -1,3 +1,4 @@
-//! HTTP: the metrics page for now.
+//! HTTP: the metrics page, and the block page.
 
+pub mod block_page;
 pub mod metrics;
