@@ -1,9 +1,9 @@
-//! Answers made up in place of the true ones: a stub address, the null address, an alias.
+//! Answers made up in place of the true ones: a stub address, the null address, an alias. Each function
+//! says whether the answer holds anything made up.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::deny;
-use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::name::Name;
 use crate::dns::query::Query;
 use crate::dns::reply::{ReplyWriter, Section};
@@ -18,7 +18,7 @@ pub fn address(
     v4: &[Ipv4Addr],
     v6: &[Ipv6Addr],
     ttl: u32,
-) {
+) -> bool {
     // A pool that outgrows the client's size is sent truncated; the errors are attached all the same.
     let _ = match query.qtype {
         Qtype::A if !v4.is_empty() => {
@@ -29,22 +29,22 @@ pub fn address(
         }
         _ => return deny::nodata(reply, query, ttl),
     };
-    reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+    true
 }
 
 /// 0.0.0.0 and `::`: connections to them fail at once on the client's own machine.
-pub fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
-    address(reply, query, &[Ipv4Addr::UNSPECIFIED], &[Ipv6Addr::UNSPECIFIED], ttl);
+pub fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
+    address(reply, query, &[Ipv4Addr::UNSPECIFIED], &[Ipv6Addr::UNSPECIFIED], ttl)
 }
 
 /// An alias for every type; the client asks for its target itself.
-pub fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) {
+pub fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) -> bool {
     let _ = reply.record(Section::Answer, None, Qtype::CNAME, ttl, &[target.as_bytes()]);
-    reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+    true
 }
 
 /// The operator's own records: those of the type asked, all of them for ANY, else NODATA.
-pub fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) {
+pub fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) -> bool {
     let mut any = false;
     for record in data.iter().filter(|d| d.rtype == query.qtype || query.qtype == Qtype::ANY) {
         any = true;
@@ -55,5 +55,5 @@ pub fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data]
     if !any {
         return deny::nodata(reply, query, ttl);
     }
-    reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+    true
 }

@@ -1,7 +1,7 @@
 //! The store: replies without question and OPT, their TTLs patched on the way out.
 
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use ahash::RandomState;
@@ -38,6 +38,8 @@ struct Fixed {
     cap: u32,
     /// At which age, in seconds, it may be fetched anew.
     next_fetch: AtomicU32,
+    /// Under which generation of the policy it was found in order.
+    mark: AtomicU64,
     key_len: u16,
     sections_len: u16,
     counts: [u16; 3],
@@ -103,6 +105,7 @@ impl Stored {
             lifetime,
             cap: if answers.is_none() && lifetime > 0 { lifetime } else { max_ttl },
             next_fetch: AtomicU32::new(0),
+            mark: AtomicU64::new(0),
             key_len: u16::try_from(key.len()).ok()?,
             sections_len: u16::try_from(sections.len()).ok()?,
             counts,
@@ -147,6 +150,17 @@ impl Stored {
     #[must_use]
     pub fn rcode(&self) -> Rcode {
         self.fixed().rcode
+    }
+
+    /// True if it was last marked with this.
+    #[must_use]
+    pub fn has_mark(&self, mark: u64) -> bool {
+        self.fixed().mark.load(Relaxed) == mark
+    }
+
+    /// Notes that it was found in order; what `mark` means is the caller's.
+    pub fn mark(&self, mark: u64) {
+        self.fixed().mark.store(mark, Relaxed);
     }
 
     /// True for one caller alone, if it may be fetched anew at this age; then not before `next`.

@@ -74,12 +74,14 @@ pub struct Ede<'t> {
     pub code: EdeCode,
     /// The EXTRA-TEXT, for a person to read.
     pub text: &'t str,
+    /// What stands there where the text does not fit.
+    pub brief: &'t str,
 }
 
 impl<'t> Ede<'t> {
     /// A code and its text.
     #[must_use]
     pub const fn new(code: EdeCode, text: &'t str) -> Self {
-        Self { code, text }
+        Self { code, text, brief: "" }
     }
 }

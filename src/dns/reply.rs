@@ -261,7 +261,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
 
     fn put_ede(&mut self, ede: Ede<'_>) {
         let room = self.buf.len().saturating_sub(self.len + 6);
-        let text = if ede.text.len() <= room { ede.text } else { "" };
+        let text = [ede.text, ede.brief].into_iter().find(|text| text.len() <= room).unwrap_or_default();
         let [n0, n1] = u16::try_from(text.len() + 2).unwrap_or(2).to_be_bytes();
         let [o0, o1] = OPTION_EDE.to_be_bytes();
         let [c0, c1] = ede.code.0.to_be_bytes();

@@ -6,7 +6,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::skip::{SkipReason, Skipped};
 use crate::dns::name::{Match, Name};
-use crate::rule::{Format, Pattern, Traits};
+use crate::rule::{Action, Effect, Format, Pattern, Traits};
 
 /// A list as it was read. Names lie one after the other in one block, so that a million of them
 /// cost a million times their length and not a million allocations.
@@ -65,6 +65,25 @@ impl List {
             records: Vec::new(),
             by_traits: HashMap::default(),
         }
+    }
+
+    /// A list of rewrites that were never text: line, name, how it is compared, and the answer.
+    #[must_use]
+    pub fn of_rewrites<'r>(rewrites: impl Iterator<Item = (u32, Name<'r>, Match, Action)>) -> Self {
+        let mut list = Self::new(Format::AdGuard);
+        for (line, name, matching, action) in rewrites {
+            list.lines = list.lines.max(line);
+            let traits = Traits { rewrite: true, action: Some(action), ..Traits::plain(Effect::Block) };
+            let pushed = list.push_name(line, matching, &traits, |names| {
+                names.extend(name.as_bytes().iter().map(u8::to_ascii_lowercase));
+                Ok(())
+            });
+            if let Err(reason) = pushed {
+                list.skipped.push(Skipped { line, text: name.to_folded().to_string(), reason });
+            }
+        }
+        list.quiet = list.lines.saturating_sub(u32::try_from(list.records.len()).unwrap_or(0));
+        list
     }
 
     /// The rules on names, in the order of their lines.

@@ -3,6 +3,7 @@
 //! A [`Reader`] takes a list in pieces of any size, so that neither a large file nor an endless line
 //! is ever held whole. The first lines tell the format where none is given.
 
+pub mod addresses;
 pub mod adguard;
 mod detect;
 pub mod dnsmasq;

@@ -39,6 +39,8 @@ pub enum SkipReason {
     Syntax(String),
     /// A regular expression that is none, and why.
     Expression(String),
+    /// No address or network, in a list of those.
+    NoNetwork,
     /// More names than an index can hold.
     TooMany,
     /// A modifier that means nothing to a name server.
@@ -72,6 +74,7 @@ impl fmt::Display for SkipReason {
             Self::NotOneName => f.write_str("more than one name on the line"),
             Self::Syntax(what) => f.write_str(what),
             Self::Expression(why) => write!(f, "not a regular expression: {why}"),
+            Self::NoNetwork => f.write_str("not an address, nor a network such as 192.0.2.0/24"),
             Self::TooMany => f.write_str("more names than an index can hold"),
             Self::Modifier(word) => write!(f, "the modifier `{word}` means nothing to a name server"),
             Self::Cosmetic => f.write_str("a rule for the contents of pages, not for names"),

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::{Event, Source};
 use crate::dns::reply::Transport;
-use crate::policy::decide::Verdict;
+use crate::policy::decide::Class;
 
 /// Lists that have a counter of their own; rules of lists beyond it are counted together.
 pub const MAX_LISTS: usize = 256;
 /// Extended codes above this are counted as this.
 const MAX_RCODE: usize = 24;
-const VERDICTS: [&str; 4] = ["pass", "allowed", "blocked", "logged"];
 
 /// The counters of one thread. Alignment keeps two threads' counters off one cache line.
 #[repr(align(128))]
@@ -19,7 +18,7 @@ pub struct Counters {
     udp: AtomicU64,
     tcp: AtomicU64,
     unanswered: AtomicU64,
-    verdicts: [AtomicU64; VERDICTS.len()],
+    verdicts: [AtomicU64; Class::ALL.len()],
     sources: [AtomicU64; Source::ALL.len()],
     rcodes: [AtomicU64; MAX_RCODE + 1],
     lists: [AtomicU64; MAX_LISTS],
@@ -78,12 +77,7 @@ impl Counters {
             Transport::Tcp => &self.tcp,
         }));
         if !matches!(event.source, Source::Malformed | Source::Guard) {
-            add(self.verdicts.get(match event.verdict {
-                Verdict::NoRule => 0,
-                Verdict::Allowed(_) => 1,
-                Verdict::Blocked(_) => 2,
-                Verdict::Logged(_) => 3,
-            }));
+            add(self.verdicts.get(event.verdict.class() as usize));
         }
         add(self.sources.get(event.source as usize));
         match event.rcode {
@@ -160,7 +154,7 @@ impl CounterSet {
         let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         Totals {
             queries: vec![("udp", sum(&|t| Some(&t.udp))), ("tcp", sum(&|t| Some(&t.tcp)))],
-            verdicts: VERDICTS.iter().enumerate().map(|(i, w)| (*w, sum(&|t| t.verdicts.get(i)))).collect(),
+            verdicts: Class::ALL.iter().map(|c| (c.word(), sum(&|t| t.verdicts.get(*c as usize)))).collect(),
             sources: Source::ALL.iter().map(|s| (s.word(), sum(&|t| t.sources.get(*s as usize)))).collect(),
             rcodes: (0u16..)
                 .take(MAX_RCODE + 1)

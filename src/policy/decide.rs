@@ -4,9 +4,15 @@
 //! `important` block, allow, block. Within a rung the rule on the more specific name wins, then the
 //! list named first in the configuration; a pattern is less specific than any name. A list whose
 //! action is `log` stands beside the ladder: it is noted and stops nothing.
+//!
+//! That is [`Precedence::AllowWins`]. The other precedences keep rewrites above what is `important`, and
+//! that above the rest, but ask within each of the three for the longer name first, or for the list
+//! named first.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use super::active::{Ordered, View};
 use super::list::known;
 use super::{Entry, Layer, Policy, RuleId};
 use crate::dns::name::{MAX_NAME, Name};
@@ -16,11 +22,37 @@ use crate::trie::pattern::text_of;
 
 /// Who asks for what, beside the name.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker {
+pub struct Asker<'v> {
     /// The client's address.
     pub client: IpAddr,
     /// The type asked.
     pub qtype: Qtype,
+    /// What goes for the client; `None`: every list speaks.
+    pub view: Option<&'v View>,
+}
+
+/// What decides between two rules of the same force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precedence {
+    /// Allow before block, then the longer name, then the list named first.
+    #[default]
+    AllowWins,
+    /// The longer name, then allow before block, then the list named first.
+    MostSpecific,
+    /// The list named first, then allow before block, then the longer name.
+    Ordered,
+}
+
+impl Precedence {
+    /// The precedences by the words of the configuration.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("allow-wins", Self::AllowWins), ("most-specific", Self::MostSpecific), ("ordered", Self::Ordered)];
+
+    /// The word of the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, p)| *p == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// What the policy says about one name.
@@ -34,6 +66,14 @@ pub enum Verdict {
     Blocked(Decider),
     /// Nothing but a `log` list speaks of it: note it and let it pass.
     Logged(Decider),
+    /// An order given at run time decides; its number.
+    Ordered(Ordered, u32),
+    /// A rule speaks of a name that the answer leads to: it blocks, allows or only notes, by its rung.
+    Behind(Decider),
+    /// A list of addresses, by its number, has one that the answer gives.
+    Address(u16),
+    /// The answer gives a private address to a public name.
+    Rebinding,
 }
 
 impl Verdict {
@@ -41,19 +81,78 @@ impl Verdict {
     #[must_use]
     pub const fn decider(self) -> Option<Decider> {
         match self {
-            Self::NoRule => None,
-            Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) => Some(d),
+            Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::Behind(d) => Some(d),
+            Self::NoRule | Self::Ordered(..) | Self::Address(_) | Self::Rebinding => None,
+        }
+    }
+
+    /// The list that decided, by its number, if one did.
+    #[must_use]
+    pub const fn list(self) -> Option<u16> {
+        match (self, self.decider()) {
+            (Self::Address(list), _) => Some(list),
+            (_, Some(decider)) => Some(decider.list),
+            (_, None) => None,
+        }
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::NoRule => Class::Pass,
+            Self::Allowed(_) | Self::Ordered(Ordered::Allowed, _) => Class::Allowed,
+            Self::Logged(_) => Class::Logged,
+            Self::Ordered(Ordered::Paused, _) => Class::Paused,
+            Self::Blocked(d) | Self::Behind(d) => match d.rung {
+                Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
+                Rung::ImportantAllow | Rung::Allow => Class::Allowed,
+                Rung::Log | Rung::Nothing => Class::Logged,
+                Rung::ImportantBlock | Rung::Block => Class::Blocked,
+            },
+            Self::Address(_) | Self::Rebinding | Self::Ordered(Ordered::Blocked, _) => Class::Blocked,
         }
     }
 
     /// The word for it in logs and labels.
     #[must_use]
     pub const fn word(self) -> &'static str {
+        self.class().word()
+    }
+}
+
+/// What a verdict comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// No rule speaks of the query.
+    Pass,
+    /// It is let pass.
+    Allowed,
+    /// It is blocked.
+    Blocked,
+    /// It is noted, and passes.
+    Logged,
+    /// Blocking is paused.
+    Paused,
+    /// It is answered with the operator's own data.
+    Rewritten,
+}
+
+impl Class {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Pass, Self::Allowed, Self::Blocked, Self::Logged, Self::Paused, Self::Rewritten];
+
+    /// The word for it in logs and labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
-            Self::NoRule => "pass",
-            Self::Allowed(_) => "allowed",
-            Self::Blocked(_) => "blocked",
-            Self::Logged(_) => "logged",
+            Self::Pass => "pass",
+            Self::Allowed => "allowed",
+            Self::Blocked => "blocked",
+            Self::Logged => "logged",
+            Self::Paused => "paused",
+            Self::Rewritten => "rewritten",
         }
     }
 }
@@ -104,6 +203,18 @@ impl Rung {
         }
     }
 
+    /// Rungs that differ only in their effect have the same force.
+    const fn force(self) -> u8 {
+        match self {
+            Self::RewriteException => 0,
+            Self::Rewrite => 1,
+            Self::ImportantAllow | Self::ImportantBlock => 2,
+            Self::Allow | Self::Block => 3,
+            Self::Log => 4,
+            Self::Nothing => 5,
+        }
+    }
+
     /// What the rung is called.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -140,25 +251,60 @@ impl Decider {
         self.rule.matching
     }
 
-    /// True if `self` wins over `other`: higher rung, then longer name, then exact before suffix
-    /// before subdomains before a pattern, then the list named first.
-    fn beats(self, other: Self) -> bool {
-        let key = |d: Self| {
-            (d.rung, std::cmp::Reverse(d.depth), d.rule.matching.is_none(), d.rule.matching, d.list)
-        };
-        key(self) < key(other)
+    /// True if `self` wins over `other`. For [`Precedence::AllowWins`]: higher rung, then longer name,
+    /// then exact before suffix before subdomains before a pattern, then the list named first.
+    fn beats(self, other: Self, precedence: Precedence) -> bool {
+        let rung = |d: Self| d.rung;
+        let force = |d: Self| d.rung.force();
+        let name = |d: Self| (Reverse(d.depth), d.rule.matching.is_none(), d.rule.matching);
+        match precedence {
+            Precedence::AllowWins => {
+                let key = |d| (rung(d), name(d), d.list);
+                key(self) < key(other)
+            }
+            Precedence::MostSpecific => {
+                let key = |d| (force(d), name(d), rung(d), d.list);
+                key(self) < key(other)
+            }
+            Precedence::Ordered => {
+                let key = |d: Self| (force(d), d.list, rung(d), name(d));
+                key(self) < key(other)
+            }
+        }
+    }
+
+    /// Why `self` loses against `winner`, in a few words.
+    #[must_use]
+    pub fn loses_by(self, winner: Self, precedence: Precedence) -> &'static str {
+        let longer = winner.depth > self.depth;
+        let earlier = winner.list < self.list;
+        match precedence {
+            _ if self.rung == Rung::Log => "only noted",
+            _ if self.rung == Rung::RewriteException => "takes a rewrite back, decides nothing else",
+            _ if winner.rung.force() < self.rung.force() => "a rule of a higher rung decides",
+            Precedence::AllowWins if winner.rung < self.rung => "a rule of a higher rung decides",
+            Precedence::AllowWins | Precedence::MostSpecific if longer => "a rule on a longer name decides",
+            Precedence::Ordered if earlier => "a list named earlier decides",
+            Precedence::MostSpecific | Precedence::Ordered if winner.rung < self.rung => {
+                "an allow on the same name decides"
+            }
+            Precedence::Ordered if longer => "a rule on a longer name decides",
+            _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => "a rule on a name decides",
+            _ if earlier => "a list named earlier decides",
+            _ => "another rule of the list decides",
+        }
     }
 }
 
 /// Walks the ladder for one question. Allocates nothing.
 #[must_use]
-pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker) -> Verdict {
+pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     let mut best: Option<Decider> = None;
     let mut exceptions = false;
     candidates(policy, name, asker, |candidate| {
         if candidate.rung == Rung::RewriteException {
             exceptions = true;
-        } else if best.is_none_or(|b| candidate.beats(b)) {
+        } else if best.is_none_or(|b| candidate.beats(b, policy.precedence)) {
             best = Some(candidate);
         }
     });
@@ -178,7 +324,7 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker) -> Verdict {
 
 /// The ladder once more, for the rare name that has both rewrites and exceptions from them.
 #[cold]
-fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker) -> Option<Decider> {
+fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option<Decider> {
     let mut best: Option<Decider> = None;
     candidates(policy, name, asker, |candidate| {
         let stands = match candidate.rung {
@@ -186,7 +332,7 @@ fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker) -> Option<Dec
             Rung::Rewrite => !excepted(policy, name, asker, candidate),
             _ => true,
         };
-        if stands && best.is_none_or(|b| candidate.beats(b)) {
+        if stands && best.is_none_or(|b| candidate.beats(b, policy.precedence)) {
             best = Some(candidate);
         }
     });
@@ -195,7 +341,7 @@ fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker) -> Option<Dec
 
 /// True if an exception takes a rewrite back: one without a value all rewrites, one with a value those
 /// to the same; an important rewrite only if the exception is important too.
-fn excepted(policy: &Policy, name: Name<'_>, asker: Asker, rewrite: Decider) -> bool {
+fn excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>, rewrite: Decider) -> bool {
     let Some(victim) = policy.traits(rewrite.rule) else { return false };
     let mut found = false;
     candidates(policy, name, asker, |candidate| {
@@ -210,13 +356,13 @@ fn excepted(policy: &Policy, name: Name<'_>, asker: Asker, rewrite: Decider) -> 
 }
 
 /// Every rule that matches and speaks of this question, each with its rung, in no particular order.
-pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker, mut found: impl FnMut(Decider)) {
+pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: impl FnMut(Decider)) {
     for (layer, number) in policy.layers.iter().zip(0u16..) {
         let mut offer = |entry: Entry, at: u32, nth: usize, matching: Option<Match>, depth: u8| {
-            if entry.rung == Rung::Nothing {
+            if entry.rung == Rung::Nothing || asker.view.is_some_and(|view| !view.has(entry.list)) {
                 return;
             }
-            if entry.scoped && !layer.scope(entry).is_some_and(|scope| applies(scope, policy, name, asker)) {
+            if entry.scoped && !speaks_of(policy, layer, entry, name, asker) {
                 return;
             }
             if entry.closest && outdone(policy, layer, name, asker, (entry.source, depth, matching)) {
@@ -252,7 +398,7 @@ fn outdone(
     policy: &Policy,
     layer: &Layer,
     name: Name<'_>,
-    asker: Asker,
+    asker: Asker<'_>,
     (source, depth, matching): (u16, u8, Option<Match>),
 ) -> bool {
     let closeness = |depth: u8, matching: Option<Match>| (depth, matching == Some(Match::Exact));
@@ -260,9 +406,7 @@ fn outdone(
     layer.compiled.index.lookup(name, |hit| {
         if closeness(hit.depth, Some(hit.matching)) > closeness(depth, matching) {
             let speaks = |entry: &Entry| {
-                entry.source == source
-                    && (!entry.scoped
-                        || layer.scope(*entry).is_some_and(|scope| applies(scope, policy, name, asker)))
+                entry.source == source && (!entry.scoped || speaks_of(policy, layer, *entry, name, asker))
             };
             found |= layer.class(hit.id).iter().any(speaks);
         }
@@ -278,8 +422,16 @@ fn is_itself(traits: Option<&Traits>, name: Name<'_>) -> bool {
     }
 }
 
+/// True if a rule speaks of the question, as far as its list's types and its own scope go.
+#[cold]
+fn speaks_of(policy: &Policy, layer: &Layer, entry: Entry, name: Name<'_>, asker: Asker<'_>) -> bool {
+    let types = policy.list(entry.list).map_or(&[][..], |list| &list.types);
+    (types.is_empty() || types.contains(&asker.qtype))
+        && layer.scope(entry).is_none_or(|scope| applies(scope, policy, name, asker))
+}
+
 /// True if a rule with this scope speaks of the question.
-fn applies(scope: &Scope, policy: &Policy, name: Name<'_>, asker: Asker) -> bool {
+fn applies(scope: &Scope, policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> bool {
     let client = known(&policy.clients, asker.client);
     let is = |wanted: &Client| match wanted {
         Client::Network(network) => network.contains(&asker.client),
@@ -297,11 +449,12 @@ fn applies(scope: &Scope, policy: &Policy, name: Name<'_>, asker: Asker) -> bool
 
 /// The rules that match, the winner first as far as the ladder goes: for `explain`.
 #[must_use]
-pub fn ladder(policy: &Policy, name: Name<'_>, asker: Asker) -> Vec<Decider> {
+pub fn ladder(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Vec<Decider> {
     let mut all = Vec::new();
     candidates(policy, name, asker, |c| all.push(c));
     // Stable, so that of two on the same name in the same list the earlier line stays first.
-    all.sort_by(|a, b| match (a.beats(*b), b.beats(*a)) {
+    let precedence = policy.precedence;
+    all.sort_by(|a, b| match (a.beats(*b, precedence), b.beats(*a, precedence)) {
         (true, _) => std::cmp::Ordering::Less,
         (_, true) => std::cmp::Ordering::Greater,
         _ => std::cmp::Ordering::Equal,
@@ -321,7 +474,7 @@ mod tests {
     use crate::rule::Format;
     use proptest::prelude::*;
 
-    const HERE: Asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), qtype: Qtype::A };
+    const HERE: Asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), qtype: Qtype::A, view: None };
 
     fn compiled(lists: &[(&str, Action, Vec<String>)]) -> (Policy, Vec<Account>) {
         let parsed: Vec<_> = lists
@@ -431,7 +584,7 @@ mod tests {
                 "||taken.org^$badfilter",
             ],
         )]);
-        let kid = Asker { client: [10, 1, 1, 1].into(), qtype: Qtype::A };
+        let kid = Asker { client: [10, 1, 1, 1].into(), qtype: Qtype::A, view: None };
         let six = Asker { qtype: Qtype::AAAA, ..HERE };
         for (name, asker, expected) in [
             ("typed.org", HERE, "pass"),
@@ -474,9 +627,12 @@ mod tests {
                 "@@||d.org^$dnsrewrite=192.0.2.1",
             ],
         )]);
-        for (name, expected) in
-            [("a.org", "blocked l:1"), ("b.org", "pass"), ("c.org", "blocked l:5"), ("d.org", "blocked l:7")]
-        {
+        for (name, expected) in [
+            ("a.org", "rewritten l:1"),
+            ("b.org", "pass"),
+            ("c.org", "rewritten l:5"),
+            ("d.org", "blocked l:7"),
+        ] {
             assert_eq!(ask(&p, name), expected, "{name}");
         }
     }
@@ -493,7 +649,9 @@ mod tests {
                 "@@||b.org^$dnsrewrite=192.0.2.1",
             ],
         )]);
-        for (name, expected) in [("a.org", "blocked l:1"), ("safe.a.org", "pass"), ("b.org", "blocked l:3")] {
+        for (name, expected) in
+            [("a.org", "rewritten l:1"), ("safe.a.org", "pass"), ("b.org", "rewritten l:3")]
+        {
             assert_eq!(ask(&p, name), expected, "{name}");
         }
     }

@@ -88,10 +88,29 @@ pub fn modifiers(traits: &Traits) -> String {
     if words.is_empty() { String::new() } else { format!("${}", words.join(",")) }
 }
 
+/// What a verdict rests on: a rule, a list of addresses, or an order.
+#[must_use]
+pub fn verdict_text(policy: &Policy, verdict: Verdict, name: Name<'_>) -> Option<RuleText> {
+    let made_up = |rule: &str, list: String| Some(RuleText { rule: rule.to_owned(), list, line: 0 });
+    match verdict {
+        Verdict::NoRule => None,
+        Verdict::Allowed(d) | Verdict::Blocked(d) | Verdict::Logged(d) => rule_text(policy, d, name),
+        // The rule is on a name in the answer, which is not at hand here.
+        Verdict::Behind(d) => {
+            let origin = policy.origin(d.rule)?;
+            let list = policy.list(d.list)?.name.clone();
+            Some(RuleText { rule: "(a name in the answer)".into(), list, line: origin.line })
+        }
+        Verdict::Address(list) => made_up("(an address in the answer)", policy.list(list)?.name.clone()),
+        Verdict::Rebinding => made_up("(a private address in the answer)", "rebinding".into()),
+        Verdict::Ordered(_, number) => made_up("(ordered at run time)", format!("override {number}")),
+    }
+}
+
 /// One line for a log: the verdict, and the rule with its list and line if one decided.
 #[must_use]
 pub fn one_line(policy: &Policy, verdict: Verdict, name: Name<'_>) -> String {
-    match verdict.decider().and_then(|d| rule_text(policy, d, name)) {
+    match verdict_text(policy, verdict, name) {
         Some(text) => format!("{} by {} ({})", verdict.word(), text.rule, text.place()),
         None => verdict.word().to_owned(),
     }

@@ -1,35 +1,96 @@
 //! What every rule of one list shares, and who is who among the clients.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::schedule::Schedule;
+use crate::dns::name::Name;
+use crate::dns::types::Qtype;
 use crate::rule::Action;
 
+/// The most octets of [`ListPolicy::ede_text`].
+pub const MAX_EDE_TEXT: usize = 200;
+
 /// What every rule of one list shares.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ListPolicy {
     /// The list's name in the configuration.
     pub name: String,
     /// What a client gets for a name that the list blocks.
     pub action: Action,
+    /// The action is not the list's own, so that of the client's group goes before it.
+    pub inherits: bool,
     /// TTL of the answers made up for it, in seconds.
     pub ttl: u32,
     /// The outside authority that demands it, if any: EDE 16 instead of 15.
     pub authority: Option<String>,
+    /// What people are told beside that.
+    pub notes: Notes,
+    /// It speaks of these types alone; empty: of all.
+    pub types: Vec<Qtype>,
+    /// When it speaks; `None`: always.
+    pub schedule: Option<Schedule>,
     /// EXTRA-TEXT of the Extended DNS Error, made once.
     pub ede_text: String,
+    /// The same for clients that understand structured errors, made once: whole, and without what a
+    /// small reply has no room for.
+    pub structured: Option<(String, String)>,
+}
+
+/// Why a list blocks, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// The reason in a sentence.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Option<String>,
+    /// A sub-error of draft-ietf-dnsop-structured-dns-error, by its number.
+    pub suberror: Option<u8>,
 }
 
 impl ListPolicy {
     /// A list's policy; the EXTRA-TEXT names the list and, if there is one, the authority.
     #[must_use]
     pub fn new(name: String, action: Action, ttl: u32, authority: Option<String>) -> Self {
-        let ede_text = match &authority {
+        let mut ede_text = match &authority {
             Some(authority) => format!("{name} ({authority})"),
             None => name.clone(),
         };
-        Self { name, action, ttl, authority, ede_text }
+        while ede_text.len() > MAX_EDE_TEXT {
+            ede_text.pop();
+        }
+        Self {
+            name,
+            action,
+            inherits: false,
+            ttl,
+            authority,
+            notes: Notes::default(),
+            types: Vec::new(),
+            schedule: None,
+            ede_text,
+            structured: None,
+        }
+    }
+
+    /// A number by which the refusal of a name by this list is found again: the same in the reply, on the
+    /// block page and in what `explain` prints. FNV-1a over the list's name and the name asked.
+    #[must_use]
+    pub fn reference(&self, qname: Name<'_>) -> Reference {
+        let octets = self.name.bytes().chain([0]).chain(qname.as_bytes().iter().map(u8::to_ascii_lowercase));
+        Reference(octets.fold(0x811c_9dc5, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193)))
+    }
+}
+
+/// See [`ListPolicy::reference`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference(pub u32);
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
     }
 }
 

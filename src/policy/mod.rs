@@ -1,19 +1,26 @@
 //! The decision: rules of all lists compiled into an index, and the ladder that picks the winner.
 
+pub mod active;
 pub mod ahead;
 pub mod compile;
 pub mod decide;
 pub mod explain;
 pub mod file;
+pub mod group;
+pub mod inspect;
 pub mod list;
+pub mod overrides;
 pub mod prefix;
 pub mod schedule;
 
 use std::fmt;
 
+use self::active::View;
 use self::compile::{Compiled, MORE, PatternRule};
-use self::decide::Rung;
+use self::decide::{Precedence, Rung};
+use self::group::Groups;
 use self::list::{KnownClient, ListPolicy};
+use self::prefix::Prefixes;
 use crate::dns::name::NameBuf;
 use crate::rule::{Action, Effect, Match, Scope, Traits};
 use crate::trie::pattern::{BuildError, Patterns};
@@ -25,6 +32,12 @@ pub struct Policy {
     pub lists: Vec<ListPolicy>,
     /// The clients that rules can name.
     pub clients: Vec<KnownClient>,
+    /// What decides between rules of the same force.
+    pub precedence: Precedence,
+    /// Which lists speak to whom.
+    pub groups: Groups,
+    /// The networks of lists of addresses, by the lists' numbers.
+    pub addresses: Prefixes<u16>,
     layers: Vec<Layer>,
 }
 
@@ -49,7 +62,7 @@ pub(crate) struct Entry {
     /// Number of its traits.
     pub(crate) traits: u32,
     pub(crate) rung: Rung,
-    /// It has a [`Scope`].
+    /// It has a [`Scope`], or its list speaks of some types only.
     pub(crate) scoped: bool,
     /// A closer rule of its list goes before it, whatever the rungs; only set where the list has
     /// rules on several.
@@ -110,7 +123,7 @@ impl Policy {
     ) -> Result<Self, BadPattern> {
         let layers =
             layers.into_iter().map(|(compiled, numbers)| Layer::new(compiled, &numbers, &lists)).collect();
-        Ok(Self { layers: layers_or_error(layers)?, lists, clients })
+        Ok(Self { layers: layers_or_error(layers)?, lists, clients, ..Self::default() })
     }
 
     /// A policy without a rule.
@@ -192,10 +205,35 @@ impl Policy {
         layer.compiled.tables.patterns.get(rule.at as usize)
     }
 
-    /// What a client gets when a rule blocks: the rule's own action, or its list's.
+    /// What a client gets when a rule blocks: the rule's own action, or its list's, or that of the
+    /// client's group where the list has none of its own.
     #[must_use]
-    pub fn action(&self, rule: RuleId, list: u16) -> Option<&Action> {
-        self.traits(rule).and_then(|t| t.action.as_ref()).or_else(|| self.list(list).map(|l| &l.action))
+    pub fn action<'p>(&'p self, rule: RuleId, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
+        let own = self.traits(rule).and_then(|t| t.action.as_ref());
+        own.or_else(|| self.list_action(list, view))
+    }
+
+    /// What a client gets when a list blocks.
+    #[must_use]
+    pub fn list_action<'p>(&'p self, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
+        let list = self.list(list)?;
+        let of_group = view.and_then(|v| v.action.as_ref()).filter(|_| list.inherits);
+        Some(of_group.unwrap_or(&list.action))
+    }
+
+    /// The name of a view's group.
+    #[must_use]
+    pub fn group_name(&self, view: &View) -> Option<&str> {
+        self.groups.all().get(usize::from(view.group?)).map(|g| g.name.as_str())
+    }
+
+    /// True if rules speak of some clients alone, so that two clients of a group may fare differently.
+    #[must_use]
+    pub fn names_clients(&self) -> bool {
+        let of_clients = |s: &Scope| {
+            !(s.clients.is_empty() && s.not_clients.is_empty() && s.tags.is_empty() && s.not_tags.is_empty())
+        };
+        self.scopes().any(of_clients)
     }
 }
 
@@ -217,7 +255,8 @@ impl Layer {
                 source,
                 traits,
                 rung: own.map_or(Rung::Log, |own| Rung::of(own, action)),
-                scoped: own.is_some_and(|t| t.scope.is_some()),
+                scoped: own.is_some_and(|t| t.scope.is_some())
+                    || lists.get(usize::from(list)).is_some_and(|l| !l.types.is_empty()),
                 closest: own.is_some_and(|t| t.closest),
             }
         };

@@ -1,6 +1,7 @@
 //! The running engine: the pointer to the current snapshot, and what outlives all snapshots.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -10,11 +11,16 @@ use crate::dns::query::Query;
 use crate::observe::counters::{Count, CounterSet};
 use crate::observe::event::Event;
 use crate::observe::querylog::{Line, Sink};
+use crate::policy::active::Active;
 use crate::policy::explain;
+use crate::policy::overrides::Overrides;
 
 /// Shared by every transport and thread.
 pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
+    /// Held by whoever makes the next generation out of the current one.
+    changing: Mutex<()>,
+    epochs: AtomicU64,
     /// Queries that wait for an upstream.
     pub waiting: Waiting,
     /// Counters of all threads.
@@ -26,31 +32,79 @@ pub struct Engine {
 impl Engine {
     /// An engine that serves `snapshot`.
     #[must_use]
-    pub fn new(snapshot: Snapshot, counters: Arc<CounterSet>, log: Option<Sink>) -> Self {
-        Self { snapshot: ArcSwap::from_pointee(snapshot), waiting: Waiting::default(), counters, log }
+    pub fn new(mut snapshot: Snapshot, counters: Arc<CounterSet>, log: Option<Sink>) -> Self {
+        let epochs = AtomicU64::new(0);
+        snapshot.epoch = epoch(&epochs, &snapshot);
+        let snapshot = ArcSwap::from_pointee(snapshot);
+        Self { snapshot, changing: Mutex::default(), epochs, waiting: Waiting::default(), counters, log }
     }
 
-    /// The current generation. Cheap, and held no longer than one query.
+    /// The current generation, whatever the time. Cheap.
     #[must_use]
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
 
-    /// Serves `next` from now on. Queries under way keep the generation that they began with.
-    pub fn replace(&self, next: Snapshot) {
+    /// The generation that is right for `now`, in seconds since 1970 (UTC); held no longer than one
+    /// batch of queries. Cheap, but when a schedule or an order begins or ends.
+    #[must_use]
+    pub fn snapshot_at(&self, now: i64) -> Guard<Arc<Snapshot>> {
+        let current = self.snapshot.load();
+        if current.active.holds_at(now) {
+            return current;
+        }
+        drop(current);
+        {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let current = self.snapshot.load();
+            // Another thread may have been first.
+            if !current.active.holds_at(now) {
+                self.store(Snapshot::clone(&current), now);
+            }
+        }
+        self.snapshot.load()
+    }
+
+    /// Serves `next` from now on, with the orders that were given so far. Queries under way keep the
+    /// generation that they began with.
+    pub fn replace(&self, mut next: Snapshot, now: i64) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        next.overrides = Arc::clone(&self.snapshot.load().overrides);
+        self.store(next, now);
+    }
+
+    /// Serves from now on with other orders: those that `change` makes of the current ones, if any.
+    pub fn order<T>(&self, now: i64, change: impl FnOnce(&Overrides) -> (Option<Overrides>, T)) -> T {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.snapshot.load();
+        let (overrides, result) = change(&current.overrides);
+        if let Some(overrides) = overrides {
+            self.store(Snapshot { overrides: Arc::new(overrides), ..Snapshot::clone(&current) }, now);
+        }
+        result
+    }
+
+    fn store(&self, mut next: Snapshot, now: i64) {
+        next.active = Arc::new(Active::new(&next.policy, &next.overrides, now));
+        next.epoch = epoch(&self.epochs, &next);
         self.snapshot.store(Arc::new(next));
     }
 
     /// Counts and logs one query, after its reply has left.
     pub fn observe(&self, counters: &mut impl Count, snapshot: &Snapshot, event: &Event, packet: &[u8]) {
-        let decider = event.verdict.decider();
-        counters.count(event, decider.and_then(|d| snapshot.list_slot(d.list)));
+        counters.count(event, event.verdict.list().and_then(|list| snapshot.list_slot(list)));
         if let Some(sink) = &self.log {
             let query = Query::parse(packet).ok();
-            let rule = decider
-                .zip(query.as_ref())
-                .and_then(|(d, query)| explain::rule_text(&snapshot.policy, d, query.qname));
+            let rule =
+                query.as_ref().and_then(|q| explain::verdict_text(&snapshot.policy, event.verdict, q.qname));
             sink.push(Line { event: *event, question: query.map(|q| (q.qname.to_buf(), q.qtype)), rule });
         }
     }
+}
+
+/// The number of a new generation; 0 where what was found in order for one client may not be so for
+/// another of the same group.
+fn epoch(epochs: &AtomicU64, snapshot: &Snapshot) -> u64 {
+    let next = epochs.fetch_add(1, Relaxed) + 1;
+    if snapshot.policy.names_clients() || !snapshot.active.is_quiet() { 0 } else { next }
 }

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::alias::Alias;
 use super::live::Engine;
+use super::moment::{Clock, Moment};
+use super::outcome::Outcome;
 use super::resolve::Step;
-use super::snapshot::Snapshot;
+use super::snapshot::{Client, Snapshot};
 use crate::cache::key::Key;
 use crate::cache::store::Stored;
 use crate::dns::ede::{Ede, EdeCode};
@@ -17,6 +20,7 @@ use crate::dns::header::flag;
 use crate::dns::message::Message;
 use crate::dns::name::Name;
 use crate::dns::query::Query;
+use crate::dns::relay::without_ech;
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
 use crate::upstream::hickory::Forwarder;
@@ -28,7 +32,7 @@ const CROWDS: usize = 1024;
 type Verdict = Result<Stored, Failure>;
 
 /// Wakes one who waits, with what came and when.
-type Wake = Box<dyn FnOnce(&Verdict, Instant) + Send>;
+type Wake = Box<dyn FnOnce(&Verdict, Moment) + Send>;
 
 /// The queries that wait, by question and whom it was put to: everybody who asked it.
 type Same = HashMap<Box<[u8]>, Vec<Wake>, RandomState>;
@@ -135,7 +139,7 @@ impl Waiting {
 /// What came of the waiting, and when.
 pub struct Answered {
     verdict: Verdict,
-    at: Instant,
+    now: Moment,
 }
 
 /// One query that must wait, with all that its answer needs.
@@ -145,18 +149,22 @@ pub struct Pending {
     upstream: Arc<Forwarder>,
     key: Key,
     packet: Box<[u8]>,
+    client: Client,
     event: Event,
     received: Instant,
     /// What is served if no fresh answer comes, or none in time.
     stale: Option<Stored>,
+    /// The answer begins with aliases, and another question than the client's is what waits.
+    alias: Option<Alias>,
     _place: Place,
 }
 
 impl Pending {
-    /// The query that `step` has come so far with.
+    /// The query that `step` has come so far with; `key` is that of the question that waits.
     pub(super) fn new(
         (engine, snapshot, upstream): (&Arc<Engine>, &Arc<Snapshot>, &Arc<Forwarder>),
-        query: &Query<'_>,
+        step: Step<'_, '_>,
+        (key, alias): (Key, Option<Alias>),
         event: Event,
         received: Instant,
         stale: Option<Stored>,
@@ -166,11 +174,13 @@ impl Pending {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
             upstream: Arc::clone(upstream),
-            key: Key::of(query),
-            packet: query.packet().into(),
+            key,
+            packet: step.query.packet().into(),
+            client: step.client,
             event,
             received,
             stale,
+            alias,
             _place: place,
         })
     }
@@ -190,25 +200,21 @@ impl Pending {
     /// Asks the upstreams, or joins another query that asks the same, and returns at once. `done` is
     /// called once, on a thread of the runtime or this one. `clock` is read when there is an answer.
     /// Must run within a runtime.
-    pub fn begin(
-        self: Box<Self>,
-        clock: fn() -> Instant,
-        done: impl FnOnce(&Self, &Answered) + Send + 'static,
-    ) {
+    pub fn begin(self: Box<Self>, clock: Clock, done: impl FnOnce(&Self, &Answered) + Send + 'static) {
         let asking = Asking::of(&self, clock);
         let patience = self.stale.as_ref().map(|_| self.snapshot.aging.patience);
-        let wake: Wake = Box::new(move |verdict, at| {
-            done(&self, &Answered { verdict: verdict.clone(), at });
+        let wake: Wake = Box::new(move |verdict, now| {
+            done(&self, &Answered { verdict: verdict.clone(), now });
         });
         let wake = match patience {
             None => wake,
             // Whoever comes first, the answer or the end of patience, takes it.
             Some(patience) => {
                 let once = Arc::new(Mutex::new(Some(wake)));
-                let take = move |verdict: &Verdict, at: Instant| {
+                let take = move |verdict: &Verdict, now: Moment| {
                     let wake = once.lock().unwrap_or_else(PoisonError::into_inner).take();
                     if let Some(wake) = wake {
-                        wake(verdict, at);
+                        wake(verdict, now);
                     }
                 };
                 let late = take.clone();
@@ -216,9 +222,9 @@ impl Pending {
                     tokio::time::sleep(patience).await;
                     late(&Err(Failure::Timeout), clock());
                 });
-                Box::new(move |verdict: &Verdict, at: Instant| {
+                Box::new(move |verdict: &Verdict, now: Moment| {
                     timer.abort();
-                    take(verdict, at);
+                    take(verdict, now);
                 })
             }
         };
@@ -226,16 +232,16 @@ impl Pending {
     }
 
     /// Asks the upstreams for the cache alone; nobody waits for the answer.
-    pub fn refresh(self: Box<Self>, clock: fn() -> Instant) {
+    pub fn refresh(self: Box<Self>, clock: Clock) {
         Asking::of(&self, clock).begin(Box::new(move |_, _| drop(self)));
     }
 
     /// Writes the reply into `out`; returns its length in octets and the query's story.
     pub fn write(&self, answered: &Answered, out: &mut [u8]) -> (usize, Event) {
         let mut event = self.event;
-        event.took = answered.at.saturating_duration_since(self.received);
+        event.took = answered.now.at.saturating_duration_since(self.received);
         let Ok(query) = Query::parse(&self.packet) else { return (0, event) };
-        let step = Step { query: &query, transport: event.transport };
+        let step = Step { query: &query, client: self.client };
         let stored = match (&answered.verdict, &self.stale) {
             (Ok(stored), Some(_)) if says_something_new(stored) => stored,
             (_, Some(stale)) => {
@@ -248,8 +254,15 @@ impl Pending {
                 return (step.bare(out, Rcode::SERVFAIL, Some(failure_ede(failure))), event);
             }
         };
-        event.rcode = Some(stored.rcode());
-        (step.stored(stored, answered.at, out), event)
+        if let Some(alias) = &self.alias {
+            event.rcode = Some(stored.rcode());
+            return (alias.write(step, stored, answered.now.at, out), event);
+        }
+        let source = event.source;
+        match step.judged(&self.snapshot, stored, answered.now.at, source, out, &mut event) {
+            Outcome::Reply(len) => (len, event),
+            _ => (0, event),
+        }
     }
 }
 
@@ -262,13 +275,13 @@ struct Asking {
     /// The key and the upstreams' address: others may say other things.
     asked: Box<[u8]>,
     question: Option<Question>,
-    clock: fn() -> Instant,
+    clock: Clock,
     received: Instant,
     told: bool,
 }
 
 impl Asking {
-    fn of(pending: &Pending, clock: fn() -> Instant) -> Self {
+    fn of(pending: &Pending, clock: Clock) -> Self {
         let upstream = Arc::as_ptr(&pending.upstream).addr();
         Self {
             engine: Arc::clone(&pending.engine),
@@ -276,7 +289,7 @@ impl Asking {
             upstream: Arc::clone(&pending.upstream),
             key: pending.key,
             asked: [pending.key.as_bytes(), &upstream.to_ne_bytes()].concat().into(),
-            question: question(&pending.packet),
+            question: question(pending.alias.as_ref().map_or(&*pending.packet, Alias::packet)),
             clock,
             received: pending.received,
             told: true,
@@ -299,8 +312,9 @@ impl Asking {
         let now = (self.clock)();
         let verdict = reply.and_then(|bytes| {
             let lost = || Failure::Network("the reply of the upstream could not be read".into());
-            let message = Message::parse(bytes).ok_or_else(lost)?;
-            Stored::new(self.key.as_bytes(), &message, now, self.snapshot.max_ttl).ok_or_else(lost)
+            let stripped = if self.snapshot.strip_ech { without_ech(bytes) } else { None };
+            let message = Message::parse(stripped.as_deref().unwrap_or(bytes)).ok_or_else(lost)?;
+            Stored::new(self.key.as_bytes(), &message, now.at, self.snapshot.max_ttl).ok_or_else(lost)
         });
         let Snapshot { cache, aging, .. } = &*self.snapshot;
         let key = self.key.as_bytes();
@@ -314,7 +328,7 @@ impl Asking {
             }
             _ => {
                 if let Some(kept) = cache.get(key) {
-                    aging.failed(&kept, kept.age(now));
+                    aging.failed(&kept, kept.age(now.at));
                 }
             }
         }

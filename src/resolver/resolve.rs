@@ -1,24 +1,31 @@
 //! The way of one query. Every transport calls [`resolve`]; it names each step in its order.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::alias::{self, Aliased};
 use super::live::Engine;
+use super::moment::Moment;
 use super::outcome::Outcome;
 use super::pending::{Pending, Place};
-use super::snapshot::Snapshot;
-use crate::answer::{self, Blocked};
+use super::snapshot::{Client, Snapshot};
+use crate::answer::{self, Blocked, Right};
 use crate::cache::key::Key;
 use crate::cache::stale::Age;
 use crate::cache::store::Stored;
 use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::header::flag;
+use crate::dns::message::Message;
+use crate::dns::name::NameBuf;
 use crate::dns::query::Query;
-use crate::dns::reply::{ReplyWriter, Section, Transport};
+use crate::dns::reply::{ReplyWriter, Section};
 use crate::dns::types::{Class, Qtype, Rcode};
 use crate::observe::event::{Event, Source};
-use crate::policy::decide::{Asker, Verdict, decide};
+use crate::policy::active::{Ordered, View};
+use crate::policy::decide::{Asker, Decider, Rung, Verdict, decide};
+use crate::policy::inspect::inspect;
+use crate::policy::list::ListPolicy;
+use crate::rule::Action;
 use crate::zones::answer as zone;
 
 /// Answers one packet: writes the reply into `out`, or says that nothing is to be sent, or that an
@@ -28,12 +35,12 @@ pub fn resolve(
     engine: &Arc<Engine>,
     snapshot: &Arc<Snapshot>,
     packet: &[u8],
-    (client, transport): (SocketAddr, Transport),
-    now: Instant,
+    client: Client,
+    now: Moment,
     out: &mut [u8],
     event: &mut Event,
 ) -> Outcome {
-    *event = Event::new(client, transport);
+    *event = Event::new(client.address, client.transport);
 
     // A packet that is no query gets the code its fault calls for, or silence.
     let query = match Query::parse(packet) {
@@ -45,10 +52,10 @@ pub fn resolve(
             };
         }
     };
-    let step = Step { query: &query, transport };
+    let step = Step { query: &query, client };
 
     // Who may not ask is told so (RFC 8914 §4.19).
-    if !snapshot.acl.admits(client.ip()) {
+    if !snapshot.acl.admits(client.address.ip()) {
         let ede = Ede::new(EdeCode::PROHIBITED, "");
         return sent(event, Source::Guard, Rcode::REFUSED, step.bare(out, Rcode::REFUSED, Some(ede)));
     }
@@ -65,23 +72,14 @@ pub fn resolve(
     if let Some(rcode) = not_served(&query) {
         return sent(event, Source::Local, rcode, step.bare(out, rcode, None));
     }
-    // The ladder: which rule wins, and if it blocks, what the client gets.
+    // The client's group, which says what lists speak and which upstreams are asked.
+    let view = snapshot.view(&client);
+    // An order given at run time, else the ladder: which rule wins, and what the client gets for it.
     if snapshot.blocking {
-        let asker = Asker { client: client.ip(), qtype: query.qtype };
-        event.verdict = decide(&snapshot.policy, query.qname, asker);
-        if let Verdict::Blocked(decider) = event.verdict
-            && let Some(list) = snapshot.policy.list(decider.list)
-            && let Some(action) = snapshot.policy.action(decider.rule, decider.list)
-        {
-            match answer::blocked(list, action, &query, transport, out) {
-                Blocked::Reply(len) => return sent(event, Source::Policy, wire_rcode(out), len),
-                Blocked::Drop => {
-                    event.source = Source::Policy;
-                    return Outcome::Drop;
-                }
-                // Over TCP what is truncated over UDP passes: that is no block.
-                Blocked::Pass => event.verdict = Verdict::Logged(decider),
-            }
+        event.verdict = step.verdict(snapshot, view);
+        let parts = (engine, snapshot, view);
+        if let Some(outcome) = step.refuse(parts, now, out, event) {
+            return outcome;
         }
     }
     // Names that this server answers for.
@@ -95,21 +93,24 @@ pub fn resolve(
     if query.qtype == Qtype::ANY {
         return sent(event, Source::Local, Rcode::NOERROR, step.minimal_any(out));
     }
-    // A reply to the same question: fresh, or stale while the upstreams fail (RFC 8767).
-    let kept = snapshot.cache.get(Key::of(&query).as_bytes());
-    let age = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, stored.age(now)));
+    // A reply to the same question of the same upstreams: fresh, or stale while they fail (RFC 8767).
+    // What is kept is judged as the lists are now.
+    let route = snapshot.routes.route(query.qname, view.map_or(0, |v| v.route));
+    let key = Key::of(&query, route);
+    let kept = snapshot.cache.get(key.as_bytes());
+    let age = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, stored.age(now.at)));
     if let Some(stored) = &kept
         && matches!(age, Age::Fresh | Age::Ending | Age::StaleNow)
     {
         let source = if age == Age::StaleNow { Source::Stale } else { Source::Cache };
-        let reply = sent(event, source, stored.rcode(), step.stored(stored, now, out));
-        return match (reply, &snapshot.upstream) {
+        let reply = step.judged(snapshot, stored, now.at, source, out, event);
+        return match (reply, snapshot.routes.get(route)) {
             // Asked for and about to expire: the next one who asks should not have to wait.
             (Outcome::Reply(len), Some(upstream)) if age == Age::Ending => {
                 match Place::take(engine, query.qname, snapshot.queue.limit) {
                     Some(place) => {
                         let parts = (engine, snapshot, upstream);
-                        let pending = Pending::new(parts, &query, *event, now, None, place);
+                        let pending = Pending::new(parts, step, (key, None), *event, now.at, None, place);
                         Outcome::ReplyAndRefresh(len, pending)
                     }
                     None => Outcome::Reply(len),
@@ -119,31 +120,25 @@ pub fn resolve(
         };
     }
     // Without recursion desired there is nobody else to ask; nor is there without an upstream.
-    let Some(upstream) = snapshot.upstream.as_ref().filter(|_| query.header.has(flag::RD)) else {
+    let Some(upstream) = snapshot.routes.get(route).filter(|_| query.header.has(flag::RD)) else {
         let ede = Ede::new(EdeCode::NOT_AUTHORITATIVE, "");
         return sent(event, Source::Local, Rcode::REFUSED, step.bare(out, Rcode::REFUSED, Some(ede)));
     };
-    // The upstreams, unless too many already wait for them; then a stale reply, or none.
+    // The upstreams, unless too many already wait for them; then a stale reply, or none. What they say
+    // is judged when it comes.
     let stale = kept.filter(|_| age == Age::Stale);
     match (Place::take(engine, query.qname, snapshot.queue.limit), stale) {
         (Some(place), stale) => {
             event.source = Source::Upstream;
             let parts = (engine, snapshot, upstream);
-            Outcome::Later(Pending::new(parts, &query, *event, now, stale, place))
+            Outcome::Later(Pending::new(parts, step, (key, None), *event, now.at, stale, place))
         }
-        (None, Some(stale)) => sent(event, Source::Stale, stale.rcode(), step.stored(&stale, now, out)),
-        (None, None) if snapshot.queue.silent => {
-            event.source = Source::Shed;
-            Outcome::Drop
-        }
-        (None, None) => {
-            let ede = Ede::new(EdeCode::NETWORK_ERROR, "too many queries are waiting");
-            sent(event, Source::Shed, Rcode::SERVFAIL, step.bare(out, Rcode::SERVFAIL, Some(ede)))
-        }
+        (None, Some(stale)) => step.judged(snapshot, &stale, now.at, Source::Stale, out, event),
+        (None, None) => step.shed(snapshot, out, event),
     }
 }
 
-fn sent(event: &mut Event, source: Source, rcode: Rcode, len: usize) -> Outcome {
+pub(super) fn sent(event: &mut Event, source: Source, rcode: Rcode, len: usize) -> Outcome {
     event.source = source;
     if len == 0 {
         return Outcome::Drop;
@@ -153,7 +148,7 @@ fn sent(event: &mut Event, source: Source, rcode: Rcode, len: usize) -> Outcome 
 }
 
 /// The low bits of the code in a reply that another step has written.
-fn wire_rcode(out: &[u8]) -> Rcode {
+pub(super) fn wire_rcode(out: &[u8]) -> Rcode {
     Rcode(out.get(3).map_or(0, |b| u16::from(b & 0xf)))
 }
 
@@ -169,16 +164,171 @@ fn not_served(query: &Query<'_>) -> Option<Rcode> {
     }
 }
 
-/// One query and how its reply travels: what every small answer needs.
+/// What the policy made in place of an answer.
+enum MadeUp<'a> {
+    Outcome(Outcome),
+    /// An alias, yet to be followed.
+    Alias(&'a NameBuf),
+    /// Nothing: the answer passes.
+    Nothing,
+}
+
+/// One query and who asked it: what every small answer needs.
 #[derive(Clone, Copy)]
 pub(super) struct Step<'q, 'p> {
     pub(super) query: &'q Query<'p>,
-    pub(super) transport: Transport,
+    pub(super) client: Client,
 }
 
 impl Step<'_, '_> {
     pub(super) fn writer<'b, 't>(self, out: &'b mut [u8]) -> ReplyWriter<'b, 't> {
-        ReplyWriter::new(self.query, out, self.transport.limit(self.query))
+        ReplyWriter::new(self.query, out, self.client.transport.limit(self.query))
+    }
+
+    fn asker(self, view: Option<&View>) -> Asker<'_> {
+        Asker { client: self.client.address.ip(), qtype: self.query.qtype, view }
+    }
+
+    fn verdict(self, snapshot: &Snapshot, view: Option<&View>) -> Verdict {
+        if !snapshot.active.is_quiet() {
+            let group = view.and_then(|v| snapshot.policy.group_name(v));
+            let client = self.client.address.ip();
+            if let Some((what, number)) = snapshot.active.ordered(self.query.qname, client, group) {
+                return Verdict::Ordered(what, number);
+            }
+        }
+        decide(&snapshot.policy, self.query.qname, self.asker(view))
+    }
+
+    /// What the verdict gives instead of an answer; `None`: the name may pass.
+    fn refuse(
+        self,
+        (engine, snapshot, view): (&Arc<Engine>, &Arc<Snapshot>, Option<&View>),
+        now: Moment,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> Option<Outcome> {
+        let (list, action, right) = match event.verdict {
+            Verdict::Blocked(decider) => {
+                let list = snapshot.policy.list(decider.list)?;
+                let action = snapshot.policy.action(decider.rule, decider.list, view)?;
+                let right = if decider.rung == Rung::Rewrite { Right::Rewrite } else { Right::Block };
+                (list, action, right)
+            }
+            Verdict::Ordered(Ordered::Blocked, _) => {
+                (&*snapshot.ordered, &snapshot.ordered.action, Right::Block)
+            }
+            _ => return None,
+        };
+        let outcome = self.made_up((list, right), action, out, event);
+        match (outcome, event.verdict) {
+            (MadeUp::Outcome(outcome), _) => Some(outcome),
+            (MadeUp::Alias(target), _) => {
+                let by = Aliased { list, right, view, asker: self.asker(view) };
+                Some(alias::follow(engine, snapshot, self, target, &by, now, out, event))
+            }
+            // Over TCP what is truncated over UDP passes: that is no block.
+            (MadeUp::Nothing, Verdict::Blocked(decider)) => {
+                event.verdict = Verdict::Logged(decider);
+                None
+            }
+            (MadeUp::Nothing, _) => None,
+        }
+    }
+
+    fn made_up<'a>(
+        self,
+        by: (&ListPolicy, Right),
+        action: &'a Action,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> MadeUp<'a> {
+        match answer::blocked(by, action, self.query, self.client.transport, out) {
+            Blocked::Reply(len) => MadeUp::Outcome(sent(event, Source::Policy, wire_rcode(out), len)),
+            Blocked::Drop => {
+                event.source = Source::Policy;
+                MadeUp::Outcome(Outcome::Drop)
+            }
+            Blocked::Pass => MadeUp::Nothing,
+            Blocked::Alias(target) => MadeUp::Alias(target),
+        }
+    }
+
+    /// A reply of an upstream as old as it is at `now`, or what the policy puts in its place because of
+    /// the names and addresses in it. A name that was let pass by a rule is not looked at again.
+    pub(super) fn judged(
+        self,
+        snapshot: &Snapshot,
+        stored: &Stored,
+        now: Instant,
+        source: Source,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> Outcome {
+        let len = self.stored(stored, now, out);
+        let answer = |event: &mut Event| sent(event, source, stored.rcode(), len);
+        let Some(inspection) = &snapshot.inspection else { return answer(event) };
+        if matches!(event.verdict, Verdict::Allowed(_) | Verdict::Ordered(..)) {
+            return answer(event);
+        }
+        let view = snapshot.view(&self.client);
+        let mark = snapshot.mark(view);
+        if mark.is_some_and(|mark| stored.has_mark(mark)) {
+            return answer(event);
+        }
+        // What was truncated is looked at when the client comes back over TCP.
+        let written = out.get(..len).unwrap_or_default();
+        let Some(reply) = Message::parse(written).filter(|m| !m.header.has(flag::TC)) else {
+            return answer(event);
+        };
+        let asker = self.asker(view);
+        let found = inspect(&snapshot.policy, inspection, self.query.qname, asker, &reply);
+        let (list, action) = match found {
+            Verdict::Behind(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
+                (snapshot.policy.list(d.list), snapshot.policy.action(d.rule, d.list, view))
+            }
+            Verdict::Address(list) => (snapshot.policy.list(list), snapshot.policy.list_action(list, view)),
+            Verdict::Rebinding => (Some(&*snapshot.rebinding), Some(&snapshot.rebinding.action)),
+            Verdict::NoRule => {
+                if let Some(mark) = mark {
+                    stored.mark(mark);
+                }
+                return answer(event);
+            }
+            _ => {
+                event.verdict = found;
+                return answer(event);
+            }
+        };
+        let (Some(list), Some(action)) = (list, action) else { return answer(event) };
+        event.verdict = found;
+        match self.made_up((list, Right::Block), action, out, event) {
+            MadeUp::Outcome(outcome) => outcome,
+            // An action that only notes, or truncates over UDP alone.
+            MadeUp::Nothing => {
+                if let Verdict::Behind(decider) = found {
+                    event.verdict = Verdict::Behind(Decider { rung: Rung::Log, ..decider });
+                }
+                let len = self.stored(stored, now, out);
+                sent(event, source, stored.rcode(), len)
+            }
+            MadeUp::Alias(target) => {
+                let (query, transport) = (self.query, self.client.transport);
+                let targets = std::slice::from_ref(target);
+                let len = answer::aliased((list, Right::Block), targets, None, query, transport, out);
+                sent(event, Source::Policy, Rcode::NOERROR, len)
+            }
+        }
+    }
+
+    /// Too many wait already.
+    pub(super) fn shed(self, snapshot: &Snapshot, out: &mut [u8], event: &mut Event) -> Outcome {
+        if snapshot.queue.silent {
+            event.source = Source::Shed;
+            return Outcome::Drop;
+        }
+        let ede = Ede::new(EdeCode::NETWORK_ERROR, "too many queries are waiting");
+        sent(event, Source::Shed, Rcode::SERVFAIL, self.bare(out, Rcode::SERVFAIL, Some(ede)))
     }
 
     /// A reply of nothing but a code.

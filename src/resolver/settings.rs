@@ -8,7 +8,11 @@ use ipnet::IpNet;
 
 use crate::cache::stale::Aging;
 use crate::dns::name::NameBuf;
-use crate::policy::list::KnownClient;
+use crate::dns::types::Qtype;
+use crate::policy::decide::Precedence;
+use crate::policy::inspect::Inspection;
+use crate::policy::list::{KnownClient, Notes};
+use crate::policy::schedule::Schedule;
 use crate::rule::{Action, Effect, Format, Match};
 use crate::upstream::Server;
 
@@ -47,6 +51,20 @@ pub struct Settings {
     pub clients: Vec<KnownClient>,
     /// Zones answered with authority.
     pub zones: Vec<ZoneSettings>,
+    /// Groups of clients in order.
+    pub groups: Vec<GroupSettings>,
+    /// What decides between rules of the same force.
+    pub precedence: Precedence,
+    /// What is looked at in replies of the upstreams.
+    pub inspection: Inspection,
+    /// Names that have upstreams of their own.
+    pub forwards: Vec<ForwardSettings>,
+    /// Whom people are told to ask.
+    pub contact: Contact,
+    /// The page that says why a name is refused.
+    pub block_page: Option<BlockPageSettings>,
+    /// Where orders come in at run time.
+    pub control: Option<ControlSettings>,
     /// Where the metrics page listens.
     pub metrics: Option<SocketAddr>,
     /// False: lists are read but not applied.
@@ -77,6 +95,21 @@ pub enum TextSource {
     Inline(Vec<String>),
     /// Text that is built into the program; its name for people.
     Embedded(&'static str, &'static str),
+    /// Rewrites of the configuration.
+    Rewrites(Vec<RewriteSettings>),
+}
+
+/// One rewrite: what a name is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RewriteSettings {
+    /// The name.
+    pub name: NameBuf,
+    /// Whether the name itself or those below it.
+    pub matching: Match,
+    /// The answer.
+    pub action: Action,
+    /// The line of the configuration.
+    pub line: u32,
 }
 
 impl TextSource {
@@ -87,6 +120,7 @@ impl TextSource {
             Self::File(path) => path.display().to_string(),
             Self::Inline(_) => "inline rules".into(),
             Self::Embedded(name, _) => format!("{name} (built in)"),
+            Self::Rewrites(_) => "[[rewrite]]".into(),
         }
     }
 }
@@ -106,10 +140,119 @@ pub struct ListSettings {
     pub plain: Option<Match>,
     /// What a client gets.
     pub action: Action,
+    /// The action is not the list's own, so that of the client's group goes before it.
+    pub inherits: bool,
     /// TTL of made-up answers, in seconds.
     pub ttl: u32,
     /// Who demands it, if somebody outside does.
     pub authority: Option<String>,
+    /// What people are told beside that.
+    pub notes: Notes,
+    /// It speaks of these types alone; empty: of all.
+    pub types: Vec<Qtype>,
+    /// When it speaks; `None`: always.
+    pub schedule: Option<Schedule>,
+    /// What becomes of lines that are an address or a network.
+    pub addresses: Addresses,
+}
+
+impl ListSettings {
+    /// True for the rewrites of the configuration.
+    #[must_use]
+    pub const fn is_rewrites(&self) -> bool {
+        matches!(self.source, TextSource::Rewrites(_))
+    }
+}
+
+/// What becomes of the lines of a list that are an address or a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// They are what they are in the list's format.
+    #[default]
+    AsRules,
+    /// They, and nothing else, are the list: answers that give one of them are blocked.
+    Only,
+    /// They are looked for in answers, the other lines are rules: the list tells of servers by both.
+    Beside,
+}
+
+impl Default for ListSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            source: TextSource::Inline(Vec::new()),
+            format: Format::Auto,
+            effect: Effect::Block,
+            plain: None,
+            action: Action::NxDomain,
+            inherits: false,
+            ttl: 60,
+            authority: None,
+            notes: Notes::default(),
+            types: Vec::new(),
+            schedule: None,
+            addresses: Addresses::AsRules,
+        }
+    }
+}
+
+/// One group of clients.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// Its name, unique.
+    pub name: String,
+    /// Where its clients ask from; empty: anywhere.
+    pub networks: Vec<IpNet>,
+    /// The listeners that they ask at, by their places in [`Settings::listen`]; empty: any.
+    pub listeners: Vec<u16>,
+    /// The places of its lists in [`Settings::lists`]; `None`: all.
+    pub lists: Option<Vec<u16>>,
+    /// What a client gets for a blocked name where its list does not say.
+    pub action: Option<Action>,
+    /// When it takes clients; `None`: always.
+    pub schedule: Option<Schedule>,
+    /// Its own upstreams; `None`: those of all.
+    pub upstreams: Option<Vec<Server>>,
+}
+
+/// Names that go to upstreams of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardSettings {
+    /// This name and those below it.
+    pub suffix: NameBuf,
+    /// The upstreams.
+    pub servers: Vec<Server>,
+}
+
+/// Whom people are told to ask about a refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// URIs.
+    pub uris: Vec<String>,
+    /// Who runs this server.
+    pub organization: Option<String>,
+    /// The language of reasons and of the organisation's name (RFC 5646).
+    pub language: Option<String>,
+    /// The URI of whoever blocks, for the `blocked-by` link (RFC 7725 §4).
+    pub blocked_by: Option<String>,
+}
+
+/// The block page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockPageSettings {
+    /// Where it listens for HTTP.
+    pub listen: Vec<SocketAddr>,
+    /// Where TLS is refused at once.
+    pub refuse_tls: Vec<SocketAddr>,
+}
+
+/// The socket for orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSettings {
+    /// Where it is.
+    pub socket: PathBuf,
+    /// Where orders that are to be kept are written.
+    pub state: Option<PathBuf>,
 }
 
 /// One zone.
@@ -141,6 +284,15 @@ pub fn private_networks() -> Vec<IpNet> {
     .collect()
 }
 
+impl Settings {
+    /// Has one upstream in the place of the system's, where those are meant. For explaining: nothing is
+    /// sent, but whether a question would be depends on there being somebody to ask.
+    pub fn imagine_upstream(&mut self) {
+        let nobody = Server { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)), tcp_only: true };
+        self.upstreams.get_or_insert_with(|| vec![nobody]);
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -160,6 +312,13 @@ impl Default for Settings {
             lists: Vec::new(),
             clients: Vec::new(),
             zones: Vec::new(),
+            groups: Vec::new(),
+            precedence: Precedence::default(),
+            inspection: Inspection::default(),
+            forwards: Vec::new(),
+            contact: Contact::default(),
+            block_page: None,
+            control: None,
             metrics: None,
             blocking: true,
         }

@@ -1,30 +1,50 @@
 //! One frozen generation of everything that a query looks at.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::settings::Queue;
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
+use crate::dns::reply::Transport;
 use crate::guard::acl::Acl;
 use crate::policy::Policy;
-use crate::upstream::hickory::Forwarder;
+use crate::policy::active::{Active, View};
+use crate::policy::inspect::Inspection;
+use crate::policy::list::ListPolicy;
+use crate::policy::overrides::Overrides;
+use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
-/// What one query sees, whole; it never changes once it serves.
+/// What one query sees, whole; it never changes once it serves. The next one shares with it what has
+/// not changed.
+#[derive(Clone)]
 pub struct Snapshot {
     /// Who may ask.
-    pub acl: Acl,
-    /// The compiled lists.
-    pub policy: Policy,
+    pub acl: Arc<Acl>,
+    /// The compiled lists and groups.
+    pub policy: Arc<Policy>,
+    /// What of it is in force now.
+    pub active: Arc<Active>,
+    /// What was ordered at run time.
+    pub overrides: Arc<Overrides>,
+    /// How a name that was ordered to be blocked is answered.
+    pub ordered: Arc<ListPolicy>,
+    /// What is looked at in replies of the upstreams; `None`: nothing, because no rule could apply.
+    pub inspection: Option<Arc<Inspection>>,
+    /// Keys for Encrypted Client Hello are taken out of replies.
+    pub strip_ech: bool,
+    /// How a reply with a private address for a public name is answered.
+    pub rebinding: Arc<ListPolicy>,
     /// False: the lists are compiled but not applied.
     pub blocking: bool,
     /// The counter of each list, by its index.
-    pub list_slots: Vec<u16>,
+    pub list_slots: Arc<[u16]>,
     /// Zones answered with authority.
-    pub zones: Zones,
-    /// Where everything else is asked; `None`: nowhere.
-    pub upstream: Option<Arc<Forwarder>>,
-    /// Replies of the upstreams; shared by all generations.
+    pub zones: Arc<Zones>,
+    /// Where everything else is asked.
+    pub routes: Arc<Routes>,
+    /// Replies of the upstreams; shared by generations that ask the same ones.
     pub cache: Arc<Cache>,
     /// How they age.
     pub aging: Aging,
@@ -36,6 +56,9 @@ pub struct Snapshot {
     pub version: Option<String>,
     /// The answer to `id.server` and `hostname.bind` CH TXT, if any is to be given.
     pub identity: Option<String>,
+    /// The number of this generation: what was found in order under it need not be looked at again.
+    /// 0: nothing is remembered, because two clients of a group may fare differently.
+    pub epoch: u64,
 }
 
 impl Snapshot {
@@ -44,4 +67,27 @@ impl Snapshot {
     pub fn list_slot(&self, list: u16) -> Option<u16> {
         self.list_slots.get(usize::from(list)).copied()
     }
+
+    /// What goes for a client.
+    #[must_use]
+    pub fn view(&self, client: &Client) -> Option<&View> {
+        self.active.view(&self.policy, client.address.ip(), client.listener)
+    }
+
+    /// A mark for a reply that was found in order for a view; `None`: it is looked at each time.
+    #[must_use]
+    pub(super) fn mark(&self, view: Option<&View>) -> Option<u64> {
+        (self.epoch > 0).then(|| self.epoch << 16 | view.map_or(0, |v| u64::from(v.number())))
+    }
+}
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Where from.
+    pub address: SocketAddr,
+    /// How the query came.
+    pub transport: Transport,
+    /// The number of the listener that it came to.
+    pub listener: u16,
 }

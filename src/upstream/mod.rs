@@ -14,6 +14,7 @@ use crate::dns::name::{MAX_NAME, NameBuf};
 use crate::dns::types::{Class, Qtype};
 
 pub mod hickory;
+pub mod route;
 mod udp;
 
 pub use hickory::Forwarder;

@@ -1,0 +1,44 @@
+//! The EXTRA-TEXT of a refusal: the list, and the reference by which it is found again.
+
+use crate::dns::query::Query;
+use crate::policy::list::{ListPolicy, MAX_EDE_TEXT};
+
+/// Octets of ` [1a2b3c4d]`.
+const REFERENCE: usize = 11;
+
+/// A text on the stack.
+pub(super) struct Text {
+    octets: [u8; MAX_EDE_TEXT + REFERENCE],
+    len: usize,
+}
+
+impl Text {
+    pub(super) fn of(list: &ListPolicy, query: &Query<'_>) -> Self {
+        let mut text = Self { octets: [0; MAX_EDE_TEXT + REFERENCE], len: 0 };
+        // Without EDNS nobody will read it (RFC 8914 §2).
+        if query.edns.is_none() {
+            return text;
+        }
+        text.put(list.ede_text.as_bytes());
+        text.put(b" [");
+        let digits = list.reference(query.qname).0.to_be_bytes();
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        for octet in digits {
+            text.put(&[digit(octet >> 4), digit(octet & 0xf)]);
+        }
+        text.put(b"]");
+        text
+    }
+
+    fn put(&mut self, octets: &[u8]) {
+        let end = self.len + octets.len();
+        if let Some(slot) = self.octets.get_mut(self.len..end) {
+            slot.copy_from_slice(octets);
+            self.len = end;
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.octets.get(..self.len).and_then(|o| std::str::from_utf8(o).ok()).unwrap_or_default()
+    }
+}

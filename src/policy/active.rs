@@ -1,0 +1,177 @@
+//! What is in force at one time: which lists speak to which group, and what was ordered at run time.
+//!
+//! Schedules and orders are looked at when an [`Active`] is made, not for each query: it says how long
+//! it holds, and then the next one takes its place.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use rustc_hash::FxBuildHasher;
+
+use super::Policy;
+use super::overrides::{Order, Override, Overrides};
+use crate::dns::name::{Folded, Name};
+use crate::rule::Action;
+
+/// What goes for the clients of one group, or for those of none.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The number of the group; `None`: no group.
+    pub group: Option<u16>,
+    /// The lists that speak, a bit each.
+    lists: Box<[u64]>,
+    /// What a client gets for a blocked name where its list does not say.
+    pub action: Option<Action>,
+    /// Where questions are passed on to.
+    pub route: u16,
+}
+
+impl View {
+    /// True if the list with this number speaks.
+    #[must_use]
+    pub fn has(&self, list: u16) -> bool {
+        self.lists.get(usize::from(list / 64)).is_some_and(|word| word >> (list % 64) & 1 == 1)
+    }
+
+    /// A number for each view, from 0: no group.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        self.group.map_or(0, |group| group.saturating_add(1))
+    }
+}
+
+/// What an order says about a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ordered {
+    /// Blocking is paused.
+    Paused,
+    /// The name passes.
+    Allowed,
+    /// The name is blocked.
+    Blocked,
+}
+
+/// What is in force from one second to another.
+#[derive(Clone, Debug, Default)]
+pub struct Active {
+    from: i64,
+    until: i64,
+    views: Vec<View>,
+    /// For each table of networks and set in it, the view.
+    view_of: Vec<Vec<u16>>,
+    orders: Vec<Override>,
+    /// Orders about names, by the name in lower case.
+    names: HashMap<Box<[u8]>, Vec<usize>, FxBuildHasher>,
+    paused: bool,
+}
+
+impl Active {
+    /// What is in force at `now`, in seconds since 1970 (UTC).
+    #[must_use]
+    pub fn new(policy: &Policy, overrides: &Overrides, now: i64) -> Self {
+        let mut until = i64::MAX;
+        let mut is_on = |schedule: Option<&super::schedule::Schedule>| {
+            schedule.is_none_or(|schedule| {
+                until = until.min(schedule.steady_until(now));
+                schedule.is_active(now)
+            })
+        };
+        let lists: Vec<bool> = policy.lists.iter().map(|list| is_on(list.schedule.as_ref())).collect();
+        let groups = policy.groups.all();
+        let group_is_on: Vec<bool> = groups.iter().map(|group| is_on(group.schedule.as_ref())).collect();
+        let bits = |wanted: Option<&[u16]>| {
+            let mut bits = vec![0u64; lists.len().div_ceil(64)];
+            for (number, on) in (0u16..).zip(&lists) {
+                if *on
+                    && wanted.is_none_or(|w| w.contains(&number))
+                    && let Some(word) = bits.get_mut(usize::from(number / 64))
+                {
+                    *word |= 1 << (number % 64);
+                }
+            }
+            bits.into_boxed_slice()
+        };
+        let mut views = vec![View { lists: bits(None), ..View::default() }];
+        views.extend((0u16..).zip(groups).map(|(number, group)| View {
+            group: Some(number),
+            lists: bits(group.lists.as_deref()),
+            action: group.action.clone(),
+            route: group.route,
+        }));
+        let view_of_set = |set: &[u16]| {
+            let mut on = set.iter().filter(|g| group_is_on.get(usize::from(**g)).copied().unwrap_or(false));
+            on.next().map_or(0, |group| group.saturating_add(1))
+        };
+        let tables = policy.groups.tables().iter();
+        let view_of = tables.map(|table| table.sets().map(view_of_set).collect()).collect();
+        let orders: Vec<Override> = overrides.all().iter().filter(|o| o.is_in_force(now)).cloned().collect();
+        let mut names: HashMap<Box<[u8]>, Vec<usize>, FxBuildHasher> = HashMap::default();
+        for (at, order) in orders.iter().enumerate() {
+            until = until.min(order.until.unwrap_or(i64::MAX));
+            if let Order::Allow(name) | Order::Block(name) = &order.order {
+                names.entry(name.as_name().to_folded().as_bytes().into()).or_default().push(at);
+            }
+        }
+        let paused = orders.iter().any(|o| o.order == Order::Pause);
+        Self { from: now, until, views, view_of, orders, names, paused }
+    }
+
+    /// True if nothing has changed at `now` since this was made. A clock that was set back ends it too.
+    #[must_use]
+    pub const fn holds_at(&self, now: i64) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    /// What goes for a client that asks at a listener.
+    #[must_use]
+    pub fn view(&self, policy: &Policy, client: IpAddr, listener: u16) -> Option<&View> {
+        let number = match policy.groups.place(client, listener) {
+            None => 0,
+            Some((table, set)) => *self.view_of.get(table)?.get(set as usize)?,
+        };
+        self.views.get(usize::from(number))
+    }
+
+    /// The views by their numbers.
+    #[must_use]
+    pub fn views(&self) -> &[View] {
+        &self.views
+    }
+
+    /// True if nothing is ordered.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.orders.is_empty()
+    }
+
+    /// What is ordered about a name for a client of a group. An order about the name goes before a
+    /// pause; of two about it the one on the longer name wins, then the one that fits the client more
+    /// closely, then the later one. Gives the order's number.
+    #[must_use]
+    pub fn ordered(&self, name: Name<'_>, client: IpAddr, group: Option<&str>) -> Option<(Ordered, u32)> {
+        if self.is_quiet() {
+            return None;
+        }
+        let closest = |places: &[usize]| {
+            let orders = places.iter().filter_map(|at| self.orders.get(*at));
+            orders.filter_map(|o| Some((o.fits(client, group)?, o))).max_by_key(|(fit, o)| (*fit, o.id))
+        };
+        if !self.names.is_empty() {
+            let folded = Folded::new(name);
+            let mut at = 0;
+            while let Some(len) = folded.from(at).first() {
+                if let Some((_, order)) = self.names.get(folded.from(at)).and_then(|p| closest(p)) {
+                    let what = match order.order {
+                        Order::Allow(_) => Ordered::Allowed,
+                        Order::Block(_) | Order::Pause => Ordered::Blocked,
+                    };
+                    return Some((what, order.id));
+                }
+                at += 1 + usize::from(*len);
+            }
+        }
+        let pauses = self.orders.iter().filter(|o| self.paused && o.order == Order::Pause);
+        let mut fitting = pauses.filter(|o| o.fits(client, group).is_some());
+        fitting.next().map(|order| (Ordered::Paused, order.id))
+    }
+}

@@ -1,0 +1,289 @@
+//! One explain record for everybody: what `explain` prints, `ctl` sends and the block page shows.
+//!
+//! It is made by answering the question once more, with nothing sent and nobody asked.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::live::Engine;
+use super::moment::Moment;
+use super::outcome::Outcome;
+use super::resolve::resolve;
+use super::snapshot::{Client, Snapshot};
+use crate::cache::key::Key;
+use crate::cache::store::{Cache, Stored};
+use crate::dns::message::Message;
+use crate::dns::name::NameBuf;
+use crate::dns::query::{Query, encode};
+use crate::dns::reply::{ReplyWriter, Section};
+use crate::dns::types::Qtype;
+use crate::observe::event::{Event, Source};
+use crate::policy::decide::{Asker, Rung, Verdict, ladder};
+use crate::policy::explain::{RuleText, rule_text, verdict_text};
+use crate::policy::inspect::because;
+use crate::policy::list::ListPolicy;
+use crate::rule::Action;
+
+/// The longest message, in octets.
+const MAX_MESSAGE: usize = 65_535;
+
+/// What to explain.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The name asked.
+    pub name: NameBuf,
+    /// The type asked.
+    pub qtype: Qtype,
+    /// Who asks.
+    pub client: Client,
+    /// What the upstreams are taken to answer: a name is the target of an alias.
+    pub answer: Vec<Given>,
+}
+
+/// A part of an answer that is taken for given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// An address.
+    Address(IpAddr),
+    /// The target of an alias.
+    Name(NameBuf),
+}
+
+/// Everything about one question.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The reference that the reply and the block page give; `None`: nothing is refused.
+    pub id: Option<String>,
+    /// The question's name.
+    pub name: NameBuf,
+    /// Its type.
+    pub qtype: Qtype,
+    /// The client.
+    pub client: IpAddr,
+    /// The client's group, if it belongs to one.
+    pub group: Option<String>,
+    /// When, in seconds since 1970 (UTC).
+    pub at: i64,
+    /// The precedence that decides between rules of the same force.
+    pub precedence: &'static str,
+    /// The verdict in a word.
+    pub verdict: &'static str,
+    /// What the verdict rests on, if on anything.
+    pub rests_on: Option<RuleText>,
+    /// The name or address in the answer that is the reason.
+    pub behind: Option<String>,
+    /// Every rule that speaks of the name, the winner first.
+    pub rules: Vec<Candidate>,
+    /// What the client gets instead of an answer.
+    pub action: Option<String>,
+    /// The list that refuses, and why, for people.
+    pub refusal: Option<Refusal>,
+    /// What goes out, in words.
+    pub reply: String,
+    /// What goes out, on the wire; empty where that is not known before an upstream is asked.
+    pub octets: Vec<u8>,
+}
+
+/// One rule that speaks of the name.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its rung.
+    pub rung: Rung,
+    /// The rule with its list and line.
+    pub rule: RuleText,
+    /// Why it lost; `None`: it decided.
+    pub lost: Option<&'static str>,
+}
+
+/// Who refuses, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// The list.
+    pub list: String,
+    /// Who demands it, if somebody outside does.
+    pub authority: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Option<String>,
+}
+
+/// Explains a question as `snapshot` would answer it at `now`.
+#[must_use]
+pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, now: Moment) -> Record {
+    let Question { name, qtype, client, .. } = question;
+    let packet = encode(name.as_name(), *qtype);
+    let view = snapshot.view(client);
+    let route = snapshot.routes.route(name.as_name(), view.map_or(0, |v| v.route));
+    let mut cache = Arc::clone(&snapshot.cache);
+    let mut answer = Vec::new();
+    if let Ok(query) = Query::parse(&packet) {
+        let key = Key::of(&query, route);
+        if !question.answer.is_empty() {
+            // What is taken for given is nobody else's answer.
+            cache = Arc::new(Cache::new(1 << 20));
+            let reply = given(&query, &question.answer);
+            let stored =
+                Message::parse(&reply).and_then(|m| Stored::new(key.as_bytes(), &m, now.at, u32::MAX));
+            if let Some(stored) = stored {
+                cache.put(&stored);
+            }
+        }
+        if let Some(stored) = cache.get(key.as_bytes()) {
+            answer = vec![0; MAX_MESSAGE];
+            let mut reply = ReplyWriter::new(&query, &mut answer, MAX_MESSAGE);
+            stored.write(&mut reply, false, now.at);
+            let len = reply.finish();
+            answer.truncate(len);
+        }
+    }
+    // Without a number of its own, so that what was found in order is looked at all the same.
+    let snapshot = Arc::new(Snapshot { cache, epoch: 0, ..snapshot.clone() });
+    let view = snapshot.view(client);
+    let mut out = vec![0; MAX_MESSAGE];
+    let mut event = Event::new(client.address, client.transport);
+    let outcome = resolve(engine, &snapshot, &packet, *client, now, &mut out, &mut event);
+    let policy = &snapshot.policy;
+    let asker = Asker { client: client.address.ip(), qtype: *qtype, view };
+    let (reply, octets) = match outcome {
+        Outcome::Later(_) => ("the question would be forwarded to the upstreams".to_owned(), Vec::new()),
+        Outcome::Drop => ("no reply is sent".to_owned(), Vec::new()),
+        Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
+            let octets = out.get(..len).unwrap_or_default().to_vec();
+            let text =
+                Message::parse(&octets).map_or_else(String::new, |m| m.to_string().trim_end().to_owned());
+            (text, octets)
+        }
+    };
+    let rules = ladder(policy, name.as_name(), asker);
+    let winner = event.verdict.decider();
+    let candidates = rules.iter().filter_map(|d| {
+        let lost = match winner {
+            Some(winner) if winner == *d => None,
+            Some(winner) => Some(d.loses_by(winner, policy.precedence)),
+            None if matches!(event.verdict, Verdict::Ordered(..)) => {
+                Some("an order given at run time decides")
+            }
+            None => Some("decides nothing here"),
+        };
+        Some(Candidate { rung: d.rung, rule: rule_text(policy, *d, name.as_name())?, lost })
+    });
+    let inspection = snapshot.inspection.as_ref().filter(|_| rests_on_answer(event.verdict));
+    let behind =
+        inspection.and_then(|i| because(policy, i, name.as_name(), asker, &Message::parse(&answer)?));
+    let list = refusing(&snapshot, event.verdict);
+    let action = event.verdict.list().and_then(|number| match winner {
+        Some(d) => policy.action(d.rule, number, view),
+        None => policy.list_action(number, view),
+    });
+    Record {
+        id: list.map(|l| l.reference(name.as_name()).to_string()),
+        name: name.clone(),
+        qtype: *qtype,
+        client: client.address.ip(),
+        group: view.and_then(|v| policy.group_name(v)).map(str::to_owned),
+        at: now.unix,
+        precedence: policy.precedence.word(),
+        verdict: event.verdict.word(),
+        rests_on: verdict_text(policy, event.verdict, name.as_name()),
+        behind,
+        rules: candidates.collect(),
+        action: action
+            .or_else(|| list.map(|l| &l.action))
+            .filter(|_| event.source == Source::Policy)
+            .map(Action::to_string),
+        refusal: list.map(|list| Refusal {
+            list: list.name.clone(),
+            authority: list.authority.clone(),
+            reason: list.notes.reason.clone(),
+            since: list.notes.since.clone(),
+        }),
+        reply,
+        octets,
+    }
+}
+
+const fn rests_on_answer(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Behind(_) | Verdict::Address(_) | Verdict::Rebinding)
+}
+
+/// The list by which a verdict refuses.
+fn refusing(snapshot: &Snapshot, verdict: Verdict) -> Option<&ListPolicy> {
+    use crate::policy::active::Ordered;
+    match verdict {
+        Verdict::Blocked(d) if d.rung == Rung::Rewrite => None,
+        Verdict::Behind(d) if !matches!(d.rung, Rung::Block | Rung::ImportantBlock) => None,
+        Verdict::Blocked(d) | Verdict::Behind(d) => snapshot.policy.list(d.list),
+        Verdict::Address(list) => snapshot.policy.list(list),
+        Verdict::Rebinding => Some(&snapshot.rebinding),
+        Verdict::Ordered(Ordered::Blocked, _) => Some(&snapshot.ordered),
+        _ => None,
+    }
+}
+
+/// A reply with the aliases and addresses that are taken for given.
+fn given(query: &Query<'_>, answer: &[Given]) -> Vec<u8> {
+    let mut out = vec![0; MAX_MESSAGE];
+    let mut reply = ReplyWriter::new(query, &mut out, MAX_MESSAGE);
+    let mut owner: Option<NameBuf> = None;
+    for part in answer {
+        let at = owner.as_ref().map(NameBuf::as_name);
+        // More than fits is more than anybody gives.
+        let _ = match part {
+            Given::Name(target) => {
+                let done = reply.record(Section::Answer, at, Qtype::CNAME, 60, &[target.as_bytes()]);
+                owner = Some(target.clone());
+                done
+            }
+            Given::Address(IpAddr::V4(a)) => reply.record(Section::Answer, at, Qtype::A, 60, &[&a.octets()]),
+            Given::Address(IpAddr::V6(a)) => {
+                reply.record(Section::Answer, at, Qtype::AAAA, 60, &[&a.octets()])
+            }
+        };
+    }
+    let wanted = |part: &Given| match part {
+        Given::Address(address) => address.is_ipv4() == (query.qtype == Qtype::A),
+        Given::Name(_) => false,
+    };
+    if !answer.iter().any(wanted) {
+        // As a server would say that there is nothing of the type: without it the answer is not kept.
+        let at = owner.as_ref().map(NameBuf::as_name);
+        let _ =
+            reply.record(Section::Authority, at, Qtype::SOA, 60, &[&[0; 2], &[0; 16], &60u32.to_be_bytes()]);
+    }
+    let len = reply.finish();
+    out.truncate(len);
+    out
+}
+
+impl Record {
+    /// For a script.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let rules: Vec<Value> = self
+            .rules
+            .iter()
+            .map(|c| {
+                json!({
+                    "rung": c.rung.name(), "rule": c.rule.rule, "list": c.rule.list, "line": c.rule.line,
+                    "decided": c.lost.is_none(), "lost": c.lost,
+                })
+            })
+            .collect();
+        let rests_on = self.rests_on.as_ref();
+        let refusal = self.refusal.as_ref();
+        let hex: String = self.octets.iter().map(|o| format!("{o:02x}")).collect();
+        json!({
+            "id": self.id, "name": self.name.to_string(), "type": self.qtype.to_string(),
+            "client": self.client, "group": self.group, "at": self.at, "precedence": self.precedence,
+            "verdict": self.verdict, "action": self.action, "rules": rules,
+            "rests_on": rests_on.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
+            "behind": self.behind,
+            "list": refusal.map(|r| &r.list), "authority": refusal.and_then(|r| r.authority.as_ref()),
+            "reason": refusal.and_then(|r| r.reason.as_ref()), "since": refusal.and_then(|r| r.since.as_ref()),
+            "reply": self.reply, "wire": hex,
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! Which upstreams a question goes to: those of its name's suffix, else those of the client's group,
+//! else those that all others share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Forwarder;
+use crate::dns::name::{Folded, Name, NameBuf};
+
+/// The number of the upstreams that everybody shares.
+pub const MAIN: u16 = 0;
+
+/// All upstreams of a server; a route is the number of one set of them.
+#[derive(Debug, Default)]
+pub struct Routes {
+    forwarders: Vec<Option<Arc<Forwarder>>>,
+    /// Routes of names, by suffixes in lower case.
+    suffixes: HashMap<NameBuf, u16>,
+}
+
+impl Routes {
+    /// The upstreams by their numbers, [`MAIN`] first (`None`: nobody is asked), and the suffixes that
+    /// have their own.
+    #[must_use]
+    pub fn new(forwarders: Vec<Option<Arc<Forwarder>>>, suffixes: HashMap<NameBuf, u16>) -> Self {
+        Self { forwarders, suffixes }
+    }
+
+    /// The route of a question: that of the longest suffix of its name that has one, else `other`.
+    #[must_use]
+    pub fn route(&self, name: Name<'_>, other: u16) -> u16 {
+        if self.suffixes.is_empty() {
+            return other;
+        }
+        let folded = Folded::new(name);
+        let mut at = 0;
+        while let Some(len) = folded.from(at).first() {
+            if let Some(route) = self.suffixes.get(folded.from(at)) {
+                return *route;
+            }
+            at += 1 + usize::from(*len);
+        }
+        other
+    }
+
+    /// The upstreams of a route; `None`: nobody is asked.
+    #[must_use]
+    pub fn get(&self, route: u16) -> Option<&Arc<Forwarder>> {
+        self.forwarders.get(usize::from(route))?.as_ref()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Forwarder>> {
+        self.forwarders.iter().flatten()
+    }
+}
