@@ -11,10 +11,16 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
+use super::groups::{SUBERRORS, Schedules};
 use super::raw;
 use crate::dns::name::NameBuf;
-use crate::policy::list::KnownClient;
-use crate::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
+use crate::policy::decide::Precedence;
+use crate::policy::list::{KnownClient, Notes};
+use crate::policy::schedule::Schedule;
+use crate::resolver::builtin;
+use crate::resolver::settings::{
+    Addresses, BlockPageSettings, ControlSettings, ListSettings, Settings, TextSource, ZoneSettings,
+};
 use crate::rule::{Action, Effect, Format, Match};
 use crate::upstream::Server;
 
@@ -109,7 +115,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
     if check.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(check.mistakes)) }
 }
 
-struct Check<'t> {
+pub(super) struct Check<'t> {
     text: &'t str,
     path: &'t Path,
     mistakes: Vec<Mistake>,
@@ -142,6 +148,14 @@ impl Check<'_> {
         let block_action = file.block.action.and_then(|a| self.action("[block] action", &a));
         let block_ttl = file.block.ttl.and_then(|t| self.seconds("[block] ttl", &t));
         self.cache(file.cache, &mut settings);
+        let precedence = self.word("[policy] precedence", file.policy.precedence, &Precedence::WORDS);
+        settings.precedence = precedence.unwrap_or_default();
+        self.inspect(file.inspect, &mut settings);
+        settings.contact = self.contact(file.block.contact);
+        let mut schedules = Schedules::new();
+        for schedule in file.schedule {
+            self.named_schedule(schedule, &mut schedules);
+        }
         let mut names: HashMap<String, usize> = HashMap::new();
         for list in file.list {
             let defaults = (block_action.clone().unwrap_or(Action::NxDomain), block_ttl.unwrap_or(60));
@@ -151,10 +165,41 @@ impl Check<'_> {
                     format!("two lists are named `{}`, the first in line {first}", list.name.get_ref());
                 self.wrong("[[list]] name", &list.name.span(), problem, "give each list a name of its own");
             }
-            if let Some(list) = self.list(list, defaults) {
-                settings.lists.push(list);
-            }
+            settings.lists.extend(self.list(list, defaults, &schedules));
         }
+        let named = settings.lists.len();
+        let defaults = || ListSettings { ttl: block_ttl.unwrap_or(60), ..ListSettings::default() };
+        if file.block.canaries == Some(true) {
+            let source = TextSource::Embedded("blocklists/canaries.txt", builtin::CANARIES);
+            let notes = Notes { reason: Some(builtin::CANARIES_REASON.into()), ..Notes::default() };
+            let format = Format::Domains;
+            let list = ListSettings { name: "canaries".into(), source, format, notes, ..defaults() };
+            settings.lists.push(list);
+        }
+        let rewrites = self.rewrites(file.rewrite);
+        if !rewrites.is_empty() {
+            let source = TextSource::Rewrites(rewrites);
+            settings.lists.push(ListSettings { name: "rewrite".into(), source, ..defaults() });
+        }
+        for group in file.group {
+            self.group(group, named, &schedules, &mut settings);
+        }
+        for forward in file.forward {
+            self.forward(&forward, &mut settings);
+        }
+        settings.block_page = file.blockpage.map(|page| BlockPageSettings {
+            listen: page.listen.iter().filter_map(|a| self.address("[blockpage] listen", a)).collect(),
+            refuse_tls: page
+                .refuse_tls
+                .iter()
+                .filter_map(|a| self.address("[blockpage] refuse-tls", a))
+                .collect(),
+        });
+        let folder = self.path.parent().unwrap_or(Path::new("")).to_path_buf();
+        settings.control = file.control.map(|control| ControlSettings {
+            socket: folder.join(control.socket),
+            state: control.state.map(|state| folder.join(state)),
+        });
         for client in file.client {
             let networks = client.addresses.iter().filter_map(|n| self.network("[[client]] addresses", n));
             let networks: Vec<IpNet> = networks.collect();
@@ -235,7 +280,17 @@ impl Check<'_> {
         aging.prefetch = cache.prefetch.unwrap_or(aging.prefetch);
     }
 
-    fn list(&mut self, list: raw::List, (action, ttl): (Action, u32)) -> Option<ListSettings> {
+    /// The list, and beside it one of the same name for each time at which some of its rules alone apply.
+    fn list(
+        &mut self,
+        list: raw::List,
+        (action, ttl): (Action, u32),
+        schedules: &Schedules,
+    ) -> Vec<ListSettings> {
+        let schedule = self.schedule("[[list]]", list.schedule, list.from, list.until, schedules);
+        let types = list.types.iter().filter_map(|t| self.qtype("[[list]] types", t)).collect();
+        let suberror = self.word("[[list]] sub-error", list.sub_error, &SUBERRORS);
+        let notes = Notes { reason: list.reason, since: list.since, suberror };
         let format = list.format.and_then(|word| {
             let found = Format::WORDS.iter().find(|(w, _)| w == word.get_ref()).map(|(_, f)| *f);
             if found.is_none() {
@@ -244,8 +299,14 @@ impl Check<'_> {
             }
             found
         });
-        let effect =
-            self.word("[[list]] kind", list.kind, &[("block", Effect::Block), ("allow", Effect::Allow)]);
+        let kinds = [
+            ("block", (Effect::Block, Addresses::AsRules)),
+            ("allow", (Effect::Allow, Addresses::AsRules)),
+            ("addresses", (Effect::Block, Addresses::Only)),
+            ("resolvers", (Effect::Block, Addresses::Beside)),
+        ];
+        let kind = self.word("[[list]] kind", list.kind, &kinds);
+        let (effect, addresses) = (kind.map(|k| k.0), kind.map_or(Addresses::AsRules, |k| k.1));
         let plain =
             self.word("[[list]] match", list.matching, &[("exact", Match::Exact), ("suffix", Match::Suffix)]);
         if format == Some(Format::Index) && (effect.is_some() || plain.is_some()) {
@@ -253,11 +314,16 @@ impl Check<'_> {
             self.wrong("[[list]]", &list.name.span(), problem, "give them to `compile` instead");
         }
         let own_action = list.action.and_then(|a| self.action("[[list]] action", &a));
+        let mut timed: Vec<(Option<Schedule>, Vec<String>)> = Vec::new();
         let (source, format) = match (list.source, list.rules) {
-            (Some(source), None) => {
-                (self.source("[[list]] source", &source)?, format.unwrap_or(Format::Auto))
+            (Some(source), None) => match self.source("[[list]] source", &source) {
+                Some(source) => (source, format.unwrap_or(Format::Auto)),
+                None => return Vec::new(),
+            },
+            (None, Some(rules)) => {
+                timed = self.timed(rules, schedule.as_ref(), schedules);
+                (TextSource::Inline(Vec::new()), Format::AdGuard)
             }
-            (None, Some(rules)) => (TextSource::Inline(rules), Format::AdGuard),
             (given, _) => {
                 let problem = if given.is_some() {
                     "both `source` and `rules` are given"
@@ -266,19 +332,63 @@ impl Check<'_> {
                 };
                 let remedy = "a list has either a file (`source`) or lines of its own (`rules`)";
                 self.wrong("[[list]]", &list.name.span(), problem.into(), remedy);
-                return None;
+                return Vec::new();
             }
         };
-        Some(ListSettings {
+        let list = ListSettings {
             name: list.name.into_inner(),
             source,
             format,
             effect: effect.unwrap_or(Effect::Block),
             plain,
+            inherits: own_action.is_none(),
             action: own_action.unwrap_or(action),
             ttl,
             authority: list.authority,
-        })
+            notes,
+            types,
+            schedule,
+            addresses,
+        };
+        if timed.is_empty() {
+            return vec![list];
+        }
+        let part =
+            |(schedule, lines)| ListSettings { source: TextSource::Inline(lines), schedule, ..list.clone() };
+        timed.into_iter().map(part).collect()
+    }
+
+    /// Rules by when they apply. Each keeps its place, the others' being empty lines.
+    fn timed(
+        &mut self,
+        rules: Vec<Spanned<raw::Rule>>,
+        of_list: Option<&Schedule>,
+        schedules: &Schedules,
+    ) -> Vec<(Option<Schedule>, Vec<String>)> {
+        let count = rules.len();
+        let mut parts: Vec<(Option<Schedule>, Vec<String>)> =
+            vec![(of_list.cloned(), vec![String::new(); count])];
+        for (at, rule) in rules.into_iter().enumerate() {
+            let span = rule.span();
+            let here = |text: Option<String>| text.map(|t| Spanned::new(span.clone(), t));
+            let (line, schedule) = match rule.into_inner() {
+                raw::Rule::Line(line) => (line, of_list.cloned()),
+                raw::Rule::Timed(raw::TimedRule { rule, schedule, from, until }) => {
+                    let (schedule, from, until) = (here(schedule), here(from), here(until));
+                    let own = self.schedule("[[list]] rules", schedule, from, until, schedules);
+                    (rule, own.or_else(|| of_list.cloned()))
+                }
+            };
+            let known = parts.iter().position(|(when, _)| *when == schedule);
+            let part = known.unwrap_or_else(|| {
+                parts.push((schedule, vec![String::new(); count]));
+                parts.len() - 1
+            });
+            if let Some(slot) = parts.get_mut(part).and_then(|(_, lines)| lines.get_mut(at)) {
+                *slot = line;
+            }
+        }
+        parts
     }
 
     fn zone(&mut self, zone: &raw::Zone) -> Option<ZoneSettings> {
@@ -301,6 +411,15 @@ impl Check<'_> {
 
     fn source(&mut self, key: &str, source: &Spanned<String>) -> Option<TextSource> {
         let text = source.get_ref();
+        if let Some(name) = text.strip_prefix("builtin:") {
+            let known = builtin::LISTS.iter().find(|(n, _, _)| *n == name);
+            if known.is_none() {
+                let word = Spanned::new(source.span(), name.to_owned());
+                let words: Vec<&str> = builtin::LISTS.iter().map(|(n, _, _)| *n).collect();
+                self.unknown_word(key, &word, &words);
+            }
+            return known.map(|(_, file, text)| TextSource::Embedded(file, text));
+        }
         if text.starts_with("https://") || text.starts_with("http://") {
             let problem = "lists from URLs are not supported by this version".into();
             self.wrong(key, &source.span(), problem, "fetch it to a file and name the file");
@@ -321,7 +440,7 @@ impl Check<'_> {
         }
     }
 
-    fn action(&mut self, key: &str, action: &Spanned<raw::Action>) -> Option<Action> {
+    pub(super) fn action(&mut self, key: &str, action: &Spanned<raw::Action>) -> Option<Action> {
         match action.get_ref() {
             raw::Action::Word(word) => {
                 let words = [
@@ -370,7 +489,7 @@ impl Check<'_> {
         }
     }
 
-    fn upstream(&mut self, server: &Spanned<String>) -> Option<Server> {
+    pub(super) fn upstream(&mut self, server: &Spanned<String>) -> Option<Server> {
         let text = server.get_ref();
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
         let parsed = rest
@@ -406,7 +525,7 @@ impl Check<'_> {
         parsed
     }
 
-    fn network(&mut self, key: &str, text: &Spanned<String>) -> Option<IpNet> {
+    pub(super) fn network(&mut self, key: &str, text: &Spanned<String>) -> Option<IpNet> {
         let net = text.get_ref().parse::<IpNet>().ok();
         let parsed = net.or_else(|| text.get_ref().parse::<IpAddr>().ok().map(IpNet::from));
         if parsed.is_none() {
@@ -426,18 +545,7 @@ impl Check<'_> {
     }
 
     fn duration(&mut self, key: &str, text: &Spanned<String>) -> Option<Duration> {
-        let parsed = split_number(text.get_ref()).and_then(|(number, unit)| {
-            let millis = match unit {
-                "ms" => 1,
-                "s" => 1_000,
-                "m" => 60_000,
-                "h" => 3_600_000,
-                "d" => 86_400_000,
-                _ => return None,
-            };
-            // A TTL has 31 bits (RFC 2181 §8).
-            number.checked_mul(millis).map(Duration::from_millis).filter(|d| d.as_secs() <= i32::MAX as u64)
-        });
+        let parsed = duration_of(text.get_ref());
         if parsed.is_none() {
             let problem = format!("`{}` is no duration", text.get_ref());
             self.wrong(
@@ -473,7 +581,12 @@ impl Check<'_> {
         parsed
     }
 
-    fn word<T: Clone>(&mut self, key: &str, word: Option<Spanned<String>>, known: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Clone>(
+        &mut self,
+        key: &str,
+        word: Option<Spanned<String>>,
+        known: &[(&str, T)],
+    ) -> Option<T> {
         let word = word?;
         let found = known.iter().find(|(w, _)| w == word.get_ref()).map(|(_, value)| value.clone());
         if found.is_none() {
@@ -483,23 +596,23 @@ impl Check<'_> {
         found
     }
 
-    fn unknown_word(&mut self, key: &str, word: &Spanned<String>, known: &[&str]) {
+    pub(super) fn unknown_word(&mut self, key: &str, word: &Spanned<String>, known: &[&str]) {
         let remedy = format!("expected one of {}{}", known.join(", "), did_you_mean(word.get_ref(), known));
         self.wrong(key, &word.span(), format!("`{}` is not known", word.get_ref()), &remedy);
     }
 
-    fn wrong(&mut self, key: &str, span: &Range<usize>, problem: String, remedy: &str) {
+    pub(super) fn wrong(&mut self, key: &str, span: &Range<usize>, problem: String, remedy: &str) {
         self.mistake(Some(span), key, problem, remedy);
     }
 
-    fn mistake(&mut self, span: Option<&Range<usize>>, key: &str, problem: String, remedy: &str) {
+    pub(super) fn mistake(&mut self, span: Option<&Range<usize>>, key: &str, problem: String, remedy: &str) {
         let line = span.map(|s| self.line(s));
         let source = line.and_then(|l| self.text.lines().nth(l - 1)).map(|l| l.trim_end().to_owned());
         let (file, key, remedy) = (self.path.into(), key.to_owned(), remedy.to_owned());
         self.mistakes.push(Mistake { file, line, key, problem, remedy, source });
     }
 
-    fn line(&self, span: &Range<usize>) -> usize {
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
         1 + self.text.bytes().take(span.start).filter(|b| *b == b'\n').count()
     }
 
@@ -545,6 +658,22 @@ fn did_you_mean(word: &str, known: &[&str]) -> String {
         Some((_, nearest)) => format!(" (did you mean `{nearest}`?)"),
         None => String::new(),
     }
+}
+
+/// A duration such as `60s` or `12h`: a number with ms, s, m, h or d, at most 68 years.
+#[must_use]
+pub fn duration_of(text: &str) -> Option<Duration> {
+    let (number, unit) = split_number(text)?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    // A TTL has 31 bits (RFC 2181 §8).
+    number.checked_mul(millis).map(Duration::from_millis).filter(|d| d.as_secs() <= i32::MAX as u64)
 }
 
 fn split_number(text: &str) -> Option<(u64, &str)> {

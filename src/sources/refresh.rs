@@ -1,24 +1,37 @@
 //! Builds a snapshot from settings, with a report on every list and zone.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::store::{self, ReadError};
 use super::{Progress, Silent};
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
+use crate::dns::sde::Structured;
 use crate::guard::acl::Acl;
+use crate::lists::addresses::{self, AddressList};
 use crate::lists::{Format, List, Reader, Skipped};
 use crate::observe::counters::CounterSet;
+use crate::policy::active::Active;
 use crate::policy::compile::{self, Account, Compiled, Options};
+use crate::policy::group::{Group, Groups};
 use crate::policy::list::ListPolicy;
+use crate::policy::overrides::Overrides;
+use crate::policy::prefix::Prefixes;
 use crate::policy::{Policy, file};
-use crate::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
+use crate::resolver::settings::{
+    Addresses, Contact, GroupSettings, ListSettings, Settings, TextSource, ZoneSettings,
+};
 use crate::resolver::snapshot::Snapshot;
-
+use crate::rule::Action;
+use crate::upstream::Server;
 use crate::upstream::hickory::Forwarder;
+use crate::upstream::route::{self, Routes};
 use crate::zones::load;
 use crate::zones::zone::{Zone, Zones};
 
@@ -110,13 +123,9 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     // All that is text is compiled together, so that one lookup does for it; a compiled index is a
     // layer by itself.
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+    let mut networks: Vec<(IpNet, u16)> = Vec::new();
     for (list, number) in settings.lists.iter().zip(0u16..) {
-        policies.push(ListPolicy::new(
-            list.name.clone(),
-            list.action.clone(),
-            list.ttl,
-            list.authority.clone(),
-        ));
+        policies.push(list_policy(list, &settings.contact));
         let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
@@ -126,7 +135,21 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             account: Account::default(),
             skipped: Vec::new(),
         };
-        match read_list(list, build.progress)? {
+        let (list, addresses) = without_addresses(list)?;
+        if let Some(addresses) = addresses {
+            let used = addresses.networks.len();
+            (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
+            line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
+            line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
+            line.account.quiet = line.lines - line.account.used.saturating_add(line.account.invalid);
+            line.skipped = addresses.skipped;
+            networks.extend(addresses.networks.into_iter().map(|(network, _)| (network, number)));
+        }
+        let Some(list) = list else {
+            report.lists.push(line);
+            continue;
+        };
+        match read_list(&list, build.progress)? {
             ListText::Compiled(compiled) => {
                 line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
                 let numbers = vec![number; compiled.tables.sources.len()];
@@ -134,7 +157,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             }
             ListText::Text(text) => {
                 (line.format, line.lines) = (text.format, text.lines);
-                line.skipped.clone_from(&text.skipped);
+                line.skipped.extend(text.skipped.iter().cloned());
                 texts.push((list.name.clone(), *text));
                 text_numbers.push(number);
             }
@@ -150,20 +173,141 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
         compiled.index = compiled.index.moved(store::settle);
         for (account, number) in accounts.into_iter().zip(&text_numbers) {
             if let Some(line) = report.lists.get_mut(usize::from(*number)) {
-                line.rules = account.used as usize;
+                let addresses = line.rules;
+                line.rules = addresses + account.used as usize;
                 line.account = account;
+                // Their lines were empty ones for the rules.
+                let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+                line.account.used += addresses;
+                line.account.quiet = line.account.quiet.saturating_sub(addresses);
+                // Their lines are those of the configuration, which has others too.
+                if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
+                    (line.lines, line.account.quiet) = (line.account.used, 0);
+                }
             }
         }
         layers.push((compiled, text_numbers));
     }
-    let policy = Policy::new(policies, settings.clients.clone(), layers)
+    let mut policy = Policy::new(policies, settings.clients.clone(), layers)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
-    report.rules = policy.rule_count();
+    report.rules = policy.rule_count() + networks.len();
+    policy.addresses = Prefixes::new(networks);
+    policy.precedence = settings.precedence;
+    policy.groups = groups(settings);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
 }
 
-/// A whole snapshot. `cache` and `counters` go on from the generation before.
+/// What every rule of a list shares, as the settings have it.
+fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy {
+    let language = contact.language.clone().or_else(|| Some("en".into()));
+    // Web pages are for people, and no contacts in the sense of the draft.
+    let contacts = contact.uris.iter().filter(|uri| !uri.starts_with("https:"));
+    let structured = Structured {
+        contacts: contacts.cloned().collect(),
+        justification: list.notes.reason.clone(),
+        // A sub-error says whose policy it is, which an authority's is not.
+        suberror: list.notes.suberror.filter(|_| list.authority.is_none()),
+        organization: list.authority.clone().or_else(|| contact.organization.clone()),
+        language,
+    };
+    let json = structured.json();
+    ListPolicy {
+        inherits: list.inherits,
+        notes: list.notes.clone(),
+        types: list.types.clone(),
+        schedule: list.schedule.clone(),
+        structured: (!json.is_empty()).then(|| (json, structured.brief())),
+        ..ListPolicy::new(list.name.clone(), list.action.clone(), list.ttl, list.authority.clone())
+    }
+}
+
+/// Takes the addresses out of a list that has some; what is left of it is read as text.
+fn without_addresses(
+    list: &ListSettings,
+) -> Result<(Option<Cow<'_, ListSettings>>, Option<AddressList>), BuildError> {
+    if list.addresses == Addresses::AsRules {
+        return Ok((Some(Cow::Borrowed(list)), None));
+    }
+    let what = || format!("list `{}` ({})", list.name, list.source.describe());
+    let text = match &list.source {
+        TextSource::File(path) => {
+            store::text(path).map_err(|e| error(what(), &plain(&e), "correct `source`"))?
+        }
+        TextSource::Embedded(_, text) => (*text).to_owned(),
+        TextSource::Rewrites(_) => String::new(),
+        TextSource::Inline(lines) => {
+            lines.iter().map(|l| l.replace('\n', " ")).collect::<Vec<_>>().join("\n")
+        }
+    };
+    if list.addresses == Addresses::Only {
+        return Ok((None, Some(addresses::read(&text))));
+    }
+    let (found, rest) = addresses::split(&text);
+    let source = TextSource::Inline(rest.lines().map(str::to_owned).collect());
+    let format = if list.format == Format::Auto { Format::Domains } else { list.format };
+    Ok((Some(Cow::Owned(ListSettings { source, format, ..list.clone() })), Some(found)))
+}
+
+/// The groups of the settings. Each that has upstreams of its own gets a route; see [`routes`].
+fn groups(settings: &Settings) -> Groups {
+    let routes = route_numbers(settings);
+    let group = |group: &GroupSettings| Group {
+        name: group.name.clone(),
+        networks: group.networks.clone(),
+        listeners: group.listeners.clone(),
+        lists: group.lists.clone(),
+        action: group.action.clone(),
+        schedule: group.schedule.clone(),
+        route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
+    };
+    Groups::new(settings.groups.iter().map(group).collect(), settings.listen.len())
+}
+
+/// The sets of upstreams that groups and suffixes have of their own; the nth has the route n + 1.
+fn route_numbers(settings: &Settings) -> Vec<&[Server]> {
+    let mut sets: Vec<&[Server]> = Vec::new();
+    let of_groups = settings.groups.iter().filter_map(|g| g.upstreams.as_deref());
+    for servers in of_groups.chain(settings.forwards.iter().map(|f| f.servers.as_slice())) {
+        if !sets.contains(&servers) {
+            sets.push(servers);
+        }
+    }
+    sets
+}
+
+fn number_of(sets: &[&[Server]], servers: &[Server]) -> Option<u16> {
+    let at = sets.iter().position(|set| *set == servers)?;
+    u16::try_from(at + 1).ok()
+}
+
+/// All upstreams of the settings.
+fn routes(settings: &Settings) -> Result<Routes, BuildError> {
+    let sets = route_numbers(settings);
+    let own = sets.iter().map(|servers| match servers {
+        [] => None,
+        servers => Some(Arc::new(Forwarder::new(servers.to_vec(), settings.upstream_timeout))),
+    });
+    let forwarders = std::iter::once(upstream(settings)?).chain(own).collect();
+    let suffixes = settings.forwards.iter().filter_map(|forward| {
+        let suffix = forward.suffix.as_name().to_folded();
+        Some((suffix, number_of(&sets, &forward.servers)?))
+    });
+    Ok(Routes::new(forwarders, suffixes.collect()))
+}
+
+/// What must be the same for a cached reply to be of use after a reload.
+#[must_use]
+pub fn same_upstreams(one: &Settings, other: &Settings) -> bool {
+    let of =
+        |s: &Settings| (s.upstreams.clone(), s.upstream_timeout, s.inspection.strip_ech, s.forwards.clone());
+    let groups = |s: &Settings| s.groups.iter().map(|g| g.upstreams.clone()).collect::<Vec<_>>();
+    // The system's may have changed meanwhile.
+    one.upstreams.is_some() && of(one) == of(other) && groups(one) == groups(other)
+}
+
+/// A whole snapshot, as things are at `now` in seconds since 1970 (UTC). `cache` and `counters` go on
+/// from the generation before.
 ///
 /// # Errors
 /// The first thing that can't be built.
@@ -172,16 +316,29 @@ pub fn build(
     cache: &Arc<Cache>,
     counters: &CounterSet,
     how: Build<'_>,
+    now: i64,
 ) -> Result<(Snapshot, Report), BuildError> {
     let (policy, mut report) = compile(settings, how)?;
     let zones = zones(settings, &mut report)?;
+    let overrides = Overrides::default();
+    let own = |name: &str, action| {
+        let list = ListSettings { name: name.to_owned(), action, ttl: 10, ..ListSettings::default() };
+        Arc::new(list_policy(&list, &settings.contact))
+    };
     let snapshot = Snapshot {
-        acl: Acl::new(settings.allow.clone()),
+        acl: Arc::new(Acl::new(settings.allow.clone())),
         list_slots: policy.lists.iter().map(|l| counters.list_slot(&l.name)).collect(),
-        policy,
+        active: Arc::new(Active::new(&policy, &overrides, now)),
+        overrides: Arc::new(overrides),
+        ordered: own("override", Action::NxDomain),
+        rebinding: own("rebinding", Action::NoData),
+        inspection: settings.inspection.looks(&policy).then(|| Arc::new(settings.inspection.clone())),
+        strip_ech: settings.inspection.strip_ech,
+        policy: Arc::new(policy),
         blocking: settings.blocking,
-        zones,
-        upstream: upstream(settings)?,
+        zones: Arc::new(zones),
+        routes: Arc::new(routes(settings)?),
+        epoch: 0,
         cache: Arc::clone(cache),
         aging: settings.aging,
         queue: settings.queue,
@@ -241,7 +398,7 @@ pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, B
 /// The first pattern that can't.
 pub fn serves(compiled: &Compiled) -> Result<(), BuildError> {
     let sources = compiled.tables.sources.iter();
-    let policies = sources.map(|name| ListPolicy::new(name.clone(), crate::rule::Action::NxDomain, 0, None));
+    let policies = sources.map(|name| ListPolicy::new(name.clone(), Action::NxDomain, 0, None));
     let policies: Vec<_> = policies.collect();
     let numbers = (0u16..).take(policies.len()).collect();
     Policy::new(policies, Vec::new(), vec![(compiled.clone(), numbers)])
@@ -281,6 +438,9 @@ fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, B
             }
         }
         TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| error(what(), &e, ""))?,
+        TextSource::Rewrites(rewrites) => List::of_rewrites(
+            rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
+        ),
         TextSource::Inline(lines) => {
             // Their places in the array serve as line numbers, so none may bring another line in.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
@@ -299,6 +459,7 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {
         }
         TextSource::Embedded(_, text) => ((*text).to_owned(), None),
         TextSource::Inline(lines) => (lines.join("\n"), None),
+        TextSource::Rewrites(_) => (String::new(), None),
     };
     load::parse(&text, &zone.origin, path).map_err(|e| error(what(), &e, ""))
 }

@@ -51,6 +51,30 @@ pub fn read(path: &Path, reader: Reader, progress: &dyn Progress) -> Result<List
     }
 }
 
+/// The most octets of a file that is read whole.
+const MAX_TEXT: u64 = 256 << 20;
+
+/// A whole file of text, unpacked like [`read`] does.
+///
+/// # Errors
+/// It can't be read, is longer than 256 MiB, or is not UTF-8.
+pub fn text(path: &Path) -> io::Result<String> {
+    let head = head(path)?;
+    let file = File::open(path)?;
+    let from: Box<dyn Read> = match head.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(file)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            Box::new(Zstd { from: io::BufReader::new(file), frame: None })
+        }
+        _ => Box::new(file),
+    };
+    let mut text = String::new();
+    if from.take(MAX_TEXT).read_to_string(&mut text)? as u64 == MAX_TEXT {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(text)
+}
+
 /// Frames of zstd, one after the other (RFC 8878 §3); the library reads but one.
 struct Zstd<R: Read> {
     from: io::BufReader<R>,
