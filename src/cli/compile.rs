@@ -8,7 +8,7 @@ use super::{OK, WARNED, count, say};
 use crate::policy::compile::{Options, compile};
 use crate::policy::file;
 use crate::resolver::settings::{ListSettings, TextSource};
-use crate::rule::{Action, Effect, Format, Match};
+use crate::rule::{Effect, Format, Match};
 use crate::sources::Progress;
 use crate::sources::refresh::{self, ListReport};
 use crate::sources::store;
@@ -83,9 +83,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             format: args.format,
             effect: args.kind,
             plain: args.matching,
-            action: Action::NxDomain,
-            ttl: 60,
-            authority: None,
+            ..ListSettings::default()
         };
         let list = refresh::read_text(&settings, &bar).map_err(|e| e.to_string())?;
         lists.push((settings.name, list));
@@ -117,7 +115,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         store::write(&args.output, &[index, &tail])
             .map_err(|e| format!("cannot write {}: {e}", args.output.display()))?;
     }
-    let took = super::now().duration_since(start);
+    let took = super::now().at.duration_since(start.at);
     let rules = compiled.index.entry_count() + compiled.tables.patterns.len();
     let (octets, hot) = (index.len() + tail.len(), compiled.index.hot_len());
     if args.json {

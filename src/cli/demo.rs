@@ -8,7 +8,7 @@ use super::serve::{Service, Signal, Signals, runtime};
 use super::{OK, say, shipped};
 use crate::dns::reply::Transport;
 use crate::observe::querylog::{Line, Sink};
-use crate::policy::decide::Verdict;
+use crate::policy::decide::Class;
 use crate::resolver::settings::Settings;
 
 /// Lines that may wait for a slow terminal.
@@ -135,10 +135,10 @@ fn plain(line: &Line, colour: bool) -> String {
         Transport::Tcp => "tcp",
     };
     let verdict = event.verdict.word();
-    let (on, off) = match (colour, event.verdict) {
+    let (on, off) = match (colour, event.verdict.class()) {
         (false, _) => ("", ""),
-        (true, Verdict::Blocked(_)) => ("\x1b[31m", "\x1b[0m"),
-        (true, Verdict::Allowed(_)) => ("\x1b[32m", "\x1b[0m"),
+        (true, Class::Blocked) => ("\x1b[31m", "\x1b[0m"),
+        (true, Class::Allowed) => ("\x1b[32m", "\x1b[0m"),
         (true, _) => ("\x1b[2m", "\x1b[0m"),
     };
     let (client, time, took) = (client(event.client), time(), event.took.as_micros());

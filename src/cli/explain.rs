@@ -6,19 +6,16 @@ use std::sync::Arc;
 
 use super::{OK, say, shipped};
 use crate::cache::store::Cache;
-use crate::dns::message::Message;
 use crate::dns::name::NameBuf;
-use crate::dns::query;
 use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
 use crate::observe::counters::CounterSet;
-use crate::observe::event::Event;
-use crate::policy::decide::{Asker, Decider, Rung, ladder};
-use crate::policy::explain::{RuleText, rule_text};
+use crate::policy::decide::Rung;
+use crate::resolver::explain::{self, Given, Question, Record};
 use crate::resolver::live::Engine;
-use crate::resolver::outcome::Outcome;
-use crate::resolver::resolve::resolve;
+use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
+use crate::resolver::snapshot::Client;
 use crate::sources::refresh;
 
 /// Options of `explain`.
@@ -35,6 +32,15 @@ pub(super) struct Args {
     /// The client that asks
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
+    /// The time at which it asks, such as 2026-09-01T08:00:00+02:00; without, now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<i64>,
+    /// What the upstreams would answer: an address, or the target of an alias; may be given more than once
+    #[arg(long, value_name = "IP|NAME", value_parser = answer)]
+    answer: Vec<Given>,
+    /// The number of the listener that it asks at, from 0 in the order of `[server] listen`
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    listener: u16,
     /// The configuration file; without one the built-in default is explained
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -49,82 +55,108 @@ pub(super) struct Args {
     json: bool,
 }
 
+fn time(text: &str) -> Result<i64, String> {
+    let parsed = text.parse::<jiff::Timestamp>();
+    parsed
+        .map(jiff::Timestamp::as_second)
+        .map_err(|_| "expected a time such as 2026-09-01T08:00:00+02:00".into())
+}
+
+fn answer(text: &str) -> Result<Given, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(Given::Address(address));
+    }
+    NameBuf::from_text(text).map(Given::Name).map_err(|e| e.to_string())
+}
+
+/// The question of a command line.
+pub(super) fn question(
+    name: &str,
+    qtype: &str,
+    client: Client,
+    answer: &[Given],
+) -> Result<Question, String> {
+    let known = NameBuf::from_text(name).map_err(|e| format!("`{name}` is no domain name: {e}"))?;
+    let qtype: Qtype = qtype
+        .parse()
+        .map_err(|_| format!("`{qtype}` is no record type; expected one such as A, AAAA, HTTPS or TYPE65"))?;
+    Ok(Question { name: known, qtype, client, answer: answer.to_vec() })
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    let name =
-        NameBuf::from_text(&args.name).map_err(|e| format!("`{}` is no domain name: {e}", args.name))?;
-    let qtype: Qtype = args.qtype.parse().map_err(|_| {
-        format!("`{}` is no record type; expected one such as A, AAAA, HTTPS or TYPE65", args.qtype)
-    })?;
     let mut settings = super::settings(args.config.as_ref())?;
     if args.demo {
-        settings = Settings { zones: shipped::internet(), ..settings };
+        settings = Settings { zones: shipped::internet(), upstreams: Some(Vec::new()), ..settings };
     }
-    // Nothing is sent; whether a question would be forwarded depends on there being an upstream at all.
-    let forwards = settings.upstreams.as_ref().is_none_or(|servers| !servers.is_empty()) && !args.demo;
-    settings.upstreams = Some(Vec::new());
+    let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
+    let client = Client { address: SocketAddr::new(args.client, 0), transport, listener: args.listener };
+    let question = question(&args.name, &args.qtype, client, &args.answer)?;
+    let now = Moment { unix: args.at.unwrap_or(super::now().unix), ..super::now() };
+    settings.imagine_upstream();
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(0));
-    let (snapshot, _) =
-        refresh::build(&settings, &cache, &counters, refresh::Build::default()).map_err(|e| e.to_string())?;
+    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), now.unix)
+        .map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
-
-    let packet = query::encode(name.as_name(), qtype);
-    let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
-    let client = SocketAddr::new(args.client, 0);
-    let mut event = Event::new(client, transport);
-    let mut out = vec![0; 65_535];
-    let snapshot = Arc::clone(&engine.snapshot());
-    let outcome =
-        resolve(&engine, &snapshot, &packet, (client, transport), super::now(), &mut out, &mut event);
-    let unknown = event.source == crate::observe::event::Source::Local
-        && snapshot.zones.find(name.as_name()).is_none()
-        && event.rcode == Some(crate::dns::types::Rcode::REFUSED)
-        && qtype != Qtype::ANY;
-    let reply = match outcome {
-        _ if unknown && forwards => "the question would be forwarded to the upstreams".to_owned(),
-        Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
-            let bytes = out.get(..len).unwrap_or_default();
-            Message::parse(bytes).map_or_else(|| "a reply without a question".into(), |m| m.to_string())
-        }
-        Outcome::Drop => "no reply is sent".to_owned(),
-        Outcome::Later(_) => "the question would be forwarded to the upstreams".to_owned(),
-    };
-    let rules: Vec<(Decider, RuleText)> =
-        ladder(&snapshot.policy, name.as_name(), Asker { client: args.client, qtype })
-            .into_iter()
-            .filter_map(|d| Some((d, rule_text(&snapshot.policy, d, name.as_name())?)))
-            .collect();
-    let winner = event.verdict.decider();
+    let snapshot = Arc::clone(&engine.snapshot_at(now.unix));
+    let record = explain::explain(&engine, &snapshot, &question, now);
     if args.json {
-        let rules: Vec<_> = rules.iter().map(|(d, r)| {
-            serde_json::json!({ "rung": d.rung.name(), "rule": r.rule, "list": r.list, "line": r.line, "decided": Some(*d) == winner })
-        }).collect();
-        say(&serde_json::json!({
-            "name": name.to_string(), "type": qtype.to_string(), "client": args.client,
-            "verdict": event.verdict.word(), "rules": rules, "reply": reply.trim_end(),
-        })
-        .to_string());
-        return Ok(OK);
+        say(&record.json().to_string());
+    } else {
+        print(&record);
     }
-    say(&format!("{name} {qtype}, asked by {}", args.client));
+    Ok(OK)
+}
+
+/// The record for a person.
+pub(super) fn print(record: &Record) {
+    let group = record.group.as_ref().map_or_else(String::new, |g| format!(" of the group `{g}`"));
+    say(&format!("{} {}, asked by {}{group}", record.name, record.qtype, record.client));
     for rung in Rung::ALL {
-        let mut here = rules.iter().filter(|(d, _)| d.rung == rung).peekable();
-        if here.peek().is_none() && matches!(rung, Rung::Rewrite | Rung::RewriteException) {
+        let mut here = record.rules.iter().filter(|c| c.rung == rung).peekable();
+        if here.peek().is_none() {
+            if !matches!(rung, Rung::Rewrite | Rung::RewriteException) {
+                say(&format!("    {:<18} -", rung.name()));
+            }
             continue;
         }
-        if here.peek().is_none() {
-            say(&format!("    {:<18} -", rung.name()));
-        }
-        for (decider, rule) in here {
-            let mark = if Some(*decider) == winner { "==>" } else { "   " };
+        for candidate in here {
+            let rule = &candidate.rule;
+            let mark = if candidate.lost.is_none() { "==>" } else { "   " };
             let line = if rule.line > 0 { format!(", line {}", rule.line) } else { String::new() };
-            say(&format!("{mark} {:<18} {}  ({}{line})", rung.name(), rule.rule, rule.list));
+            let lost = candidate.lost.map_or_else(String::new, |why| format!("; {why}"));
+            say(&format!("{mark} {:<18} {}  ({}{line}{lost})", rung.name(), rule.rule, rule.list));
         }
     }
-    let next = if winner.is_none() { "==>" } else { "   " };
-    say(&format!("{next} {:<18} zones, cache, upstream", "no rule"));
-    say(&format!("verdict: {}", event.verdict.word()));
-    say(&format!("reply:   {}", reply.trim_end().replace('\n', "\n         ")));
-    Ok(OK)
+    let decided = record.rules.iter().any(|c| c.lost.is_none());
+    match (&record.rests_on, decided) {
+        (Some(other), false) => {
+            let behind = record.behind.as_ref().map_or_else(String::new, |b| format!(": {b}"));
+            say(&format!("==> {:<18} {}{behind}", other.list, other.rule));
+        }
+        (_, decided) => {
+            let next = if decided { "   " } else { "==>" };
+            say(&format!("{next} {:<18} zones, cache, upstream", "no rule"));
+        }
+    }
+    if record.precedence != "allow-wins" {
+        say(&format!("precedence: {}", record.precedence));
+    }
+    say(&format!("verdict: {}", record.verdict));
+    if let (Some(action), None) = (&record.action, &record.id) {
+        say(&format!("action:  {action}"));
+    }
+    if let (Some(id), Some(refusal)) = (&record.id, &record.refusal) {
+        let action = record.action.as_deref().unwrap_or_default();
+        say(&format!("refusal: {id}, by the list {}, action {action}", refusal.list));
+        for (word, text) in
+            [("for", &refusal.authority), ("because", &refusal.reason), ("since", &refusal.since)]
+        {
+            if let Some(text) = text {
+                say(&format!("         {word}: {text}"));
+            }
+        }
+    }
+    say(&format!("reply:   {}", record.reply.replace('\n', "\n         ")));
 }

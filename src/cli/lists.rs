@@ -13,7 +13,7 @@ use crate::policy::decide::{Asker, Verdict, decide};
 use crate::policy::explain::one_line;
 use crate::policy::list::KnownClient;
 use crate::resolver::settings::{ListSettings, Settings, TextSource};
-use crate::rule::{Action, Client, Effect, Format};
+use crate::rule::{Action, Client};
 use crate::sources::refresh::{self, Build};
 
 /// What to do with lists.
@@ -45,12 +45,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         let list = ListSettings {
             name: path.display().to_string(),
             source: TextSource::File(path.clone()),
-            format: Format::Auto,
-            effect: Effect::Block,
-            plain: None,
-            action: Action::NxDomain,
-            ttl: 60,
-            authority: None,
+            ..ListSettings::default()
         };
         let settings = Settings { lists: vec![list], ..Settings::default() };
         let build = Build { progress: &bar, left_out: false };
@@ -108,7 +103,7 @@ const MOST: usize = 16;
 
 /// Who asks for what: every type and every client, up to some, that a rule of either list speaks of.
 /// The clients that are named by name or tag get addresses of their own.
-fn askers(old: &Policy, new: &Policy) -> (Vec<KnownClient>, Vec<(Asker, String)>) {
+fn askers(old: &Policy, new: &Policy) -> (Vec<KnownClient>, Vec<(Asker<'static>, String)>) {
     let (mut types, mut networks, mut words) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for scope in old.scopes().chain(new.scopes()) {
         types.extend(scope.types.iter().chain(&scope.not_types).copied());
@@ -140,7 +135,7 @@ fn askers(old: &Policy, new: &Policy) -> (Vec<KnownClient>, Vec<(Asker, String)>
     let askers = who.iter().flat_map(|(client, who)| {
         types.iter().map(move |qtype| {
             let word = if *qtype == Qtype::A { String::new() } else { format!(" {qtype}") };
-            (Asker { client: *client, qtype: *qtype }, word + who)
+            (Asker { client: *client, qtype: *qtype, view: None }, word + who)
         })
     });
     let askers = askers.collect();
@@ -175,8 +170,8 @@ fn parent(name: &NameBuf) -> NameBuf {
 /// What is compared: the word, and what a blocked client gets.
 fn effect(policy: &Policy, verdict: Verdict) -> (&'static str, Option<&Action>) {
     let action = match verdict {
-        Verdict::Blocked(d) => policy.action(d.rule, d.list),
-        Verdict::NoRule | Verdict::Allowed(_) | Verdict::Logged(_) => None,
+        Verdict::Blocked(d) => policy.action(d.rule, d.list, None),
+        _ => None,
     };
     (verdict.word(), action)
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod compile;
+mod ctl;
 mod demo;
 mod explain;
 mod lists;
@@ -13,11 +14,12 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use clap::{Parser, Subcommand};
 
 use crate::config;
+use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
 
 /// Everything went as asked.
@@ -46,6 +48,8 @@ enum Command {
     Check(check::Args),
     /// Say what would happen to one question, and which rule decides it
     Explain(explain::Args),
+    /// Give orders to a running server: pause, allow or block a name for a while
+    Ctl(ctl::Args),
     /// Compile lists into one index file, which `format = "index"` maps at the start
     Compile(compile::Args),
     /// Compare lists
@@ -73,6 +77,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Lists(command) => lists::run(&command),
     };
@@ -118,8 +123,9 @@ fn start_log() {
         .try_init();
 }
 
-/// The one place where the clock is read; everything below gets it, or the time, as an argument.
-#[expect(clippy::disallowed_methods, reason = "the edge owns the clock")]
-fn now() -> Instant {
-    Instant::now()
+/// The one place where the clocks are read; everything below gets this, or the time, as an argument.
+#[expect(clippy::disallowed_methods, reason = "the edge owns the clocks")]
+fn now() -> Moment {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    Moment { at: Instant::now(), unix: i64::try_from(unix).unwrap_or(i64::MAX) }
 }

@@ -25,7 +25,7 @@ struct State {
 
 impl Default for Bar {
     fn default() -> Self {
-        Self { start: super::now(), state: RefCell::default() }
+        Self { start: super::now().at, state: RefCell::default() }
     }
 }
 
@@ -33,7 +33,7 @@ impl Bar {
     fn draw(&self, done: u64) {
         let mut state = self.state.borrow_mut();
         if state.bar.is_none() {
-            if super::now().duration_since(self.start) < PATIENCE {
+            if super::now().at.duration_since(self.start) < PATIENCE {
                 return;
             }
             let bar = ProgressBar::with_draw_target(Some(state.size), ProgressDrawTarget::stderr());

@@ -1,6 +1,6 @@
 //! `portcullis serve`: bind, say so, answer until told to stop; reload on SIGHUP.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,13 +10,19 @@ use tokio::runtime::{Builder, Runtime};
 use super::progress::Bar;
 use super::{FAILED, OK, say, say_error};
 use crate::cache::store::Cache;
+use crate::dns::name::NameBuf;
+use crate::dns::reply::Transport;
+use crate::dns::types::Qtype;
 use crate::observe::counters::CounterSet;
 use crate::observe::querylog::Sink;
+use crate::resolver::explain::{self, Question};
 use crate::resolver::live::Engine;
-use crate::resolver::settings::Settings;
+use crate::resolver::settings::{BlockPageSettings, Contact, ControlSettings, Settings};
+use crate::resolver::snapshot::Client;
 use crate::server::{self, Running};
 use crate::sources::refresh::{self, Build, Report};
-use crate::web;
+use crate::sources::store;
+use crate::web::{self, block_page};
 
 /// Options of `serve`.
 #[derive(clap::Args)]
@@ -42,9 +48,13 @@ pub(super) struct Service {
     pub(super) addresses: Vec<SocketAddr>,
     /// Where the metrics page listens.
     pub(super) metrics: Option<SocketAddr>,
+    /// Where the block page listens.
+    pub(super) block_page: Vec<SocketAddr>,
     /// What was read.
     pub(super) report: Report,
     running: Running,
+    /// The socket for orders, to be taken away in the end.
+    control: Option<PathBuf>,
     counters: Arc<CounterSet>,
 }
 
@@ -56,7 +66,7 @@ impl Service {
         let bar = Bar::default();
         let how = Build { progress: &bar, left_out: false };
         let (snapshot, report) =
-            refresh::build(settings, &cache, &counters, how).map_err(|e| e.to_string())?;
+            refresh::build(settings, &cache, &counters, how, super::now().unix).map_err(|e| e.to_string())?;
         drop(bar);
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -80,6 +90,11 @@ impl Service {
             let routes = web::metrics::routes(&engine);
             tokio::spawn(async move { axum::serve(listener, routes).await });
         }
+        let block_page = match &settings.block_page {
+            Some(page) => listen_for_people(page, &settings.contact, &engine).await?,
+            None => Vec::new(),
+        };
+        let control = control(settings, &engine)?;
         let addresses = bound.addresses.clone();
         let running = server::start(
             bound,
@@ -88,33 +103,132 @@ impl Service {
             server::UdpThreads { batch: settings.udp_batch, pin: settings.pin },
         )
         .map_err(|e| format!("cannot start a thread: {e}"))?;
-        Ok(Self { engine, addresses, metrics, report, running, counters })
+        Ok(Self { engine, addresses, metrics, block_page, report, running, control, counters })
     }
 
     /// Serves what the settings say from now on, or says why not and goes on as before.
     fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
-        let upstreams = |s: &Settings| (s.upstreams.clone(), s.upstream_timeout);
-        let same_upstreams = settings.upstreams.is_some() && upstreams(before) == upstreams(settings);
-        let now = Arc::clone(&self.engine.snapshot());
+        let same_upstreams = refresh::same_upstreams(before, settings);
+        let serving = Arc::clone(&self.engine.snapshot());
+        let now = super::now().unix;
         // Other servers may say other things, and what the old ones still say is for the old cache.
         let cache = if same_upstreams && before.cache_bytes == settings.cache_bytes {
-            Arc::clone(&now.cache)
+            Arc::clone(&serving.cache)
         } else {
             Arc::new(Cache::new(settings.cache_bytes))
         };
-        let (mut snapshot, report) =
-            refresh::build(settings, &cache, &self.counters, Build::default()).map_err(|e| e.to_string())?;
+        let (mut snapshot, report) = refresh::build(settings, &cache, &self.counters, Build::default(), now)
+            .map_err(|e| e.to_string())?;
         if same_upstreams {
             // The same servers keep their connections, penalties and counters.
-            snapshot.upstream.clone_from(&now.upstream);
+            snapshot.routes = Arc::clone(&serving.routes);
         }
-        self.engine.replace(snapshot);
+        self.engine.replace(snapshot, now);
         Ok(report)
     }
 
     /// Finishes what is under way and ends.
     pub(super) async fn stop(self) {
         self.running.stop().await;
+        if let Some(socket) = self.control {
+            // Left behind, it is in nobody's way.
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}
+
+/// Serves the block page, and refuses TLS where that is asked for. Gives the addresses for HTTP.
+async fn listen_for_people(
+    page: &BlockPageSettings,
+    contact: &Contact,
+    engine: &Arc<Engine>,
+) -> Result<Vec<SocketAddr>, String> {
+    let limits = block_page::Limits::default();
+    let (asked, contact, operator) = (Arc::clone(engine), contact.clone(), contact.organization.clone());
+    let why: block_page::Why = Arc::new(move |client, name| why(&asked, &contact, client, name));
+    let mut addresses = Vec::new();
+    for address in &page.listen {
+        let listener = listen(*address, "listen").await?;
+        addresses.extend(listener.local_addr());
+        let site = block_page::Site { why: Arc::clone(&why), operator: operator.clone(), limits };
+        tokio::spawn(block_page::serve(listener, site));
+    }
+    for address in &page.refuse_tls {
+        let listener = listen(*address, "refuse-tls").await?;
+        tokio::spawn(block_page::refuse_tls(listener, limits));
+    }
+    Ok(addresses)
+}
+
+async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|e| {
+        format!(
+            "cannot listen on {address} for the block page: {e}; choose another address in [blockpage] {key}"
+        )
+    })
+}
+
+/// What the block page says of a name: what `explain` says, as things are now.
+fn why(
+    engine: &Arc<Engine>,
+    contact: &Contact,
+    client: IpAddr,
+    name: &NameBuf,
+) -> Option<block_page::Refusal> {
+    let now = super::now();
+    let snapshot = engine.snapshot_at(now.unix);
+    let client = Client { address: SocketAddr::new(client, 0), transport: Transport::Udp, listener: 0 };
+    let question = Question { name: name.clone(), qtype: Qtype::A, client, answer: Vec::new() };
+    let record = explain::explain(engine, &snapshot, &question, now);
+    let refusal = record.refusal?;
+    Some(block_page::Refusal {
+        name: name.to_string(),
+        list: refusal.list,
+        reason: refusal.reason,
+        authority: refusal.authority,
+        blocked_by: contact.blocked_by.clone(),
+        since: refusal.since,
+        contact: contact.uris.clone(),
+        organization: contact.organization.clone(),
+        id: record.id?,
+    })
+}
+
+/// Listens for orders, and brings back those that were kept.
+#[cfg(unix)]
+fn control(settings: &Settings, engine: &Arc<Engine>) -> Result<Option<PathBuf>, String> {
+    use crate::server::control::{self, Control, Keep};
+    let Some(ControlSettings { socket, state }) = &settings.control else { return Ok(None) };
+    if let Some(state) = state {
+        let damaged = |problem: String| {
+            format!("{}: {problem}; correct the file of kept orders, or remove it", state.display())
+        };
+        match std::fs::read_to_string(state) {
+            Ok(text) => {
+                let kept = control::kept(&text).map_err(damaged)?;
+                engine.order(super::now().unix, |_| (Some(kept), ()));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(damaged(error.to_string())),
+        }
+    }
+    let keep = state.clone().map(|path| -> Keep {
+        Arc::new(move |text: &str| {
+            let problem = |e| format!("cannot write {}: {e}", path.display());
+            store::write(&path, &[text.as_bytes()]).map_err(problem)
+        })
+    });
+    let listener = control::bind(socket)?;
+    tokio::spawn(control::serve(listener, Control { engine: Arc::clone(engine), clock: super::now, keep }));
+    Ok(Some(socket.clone()))
+}
+
+/// There are no Unix sockets here.
+#[cfg(not(unix))]
+fn control(settings: &Settings, _: &Arc<Engine>) -> Result<Option<PathBuf>, String> {
+    match settings.control {
+        Some(_) => Err("[control] needs a Unix socket, which this system has not".into()),
+        None => Ok(None),
     }
 }
 
@@ -169,21 +283,28 @@ async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
     if let Some(address) = service.metrics {
         tracing::info!(%address, "metrics at /metrics");
     }
+    for address in &service.block_page {
+        tracing::info!(%address, "block page");
+    }
     if args.ready_json {
         let web: Vec<_> = service.metrics.iter().collect();
         let dns = &service.addresses;
         let none: [SocketAddr; 0] = [];
         let ready = serde_json::json!({
-            "ready": true, "dns": dns, "tls": none, "https": none, "quic": none, "web": web, "blockpage": none
+            "ready": true, "dns": dns, "tls": none, "https": none, "quic": none, "web": web,
+            "blockpage": service.block_page,
         });
         say(&ready.to_string());
     }
     while let Signal::Reload = signals.next().await {
         match read(args).and_then(|next| {
-            let fixed = |s: &Settings| (s.listen.clone(), s.metrics, s.threads, s.pin, s.udp_batch);
+            let fixed = |s: &Settings| {
+                let threads = (s.threads, s.pin, s.udp_batch);
+                (s.listen.clone(), s.metrics, threads, s.block_page.clone(), s.control.clone())
+            };
             if fixed(&next) != fixed(&settings) {
                 tracing::warn!(
-                    "changes of listen addresses and of threads and how they work take effect at the next start"
+                    "changes of listen addresses, sockets and threads take effect at the next start"
                 );
             }
             let report = service.reload(&settings, &next)?;

@@ -36,6 +36,7 @@ pub(super) fn lists() -> Vec<ListSettings> {
         action: Action::NxDomain,
         ttl: 60,
         authority: Some("Roskomnadzor".into()),
+        ..ListSettings::default()
     }]
 }
 

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hickory_server::net::runtime::Time;
 use hickory_server::proto::op::{
@@ -22,9 +22,11 @@ use crate::dns::reply::Transport;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
+use crate::resolver::moment::Clock;
 use crate::resolver::outcome::Outcome;
 use crate::resolver::pending::Pending;
 use crate::resolver::resolve::resolve;
+use crate::resolver::snapshot::Client;
 
 /// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3).
 const IDLE: Duration = Duration::from_secs(10);
@@ -35,27 +37,33 @@ const REPLY_BUFFER: usize = 64;
 
 /// The TCP side of the server.
 pub struct Tcp {
-    server: Server<Handler>,
+    /// One for each listener, because a request does not tell which one it came to.
+    servers: Vec<Server<Handler>>,
 }
 
 impl Tcp {
     /// Serves these listeners.
     #[must_use]
-    pub fn start(listeners: Vec<TcpListener>, engine: &Arc<Engine>, clock: fn() -> Instant) -> Self {
+    pub fn start(listeners: Vec<TcpListener>, engine: &Arc<Engine>, clock: Clock) -> Self {
         let counters = engine.counters.shared();
-        let mut server = Server::new(Handler { engine: Arc::clone(engine), counters, clock });
-        for listener in listeners {
+        let serve = |(listener, number)| {
+            let (engine, counters) = (Arc::clone(engine), Arc::clone(&counters));
+            let mut server = Server::new(Handler { engine, counters, listener: number, clock });
             server.register_listener(listener, IDLE, REPLY_BUFFER);
-        }
-        Self { server }
+            server
+        };
+        Self { servers: listeners.into_iter().zip(0u16..).map(serve).collect() }
     }
 
     /// Stops listening and waits for the connections' tasks to end.
     ///
     /// # Errors
     /// A listener's own error, as text.
-    pub async fn stop(mut self) -> Result<(), String> {
-        self.server.shutdown_gracefully().await.map_err(|e| e.to_string())
+    pub async fn stop(self) -> Result<(), String> {
+        for mut server in self.servers {
+            server.shutdown_gracefully().await.map_err(|e| e.to_string())?;
+        }
+        Ok(())
     }
 }
 
@@ -81,7 +89,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 struct Handler {
     engine: Arc<Engine>,
     counters: Arc<Counters>,
-    clock: fn() -> Instant,
+    listener: u16,
+    clock: Clock,
 }
 
 #[async_trait::async_trait]
@@ -107,9 +116,9 @@ impl Handler {
     async fn answer<R: ResponseHandler>(&self, request: &Request, response: R) {
         let received = (self.clock)();
         let packet = request.as_slice();
-        let client = (request.src(), Transport::Tcp);
+        let client = Client { address: request.src(), transport: Transport::Tcp, listener: self.listener };
         let mut event = Event::new(request.src(), Transport::Tcp);
-        let snapshot = Arc::clone(&self.engine.snapshot());
+        let snapshot = Arc::clone(&self.engine.snapshot_at(received.unix));
         let mut out = vec![0u8; MAX_MESSAGE];
         match resolve(&self.engine, &snapshot, packet, client, received, &mut out, &mut event) {
             Outcome::Reply(len) => send(out.get(..len), request, response).await,
@@ -128,7 +137,7 @@ impl Handler {
                 return;
             }
         }
-        event.took = (self.clock)().saturating_duration_since(received);
+        event.took = (self.clock)().at.saturating_duration_since(received.at);
         self.engine.observe(&mut &*self.counters, &snapshot, &event, packet);
     }
 

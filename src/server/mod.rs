@@ -1,5 +1,7 @@
 //! Binds the sockets, starts the threads, drains and stops them.
 
+#[cfg(unix)]
+pub mod control;
 pub mod hickory;
 pub mod udp;
 
@@ -9,11 +11,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use crate::resolver::live::Engine;
+use crate::resolver::moment::Clock;
 use udp::worker::{self, Manner, Shared};
 
 /// How long a stop waits for answers that are still under way.
@@ -125,7 +128,7 @@ pub struct Running {
 pub fn start(
     bound: Bound,
     engine: &Arc<Engine>,
-    clock: fn() -> Instant,
+    clock: Clock,
     UdpThreads { batch, pin }: UdpThreads,
 ) -> io::Result<Running> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -138,12 +141,12 @@ pub fn start(
     };
     let mut threads = Vec::new();
     // The nth socket of each address stays on the nth processor.
-    for sockets in bound.sockets {
+    for (sockets, listener) in bound.sockets.into_iter().zip(0u16..) {
         for (number, socket) in sockets.into_iter().enumerate() {
             let (socket, shared) = (Arc::new(socket), shared.clone());
             let manner = Manner { batch, processor: pin.then_some(number) };
             let thread = std::thread::Builder::new().name(format!("udp-{number}"));
-            threads.push(thread.spawn(move || worker::run(&socket, &shared, manner))?);
+            threads.push(thread.spawn(move || worker::run(&socket, listener, &shared, manner))?);
         }
     }
     let tcp = hickory::Tcp::start(bound.listeners, engine, clock);

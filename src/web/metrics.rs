@@ -3,6 +3,8 @@
 //! The threads count by themselves; when somebody reads, the sums are handed to the facade as
 //! absolute values and rendered. Labels come from the configuration and from fixed sets alone.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -98,8 +100,15 @@ fn publish(engine: &Engine) {
     let dropped = engine.log.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();
-    for (address, tally) in snapshot.upstream.iter().flat_map(|u| u.tallies()) {
-        let (upstream, answered, failed) = (address.to_string(), tally.answered(), tally.failed());
+    // One server may stand in several routes.
+    let mut upstreams: BTreeMap<SocketAddr, (u64, u64)> = BTreeMap::new();
+    for (address, tally) in snapshot.routes.all().flat_map(|u| u.tallies()) {
+        let (answered, failed) = upstreams.entry(address).or_default();
+        *answered += tally.answered();
+        *failed += tally.failed();
+    }
+    for (address, (answered, failed)) in upstreams {
+        let upstream = address.to_string();
         counter!("portcullis_upstream_answers_total", "upstream" => upstream.clone()).absolute(answered);
         counter!("portcullis_upstream_failures_total", "upstream" => upstream).absolute(failed);
     }

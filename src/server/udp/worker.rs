@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -16,9 +16,11 @@ use crate::observe::counters::Counters;
 use crate::observe::event::Event;
 use crate::resolver::ahead::read_ahead;
 use crate::resolver::live::Engine;
+use crate::resolver::moment::Clock;
 use crate::resolver::outcome::Outcome;
 use crate::resolver::pending::{Answered, Pending};
 use crate::resolver::resolve::resolve;
+use crate::resolver::snapshot::Client;
 
 /// How long a thread sleeps in the kernel before it looks whether it should end.
 const WAKE: Duration = Duration::from_millis(100);
@@ -46,7 +48,7 @@ pub struct Shared {
     /// Counters of the queries that waited.
     pub waited: Arc<Counters>,
     /// Reads the time.
-    pub clock: fn() -> Instant,
+    pub clock: Clock,
     /// Set when the threads should end.
     pub stop: Arc<AtomicBool>,
 }
@@ -80,7 +82,7 @@ pub fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
 }
 
 /// Answers what arrives on `socket` until `shared.stop` is set.
-pub fn run(socket: &Arc<UdpSocket>, shared: &Shared, manner: Manner) {
+pub fn run(socket: &Arc<UdpSocket>, listener: u16, shared: &Shared, manner: Manner) {
     #[cfg(target_os = "linux")]
     {
         use super::mmsg;
@@ -92,13 +94,19 @@ pub fn run(socket: &Arc<UdpSocket>, shared: &Shared, manner: Manner) {
         if manner.batch > 1 {
             let inbox = mmsg::Inbox::new(manner.batch, MAX_PACKET);
             let outbox = mmsg::Outbox::new(manner.batch, MAX_REPLY);
-            return answer(socket, shared, inbox, outbox);
+            return answer(socket, listener, shared, inbox, outbox);
         }
     }
-    answer(socket, shared, plain::Inbox::new(MAX_PACKET), plain::Outbox::new(MAX_REPLY));
+    answer(socket, listener, shared, plain::Inbox::new(MAX_PACKET), plain::Outbox::new(MAX_REPLY));
 }
 
-fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut outbox: impl Transmit) {
+fn answer(
+    socket: &Arc<UdpSocket>,
+    listener: u16,
+    shared: &Shared,
+    mut inbox: impl Receive,
+    mut outbox: impl Transmit,
+) {
     let engine = &shared.engine;
     let mut counters = engine.counters.own();
     // Which datagrams were dealt with on this thread, and what came of them.
@@ -110,11 +118,11 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
         // not be delivered (ICMP): neither ends the thread.
         let Ok(received) = inbox.receive(socket) else { continue };
         let now = (shared.clock)();
-        let snapshot = engine.snapshot();
+        let snapshot = engine.snapshot_at(now.unix);
         read_ahead(&snapshot, received, |slot| inbox.get(slot).map(|(packet, _)| packet), &mut begun);
         for slot in 0..received {
             let (Some((packet, to)), Some(out)) = (inbox.get(slot), outbox.space()) else { continue };
-            let client = (to.peer, Transport::Udp);
+            let client = Client { address: to.peer, transport: Transport::Udp, listener };
             let mut event = Event::new(to.peer, Transport::Udp);
             match resolve(engine, &snapshot, packet, client, now, out, &mut event) {
                 Outcome::Reply(len) => outbox.commit(len, &to),
@@ -135,7 +143,7 @@ fn answer(socket: &Arc<UdpSocket>, shared: &Shared, mut inbox: impl Receive, mut
             events.push((slot, event));
         }
         outbox.send(socket);
-        let took = (shared.clock)().saturating_duration_since(now);
+        let took = (shared.clock)().at.saturating_duration_since(now.at);
         for (slot, mut event) in events.drain(..) {
             event.took = took;
             let packet = inbox.get(slot).map_or(&[][..], |(packet, _)| packet);

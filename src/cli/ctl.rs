@@ -1,0 +1,249 @@
+//! `portcullis ctl`: orders to a running server.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+/// Options of `ctl`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  portcullis ctl --config portcullis.toml pause --for 10m --group classroom\n  portcullis ctl --socket run/ctl.sock allow example.org --for 1h\n  portcullis ctl list\n\n\
+    Exit codes: 0 done; 2 it could not be done."
+)]
+pub(super) struct Args {
+    /// The socket of the server, as in `[control] socket`
+    #[arg(short, long, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+    /// The configuration file of the server, which names the socket
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    order: Order,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+enum Order {
+    /// Block nothing, for everybody, a group or a client
+    Pause {
+        #[command(flatten)]
+        how: How,
+    },
+    /// End pauses: all of them, or those of a group or a client
+    Resume {
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Let a name and those below it pass
+    Allow {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Block a name and those below it
+    Block {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take an order back, by its number or its name
+    Revoke {
+        /// The number that `list` shows, or the name
+        what: String,
+    },
+    /// Show the orders in force
+    List,
+    /// Show what the server says of itself
+    Status,
+    /// Explain one question as the running server would answer it
+    Explain {
+        /// The name asked
+        name: String,
+        /// The type asked
+        #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "A")]
+        qtype: String,
+        /// The client that asks
+        #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+        client: String,
+        /// What the upstreams would answer: an address, or the target of an alias
+        #[arg(long, value_name = "IP|NAME")]
+        answer: Vec<String>,
+    },
+}
+
+#[derive(clap::Args)]
+struct How {
+    /// For how long, such as 30s, 10m or 2h; without, until it is taken back
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    time: Option<u64>,
+    /// Keep it over a restart of the server; needs `[control] state`
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+#[derive(clap::Args)]
+struct Whom {
+    /// For the clients of this group alone
+    #[arg(long, value_name = "NAME", conflicts_with = "client")]
+    group: Option<String>,
+    /// For this client or network alone
+    #[arg(long, value_name = "IP|NETWORK")]
+    client: Option<String>,
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    let found = crate::config::check::duration_of(text).map(|d| d.as_secs()).filter(|s| *s > 0);
+    found.ok_or_else(|| "expected a time such as 30s, 10m, 2h or 1d".into())
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::{Args, How, Order, Whom};
+    use crate::cli::{FAILED, OK, say, say_error, settings};
+
+    /// How long the server may take.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn request(order: &Order) -> Value {
+        let whom = |whom: &Whom, mut object: Value| {
+            if let Value::Object(object) = &mut object {
+                object.extend(whom.group.iter().map(|g| ("group".to_owned(), json!(g))));
+                object.extend(whom.client.iter().map(|c| ("client".to_owned(), json!(c))));
+            }
+            object
+        };
+        let ordered = |how: &How, mut object: Value| {
+            if let Value::Object(object) = &mut object {
+                object.extend(how.time.iter().map(|s| ("seconds".to_owned(), json!(s))));
+                object.insert("keep".to_owned(), json!(how.keep));
+            }
+            whom(&how.whom, object)
+        };
+        match order {
+            Order::Pause { how } => ordered(how, json!({ "do": "pause" })),
+            Order::Resume { whom: of } => whom(of, json!({ "do": "resume" })),
+            Order::Allow { name, how } => ordered(how, json!({ "do": "allow", "name": name })),
+            Order::Block { name, how } => ordered(how, json!({ "do": "block", "name": name })),
+            Order::Revoke { what } => match what.parse::<u32>() {
+                Ok(id) => json!({ "do": "revoke", "id": id }),
+                Err(_) => json!({ "do": "revoke", "name": what }),
+            },
+            Order::List => json!({ "do": "list" }),
+            Order::Status => json!({ "do": "status" }),
+            Order::Explain { name, qtype, client, answer } => {
+                json!({ "do": "explain", "name": name, "type": qtype, "client": client, "answer": answer })
+            }
+        }
+    }
+
+    /// Runs the command.
+    pub(in crate::cli) fn run(args: &Args) -> Result<u8, String> {
+        let path = match &args.socket {
+            Some(path) => path.clone(),
+            None => {
+                let control = settings(args.config.as_ref())?.control.map(|c| c.socket);
+                control.ok_or("name the server's socket with --socket, or its configuration with --config")?
+            }
+        };
+        let unreachable = |e: std::io::Error| {
+            format!(
+                "no server answers on {}: {e}; is it running, with this path as [control] socket?",
+                path.display()
+            )
+        };
+        let stream = UnixStream::connect(&path).map_err(unreachable)?;
+        let answer = (|| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            (&stream).write_all(format!("{}\n", request(&args.order)).as_bytes())?;
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line)?;
+            Ok(line)
+        })()
+        .map_err(unreachable)?;
+        if args.json {
+            say(answer.trim_end());
+        }
+        let answer: Value =
+            serde_json::from_str(&answer).map_err(|_| "the server's answer is no JSON".to_owned())?;
+        if answer.get("ok") != Some(&Value::Bool(true)) {
+            let problem = answer.get("error").and_then(Value::as_str).unwrap_or("the server said no");
+            say_error(problem);
+            return Ok(FAILED);
+        }
+        if !args.json {
+            print(&args.order, &answer);
+        }
+        Ok(OK)
+    }
+
+    fn print(order: &Order, answer: &Value) {
+        let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or(0);
+        match order {
+            Order::Pause { .. } | Order::Allow { .. } | Order::Block { .. } => {
+                let until = answer.get("until").and_then(Value::as_i64);
+                say(&format!("order {}, {}", number("id"), lasts(until)));
+            }
+            Order::Resume { .. } | Order::Revoke { .. } => {
+                say(&format!(
+                    "{} taken back",
+                    crate::cli::count(usize::try_from(number("revoked")).unwrap_or(0), "order")
+                ));
+            }
+            Order::List => {
+                let all = answer.get("overrides").and_then(Value::as_array).cloned().unwrap_or_default();
+                if all.is_empty() {
+                    say("no orders are in force");
+                }
+                for order in &all {
+                    let text = |key: &str| order.get(key).and_then(Value::as_str).unwrap_or_default();
+                    let whom = match (text("group"), text("client")) {
+                        ("", "") => "everybody".to_owned(),
+                        ("", client) => client.to_owned(),
+                        (group, _) => format!("the group {group}"),
+                    };
+                    let id = order.get("id").and_then(Value::as_u64).unwrap_or(0);
+                    let kept = if order.get("keep") == Some(&Value::Bool(true)) { ", kept" } else { "" };
+                    let until = lasts(order.get("until").and_then(Value::as_i64));
+                    say(&format!("{id:>5}  {} {} for {whom}, {until}{kept}", text("order"), text("name")));
+                }
+            }
+            Order::Status => {
+                for key in ["version", "blocking", "rules", "queries", "waiting", "overrides"] {
+                    let value = answer.get(key).map(ToString::to_string).unwrap_or_default();
+                    say(&format!("{key:<10} {}", value.trim_matches('"')));
+                }
+            }
+            Order::Explain { .. } => {
+                let record = answer.get("record").cloned().unwrap_or_default();
+                say(&serde_json::to_string_pretty(&record).unwrap_or_default());
+            }
+        }
+    }
+
+    fn lasts(until: Option<i64>) -> String {
+        let until = until.and_then(|u| jiff::Timestamp::from_second(u).ok());
+        until.map_or_else(|| "until it is taken back".to_owned(), |u| format!("until {u}"))
+    }
+}
+
+#[cfg(unix)]
+pub(super) use unix::run;
+
+/// There are no Unix sockets here.
+#[cfg(not(unix))]
+pub(super) fn run(_: &Args) -> Result<u8, String> {
+    Err("orders at run time need a Unix socket, which this system has not".into())
+}
