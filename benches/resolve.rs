@@ -26,8 +26,10 @@ use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
+use portcullis::resolver::moment::Moment;
 use portcullis::resolver::resolve::resolve as answer;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
+use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
 use portcullis::sources::refresh;
 
@@ -48,11 +50,12 @@ fn engine(names: &[String]) -> Arc<Engine> {
         action: Action::NxDomain,
         ttl: 60,
         authority: None,
+        ..ListSettings::default()
     };
     let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(64 << 20));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default()).unwrap();
+    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), 0).unwrap();
     Arc::new(Engine::new(snapshot, counters, None))
 }
 
@@ -64,7 +67,7 @@ fn fill(engine: &Engine, questions: &[Vec<u8>], now: Instant) {
         let mut reply = ReplyWriter::new(&query, &mut out, 1232);
         reply.record(Section::Answer, None, Qtype::A, 3600, &[&[192, 0, 2, 1]]).unwrap();
         let len = reply.finish();
-        let (key, message) = (Key::of(&query), Message::parse(&out[..len]).unwrap());
+        let (key, message) = (Key::of(&query, 0), Message::parse(&out[..len]).unwrap());
         engine.snapshot().cache.put(&Stored::new(key.as_bytes(), &message, now, 86_400).unwrap());
     }
 }
@@ -72,7 +75,7 @@ fn fill(engine: &Engine, questions: &[Vec<u8>], now: Instant) {
 fn resolve(c: &mut Criterion) {
     let names = common::names(1_000_000);
     let blocked = packets(&common::shuffled(common::wire(&names)));
-    let now = Instant::now();
+    let now = Moment { at: Instant::now(), unix: 0 };
     let mut at = 0;
     c.bench_function("parse", |b| {
         b.iter(|| {
@@ -83,9 +86,10 @@ fn resolve(c: &mut Criterion) {
 
     let engine = engine(&names);
     let allowed = packets(&common::shuffled(common::wire(&common::misses(50_000))));
-    fill(&engine, &allowed, now);
+    fill(&engine, &allowed, now.at);
     let unknown = packets(&common::shuffled(common::wire(&common::misses_at_second(100_000))));
-    let client = ("127.0.0.1:5353".parse().unwrap(), Transport::Udp);
+    let client =
+        Client { address: "127.0.0.1:5353".parse().unwrap(), transport: Transport::Udp, listener: 0 };
     let mut out = [0u8; 1232];
     let mut counters = engine.counters.own();
     let mut room = Vec::new();
@@ -108,7 +112,7 @@ fn resolve(c: &mut Criterion) {
                         read_ahead(&snapshot, BATCH, |slot| inbox.get(slot).map(Vec::as_slice), &mut room);
                     }
                     for packet in &inbox {
-                        let mut event = Event::new(client.0, client.1);
+                        let mut event = Event::new(client.address, client.transport);
                         black_box(answer(&engine, &snapshot, packet, client, now, &mut out, &mut event));
                         engine.observe(&mut counters, &snapshot, &event, packet);
                     }

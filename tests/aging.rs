@@ -20,9 +20,11 @@ use portcullis::dns::reply::Transport;
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::live::Engine;
+use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::Settings;
+use portcullis::resolver::snapshot::Client;
 use portcullis::sources::refresh;
 use portcullis::upstream::Server;
 use tokio::runtime::Runtime;
@@ -31,17 +33,19 @@ use tokio::runtime::Runtime;
 static SECONDS: AtomicU64 = AtomicU64::new(0);
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-fn clock() -> Instant {
-    *BEGIN + Duration::from_secs(SECONDS.load(Ordering::SeqCst))
+fn clock() -> Moment {
+    let seconds = SECONDS.load(Ordering::SeqCst);
+    Moment { at: *BEGIN + Duration::from_secs(seconds), unix: i64::try_from(seconds).unwrap() }
 }
 
 /// What a client hears, and whether the reply was fetched anew because of it.
 fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
     let _runtime = runtime.enter();
     let packet = question("a.test", "A");
-    let client = ("127.0.0.1:5353".parse().unwrap(), Transport::Udp);
+    let client =
+        Client { address: "127.0.0.1:5353".parse().unwrap(), transport: Transport::Udp, listener: 0 };
     let mut out = [0; 1232];
-    let mut event = Event::new(client.0, client.1);
+    let mut event = Event::new(client.address, client.transport);
     let snapshot = Arc::clone(&engine.snapshot());
     let (len, anew) = match resolve(engine, &snapshot, &packet, client, clock(), &mut out, &mut event) {
         Outcome::Reply(len) => (len, false),
@@ -75,7 +79,7 @@ fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits(
     let settings = Settings { upstreams: Some(vec![server]), ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
-        refresh::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default())
+        refresh::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)
             .unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     let at = |second| {

@@ -23,9 +23,11 @@ use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
+use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
+use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
 use portcullis::sources::refresh;
 
@@ -67,8 +69,8 @@ fn settings() -> Settings {
         effect: Effect::Block,
         plain: None,
         action,
-        ttl: 60,
         authority: Some("a court".into()),
+        ..ListSettings::default()
     };
     let zone =
         "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n";
@@ -101,7 +103,7 @@ fn keep(engine: &Engine, packet: &[u8]) {
     reply.record(Section::Answer, None, Qtype::A, 300, &[&[192, 0, 2, 1]]).unwrap();
     let len = reply.finish();
     let message = Message::parse(&out[..len]).unwrap();
-    let stored = Stored::new(Key::of(&query).as_bytes(), &message, Instant::now(), 300).unwrap();
+    let stored = Stored::new(Key::of(&query, 0).as_bytes(), &message, Instant::now(), 300).unwrap();
     engine.snapshot().cache.put(&stored);
 }
 
@@ -109,7 +111,7 @@ fn keep(engine: &Engine, packet: &[u8]) {
 fn from_receipt_to_reply_nothing_is_allocated() {
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
-        refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default())
+        refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)
             .unwrap();
     let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), None));
     let mut thread = counters.own();
@@ -123,8 +125,8 @@ fn from_receipt_to_reply_nothing_is_allocated() {
             &engine,
             &snapshot,
             packet,
-            (client, Transport::Udp),
-            Instant::now(),
+            Client { address: client, transport: Transport::Udp, listener: 0 },
+            Moment { at: Instant::now(), unix: 0 },
             &mut out,
             &mut event,
         );

@@ -33,8 +33,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "sources",
         &["dns", "rule", "lists", "policy", "guard", "cache", "zones", "upstream", "observe", "resolver"],
     ),
-    ("server", &["dns", "observe", "resolver"]),
-    ("web", &["dns", "observe", "resolver"]),
+    ("server", &["dns", "policy", "observe", "resolver"]),
+    ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "resolver", "upstream"]),
     (
         "cli",

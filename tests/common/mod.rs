@@ -141,6 +141,15 @@ impl Reply {
         self.message().to_string()
     }
 
+    /// The same without the references that refusals have in their errors.
+    pub fn told(&self) -> String {
+        let without = |line: &str| match line.rsplit_once(" [") {
+            Some((text, id)) if line.starts_with("EDE: ") && id.len() == 9 => format!("{text}\n"),
+            _ => format!("{line}\n"),
+        };
+        self.text().lines().map(without).collect()
+    }
+
     pub fn status(&self) -> String {
         self.message().rcode().to_string()
     }

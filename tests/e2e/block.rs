@@ -87,7 +87,7 @@ fn each_action_answers_as_it_says() {
         ("business.linkedin.com", "A", "status: REFUSED, flags: qr rd ra\nEDE: 20 (Not Authoritative)\n".into()),
         ("notlinkedin.com", "A", "status: REFUSED, flags: qr rd ra\nEDE: 20 (Not Authoritative)\n".into()),
     ] {
-        assert_eq!(server.ask(name, qtype).text(), expected, "{name} {qtype}");
+        assert_eq!(server.ask(name, qtype).told(), expected, "{name} {qtype}");
     }
     assert!(server.ask_tcp("truncate.test", "A").text().contains("192.0.2.77"));
 }

@@ -1,0 +1,265 @@
+//! The tables of `tests/policy/`: a configuration, then questions with the replies and reasons that are
+//! expected, answered in-process and, as far as the clock and loopback allow, over the wire.
+//!
+//! ```text
+//! --- config                 the configuration file
+//! --- file NAME              a file beside it
+//! --- ask
+//! NAME TYPE [from CLIENT] [at TIME] [answered NAME|IP …]
+//!   REPLY[, EDE CODE TEXT]…
+//!   [because RULE (LIST, line N)]
+//! ```
+//!
+//! `answered` is what the upstream says. A reply is a response code, `NODATA`, the data of its answers,
+//! `forwarded` or `silence`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::disallowed_methods)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::{PATIENCE, Reply, SILENCE, Server, Upstream, question, reply, soa};
+use portcullis::cache::store::Cache;
+use portcullis::config::check;
+use portcullis::dns::message::Message;
+use portcullis::dns::name::NameBuf;
+use portcullis::dns::reply::{Section, Transport};
+use portcullis::dns::types::{Qtype, Rcode};
+use portcullis::observe::counters::CounterSet;
+use portcullis::resolver::explain::{self, Given, Question, Record};
+use portcullis::resolver::live::Engine;
+use portcullis::resolver::moment::Moment;
+use portcullis::resolver::snapshot::Client;
+use portcullis::sources::refresh;
+
+/// What the mock upstream answers where a row does not say.
+const ELSEWHERE: [u8; 4] = [192, 0, 2, 200];
+
+struct Table {
+    config: String,
+    files: Vec<(String, String)>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    line: usize,
+    name: String,
+    qtype: String,
+    from: Option<IpAddr>,
+    at: Option<i64>,
+    answered: Vec<String>,
+    reply: String,
+    because: Option<String>,
+}
+
+fn read(text: &str) -> Table {
+    let mut table = Table { config: String::new(), files: Vec::new(), rows: Vec::new() };
+    let mut part = "";
+    for (number, line) in text.lines().enumerate() {
+        if let Some(header) = line.strip_prefix("--- ") {
+            part = header.trim();
+            if let Some(name) = part.strip_prefix("file ") {
+                table.files.push((name.to_owned(), String::new()));
+            }
+            continue;
+        }
+        match part {
+            "config" => table.config += &format!("{line}\n"),
+            "ask" if line.trim().is_empty() || line.starts_with('#') => {}
+            "ask" => match line.strip_prefix("  ") {
+                None => table.rows.push(row(number + 1, line)),
+                Some(expected) => {
+                    let row = table.rows.last_mut().expect("a question first");
+                    match expected.strip_prefix("because ") {
+                        Some(because) => row.because = Some(because.to_owned()),
+                        None => row.reply = expected.to_owned(),
+                    }
+                }
+            },
+            _ if part.starts_with("file ") => {
+                let (_, text) = table.files.last_mut().unwrap();
+                *text += &format!("{line}\n");
+            }
+            _ => {}
+        }
+    }
+    table
+}
+
+fn row(line: usize, text: &str) -> Row {
+    let mut words = text.split_whitespace();
+    let (name, qtype) = (words.next().unwrap().to_owned(), words.next().expect("a type").to_owned());
+    let (mut from, mut at, mut answered) = (None, None, Vec::new());
+    while let Some(word) = words.next() {
+        match word {
+            "from" => from = Some(words.next().unwrap().parse().unwrap()),
+            "at" => at = Some(words.next().unwrap().parse::<jiff::Timestamp>().unwrap().as_second()),
+            "answered" => answered = words.by_ref().map(str::to_owned).collect(),
+            other => panic!("line {line}: what is `{other}`?"),
+        }
+    }
+    Row { line, name, qtype, from, at, answered, reply: String::new(), because: None }
+}
+
+/// A reply as the tables have it.
+fn summary(reply: &Message<'_>) -> String {
+    let answers: Vec<String> =
+        reply.records().filter(|r| r.section == Section::Answer).map(|r| reply.rdata_text(&r)).collect();
+    let mut text = match (reply.rcode(), answers.as_slice()) {
+        (Rcode::NOERROR, []) => "NODATA".to_owned(),
+        (Rcode::NOERROR, answers) => answers.join(" "),
+        (rcode, answers) => [&[rcode.to_string()], answers].concat().join(" "),
+    };
+    for (code, extra) in reply.edes() {
+        // Without the reference.
+        let extra = extra.rsplit_once(" [").map_or(extra.as_str(), |(text, _)| text);
+        write!(text, ", EDE {} {extra}", code.0).unwrap();
+    }
+    text.trim_end().to_owned()
+}
+
+fn in_process(table: &Table, rows: &[Row], folder: &Path) {
+    let text = format!("{}\n", table.config);
+    let mut settings = check::parse(&text, &folder.join("portcullis.toml")).unwrap_or_else(|e| panic!("{e}"));
+    settings.imagine_upstream();
+    settings.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+    let counters = Arc::new(CounterSet::default());
+    let (snapshot, _) =
+        refresh::build(&settings, &Arc::new(Cache::new(0)), &counters, refresh::Build::default(), 0).unwrap();
+    let engine = Arc::new(Engine::new(snapshot, counters, None));
+    for row in rows {
+        let now = Moment { at: Instant::now(), unix: row.at.unwrap_or(1_795_600_000) };
+        let address = row.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let client =
+            Client { address: SocketAddr::new(address, 5353), transport: Transport::Udp, listener: 0 };
+        let given = |text: &String| match text.parse() {
+            Ok(address) => Given::Address(address),
+            Err(_) => Given::Name(NameBuf::from_text(text).unwrap()),
+        };
+        let question = Question {
+            name: NameBuf::from_text(&row.name).unwrap(),
+            qtype: row.qtype.parse().unwrap(),
+            client,
+            answer: row.answered.iter().map(given).collect(),
+        };
+        let snapshot = Arc::clone(&engine.snapshot_at(now.unix));
+        let record = explain::explain(&engine, &snapshot, &question, now);
+        assert_eq!(heard(&record), row.reply, "line {}: {row:?}\n{:#}", row.line, record.json());
+        if let Some(because) = &row.because {
+            assert_eq!(&reason(&record), because, "line {}", row.line);
+        }
+    }
+}
+
+fn heard(record: &Record) -> String {
+    match Message::parse(&record.octets) {
+        Some(reply) => summary(&reply),
+        None if record.reply.contains("forwarded") => "forwarded".into(),
+        None => "silence".into(),
+    }
+}
+
+fn reason(record: &Record) -> String {
+    let Some(rule) = &record.rests_on else { return "no rule".into() };
+    let behind = record.behind.as_ref().map_or_else(String::new, |b| format!(": {b}"));
+    let line = if rule.line > 0 { format!(", line {}", rule.line) } else { String::new() };
+    format!("{}{behind} ({}{line})", rule.rule, rule.list)
+}
+
+/// Asks from loopback addresses, through an upstream that answers as the rows say.
+fn over_the_wire(table: &Table, rows: &[Row]) {
+    let answers: HashMap<String, Vec<String>> =
+        rows.iter().map(|r| (r.name.to_ascii_lowercase(), r.answered.clone())).collect();
+    let upstream = Upstream::start(move |query, _| {
+        let message = Message::parse(query)?;
+        let name = message.qname()?.to_folded().to_string();
+        Some(answer(query, answers.get(&name).map_or(&[][..], Vec::as_slice)))
+    });
+    let config =
+        format!("{}\n[metrics]\nlisten = \"127.0.0.1:0\"\n{}", Upstream::config(&[&upstream]), table.config);
+    let files: Vec<(&str, &str)> = table.files.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    let server = Server::start(&config, &files);
+    for row in rows {
+        let address = row.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        if row.at.is_some() || !address.is_loopback() || address.is_ipv6() {
+            continue;
+        }
+        let socket = UdpSocket::bind((address, 0)).unwrap();
+        let patience = if row.reply == "silence" { SILENCE } else { PATIENCE };
+        socket.set_read_timeout(Some(patience)).unwrap();
+        socket.send_to(&question(&row.name, &row.qtype), server.dns).unwrap();
+        let mut out = [0; 4096];
+        let heard = match socket.recv(&mut out) {
+            Ok(len) => summary(&Reply(out[..len].to_vec()).message()),
+            Err(_) => "silence".into(),
+        };
+        let elsewhere = ["192.0.2.200", "2001:db8::200"].contains(&heard.as_str());
+        let heard = if elsewhere { "forwarded".to_owned() } else { heard };
+        assert_eq!(heard, row.reply, "line {}: {row:?}", row.line);
+    }
+}
+
+fn answer(query: &[u8], given: &[String]) -> Vec<u8> {
+    let message = Message::parse(query).unwrap();
+    let qtype =
+        message.question().last_chunk::<4>().map(|c| Qtype(u16::from_be_bytes([c[0], c[1]]))).unwrap();
+    if given.is_empty() {
+        let mut v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        v6[14..].copy_from_slice(&[2, 0]);
+        return match qtype {
+            Qtype::AAAA => reply(query, 0, &[(28, 60, &v6)], &[], None),
+            _ => reply(query, 0, &[(1, 60, &ELSEWHERE)], &[], None),
+        };
+    }
+    let mut out = reply(query, 0, &[], &[(6, 60, &soa(60))], None);
+    // Answers go before the SOA, each alias on the one before.
+    let authority = out.split_off(12 + message.question().len());
+    let mut owner = message.question()[..message.question().len() - 4].to_vec();
+    let mut count = 0;
+    for part in given {
+        let (rtype, rdata) = match part.parse() {
+            Ok(IpAddr::V4(a)) => (1u16, a.octets().to_vec()),
+            Ok(IpAddr::V6(a)) => (28, a.octets().to_vec()),
+            Err(_) => (5, NameBuf::from_text(part).unwrap().as_bytes().to_vec()),
+        };
+        out.extend(&owner);
+        out.extend(rtype.to_be_bytes());
+        out.extend(b"\0\x01\0\0\0\x3c");
+        out.extend(u16::try_from(rdata.len()).unwrap().to_be_bytes());
+        out.extend(&rdata);
+        if rtype == 5 {
+            owner = rdata;
+        }
+        count += 1;
+    }
+    out.extend(authority);
+    out[7] = count;
+    out
+}
+
+#[test]
+fn every_row_holds_in_process_and_over_the_wire() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policy");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        let table = read(&std::fs::read_to_string(&path).unwrap());
+        assert!(!table.rows.is_empty(), "{}", path.display());
+        let files = tempfile::tempdir().unwrap();
+        for (name, text) in &table.files {
+            std::fs::write(files.path().join(name), text).unwrap();
+        }
+        in_process(&table, &table.rows, files.path());
+        over_the_wire(&table, &table.rows);
+        count += table.rows.len();
+    }
+    assert!(count > 60, "{count}");
+}
