@@ -18,8 +18,9 @@ use crate::rule::Action;
 pub struct View {
     /// The number of the group; `None`: no group.
     pub group: Option<u16>,
-    /// The lists that speak, a bit each.
-    lists: Box<[u64]>,
+    /// The lists that speak, a bit each: the first 64, most often all, and the others.
+    first: u64,
+    others: Box<[u64]>,
     /// What a client gets for a blocked name where its list does not say.
     pub action: Option<Action>,
     /// Where questions are passed on to.
@@ -29,8 +30,13 @@ pub struct View {
 impl View {
     /// True if the list with this number speaks.
     #[must_use]
+    #[inline]
     pub fn has(&self, list: u16) -> bool {
-        self.lists.get(usize::from(list / 64)).is_some_and(|word| word >> (list % 64) & 1 == 1)
+        let word = match usize::from(list / 64) {
+            0 => Some(&self.first),
+            n => self.others.get(n - 1),
+        };
+        word.is_some_and(|word| word >> (list % 64) & 1 == 1)
     }
 
     /// A number for each view, from 0: no group.
@@ -79,24 +85,25 @@ impl Active {
         let lists: Vec<bool> = policy.lists.iter().map(|list| is_on(list.schedule.as_ref())).collect();
         let groups = policy.groups.all();
         let group_is_on: Vec<bool> = groups.iter().map(|group| is_on(group.schedule.as_ref())).collect();
-        let bits = |wanted: Option<&[u16]>| {
-            let mut bits = vec![0u64; lists.len().div_ceil(64)];
+        let speaking = |wanted: Option<&[u16]>| {
+            let (mut first, mut others) = (0u64, vec![0u64; lists.len().div_ceil(64).saturating_sub(1)]);
             for (number, on) in (0u16..).zip(&lists) {
-                if *on
-                    && wanted.is_none_or(|w| w.contains(&number))
-                    && let Some(word) = bits.get_mut(usize::from(number / 64))
-                {
+                let word = match usize::from(number / 64) {
+                    0 => Some(&mut first),
+                    n => others.get_mut(n - 1),
+                };
+                if let Some(word) = word.filter(|_| *on && wanted.is_none_or(|w| w.contains(&number))) {
                     *word |= 1 << (number % 64);
                 }
             }
-            bits.into_boxed_slice()
+            View { first, others: others.into(), ..View::default() }
         };
-        let mut views = vec![View { lists: bits(None), ..View::default() }];
+        let mut views = vec![speaking(None)];
         views.extend((0u16..).zip(groups).map(|(number, group)| View {
             group: Some(number),
-            lists: bits(group.lists.as_deref()),
             action: group.action.clone(),
             route: group.route,
+            ..speaking(group.lists.as_deref())
         }));
         let view_of_set = |set: &[u16]| {
             let mut on = set.iter().filter(|g| group_is_on.get(usize::from(**g)).copied().unwrap_or(false));

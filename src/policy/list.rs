@@ -37,6 +37,8 @@ pub struct ListPolicy {
     /// The same for clients that understand structured errors, made once: whole, and without what a
     /// small reply has no room for.
     pub structured: Option<(String, String)>,
+    /// A hash of the name, which references begin with.
+    pub(crate) seed: u64,
 }
 
 /// Why a list blocks, for people.
@@ -62,6 +64,7 @@ impl ListPolicy {
             ede_text.pop();
         }
         Self {
+            seed: mixed(0, name.as_bytes()),
             name,
             action,
             inherits: false,
@@ -76,12 +79,25 @@ impl ListPolicy {
     }
 
     /// A number by which the refusal of a name by this list is found again: the same in the reply, on the
-    /// block page and in what `explain` prints. FNV-1a over the list's name and the name asked.
+    /// block page and in what `explain` prints. A hash of the list's name and the name asked in lower case;
+    /// two names may share one.
     #[must_use]
     pub fn reference(&self, qname: Name<'_>) -> Reference {
-        let octets = self.name.bytes().chain([0]).chain(qname.as_bytes().iter().map(u8::to_ascii_lowercase));
-        Reference(octets.fold(0x811c_9dc5, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193)))
+        let [a, b, c, d, e, f, g, h] = mixed(self.seed, qname.as_bytes()).to_be_bytes();
+        Reference(u32::from_be_bytes([a, b, c, d]) ^ u32::from_be_bytes([e, f, g, h]))
     }
+}
+
+/// Mixes octets into a hash, eight at a time, letters in lower case. The same on every machine.
+fn mixed(seed: u64, octets: &[u8]) -> u64 {
+    octets.chunks(8).fold(seed, |hash, chunk| {
+        let mut word = [0; 8];
+        for (slot, octet) in word.iter_mut().zip(chunk) {
+            *slot = octet.to_ascii_lowercase();
+        }
+        let hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ hash >> 32
+    })
 }
 
 /// See [`ListPolicy::reference`].
