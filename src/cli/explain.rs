@@ -116,7 +116,7 @@ pub(super) fn print(record: &Record) {
     for rung in Rung::ALL {
         let mut here = record.rules.iter().filter(|c| c.rung == rung).peekable();
         if here.peek().is_none() {
-            if !matches!(rung, Rung::Rewrite | Rung::RewriteException) {
+            if !matches!(rung, Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException) {
                 say(&format!("    {:<18} -", rung.name()));
             }
             continue;

@@ -53,6 +53,8 @@ pub(super) struct Service {
     /// What was read.
     pub(super) report: Report,
     running: Running,
+    /// What the settings of the start say of where it listens.
+    listen: Vec<SocketAddr>,
     /// The socket for orders, to be taken away in the end.
     control: Option<PathBuf>,
     counters: Arc<CounterSet>,
@@ -103,11 +105,14 @@ impl Service {
             server::UdpThreads { batch: settings.udp_batch, pin: settings.pin },
         )
         .map_err(|e| format!("cannot start a thread: {e}"))?;
-        Ok(Self { engine, addresses, metrics, block_page, report, running, control, counters })
+        let listen = settings.listen.clone();
+        Ok(Self { engine, addresses, metrics, block_page, report, running, listen, control, counters })
     }
 
     /// Serves what the settings say from now on, or says why not and goes on as before.
     fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
+        // The sockets are those of the start, and so are the listeners that groups ask for.
+        let settings = &Settings { listen: self.listen.clone(), ..settings.clone() };
         let same_upstreams = refresh::same_upstreams(before, settings);
         let serving = Arc::clone(&self.engine.snapshot());
         let now = super::now().unix;
@@ -168,7 +173,8 @@ async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
     })
 }
 
-/// What the block page says of a name: what `explain` says, as things are now.
+/// What the block page says of a name: what `explain` says, as things are now. Which listener and which
+/// type brought the client there is not known, so the first that is refused counts.
 fn why(
     engine: &Arc<Engine>,
     contact: &Contact,
@@ -177,9 +183,14 @@ fn why(
 ) -> Option<block_page::Refusal> {
     let now = super::now();
     let snapshot = engine.snapshot_at(now.unix);
-    let client = Client { address: SocketAddr::new(client, 0), transport: Transport::Udp, listener: 0 };
-    let question = Question { name: name.clone(), qtype: Qtype::A, client, answer: Vec::new() };
-    let record = explain::explain(engine, &snapshot, &question, now);
+    let listeners = u16::try_from(snapshot.policy.groups.tables().len()).unwrap_or(u16::MAX).max(1);
+    let asks = (0..listeners).flat_map(|l| [Qtype::A, Qtype::AAAA, Qtype::HTTPS].map(|t| (l, t)));
+    let mut records = asks.map(|(listener, qtype)| {
+        let client = Client { address: SocketAddr::new(client, 0), transport: Transport::Udp, listener };
+        let question = Question { name: name.clone(), qtype, client, answer: Vec::new() };
+        explain::explain(engine, &snapshot, &question, now)
+    });
+    let record = records.find(|record| record.refusal.is_some())?;
     let refusal = record.refusal?;
     Some(block_page::Refusal {
         name: name.to_string(),
@@ -261,6 +272,12 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
 fn read(args: &Args) -> Result<Settings, String> {
     let mut settings = super::settings(args.config.as_ref())?;
     if !args.listen.is_empty() {
+        if let Some(group) = settings.groups.iter().find(|g| !g.listeners.is_empty()) {
+            return Err(format!(
+                "the group `{}` goes by `listen`, which --listen would overrule; change [server] listen instead",
+                group.name
+            ));
+        }
         settings.listen.clone_from(&args.listen);
     }
     Ok(settings)

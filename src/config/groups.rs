@@ -1,7 +1,7 @@
 //! The parts of the configuration that say who, what and when: schedules, groups, rewrites, forwards.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use toml::Spanned;
@@ -220,10 +220,9 @@ impl Check<'_> {
         }
         let mut listeners = Vec::new();
         for text in &group.listen {
-            let place =
-                text.get_ref().parse().ok().and_then(|a| settings.listen.iter().position(|l| *l == a));
-            match place.and_then(|p| u16::try_from(p).ok()) {
-                Some(place) => listeners.push(place),
+            let address = text.get_ref().parse().ok().filter(|a| settings.listen.contains(a));
+            match address {
+                Some(address) => listeners.push(address),
                 None => {
                     let problem = format!("the server does not listen on `{}`", text.get_ref());
                     self.wrong(
@@ -276,10 +275,10 @@ impl Check<'_> {
         &mut self,
         name: &Spanned<String>,
         networks: &[(IpNet, std::ops::Range<usize>)],
-        listeners: &[u16],
+        listeners: &[SocketAddr],
         settings: &Settings,
     ) {
-        let meets = |theirs: &[u16]| {
+        let meets = |theirs: &[SocketAddr]| {
             theirs.is_empty() && listeners.is_empty() || theirs.iter().any(|l| listeners.contains(l))
         };
         for (at, (network, span)) in networks.iter().enumerate() {

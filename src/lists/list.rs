@@ -14,6 +14,9 @@ use crate::rule::{Action, Effect, Format, Pattern, Traits};
 pub struct List {
     /// The format it was read as.
     pub format: Format,
+    /// Its `$badfilter` rules take back its own rules alone, because others of its rules do not go for
+    /// everybody at all times either.
+    pub alone: bool,
     /// Lines in all.
     pub lines: u32,
     /// Lines without anything to say: empty ones, comments, entries of the file's own machine.
@@ -56,6 +59,7 @@ impl List {
     pub(super) fn new(format: Format) -> Self {
         Self {
             format,
+            alone: false,
             lines: 0,
             quiet: 0,
             skipped: Vec::new(),

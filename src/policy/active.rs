@@ -177,7 +177,10 @@ impl Active {
                 at += 1 + usize::from(*len);
             }
         }
-        let pauses = self.orders.iter().filter(|o| self.paused && o.order == Order::Pause);
+        if !self.paused {
+            return None;
+        }
+        let pauses = self.orders.iter().filter(|o| o.order == Order::Pause);
         let mut fitting = pauses.filter(|o| o.fits(client, group).is_some());
         fitting.next().map(|order| (Ordered::Paused, order.id))
     }

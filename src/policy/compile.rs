@@ -159,8 +159,8 @@ struct Compiler<'l> {
     starts: Vec<u32>,
     count: u32,
     common: Values,
-    /// Rules taken back, by name or pattern.
-    cancelled: HashSet<(Target, Traits), FxBuildHasher>,
+    /// Rules taken back, by name or pattern: in all lists, or in one.
+    cancelled: HashSet<(Option<u16>, Target, Traits), FxBuildHasher>,
     traits: Vec<Traits>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
     /// Numbers of the traits of each list, once they are used.
@@ -278,10 +278,9 @@ impl<'l> Compiler<'l> {
         rules.sort_unstable();
         let mut last: Option<(&Pattern, u16, &Traits)> = None;
         for (pattern, source, traits, line) in rules {
-            let key = (Target::Pattern(pattern.clone()), traits.clone());
             let fate = if last == Some((pattern, source, traits)) {
                 Fate::Duplicate
-            } else if self.cancelled.contains(&key) {
+            } else if self.is_cancelled(source, traits, || Target::Pattern(pattern.clone())) {
                 Fate::Cancelled
             } else {
                 let number = self.number(traits);
@@ -450,7 +449,7 @@ impl<'l> Compiler<'l> {
         let Some(traits) = self.local(source, rule.traits) else { return stored };
         let fate = if traits.cancels {
             Fate::Used
-        } else if self.is_cancelled(&rule, traits) {
+        } else if self.is_cancelled(source, traits, || Target::Name(rule.name.to_buf(), rule.matching)) {
             Fate::Cancelled
         } else if self.number_of(local).is_some_and(|number| self.covered(&[(source, number)], above)) {
             Fate::Covered
@@ -475,9 +474,9 @@ impl<'l> Compiler<'l> {
         (number != NONE).then_some(number)
     }
 
-    fn is_cancelled(&self, rule: &NameRule<'_>, traits: &Traits) -> bool {
-        !self.cancelled.is_empty()
-            && self.cancelled.contains(&(Target::Name(rule.name.to_buf(), rule.matching), traits.clone()))
+    fn is_cancelled(&self, source: u16, traits: &Traits, target: impl Fn() -> Target) -> bool {
+        let by = |list| self.cancelled.contains(&(list, target(), traits.clone()));
+        !self.cancelled.is_empty() && (by(None) || by(Some(source)))
     }
 
     fn store_all(&mut self, items: &[u32], above: &[Values]) -> Stored {
@@ -490,7 +489,8 @@ impl<'l> Compiler<'l> {
                 self.mark(source, rule.line, Fate::Used, show);
                 continue;
             }
-            if self.is_cancelled(&rule, traits) {
+            let target = || Target::Name(rule.name.to_buf(), rule.matching);
+            if self.is_cancelled(source, traits, target) {
                 self.mark(source, rule.line, Fate::Cancelled, show);
                 continue;
             }
@@ -562,22 +562,26 @@ impl<'l> Compiler<'l> {
     }
 }
 
-/// What the `$badfilter` rules of all lists take back.
-fn cancelled(lists: &[(String, List)]) -> HashSet<(Target, Traits), FxBuildHasher> {
+/// What the `$badfilter` rules of the lists take back.
+fn cancelled(lists: &[(String, List)]) -> HashSet<(Option<u16>, Target, Traits), FxBuildHasher> {
     let mut found = HashSet::default();
-    for (_, list) in lists.iter().filter(|(_, l)| l.traits.iter().any(|t| t.cancels)) {
+    for (number, (_, list)) in (0u16..).zip(lists) {
+        if !list.traits.iter().any(|t| t.cancels) {
+            continue;
+        }
+        let by = list.alone.then_some(number);
         let victim = |number: u32| {
             let traits = list.traits.get(number as usize).filter(|t| t.cancels)?;
             Some(Traits { cancels: false, ..traits.clone() })
         };
         for rule in list.rules() {
             if let Some(traits) = victim(rule.traits) {
-                found.insert((Target::Name(rule.name.to_buf(), rule.matching), traits));
+                found.insert((by, Target::Name(rule.name.to_buf(), rule.matching), traits));
             }
         }
         for (_, pattern, number) in &list.patterns {
             if let Some(traits) = victim(*number) {
-                found.insert((Target::Pattern(pattern.clone()), traits));
+                found.insert((by, Target::Pattern(pattern.clone()), traits));
             }
         }
     }

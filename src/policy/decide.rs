@@ -10,7 +10,7 @@
 //! named first.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::active::{Ordered, View};
 use super::list::known;
@@ -72,6 +72,8 @@ pub enum Verdict {
     Behind(Decider),
     /// A list of addresses, by its number, has one that the answer gives.
     Address(u16),
+    /// The same of a list that only notes.
+    NotedAddress(u16),
     /// The answer gives a private address to a public name.
     Rebinding,
 }
@@ -82,7 +84,9 @@ impl Verdict {
     pub const fn decider(self) -> Option<Decider> {
         match self {
             Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::Behind(d) => Some(d),
-            Self::NoRule | Self::Ordered(..) | Self::Address(_) | Self::Rebinding => None,
+            Self::NoRule | Self::Ordered(..) | Self::Address(_) | Self::NotedAddress(_) | Self::Rebinding => {
+                None
+            }
         }
     }
 
@@ -90,7 +94,7 @@ impl Verdict {
     #[must_use]
     pub const fn list(self) -> Option<u16> {
         match (self, self.decider()) {
-            (Self::Address(list), _) => Some(list),
+            (Self::Address(list) | Self::NotedAddress(list), _) => Some(list),
             (_, Some(decider)) => Some(decider.list),
             (_, None) => None,
         }
@@ -102,10 +106,10 @@ impl Verdict {
         match self {
             Self::NoRule => Class::Pass,
             Self::Allowed(_) | Self::Ordered(Ordered::Allowed, _) => Class::Allowed,
-            Self::Logged(_) => Class::Logged,
+            Self::Logged(_) | Self::NotedAddress(_) => Class::Logged,
             Self::Ordered(Ordered::Paused, _) => Class::Paused,
             Self::Blocked(d) | Self::Behind(d) => match d.rung {
-                Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
+                Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
                 Rung::ImportantAllow | Rung::Allow => Class::Allowed,
                 Rung::Log | Rung::Nothing => Class::Logged,
                 Rung::ImportantBlock | Rung::Block => Class::Blocked,
@@ -160,9 +164,11 @@ impl Class {
 /// A rule of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rung {
-    /// An exception from rewrites: decides nothing by itself.
+    /// A rewrite of the configuration.
+    OwnRewrite,
+    /// An exception from the rewrites of lists: decides nothing by itself.
     RewriteException,
-    /// A rewrite.
+    /// A rewrite of a list.
     Rewrite,
     /// `important` allow.
     ImportantAllow,
@@ -180,7 +186,8 @@ pub enum Rung {
 
 impl Rung {
     /// All rungs of the ladder, highest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::OwnRewrite,
         Self::RewriteException,
         Self::Rewrite,
         Self::ImportantAllow,
@@ -206,12 +213,13 @@ impl Rung {
     /// Rungs that differ only in their effect have the same force.
     const fn force(self) -> u8 {
         match self {
-            Self::RewriteException => 0,
-            Self::Rewrite => 1,
-            Self::ImportantAllow | Self::ImportantBlock => 2,
-            Self::Allow | Self::Block => 3,
-            Self::Log => 4,
-            Self::Nothing => 5,
+            Self::OwnRewrite => 0,
+            Self::RewriteException => 1,
+            Self::Rewrite => 2,
+            Self::ImportantAllow | Self::ImportantBlock => 3,
+            Self::Allow | Self::Block => 4,
+            Self::Log => 5,
+            Self::Nothing => 6,
         }
     }
 
@@ -219,6 +227,7 @@ impl Rung {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::OwnRewrite => "own rewrite",
             Self::RewriteException => "no rewrite",
             Self::Rewrite => "rewrite",
             Self::ImportantAllow => "important allow",
@@ -315,10 +324,61 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
         None => Verdict::NoRule,
         Some(d) => match d.rung {
             Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
-            Rung::ImportantBlock | Rung::Block | Rung::Rewrite => Verdict::Blocked(d),
+            Rung::ImportantBlock | Rung::Block | Rung::Rewrite | Rung::OwnRewrite => Verdict::Blocked(d),
             Rung::Log => Verdict::Logged(d),
             Rung::Nothing => Verdict::NoRule,
         },
+    }
+}
+
+/// The ladder for a name that an answer leads to. There is nothing to rewrite: a rewrite that denies
+/// the name blocks it, any other says nothing.
+#[must_use]
+pub fn decide_behind(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
+    let mut best: Option<Decider> = None;
+    candidates(policy, name, asker, |candidate| {
+        let candidate = match candidate.rung {
+            Rung::OwnRewrite | Rung::RewriteException => return,
+            Rung::Rewrite => {
+                let denies =
+                    policy.traits(candidate.rule).and_then(|t| t.action.as_ref()).is_some_and(denies);
+                if !denies || excepted(policy, name, asker, candidate) {
+                    return;
+                }
+                Decider { rung: Rung::Block, ..candidate }
+            }
+            _ => candidate,
+        };
+        if best.is_none_or(|b| candidate.beats(b, policy.precedence)) {
+            best = Some(candidate);
+        }
+    });
+    match best {
+        None => Verdict::NoRule,
+        Some(d) => match d.rung {
+            Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
+            Rung::Log => Verdict::Logged(d),
+            _ => Verdict::Blocked(d),
+        },
+    }
+}
+
+/// True for an answer that keeps the client from where it wants to go.
+fn denies(action: &Action) -> bool {
+    match action {
+        Action::NxDomain
+        | Action::NoData
+        | Action::Refused
+        | Action::ServFail
+        | Action::Null
+        | Action::Drop => true,
+        Action::Address(v4, v6) => {
+            v4.iter().all(Ipv4Addr::is_unspecified) && v6.iter().all(Ipv6Addr::is_unspecified)
+        }
+        Action::Records(data) => {
+            data.iter().all(|d| matches!(d.rtype, Qtype::A | Qtype::AAAA) && d.rdata.iter().all(|o| *o == 0))
+        }
+        Action::Cname(_) | Action::Truncate | Action::Log => false,
     }
 }
 
@@ -368,13 +428,21 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: 
             if entry.closest && outdone(policy, layer, name, asker, (entry.source, depth, matching)) {
                 return;
             }
-            if entry.rung == Rung::Rewrite && is_itself(layer.traits(entry.traits), name) {
+            if matches!(entry.rung, Rung::OwnRewrite | Rung::Rewrite)
+                && is_itself(layer.traits(entry.traits), name)
+            {
                 return;
             }
+            // The rung of a rule that takes its action from the client's group.
+            let rung = match asker.view.and_then(|v| v.action.as_ref()).filter(|_| entry.inherits) {
+                Some(action) if *action == Action::Log => Rung::Log,
+                Some(_) => entry.blocks,
+                None => entry.rung,
+            };
             let nth = u16::try_from(nth).unwrap_or(u16::MAX);
             let (traits, source) = (entry.traits, entry.source);
             let rule = RuleId { layer: number, at, nth, matching, traits, source };
-            found(Decider { rule, list: entry.list, depth, rung: entry.rung });
+            found(Decider { rule, list: entry.list, depth, rung });
         };
         layer.compiled.index.lookup(name, |hit| {
             for (nth, entry) in layer.class(hit.id).iter().enumerate() {

@@ -101,7 +101,9 @@ pub fn verdict_text(policy: &Policy, verdict: Verdict, name: Name<'_>) -> Option
             let list = policy.list(d.list)?.name.clone();
             Some(RuleText { rule: "(a name in the answer)".into(), list, line: origin.line })
         }
-        Verdict::Address(list) => made_up("(an address in the answer)", policy.list(list)?.name.clone()),
+        Verdict::Address(list) | Verdict::NotedAddress(list) => {
+            made_up("(an address in the answer)", policy.list(list)?.name.clone())
+        }
         Verdict::Rebinding => made_up("(a private address in the answer)", "rebinding".into()),
         Verdict::Ordered(_, number) => made_up("(ordered at run time)", format!("override {number}")),
     }

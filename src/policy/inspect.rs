@@ -1,18 +1,21 @@
 //! The same ladder for what came back: names that the answer leads to, and addresses that it gives.
 //!
 //! A blocked name behind an alias (cloaking) is blocked like the name itself, and so is a name that an
-//! HTTPS or SVCB record points to; an allow at any hop ends the inspection. Addresses, those in the
+//! HTTPS or SVCB record points to; an allow at any alias ends the inspection. Addresses, those in the
 //! hints of HTTPS and SVCB too, are looked up in the lists of addresses; a private one given to a
-//! public name can be refused (DNS rebinding).
+//! public name can be refused (DNS rebinding), which no allow behind the name itself changes: its owner
+//! could put any alias there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 
 use super::Policy;
-use super::decide::{Asker, Rung, Verdict, decide};
+use super::active::{Active, Ordered};
+use super::decide::{Asker, Class, Verdict, decide_behind};
 use crate::dns::found::{Item, Via, found};
 use crate::dns::message::Message;
 use crate::dns::name::{Name, NameBuf};
+use crate::rule::Action;
 
 /// What is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,55 +44,37 @@ impl Inspection {
     }
 }
 
+/// Who asks, and what of the answer is judged.
+#[derive(Clone, Copy)]
+pub struct Inspector<'i> {
+    /// What is looked at.
+    pub inspection: &'i Inspection,
+    /// The client.
+    pub asker: Asker<'i>,
+    /// What was ordered at run time.
+    pub active: &'i Active,
+    /// The name of the client's group.
+    pub group: Option<&'i str>,
+    /// Blocking is paused: rebinding is refused all the same.
+    pub paused: bool,
+}
+
 /// Judges a reply to the question `qname`, which itself may pass. [`Verdict::NoRule`]: so may the reply;
 /// [`Verdict::Behind`] says by its rung whether it is blocked, allowed or only noted. Allocates nothing.
 #[must_use]
-pub fn inspect(
-    policy: &Policy,
-    inspection: &Inspection,
-    qname: Name<'_>,
-    asker: Asker<'_>,
-    reply: &Message<'_>,
-) -> Verdict {
-    let mut noted = Verdict::NoRule;
-    let stopped = found(reply, |item| match item {
-        Item::Name(..) if !inspection.names => ControlFlow::Continue(()),
-        Item::Name(name, _) => match decide(policy, name, asker) {
-            // A rewrite is the answer to a question, not a judgement on a name met on the way.
-            Verdict::Blocked(d) if d.rung != Rung::Rewrite => ControlFlow::Break(Verdict::Behind(d)),
-            Verdict::Allowed(d) => ControlFlow::Break(Verdict::Behind(d)),
-            Verdict::Logged(d) => {
-                noted = Verdict::Behind(d);
-                ControlFlow::Continue(())
-            }
-            _ => ControlFlow::Continue(()),
-        },
-        Item::Address(address, _) => {
-            let speaks = |list: &&u16| {
-                let types = policy.list(**list).map_or(&[][..], |l| &l.types);
-                asker.view.is_none_or(|v| v.has(**list)) && (types.is_empty() || types.contains(&asker.qtype))
-            };
-            if let Some(list) = policy.addresses.around(address).iter().find(speaks) {
-                ControlFlow::Break(Verdict::Address(*list))
-            } else if inspection.rebinding && is_private(address) && !inspection.may_be_private(qname) {
-                ControlFlow::Break(Verdict::Rebinding)
-            } else {
-                ControlFlow::Continue(())
-            }
-        }
+pub fn inspect(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> Verdict {
+    // An allow or a note on a name met on the way.
+    let mut met = Verdict::NoRule;
+    let stopped = found(reply, |item| match by.judge(policy, qname, item, &mut met) {
+        Verdict::NoRule => ControlFlow::Continue(()),
+        verdict => ControlFlow::Break(verdict),
     });
-    stopped.unwrap_or(noted)
+    stopped.unwrap_or(met)
 }
 
-/// The name or address in a reply that [`inspect`] stops at, in words.
+/// The name or address in a reply that is blocked, or lets the rest pass, in words.
 #[must_use]
-pub fn because(
-    policy: &Policy,
-    inspection: &Inspection,
-    qname: Name<'_>,
-    asker: Asker<'_>,
-    reply: &Message<'_>,
-) -> Option<String> {
+pub fn because(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> Option<String> {
     let way = |via| match via {
         Via::Cname => "CNAME",
         Via::Dname => "DNAME",
@@ -97,24 +82,79 @@ pub fn because(
         Via::Record => "address",
         Via::Hint => "address hint of a service binding",
     };
-    found(reply, |item| match item {
-        Item::Name(name, via) => match decide(policy, name, asker) {
-            Verdict::Blocked(d) | Verdict::Allowed(d) if inspection.names && d.rung != Rung::Rewrite => {
-                ControlFlow::Break(format!("{} {}", way(via), name.to_folded()))
-            }
-            _ => ControlFlow::Continue(()),
-        },
-        Item::Address(address, via) => {
-            let listed =
-                policy.addresses.around(address).iter().any(|l| asker.view.is_none_or(|v| v.has(*l)));
-            let private = inspection.rebinding && is_private(address) && !inspection.may_be_private(qname);
-            if listed || private {
-                ControlFlow::Break(format!("{} {address}", way(via)))
-            } else {
+    let tell = |item: Item<'_>| match item {
+        Item::Name(name, via) => format!("{} {}", way(via), name.to_folded()),
+        Item::Address(address, via) => format!("{} {address}", way(via)),
+    };
+    let (mut met, mut first) = (Verdict::NoRule, None);
+    let stopped = found(reply, |item| {
+        let before = met;
+        match by.judge(policy, qname, item, &mut met) {
+            Verdict::NoRule => {
+                if met != before {
+                    first = Some(tell(item));
+                }
                 ControlFlow::Continue(())
             }
+            _ => ControlFlow::Break(tell(item)),
         }
-    })
+    });
+    stopped.or(first)
+}
+
+impl Inspector<'_> {
+    /// What one name or address comes to; [`Verdict::NoRule`]: go on. `met` remembers what lets pass.
+    fn judge(&self, policy: &Policy, qname: Name<'_>, item: Item<'_>, met: &mut Verdict) -> Verdict {
+        let allowed = matches!(met.class(), Class::Allowed);
+        match item {
+            // An allow at one alias ends the inspection of what comes behind, but for rebinding.
+            Item::Name(..) if self.paused || allowed => Verdict::NoRule,
+            Item::Name(name, via) => {
+                let verdict = match self.active.ordered(name, self.asker.client, self.group) {
+                    Some((what, number)) if what != Ordered::Paused => Verdict::Ordered(what, number),
+                    _ if !self.inspection.names => Verdict::NoRule,
+                    _ => match decide_behind(policy, name, self.asker) {
+                        Verdict::Blocked(d) | Verdict::Allowed(d) | Verdict::Logged(d) => Verdict::Behind(d),
+                        other => other,
+                    },
+                };
+                match verdict.class() {
+                    Class::Blocked => verdict,
+                    // A service binding has many records, and one that is allowed says nothing of the
+                    // others.
+                    Class::Allowed if via == Via::Svcb => Verdict::NoRule,
+                    Class::Allowed | Class::Logged => {
+                        *met = verdict;
+                        Verdict::NoRule
+                    }
+                    _ => Verdict::NoRule,
+                }
+            }
+            Item::Address(address, _) => {
+                let speaks = |list: &&u16| {
+                    let types = policy.list(**list).map_or(&[][..], |l| &l.types);
+                    self.asker.view.is_none_or(|v| v.has(**list))
+                        && (types.is_empty() || types.contains(&self.asker.qtype))
+                };
+                let address = embedded(address);
+                let listed = policy.addresses.around(address).iter().find(speaks);
+                match listed.filter(|_| !self.paused && !allowed) {
+                    Some(list) if policy.list_action(*list, self.asker.view) == Some(&Action::Log) => {
+                        *met = Verdict::NotedAddress(*list);
+                        Verdict::NoRule
+                    }
+                    Some(list) => Verdict::Address(*list),
+                    None if self.inspection.rebinding
+                        && is_private(address)
+                        && !self.inspection.may_be_private(qname) =>
+                    {
+                        Verdict::Rebinding
+                    }
+                    None => Verdict::NoRule,
+                }
+            }
+        }
+    }
 }
 
 impl Inspection {
@@ -143,8 +183,22 @@ pub fn is_private(address: IpAddr) -> bool {
             || first & 0xffc0 == 0xfe80
             || a.to_ipv4().is_some_and(v4)
     };
-    match address.to_canonical() {
+    match embedded(address) {
         IpAddr::V4(a) => v4(a),
         IpAddr::V6(a) => v6(a),
+    }
+}
+
+/// The IPv4 address that an IPv6 one stands for: mapped (RFC 4291 §2.5.5.2), by NAT64 (RFC 6052 §2.1), or
+/// by 6to4 (RFC 3056 §2); otherwise the address itself.
+fn embedded(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let v4 = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => v4(high, low),
+        _ => address.to_canonical(),
     }
 }

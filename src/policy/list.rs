@@ -22,6 +22,8 @@ pub struct ListPolicy {
     pub action: Action,
     /// The action is not the list's own, so that of the client's group goes before it.
     pub inherits: bool,
+    /// It is the rewrites of the configuration, which go before those of lists.
+    pub rewrites: bool,
     /// TTL of the answers made up for it, in seconds.
     pub ttl: u32,
     /// The outside authority that demands it, if any: EDE 16 instead of 15.
@@ -68,6 +70,7 @@ impl ListPolicy {
             name,
             action,
             inherits: false,
+            rewrites: false,
             ttl,
             authority,
             notes: Notes::default(),

@@ -62,6 +62,10 @@ pub(crate) struct Entry {
     /// Number of its traits.
     pub(crate) traits: u32,
     pub(crate) rung: Rung,
+    /// Its action is that of the client's group, where that has one. Then this is its rung unless the
+    /// group only notes.
+    pub(crate) inherits: bool,
+    pub(crate) blocks: Rung,
     /// It has a [`Scope`], or its list speaks of some types only.
     pub(crate) scoped: bool,
     /// A closer rule of its list goes before it, whatever the rungs; only set where the list has
@@ -247,14 +251,22 @@ impl Layer {
         let entry = |source: u16, traits: u32| {
             let list = numbers.get(usize::from(source)).copied().unwrap_or(0);
             let own = tables.traits.get(traits as usize);
-            let action = own
-                .and_then(|t| t.action.as_ref())
-                .or_else(|| lists.get(usize::from(list)).map(|l| &l.action));
+            let of_list = lists.get(usize::from(list));
+            let action = own.and_then(|t| t.action.as_ref()).or_else(|| of_list.map(|l| &l.action));
+            let rung = match own.map_or(Rung::Log, |own| Rung::of(own, action)) {
+                Rung::Rewrite if of_list.is_some_and(|l| l.rewrites) => Rung::OwnRewrite,
+                rung => rung,
+            };
+            let blocks = own.map_or(Rung::Log, |own| Rung::of(own, None));
             Entry {
                 list,
                 source,
                 traits,
-                rung: own.map_or(Rung::Log, |own| Rung::of(own, action)),
+                rung,
+                inherits: of_list.is_some_and(|l| l.inherits)
+                    && own.is_some_and(|t| t.action.is_none())
+                    && matches!(blocks, Rung::Block | Rung::ImportantBlock),
+                blocks,
                 scoped: own.is_some_and(|t| t.scope.is_some())
                     || lists.get(usize::from(list)).is_some_and(|l| !l.types.is_empty()),
                 closest: own.is_some_and(|t| t.closest),

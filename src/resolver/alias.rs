@@ -21,7 +21,7 @@ use crate::dns::reply::{ReplyWriter, Transport};
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
 use crate::policy::active::View;
-use crate::policy::decide::{Asker, Rung, Verdict, decide};
+use crate::policy::decide::{Asker, Rung, Verdict, decide, decide_behind};
 use crate::policy::list::ListPolicy;
 use crate::rule::Action;
 use crate::zones::answer as zone;
@@ -82,7 +82,7 @@ pub(super) fn follow(
     let mut targets = vec![target.clone()];
     let (list, right) = (by.list, by.right);
     let transport = step.client.transport;
-    let mut finish = |targets: &[NameBuf], end: Option<&Message<'_>>, event: &mut Event| {
+    let finish = |targets: &[NameBuf], end: Option<&Message<'_>>, out: &mut [u8], event: &mut Event| {
         let len = answer::aliased((list, right), targets, end, step.query, transport, out);
         sent(event, Source::Policy, wire_rcode(out), len)
     };
@@ -90,11 +90,11 @@ pub(super) fn follow(
     loop {
         let Some(last) = targets.last() else { return Outcome::Drop };
         let packet = question(step.query, last);
-        let Ok(query) = Query::parse(&packet) else { return finish(&targets, None, event) };
+        let Ok(query) = Query::parse(&packet) else { return finish(&targets, None, out, event) };
         let inner = Step { query: &query, client: over_tcp(step.client) };
         // Another rewrite.
         if let Verdict::Blocked(d) = decide(&snapshot.policy, query.qname, by.asker)
-            && d.rung == Rung::Rewrite
+            && matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite)
             && let Some(own) = snapshot.policy.list(d.list)
             && let Some(action) = snapshot.policy.action(d.rule, d.list, by.view)
         {
@@ -117,8 +117,20 @@ pub(super) fn follow(
             let made = answer::blocked((own, Right::Rewrite), action, &query, Transport::Tcp, &mut room);
             if let Blocked::Reply(len) = made {
                 let end = Message::parse(room.get(..len).unwrap_or_default());
-                return finish(&targets, end.as_ref(), event);
+                return finish(&targets, end.as_ref(), out, event);
             }
+        }
+        // Where a list, and not the operator, points to a name that is blocked, that is what it gets.
+        if !by.list.rewrites
+            && right == Right::Rewrite
+            && let Verdict::Blocked(d) = decide_behind(&snapshot.policy, query.qname, by.asker)
+            && let Some(blocking) = snapshot.policy.list(d.list)
+            && let Some(action) = snapshot.policy.action(d.rule, d.list, by.view)
+            && let Blocked::Reply(len) =
+                answer::blocked((blocking, Right::Block), action, step.query, transport, out)
+        {
+            event.verdict = Verdict::Behind(d);
+            return sent(event, Source::Policy, wire_rcode(out), len);
         }
         // A zone of this server.
         if let Some(local) = zone::of(&snapshot.zones, &query) {
@@ -126,7 +138,7 @@ pub(super) fn follow(
             zone::write(&snapshot.zones, local, &query, &mut reply);
             let len = reply.finish();
             let end = Message::parse(room.get(..len).unwrap_or_default());
-            return finish(&targets, end.as_ref(), event);
+            return finish(&targets, end.as_ref(), out, event);
         }
         let route = snapshot.routes.route(query.qname, by.view.map_or(0, |v| v.route));
         let key = Key::of(&query, route);
@@ -137,11 +149,11 @@ pub(super) fn follow(
         {
             let len = inner.stored(stored, now.at, &mut room);
             let end = Message::parse(room.get(..len).unwrap_or_default());
-            return finish(&targets, end.as_ref(), event);
+            return finish(&targets, end.as_ref(), out, event);
         }
         // Without anybody to ask, the client goes on by itself if it can.
         let Some(upstream) = snapshot.routes.get(route).filter(|_| step.query.header.has(flag::RD)) else {
-            return finish(&targets, None, event);
+            return finish(&targets, None, out, event);
         };
         let stale = kept.filter(|_| age == Age::Stale);
         let Some(place) = Place::take(engine, query.qname, snapshot.queue.limit) else {

@@ -20,9 +20,10 @@ use crate::dns::query::{Query, encode};
 use crate::dns::reply::{ReplyWriter, Section};
 use crate::dns::types::Qtype;
 use crate::observe::event::{Event, Source};
+use crate::policy::active::Ordered;
 use crate::policy::decide::{Asker, Rung, Verdict, ladder};
 use crate::policy::explain::{RuleText, rule_text, verdict_text};
-use crate::policy::inspect::because;
+use crate::policy::inspect::{Inspector, because};
 use crate::policy::list::ListPolicy;
 use crate::rule::Action;
 
@@ -114,30 +115,21 @@ pub struct Refusal {
 #[must_use]
 pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, now: Moment) -> Record {
     let Question { name, qtype, client, .. } = question;
-    let packet = encode(name.as_name(), *qtype);
+    let mut packet = encode(name.as_name(), *qtype);
     let view = snapshot.view(client);
     let route = snapshot.routes.route(name.as_name(), view.map_or(0, |v| v.route));
-    let mut cache = Arc::clone(&snapshot.cache);
-    let mut answer = Vec::new();
-    if let Ok(query) = Query::parse(&packet) {
-        let key = Key::of(&query, route);
-        if !question.answer.is_empty() {
-            // What is taken for given is nobody else's answer.
-            cache = Arc::new(Cache::new(1 << 20));
-            let reply = given(&query, &question.answer);
-            let stored =
-                Message::parse(&reply).and_then(|m| Stored::new(key.as_bytes(), &m, now.at, u32::MAX));
-            if let Some(stored) = stored {
-                cache.put(&stored);
-            }
-        }
-        if let Some(stored) = cache.get(key.as_bytes()) {
-            answer = vec![0; MAX_MESSAGE];
-            let mut reply = ReplyWriter::new(&query, &mut answer, MAX_MESSAGE);
-            stored.write(&mut reply, false, now.at);
-            let len = reply.finish();
-            answer.truncate(len);
-        }
+    let answer = if question.answer.is_empty() {
+        kept(snapshot, &mut packet, route, now)
+    } else {
+        Query::parse(&packet).map(|query| given(&query, &question.answer)).unwrap_or_default()
+    };
+    // A cache with nothing but this answer, as if it had just come: what is taken for given is nobody
+    // else's, and what is kept is not touched.
+    let cache = Arc::new(Cache::new(1 << 20));
+    if let (Ok(query), Some(reply)) = (Query::parse(&packet), Message::parse(&answer))
+        && let Some(stored) = Stored::new(Key::of(&query, route).as_bytes(), &reply, now.at, u32::MAX)
+    {
+        cache.put(&stored);
     }
     // Without a number of its own, so that what was found in order is looked at all the same.
     let snapshot = Arc::new(Snapshot { cache, epoch: 0, ..snapshot.clone() });
@@ -170,9 +162,16 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         };
         Some(Candidate { rung: d.rung, rule: rule_text(policy, *d, name.as_name())?, lost })
     });
-    let inspection = snapshot.inspection.as_ref().filter(|_| rests_on_answer(event.verdict));
-    let behind =
-        inspection.and_then(|i| because(policy, i, name.as_name(), asker, &Message::parse(&answer)?));
+    let by = Inspector {
+        inspection: &snapshot.inspection,
+        asker,
+        active: &snapshot.active,
+        group: view.and_then(|v| policy.group_name(v)),
+        paused: matches!(event.verdict, Verdict::Ordered(Ordered::Paused, _)),
+    };
+    let behind = Message::parse(&answer)
+        .filter(|_| rests_on_answer(event.verdict))
+        .and_then(|reply| because(policy, by, name.as_name(), &reply));
     let list = refusing(&snapshot, event.verdict);
     let action = event.verdict.list().and_then(|number| match winner {
         Some(d) => policy.action(d.rule, number, view),
@@ -206,14 +205,20 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
 }
 
 const fn rests_on_answer(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Behind(_) | Verdict::Address(_) | Verdict::Rebinding)
+    matches!(
+        verdict,
+        Verdict::Behind(_)
+            | Verdict::Address(_)
+            | Verdict::NotedAddress(_)
+            | Verdict::Rebinding
+            | Verdict::Ordered(Ordered::Blocked, _)
+    )
 }
 
 /// The list by which a verdict refuses.
 fn refusing(snapshot: &Snapshot, verdict: Verdict) -> Option<&ListPolicy> {
-    use crate::policy::active::Ordered;
     match verdict {
-        Verdict::Blocked(d) if d.rung == Rung::Rewrite => None,
+        Verdict::Blocked(d) if matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite) => None,
         Verdict::Behind(d) if !matches!(d.rung, Rung::Block | Rung::ImportantBlock) => None,
         Verdict::Blocked(d) | Verdict::Behind(d) => snapshot.policy.list(d.list),
         Verdict::Address(list) => snapshot.policy.list(list),
@@ -221,6 +226,30 @@ fn refusing(snapshot: &Snapshot, verdict: Verdict) -> Option<&ListPolicy> {
         Verdict::Ordered(Ordered::Blocked, _) => Some(&snapshot.ordered),
         _ => None,
     }
+}
+
+/// The reply that is in the cache, however old, if the question is known there. `packet` becomes the
+/// question that it answers, with or without the DO bit.
+fn kept(snapshot: &Snapshot, packet: &mut [u8], route: u16, now: Moment) -> Vec<u8> {
+    for dnssec_ok in [0, 0x80] {
+        // The last four octets of the packet: the flags of its OPT record, and no options.
+        if let Some([high, _, _, _]) = packet.last_chunk_mut::<4>() {
+            *high = dnssec_ok;
+        }
+        let Ok(query) = Query::parse(packet) else { continue };
+        if let Some(stored) = snapshot.cache.get(Key::of(&query, route).as_bytes()) {
+            let mut out = vec![0; MAX_MESSAGE];
+            let mut reply = ReplyWriter::new(&query, &mut out, MAX_MESSAGE);
+            stored.write(&mut reply, false, now.at);
+            let len = reply.finish();
+            out.truncate(len);
+            return out;
+        }
+    }
+    if let Some([high, _, _, _]) = packet.last_chunk_mut::<4>() {
+        *high = 0;
+    }
+    Vec::new()
 }
 
 /// A reply with the aliases and addresses that are taken for given.

@@ -18,8 +18,11 @@ use crate::policy::overrides::Overrides;
 /// Shared by every transport and thread.
 pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
-    /// Held by whoever makes the next generation out of the current one.
+    /// Held by whoever makes the next generation out of the current one; never while something is waited
+    /// for.
     changing: Mutex<()>,
+    /// Held by whoever gives an order.
+    ordering: Mutex<()>,
     epochs: AtomicU64,
     /// Queries that wait for an upstream.
     pub waiting: Waiting,
@@ -36,7 +39,8 @@ impl Engine {
         let epochs = AtomicU64::new(0);
         snapshot.epoch = epoch(&epochs, &snapshot);
         let snapshot = ArcSwap::from_pointee(snapshot);
-        Self { snapshot, changing: Mutex::default(), epochs, waiting: Waiting::default(), counters, log }
+        let (changing, ordering) = (Mutex::default(), Mutex::default());
+        Self { snapshot, changing, ordering, epochs, waiting: Waiting::default(), counters, log }
     }
 
     /// The current generation, whatever the time. Cheap.
@@ -73,12 +77,15 @@ impl Engine {
         self.store(next, now);
     }
 
-    /// Serves from now on with other orders: those that `change` makes of the current ones, if any.
+    /// Serves from now on with other orders: those that `change` makes of the current ones, if any. It may
+    /// take its time; nobody but others who give orders waits for it.
     pub fn order<T>(&self, now: i64, change: impl FnOnce(&Overrides) -> (Option<Overrides>, T)) -> T {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = self.snapshot.load();
-        let (overrides, result) = change(&current.overrides);
+        let _ordering = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&self.snapshot.load().overrides);
+        let (overrides, result) = change(&before);
         if let Some(overrides) = overrides {
+            let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let current = self.snapshot.load();
             self.store(Snapshot { overrides: Arc::new(overrides), ..Snapshot::clone(&current) }, now);
         }
         result

@@ -22,8 +22,8 @@ use crate::dns::reply::{ReplyWriter, Section};
 use crate::dns::types::{Class, Qtype, Rcode};
 use crate::observe::event::{Event, Source};
 use crate::policy::active::{Ordered, View};
-use crate::policy::decide::{Asker, Decider, Rung, Verdict, decide};
-use crate::policy::inspect::inspect;
+use crate::policy::decide::{self, Asker, Decider, Rung, Verdict, decide};
+use crate::policy::inspect::{Inspector, inspect};
 use crate::policy::list::ListPolicy;
 use crate::rule::Action;
 use crate::zones::answer as zone;
@@ -194,7 +194,14 @@ impl Step<'_, '_> {
             let group = view.and_then(|v| snapshot.policy.group_name(v));
             let client = self.client.address.ip();
             if let Some((what, number)) = snapshot.active.ordered(self.query.qname, client, group) {
-                return Verdict::Ordered(what, number);
+                // A rewrite is no block, so that it goes on while blocking is paused.
+                let rewrite = match decide(&snapshot.policy, self.query.qname, self.asker(view)) {
+                    verdict if verdict.class() == decide::Class::Rewritten && what != Ordered::Blocked => {
+                        Some(verdict)
+                    }
+                    _ => None,
+                };
+                return rewrite.unwrap_or(Verdict::Ordered(what, number));
             }
         }
         decide(&snapshot.policy, self.query.qname, self.asker(view))
@@ -212,7 +219,8 @@ impl Step<'_, '_> {
             Verdict::Blocked(decider) => {
                 let list = snapshot.policy.list(decider.list)?;
                 let action = snapshot.policy.action(decider.rule, decider.list, view)?;
-                let right = if decider.rung == Rung::Rewrite { Right::Rewrite } else { Right::Block };
+                let rewrite = matches!(decider.rung, Rung::OwnRewrite | Rung::Rewrite);
+                let right = if rewrite { Right::Rewrite } else { Right::Block };
                 (list, action, right)
             }
             Verdict::Ordered(Ordered::Blocked, _) => {
@@ -267,8 +275,8 @@ impl Step<'_, '_> {
     ) -> Outcome {
         let len = self.stored(stored, now, out);
         let answer = |event: &mut Event| sent(event, source, stored.rcode(), len);
-        let Some(inspection) = &snapshot.inspection else { return answer(event) };
-        if matches!(event.verdict, Verdict::Allowed(_) | Verdict::Ordered(..)) {
+        let looks = snapshot.looks || !snapshot.active.is_quiet();
+        if !looks || matches!(event.verdict, Verdict::Allowed(_) | Verdict::Ordered(Ordered::Allowed, _)) {
             return answer(event);
         }
         let view = snapshot.view(&self.client);
@@ -281,14 +289,23 @@ impl Step<'_, '_> {
         let Some(reply) = Message::parse(written).filter(|m| !m.header.has(flag::TC)) else {
             return answer(event);
         };
-        let asker = self.asker(view);
-        let found = inspect(&snapshot.policy, inspection, self.query.qname, asker, &reply);
+        let by = Inspector {
+            inspection: &snapshot.inspection,
+            asker: self.asker(view),
+            active: &snapshot.active,
+            group: view.and_then(|v| snapshot.policy.group_name(v)),
+            paused: matches!(event.verdict, Verdict::Ordered(Ordered::Paused, _)),
+        };
+        let found = inspect(&snapshot.policy, by, self.query.qname, &reply);
         let (list, action) = match found {
             Verdict::Behind(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
                 (snapshot.policy.list(d.list), snapshot.policy.action(d.rule, d.list, view))
             }
             Verdict::Address(list) => (snapshot.policy.list(list), snapshot.policy.list_action(list, view)),
             Verdict::Rebinding => (Some(&*snapshot.rebinding), Some(&snapshot.rebinding.action)),
+            Verdict::Ordered(Ordered::Blocked, _) => {
+                (Some(&*snapshot.ordered), Some(&snapshot.ordered.action))
+            }
             Verdict::NoRule => {
                 if let Some(mark) = mark {
                     stored.mark(mark);

@@ -203,8 +203,8 @@ pub struct GroupSettings {
     pub name: String,
     /// Where its clients ask from; empty: anywhere.
     pub networks: Vec<IpNet>,
-    /// The listeners that they ask at, by their places in [`Settings::listen`]; empty: any.
-    pub listeners: Vec<u16>,
+    /// The listeners that they ask at, of those in [`Settings::listen`]; empty: any.
+    pub listeners: Vec<SocketAddr>,
     /// The places of its lists in [`Settings::lists`]; `None`: all.
     pub lists: Option<Vec<u16>>,
     /// What a client gets for a blocked name where its list does not say.

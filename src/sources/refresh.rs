@@ -124,6 +124,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     // layer by itself.
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut networks: Vec<(IpNet, u16)> = Vec::new();
+    let apart = settings.groups.iter().any(|g| g.lists.is_some());
     for (list, number) in settings.lists.iter().zip(0u16..) {
         policies.push(list_policy(list, &settings.contact));
         let mut line = ListReport {
@@ -155,9 +156,11 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 let numbers = vec![number; compiled.tables.sources.len()];
                 layers.push((*compiled, numbers));
             }
-            ListText::Text(text) => {
+            ListText::Text(mut text) => {
                 (line.format, line.lines) = (text.format, text.lines);
                 line.skipped.extend(text.skipped.iter().cloned());
+                // Where some rules go for some clients or at some times, taking back must not go further.
+                text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
                 texts.push((list.name.clone(), *text));
                 text_numbers.push(number);
             }
@@ -214,6 +217,7 @@ fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy {
     let json = structured.json();
     ListPolicy {
         inherits: list.inherits,
+        rewrites: list.is_rewrites(),
         notes: list.notes.clone(),
         types: list.types.clone(),
         schedule: list.schedule.clone(),
@@ -249,13 +253,19 @@ fn without_addresses(
     Ok((Some(Cow::Owned(ListSettings { source, format, ..list.clone() })), Some(found)))
 }
 
-/// The groups of the settings. Each that has upstreams of its own gets a route; see [`routes`].
+/// The groups of the settings. A listener that the server has not got leaves a group without clients.
+/// Each that has upstreams of its own gets a route; see [`routes`].
 fn groups(settings: &Settings) -> Groups {
     let routes = route_numbers(settings);
     let group = |group: &GroupSettings| Group {
         name: group.name.clone(),
         networks: group.networks.clone(),
-        listeners: group.listeners.clone(),
+        listeners: group
+            .listeners
+            .iter()
+            .map(|a| settings.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
+            .map(|number| number.unwrap_or(u16::MAX))
+            .collect(),
         lists: group.lists.clone(),
         action: group.action.clone(),
         schedule: group.schedule.clone(),
@@ -332,7 +342,8 @@ pub fn build(
         overrides: Arc::new(overrides),
         ordered: own("override", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
-        inspection: settings.inspection.looks(&policy).then(|| Arc::new(settings.inspection.clone())),
+        looks: settings.inspection.looks(&policy),
+        inspection: Arc::new(settings.inspection.clone()),
         strip_ech: settings.inspection.strip_ech,
         policy: Arc::new(policy),
         blocking: settings.blocking,
