@@ -40,6 +40,8 @@ pub struct Server {
     pub child: Child,
     pub dns: SocketAddr,
     pub web: Option<SocketAddr>,
+    /// The ready line.
+    pub ready: serde_json::Value,
     pub folder: TempDir,
 }
 
@@ -78,7 +80,7 @@ impl Server {
         assert_eq!(ready["ready"], true);
         let dns = ready["dns"][0].as_str().unwrap().parse().unwrap();
         let web = ready["web"][0].as_str().map(|a| a.parse().unwrap());
-        Self { child, dns, web, folder }
+        Self { child, dns, web, ready, folder }
     }
 
     /// Asks over UDP.

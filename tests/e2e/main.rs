@@ -13,10 +13,12 @@
 mod common;
 
 mod block;
+mod browser;
 mod cache;
 mod clients;
 mod command;
 mod forward;
 mod lists;
 mod packets;
+mod policy;
 mod transports;

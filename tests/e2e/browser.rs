@@ -1,0 +1,82 @@
+//! A browser that resolves through Portcullis and lands on the block page: in namespaces of its own, so that
+//! ports 53 and 80 and `/etc/resolv.conf` are the test's. Skipped where Chromium is not installed or
+//! namespaces are not to be had, unless `PORTCULLIS_CLIENTS=required` (as in `.ci/run`).
+
+use std::process::Command;
+
+const CONFIG: &str = r#"
+[server]
+listen = ["127.0.0.1:53"]
+[upstream]
+servers = []
+[block.contact]
+uris = ["mailto:dns@school.test"]
+organization = "School of Tests"
+[[list]]
+name = "court"
+rules = ["||banned.test^"]
+authority = "Tagansky District Court"
+reason = "Personal data kept abroad"
+since = "17 November 2016"
+action = { address = ["127.0.0.1"] }
+[blockpage]
+listen = ["127.0.0.1:80"]
+refuse-tls = ["127.0.0.1:443"]
+"#;
+
+/// Starts the server, waits until it is ready, shows two pages and ends the server.
+const SCRIPT: &str = r#"
+set -e
+ip link set lo up 2>/dev/null || ifconfig lo up
+echo "nameserver 127.0.0.1" > resolv.conf
+mount --bind resolv.conf /etc/resolv.conf
+mkfifo ready
+"$1" serve --config portcullis.toml --ready-json > ready 2> log &
+server=$!
+trap 'kill $server' EXIT
+read -r line < ready
+browse() {
+    chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$PWD/profile" \
+        --accept-lang="$1" --timeout=15000 --dump-dom "$2" 2>/dev/null
+}
+browse en http://www.banned.test/some/page
+browse ru http://www.banned.test/
+before=$(date +%s)
+browse en https://www.banned.test/ || true
+[ $(($(date +%s) - before)) -lt 10 ] && echo "TLS ended at once"
+"#;
+
+#[test]
+fn a_browser_is_told_why_and_is_not_left_hanging() {
+    let required = std::env::var("PORTCULLIS_CLIENTS").is_ok_and(|v| v == "required");
+    let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !required && !(has("chromium") && has("unshare")) {
+        eprintln!("skipped: chromium or unshare is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("portcullis.toml"), CONFIG).unwrap();
+    let seen = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "--net", "sh", "-c", SCRIPT, "sh"])
+        .arg(env!("CARGO_BIN_EXE_portcullis"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let (text, errors) = (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
+    if !required && errors.contains("unshare failed") {
+        eprintln!("skipped: no namespaces here: {errors}");
+        return;
+    }
+    for phrase in [
+        "451",
+        "www.banned.test",
+        "Tagansky District Court",
+        "Personal data kept abroad",
+        "17 November 2016",
+        "mailto:dns@school.test",
+        "<html lang=\"ru\"",
+        "TLS ended at once",
+    ] {
+        assert!(text.contains(phrase), "`{phrase}` is missing\n{text}\n{errors}");
+    }
+}
