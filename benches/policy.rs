@@ -83,7 +83,7 @@ fn grouped(mut lists: Vec<ListSettings>) -> Settings {
             networks: (number * each..(number + 1) * each).map(network).collect(),
             listeners: Vec::new(),
             // Every second list, so that each name is blocked for every second group.
-            lists: Some((0..LISTS as u16).filter(|l| (l + number) % 2 == 0).collect()),
+            lists: Some((0..LISTS as u16).filter(|l| (l + number).is_multiple_of(2)).collect()),
             action: None,
             schedule: None,
             upstreams: None,
