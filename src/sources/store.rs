@@ -213,20 +213,62 @@ pub fn settle(octets: Bytes) -> Bytes {
 /// # Errors
 /// The file can't be written or renamed.
 pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    replace(path, parts, false)
+}
+
+/// Like [`write`], for a file that its owner alone may read and write.
+///
+/// # Errors
+/// The file can't be written or renamed.
+pub fn write_private(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    replace(path, parts, true)
+}
+
+fn replace(path: &Path, parts: &[&[u8]], private: bool) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
     let part = path.with_file_name(name);
     let done = (|| {
-        let mut file = File::create(&part)?;
+        let mut file = fresh(&part, private)?;
         for bytes in parts {
             file.write_all(bytes)?;
         }
         file.sync_all()?;
         std::fs::rename(&part, path)
     })();
-    if done.is_err() {
+    match done {
+        Ok(()) => sync_folder(path),
         // What is left of a failed attempt is of no use; that it can't be removed changes nothing.
-        let _ = std::fs::remove_file(&part);
+        Err(_) => drop(std::fs::remove_file(&part)),
     }
     done
+}
+
+/// A new file, in the place of what an earlier attempt left there. Nobody's link is followed.
+fn fresh(path: &Path, private: bool) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut how = File::options();
+    how.write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    how.open(path)
+}
+
+/// Makes a rename last over a loss of power. A system that has no such thing does it in its own time:
+/// the file is whole either way.
+fn sync_folder(path: &Path) {
+    #[cfg(unix)]
+    {
+        let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    #[cfg(not(unix))]
+    let _ = path;
 }
