@@ -69,8 +69,9 @@ impl Overrides {
         &self.all
     }
 
-    /// With one more, which takes the place of an earlier one for the same name and clients. Gives its
-    /// number; `None` if there are too many.
+    /// With one more. It takes the place of earlier ones for the same name and clients, but of none that
+    /// outlasts it: that one is in force again when it has ended. Gives its number; `None` if there are
+    /// too many.
     #[must_use]
     pub fn with(&self, order: Override, now: i64) -> Option<(Self, u32)> {
         let mut next = self.without_ended(now);
@@ -79,7 +80,10 @@ impl Overrides {
             Order::Allow(name) | Order::Block(name) => Some(name.clone()),
         };
         let same = |o: &Override| subject(o) == subject(&order) && o.whom == order.whom;
-        next.all.retain(|o| !same(o));
+        let forever = |o: &Override| o.until.unwrap_or(i64::MAX);
+        // Over a restart, what is not kept ends.
+        let outlasts = |o: &Override| forever(o) > forever(&order) || o.keep && !order.keep;
+        next.all.retain(|o| !same(o) || outlasts(o));
         if next.all.len() >= MAX_OVERRIDES {
             return None;
         }
@@ -119,6 +123,145 @@ impl Override {
             Whom::Everyone => Some(1),
             Whom::Group(name) => (group == Some(name.as_str())).then_some(2),
             Whom::Client(network) => network.contains(&client.to_canonical()).then_some(3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Policy;
+    use super::super::active::{Active, Ordered};
+    use super::*;
+
+    fn name(text: &str) -> NameBuf {
+        NameBuf::from_text(text).unwrap()
+    }
+
+    /// `WHAT [NAME] [for WHOM] [until SECOND] [kept]`; `WHOM` is a network or a group.
+    fn order(text: &str) -> Override {
+        let words: Vec<&str> = text.split(' ').collect();
+        let after = |word| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
+        let order = match words[0] {
+            "pause" => Order::Pause,
+            "allow" => Order::Allow(name(words[1])),
+            "block" => Order::Block(name(words[1])),
+            other => panic!("{other}"),
+        };
+        let whom = after("for").map_or(Whom::Everyone, |whom| match whom.parse() {
+            Ok(network) => Whom::Client(network),
+            Err(_) => Whom::Group(whom.to_owned()),
+        });
+        let until = after("until").map(|second| second.parse().unwrap());
+        Override { id: 0, order, whom, since: 0, until, keep: words.contains(&"kept") }
+    }
+
+    /// The orders after each of these was given at second 0.
+    fn given(orders: &[&str]) -> Overrides {
+        orders.iter().fold(Overrides::default(), |all, text| all.with(order(text), 0).unwrap().0)
+    }
+
+    #[test]
+    fn an_order_takes_the_place_of_none_that_outlasts_it() {
+        for (orders, standing) in [
+            (&["allow a.test", "block a.test"][..], &[2][..]),
+            (&["allow a.test", "block b.test"], &[1, 2]),
+            (&["allow a.test", "block A.test."], &[2]),
+            (&["allow a.test", "allow a.test for kids"], &[1, 2]),
+            (&["allow a.test for 10.0.0.0/8", "block a.test for 10.0.0.0/8"], &[2]),
+            (&["allow a.test for 10.0.0.0/8", "block a.test for 10.0.0.0/9"], &[1, 2]),
+            (&["pause", "pause for kids"], &[1, 2]),
+            (&["pause", "allow a.test"], &[1, 2]),
+            // The longer one is in force again when the shorter one has ended.
+            (&["allow a.test", "block a.test until 60"], &[1, 2]),
+            (&["allow a.test until 60", "block a.test"], &[2]),
+            (&["allow a.test until 60", "block a.test until 60"], &[2]),
+            (&["allow a.test until 61", "block a.test until 60"], &[1, 2]),
+            (&["pause until 60", "pause until 90"], &[2]),
+            (&["pause until 90", "pause until 60", "pause until 90"], &[3]),
+            // One that is kept gives way to none that is not.
+            (&["pause kept", "pause"], &[1, 2]),
+            (&["pause kept", "pause kept"], &[2]),
+            (&["pause kept", "pause kept until 60"], &[1, 2]),
+            (&["pause", "pause kept"], &[2]),
+            (&["block a.test kept until 60", "allow a.test"], &[1, 2]),
+            (&["block a.test kept until 60", "allow a.test", "allow a.test kept"], &[3]),
+        ] {
+            let ids: Vec<u32> = given(orders).all().iter().map(|o| o.id).collect();
+            assert_eq!(ids, standing, "{orders:?}");
+        }
+    }
+
+    #[test]
+    fn orders_end_are_taken_back_and_keep_their_numbers() {
+        let all = given(&["pause until 60", "allow a.test", "block b.test kept"]);
+        let (next, id) = all.with(order("allow c.test"), 60).unwrap();
+        assert_eq!((id, next.all().iter().map(|o| o.id).collect::<Vec<_>>()), (4, vec![2, 3, 4]));
+        let (next, count) = next.without(|o| o.id == 4 || o.id == 1, 60);
+        assert_eq!(count, 1, "one has ended already");
+        assert_eq!(next.with(order("pause"), 60).unwrap().1, 5, "no number comes twice");
+        let kept: Vec<Override> = next.all().iter().filter(|o| o.keep).cloned().collect();
+        assert_eq!(Overrides::kept(kept).with(order("pause"), 0).unwrap().1, 4);
+    }
+
+    #[test]
+    fn there_is_a_most() {
+        let many = |id| Override { id, ..order(&format!("allow n{id}.test until 60")) };
+        let full = Overrides::kept((1..).take(MAX_OVERRIDES).map(many).collect());
+        assert_eq!(full.with(order("pause"), 0), None);
+        assert!(full.with(order("block n7.test"), 0).is_some(), "in the place of another");
+        assert!(full.with(order("pause"), 60).is_some(), "all have ended");
+    }
+
+    #[test]
+    fn what_is_ordered_about_a_name() {
+        use Ordered::{Allowed, Blocked, Paused};
+        // At the second that the row gives, about a.b.test, for 10.0.0.7 in the group `kids`.
+        for (orders, now, expected) in [
+            (&[][..], 0, None),
+            (&["allow a.b.test"][..], 0, Some((Allowed, 1))),
+            (&["block b.test"], 0, Some((Blocked, 1))),
+            (&["block B.TEST"], 0, Some((Blocked, 1))),
+            (&["block ."], 0, Some((Blocked, 1))),
+            (&["block x.a.b.test", "allow other.test", "block aa.b.test"], 0, None),
+            // The longer name.
+            (&["allow b.test", "block a.b.test"], 0, Some((Blocked, 2))),
+            (&["block a.b.test", "allow b.test"], 0, Some((Blocked, 1))),
+            (&["block a.b.test", "allow b.test for 10.0.0.7/32"], 0, Some((Blocked, 1))),
+            // The closer fit: the client, then its group, then everybody.
+            (&["allow b.test for kids", "block b.test"], 0, Some((Allowed, 1))),
+            (&["allow b.test for 10.0.0.0/8", "block b.test for kids"], 0, Some((Allowed, 1))),
+            (&["allow b.test for 10.0.0.0/8", "block b.test"], 0, Some((Allowed, 1))),
+            (&["allow b.test for 10.0.0.8/32", "block b.test for staff"], 0, None),
+            // The later one.
+            (&["allow b.test for 10.0.0.0/8", "block b.test for 10.0.0.0/9"], 0, Some((Blocked, 2))),
+            (&["allow b.test", "block b.test until 60"], 59, Some((Blocked, 2))),
+            // It ends at its second, and what it stood before is in force again.
+            (&["allow b.test", "block b.test until 60"], 60, Some((Allowed, 1))),
+            (&["block b.test until 60"], 60, None),
+            (&["pause until 60"], 59, Some((Paused, 1))),
+            (&["pause until 60"], 60, None),
+            // A name goes before a pause.
+            (&["pause", "block b.test"], 0, Some((Blocked, 2))),
+            (&["block b.test", "pause for 10.0.0.7/32"], 0, Some((Blocked, 1))),
+            (&["block other.test", "pause for kids"], 0, Some((Paused, 2))),
+            (&["pause for staff", "pause for 10.1.0.0/16"], 0, None),
+            // The clock was set back to before all orders.
+            (&["block b.test until 60"], -100, Some((Blocked, 1))),
+        ] {
+            let active = Active::new(&Policy::default(), &given(orders), now);
+            let client = "::ffff:10.0.0.7".parse().unwrap();
+            let ordered = active.ordered(name("a.B.test").as_name(), client, Some("kids"));
+            assert_eq!(ordered, expected, "{orders:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_force_holds_until_the_next_order_ends() {
+        let overrides = given(&["pause until 60", "block b.test until 90", "allow c.test"]);
+        for (now, holds, ends) in [(0, 59, 60), (60, 89, 90), (90, i64::MAX - 1, i64::MAX)] {
+            let active = Active::new(&Policy::default(), &overrides, now);
+            assert!(active.holds_at(now) && active.holds_at(holds) && !active.holds_at(ends), "{now}");
+            assert!(!active.holds_at(now - 1), "a clock that was set back, at {now}");
         }
     }
 }
