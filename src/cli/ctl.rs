@@ -196,6 +196,10 @@ mod unix {
                 let until = answer.get("until").and_then(Value::as_i64);
                 say(&format!("order {}, {}", number("id"), lasts(until)));
             }
+            Order::Resume { whom } if number("revoked") == 0 => {
+                let theirs = whom.group.is_some() || whom.client.is_some();
+                say(if theirs { "nothing is paused for them alone" } else { "nothing is paused" });
+            }
             Order::Resume { .. } | Order::Revoke { .. } => {
                 say(&format!(
                     "{} taken back",

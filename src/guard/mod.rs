@@ -1,3 +1,4 @@
 //! May this client ask at all?
 
 pub mod acl;
+pub mod network;

@@ -8,6 +8,7 @@
 //!
 //! Who may connect is who may read and write the socket's file: its owner (mode 0600).
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,7 +26,8 @@ use tokio::sync::Semaphore;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
-use crate::policy::overrides::{Order, Override, Overrides, Whom};
+use crate::guard::network;
+use crate::policy::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
 use crate::resolver::explain::{self, Given, Question};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
@@ -125,12 +127,18 @@ async fn connection(stream: UnixStream, control: &Control) -> io::Result<()> {
         }
         let whole = line.last() == Some(&b'\n') || line.len() < usize::try_from(MAX_REQUEST).unwrap_or(0);
         let answer = match serde_json::from_slice(&line) {
-            Ok(Value::Object(request)) if whole => answer(control, &request),
+            _ if !whole => Err(format!("the request is longer than {MAX_REQUEST} octets")),
+            Ok(Value::Object(request)) => answer(control, &request),
             Ok(_) => Err("expected a JSON object on one line".to_owned()),
             Err(error) => Err(format!("this is no JSON: {error}")),
         };
         let answer = answer.unwrap_or_else(|problem| json!({ "ok": false, "error": problem }));
-        writer.write_all(format!("{answer}\n").as_bytes()).await?;
+        let answer = format!("{answer}\n");
+        match tokio::time::timeout(IDLE, writer.write_all(answer.as_bytes())).await {
+            Ok(written) => written?,
+            // Whoever asks and does not read is not waited for.
+            Err(_) => return Ok(()),
+        }
         if !whole {
             return Ok(());
         }
@@ -166,16 +174,30 @@ fn answer(control: &Control, request: &Map<String, Value>) -> Result<Value, Stri
             } else {
                 None
             };
-            revoke(control, |o| o.order == Order::Pause && whom.as_ref().is_none_or(|w| *w == o.whom))
+            // That nothing is paused any more is what was asked for.
+            let gone = |o: &Override| o.order == Order::Pause && whom.as_ref().is_none_or(|w| *w == o.whom);
+            revoke(control, gone).map(|count| json!({ "ok": true, "revoked": count }))
         }
         Some("revoke") => {
-            let id = request.get("id").and_then(Value::as_u64);
-            let named = if id.is_none() { Some(name(request)?) } else { None };
-            revoke(control, |o| match (&named, &o.order) {
-                (Some(named), Order::Allow(name) | Order::Block(name)) => name == named,
-                (Some(_), Order::Pause) => false,
-                (None, _) => id == Some(u64::from(o.id)),
-            })
+            let (count, what) = match (request.get("id"), text(request, "name")?) {
+                (Some(id), None) => {
+                    let id = id.as_u64().ok_or("expected `id` to be a number")?;
+                    (revoke(control, |o| u64::from(o.id) == id)?, format!("number {id}"))
+                }
+                (None, Some(_)) => {
+                    let named = name(request)?;
+                    let is_about = |o: &Override| match &o.order {
+                        Order::Allow(name) | Order::Block(name) => *name == named,
+                        Order::Pause => false,
+                    };
+                    (revoke(control, is_about)?, format!("about {named}"))
+                }
+                _ => return Err("expected either an `id` or a `name`".to_owned()),
+            };
+            if count == 0 {
+                return Err(format!("no such order: there is none {what}; `list` shows those in force"));
+            }
+            Ok(json!({ "ok": true, "revoked": count }))
         }
         Some("list") => {
             let now = (control.clock)().unix;
@@ -230,16 +252,16 @@ fn order(control: &Control, request: &Map<String, Value>, order: Order) -> Resul
     Ok(json!({ "ok": true, "id": id, "until": until }))
 }
 
-fn revoke(control: &Control, gone: impl Fn(&Override) -> bool) -> Result<Value, String> {
+/// Takes orders back; gives how many they were.
+fn revoke(control: &Control, gone: impl Fn(&Override) -> bool) -> Result<usize, String> {
     let now = (control.clock)().unix;
-    let count = control.engine.order(now, |overrides| {
+    control.engine.order(now, |overrides| {
         let (next, count) = overrides.without(gone, now);
         match written(control, overrides, &next) {
             Ok(()) => (Some(next), Ok(count)),
             Err(problem) => (None, Err(problem)),
         }
-    })?;
-    Ok(json!({ "ok": true, "revoked": count }))
+    })
 }
 
 /// Writes down what is to be kept, if that has changed.
@@ -296,10 +318,8 @@ fn name(request: &Map<String, Value>) -> Result<NameBuf, String> {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(|a| IpNet::from(a.to_canonical()));
-    address()
-        .or_else(|_| text.parse::<IpNet>().map(|n| n.trunc()))
-        .map_err(|_| format!("`{text}` is no address or network"))
+    let network = network::network(text).map(|n| n.trunc());
+    network.ok_or_else(|| format!("`{text}` is no address or network"))
 }
 
 fn whom(control: &Control, request: &Map<String, Value>) -> Result<Whom, String> {
@@ -346,25 +366,42 @@ fn to_json(order: &Override) -> Value {
 pub fn kept(state: &str) -> Result<Overrides, String> {
     let value: Value = serde_json::from_str(state).map_err(|e| format!("this is no JSON: {e}"))?;
     let all = value.get("overrides").and_then(Value::as_array).ok_or("there is no list of `overrides`")?;
-    let read = |value: &Value| {
-        let object = value.as_object()?;
-        let text = |key| text(object, key).ok().flatten();
-        let name = || text("name").and_then(|n| NameBuf::from_text(n).ok());
-        let order = match text("order")? {
-            "pause" => Order::Pause,
-            "allow" => Order::Allow(name()?),
-            "block" => Order::Block(name()?),
-            _ => return None,
-        };
-        let whom = match (text("group"), text("client")) {
-            (Some(group), _) => Whom::Group(group.to_owned()),
-            (None, Some(client)) => Whom::Client(network(client).ok()?),
-            (None, None) => Whom::Everyone,
-        };
-        let id = u32::try_from(object.get("id")?.as_u64()?).ok()?;
-        let (since, until) = (object.get("since")?.as_i64()?, object.get("until").and_then(Value::as_i64));
-        Some(Override { id, order, whom, since, until, keep: true })
+    if all.len() > MAX_OVERRIDES {
+        return Err(format!("there are {} orders, more than {MAX_OVERRIDES}", all.len()));
+    }
+    let mut orders: Vec<Override> = Vec::with_capacity(all.len());
+    let mut ids = HashSet::new();
+    for (n, value) in (1..).zip(all) {
+        let order = value.as_object().and_then(from_json).ok_or_else(|| format!("order {n} is damaged"))?;
+        if !ids.insert(order.id) {
+            return Err(format!("order {n} has the number {}, as an earlier one has", order.id));
+        }
+        orders.push(order);
+    }
+    Ok(Overrides::kept(orders))
+}
+
+/// What [`to_json`] made; `None` if it made no such thing.
+fn from_json(object: &Map<String, Value>) -> Option<Override> {
+    let text = |key| text(object, key).ok();
+    let name = || text("name").flatten().and_then(|n| NameBuf::from_text(n).ok());
+    let order = match text("order")?? {
+        "pause" => Order::Pause,
+        "allow" => Order::Allow(name()?),
+        "block" => Order::Block(name()?),
+        _ => return None,
     };
-    let orders = all.iter().enumerate().map(|(n, v)| read(v).ok_or(format!("order {} is damaged", n + 1)));
-    Ok(Overrides::kept(orders.collect::<Result<_, String>>()?))
+    let whom = match (text("group")?, text("client")?) {
+        (Some(group), None) => Whom::Group(group.to_owned()),
+        (None, Some(client)) => Whom::Client(network(client).ok()?),
+        (None, None) => Whom::Everyone,
+        (Some(_), Some(_)) => return None,
+    };
+    // Higher ones would leave no numbers for the orders to come.
+    let id = u32::try_from(object.get("id")?.as_u64()?).ok().filter(|id| (1..=u32::MAX / 2).contains(id))?;
+    let until = match object.get("until") {
+        None | Some(Value::Null) => None,
+        Some(until) => Some(until.as_i64()?),
+    };
+    Some(Override { id, order, whom, since: object.get("since")?.as_i64()?, until, keep: true })
 }
