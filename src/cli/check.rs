@@ -13,12 +13,13 @@ const SHOWN: usize = 20;
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
-    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported; 2 it cannot be served.")]
+    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported, or the file of kept \
+    orders is damaged; 2 it cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; without one the built-in default is checked
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Exit 1 if any line of a list is invalid or unsupported
+    /// Exit 1 if any line of a list is invalid or unsupported, or the file of kept orders is damaged
     #[arg(long)]
     strict: bool,
     /// Show every line that is not used: duplicate and covered ones too, and all of the bad ones
@@ -37,12 +38,16 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (_, mut report) = refresh::compile(&settings, how).map_err(|e| e.to_string())?;
     refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
     drop(bar);
+    let damaged = super::kept_orders(&settings).err();
     if args.json {
-        json(&report);
+        json(&report, damaged.as_deref());
     } else {
         text(&report, args.lines);
+        if let Some(problem) = &damaged {
+            say(&format!("warning: {problem}; correct it or remove it: a server starts without kept orders"));
+        }
     }
-    let bad = report.lists.iter().any(|l| !l.skipped.is_empty());
+    let bad = damaged.is_some() || report.lists.iter().any(|l| !l.skipped.is_empty());
     Ok(if args.strict && bad { WARNED } else { OK })
 }
 
@@ -101,7 +106,7 @@ fn account_text(account: &Account) -> String {
     words.join(", ")
 }
 
-fn json(report: &Report) {
+fn json(report: &Report, damaged: Option<&str>) {
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
@@ -110,6 +115,7 @@ fn json(report: &Report) {
         .collect();
     say(&serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
+        "state_problem": damaged,
     })
     .to_string());
 }

@@ -99,6 +99,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), now.unix)
         .map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
+    match super::kept_orders(&settings) {
+        Ok(kept) => engine.order(now.unix, |_| (Some(kept), ())),
+        Err(problem) => super::say_error(&format!("{problem}; a server would start without kept orders")),
+    }
     let snapshot = Arc::clone(&engine.snapshot_at(now.unix));
     let record = explain::explain(&engine, &snapshot, &question, now);
     if args.json {

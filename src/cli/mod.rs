@@ -19,6 +19,7 @@ use std::time::{Instant, SystemTime};
 use clap::{Parser, Subcommand};
 
 use crate::config;
+use crate::policy::overrides::Overrides;
 use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
 
@@ -108,6 +109,26 @@ fn settings(file: Option<&PathBuf>) -> Result<Settings, String> {
         Some(path) => config::check::load(path).map_err(|e| e.to_string()),
         None => Ok(shipped::settings()),
     }
+}
+
+/// The orders that a server with these settings kept; none if it never kept any.
+#[cfg(unix)]
+fn kept_orders(settings: &Settings) -> Result<Overrides, String> {
+    let Some(state) = settings.control.as_ref().and_then(|c| c.state.as_deref()) else {
+        return Ok(Overrides::default());
+    };
+    let text = match std::fs::read_to_string(state) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Overrides::default()),
+        text => text.map_err(|e| e.to_string()),
+    };
+    let kept = text.and_then(|text| crate::server::control::kept(&text));
+    kept.map_err(|problem| format!("{}: the file of kept orders is damaged: {problem}", state.display()))
+}
+
+/// There is nobody to take orders here.
+#[cfg(not(unix))]
+fn kept_orders(_: &Settings) -> Result<Overrides, String> {
+    Ok(Overrides::default())
 }
 
 /// Logs to standard error; `RUST_LOG` chooses how much.

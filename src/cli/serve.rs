@@ -208,30 +208,49 @@ fn why(
 /// Listens for orders, and brings back those that were kept.
 #[cfg(unix)]
 fn control(settings: &Settings, engine: &Arc<Engine>) -> Result<Option<PathBuf>, String> {
+    use crate::policy::overrides::{Overrides, Whom};
     use crate::server::control::{self, Control, Keep};
     let Some(ControlSettings { socket, state }) = &settings.control else { return Ok(None) };
-    if let Some(state) = state {
-        let damaged = |problem: String| {
-            format!("{}: {problem}; correct the file of kept orders, or remove it", state.display())
-        };
-        match std::fs::read_to_string(state) {
-            Ok(text) => {
-                let kept = control::kept(&text).map_err(damaged)?;
-                engine.order(super::now().unix, |_| (Some(kept), ()));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(damaged(error.to_string())),
+    // The socket first: who has it, has the file too.
+    let listener = control::bind(socket)?;
+    let kept = super::kept_orders(settings).unwrap_or_else(|problem| {
+        set_aside(&problem, state.as_deref());
+        Overrides::default()
+    });
+    for order in kept.all() {
+        if let Whom::Group(name) = &order.whom
+            && !settings.groups.iter().any(|g| g.name == *name)
+        {
+            tracing::warn!("kept order {} is for the group `{name}`, which there is not", order.id);
         }
     }
+    engine.order(super::now().unix, |_| (Some(kept), ()));
     let keep = state.clone().map(|path| -> Keep {
         Arc::new(move |text: &str| {
             let problem = |e| format!("cannot write {}: {e}", path.display());
-            store::write(&path, &[text.as_bytes()]).map_err(problem)
+            store::write_private(&path, &[text.as_bytes()]).map_err(problem)
         })
     });
-    let listener = control::bind(socket)?;
     tokio::spawn(control::serve(listener, Control { engine: Arc::clone(engine), clock: super::now, keep }));
     Ok(Some(socket.clone()))
+}
+
+/// Moves a damaged file of kept orders out of the way of the next one: names must be answered, and
+/// somebody may want to read it.
+#[cfg(unix)]
+fn set_aside(problem: &str, state: Option<&std::path::Path>) {
+    let Some(state) = state else { return };
+    let mut bad = state.as_os_str().to_owned();
+    bad.push(".bad");
+    let bad = PathBuf::from(bad);
+    match std::fs::rename(state, &bad) {
+        Ok(()) => {
+            tracing::error!("{problem}; starting without kept orders, the file is {} now", bad.display());
+        }
+        Err(error) => {
+            tracing::error!("{problem}; starting without kept orders, the file can't be moved: {error}");
+        }
+    }
 }
 
 /// There are no Unix sockets here.
