@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use toml::Spanned;
 
+use super::addresses::Listener;
 use super::groups::{SUBERRORS, Schedules};
 use super::raw;
 use crate::dns::name::NameBuf;
@@ -22,7 +23,6 @@ use crate::resolver::settings::{
     Addresses, BlockPageSettings, ControlSettings, ListSettings, Settings, TextSource, ZoneSettings,
 };
 use crate::rule::{Action, Effect, Format, Match};
-use crate::upstream::Server;
 
 /// One mistake in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// Every mistake that could be found.
 pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
-    let mut check = Check { text, path, mistakes: Vec::new() };
+    let mut check = Check { text, path, mistakes: Vec::new(), listeners: Vec::new() };
     let file: raw::File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
@@ -115,10 +115,15 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
     if check.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(check.mistakes)) }
 }
 
+/// What is told of the server's own doing is told under these names, beside those of lists.
+const RESERVED: [&str; 4] = ["rewrite", "canaries", "override", "rebinding"];
+
 pub(super) struct Check<'t> {
     text: &'t str,
     path: &'t Path,
     mistakes: Vec<Mistake>,
+    /// The addresses that are taken so far.
+    pub(super) listeners: Vec<Listener>,
 }
 
 impl Check<'_> {
@@ -126,8 +131,10 @@ impl Check<'_> {
         let mut settings = Settings::default();
         self.server(file.server, &mut settings);
         if let Some(upstream) = file.upstream {
-            settings.upstreams =
-                upstream.servers.map(|servers| servers.iter().filter_map(|s| self.upstream(s)).collect());
+            let key = "[upstream] servers";
+            settings.upstreams = upstream
+                .servers
+                .map(|servers| servers.iter().filter_map(|s| self.upstream(key, s)).collect());
             if let Some(timeout) = upstream.timeout {
                 settings.upstream_timeout = self
                     .duration("[upstream] timeout", &timeout)
@@ -165,6 +172,11 @@ impl Check<'_> {
                     format!("two lists are named `{}`, the first in line {first}", list.name.get_ref());
                 self.wrong("[[list]] name", &list.name.span(), problem, "give each list a name of its own");
             }
+            if RESERVED.contains(&list.name.get_ref().as_str()) {
+                let problem = format!("the name `{}` is reserved", list.name.get_ref());
+                let remedy = "choose another: the server calls something of its own so in what it tells";
+                self.wrong("[[list]] name", &list.name.span(), problem, remedy);
+            }
             settings.lists.extend(self.list(list, defaults, &schedules));
         }
         let named = settings.lists.len();
@@ -188,22 +200,25 @@ impl Check<'_> {
             self.forward(&forward, &mut settings);
         }
         settings.block_page = file.blockpage.map(|page| BlockPageSettings {
-            listen: page.listen.iter().filter_map(|a| self.address("[blockpage] listen", a)).collect(),
+            listen: self.listen_all("[blockpage] listen", &page.listen),
             refuse_tls: page
                 .refuse_tls
                 .iter()
-                .filter_map(|a| self.address("[blockpage] refuse-tls", a))
+                .filter_map(|a| self.listen("[blockpage] refuse-tls", a))
                 .collect(),
         });
-        let folder = self.path.parent().unwrap_or(Path::new("")).to_path_buf();
-        settings.control = file.control.map(|control| ControlSettings {
-            socket: folder.join(control.socket),
-            state: control.state.map(|state| folder.join(state)),
-        });
+        settings.control = file.control.and_then(|control| self.control(&control));
+        let mut known: HashMap<String, usize> = HashMap::new();
         for client in file.client {
             let networks = client.addresses.iter().filter_map(|n| self.network("[[client]] addresses", n));
             let networks: Vec<IpNet> = networks.collect();
+            let span = client.name.span();
             let name = client.name.into_inner();
+            let line = self.line(&span);
+            if let Some(first) = known.insert(name.clone(), line) {
+                let problem = format!("two clients are named `{name}`, the first in line {first}");
+                self.wrong("[[client]] name", &span, problem, "give all addresses in one place");
+            }
             settings.clients.push(KnownClient { name, networks, tags: client.tags });
         }
         let mut origins: HashMap<NameBuf, usize> = HashMap::new();
@@ -217,21 +232,14 @@ impl Check<'_> {
             }
             settings.zones.push(zone);
         }
-        settings.metrics = file.metrics.and_then(|m| self.address("[metrics] listen", &m.listen));
+        settings.metrics = file.metrics.and_then(|m| self.listen("[metrics] listen", &m.listen));
         settings
     }
 
     fn server(&mut self, server: raw::Server, settings: &mut Settings) {
-        if let Some(listen) = server.listen {
-            if listen.is_empty() {
-                self.mistake(
-                    None,
-                    "[server] listen",
-                    "the list is empty".into(),
-                    "give at least one address",
-                );
-            }
-            settings.listen = listen.iter().filter_map(|a| self.address("[server] listen", a)).collect();
+        match server.listen {
+            Some(listen) => settings.listen = self.listen_all(Listener::DNS, &listen),
+            None => self.listeners.extend(settings.listen.iter().map(|a| Listener::default_at(*a))),
         }
         if let Some(threads) = server.threads {
             if *threads.get_ref() > 256 {
@@ -376,7 +384,7 @@ impl Check<'_> {
                 raw::Rule::Timed(raw::TimedRule { rule, schedule, from, until }) => {
                     let (schedule, from, until) = (here(schedule), here(from), here(until));
                     let own = self.schedule("[[list]] rules", schedule, from, until, schedules);
-                    (rule, own.or_else(|| of_list.cloned()))
+                    (rule, self.narrowed(of_list, own, &span))
                 }
             };
             let known = parts.iter().position(|(when, _)| *when == schedule);
@@ -389,6 +397,24 @@ impl Check<'_> {
             }
         }
         parts
+    }
+
+    fn control(&mut self, control: &raw::Control) -> Option<ControlSettings> {
+        let folder = self.path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let mut path = |key: &str, text: &Spanned<String>| {
+            if text.get_ref().is_empty() {
+                self.wrong(key, &text.span(), "the path is empty".into(), "name a file");
+                return None;
+            }
+            Some(folder.join(text.get_ref()))
+        };
+        let socket = path("[control] socket", &control.socket);
+        let state = control.state.as_ref().and_then(|s| path("[control] state", s));
+        if let Some(span) = control.state.as_ref().map(Spanned::span).filter(|_| socket == state) {
+            let problem = "it is the path of the socket too".to_owned();
+            self.wrong("[control] state", &span, problem, "name a file of its own");
+        }
+        Some(ControlSettings { socket: socket?, state })
     }
 
     fn zone(&mut self, zone: &raw::Zone) -> Option<ZoneSettings> {
@@ -487,57 +513,6 @@ impl Check<'_> {
                 }
             },
         }
-    }
-
-    pub(super) fn upstream(&mut self, server: &Spanned<String>) -> Option<Server> {
-        let text = server.get_ref();
-        let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
-        let parsed = rest
-            .parse::<SocketAddr>()
-            .or_else(|_| rest.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
-        match (scheme, parsed) {
-            ("udp" | "tcp", Ok(addr)) => Some(Server { addr, tcp_only: scheme == "tcp" }),
-            ("tls" | "https" | "quic", _) => {
-                let problem = format!("upstreams over {scheme} are not supported by this version");
-                self.wrong("[upstream] servers", &server.span(), problem, "use udp:// or tcp://");
-                None
-            }
-            _ => {
-                let problem = format!("`{text}` is no upstream");
-                let remedy = "expected an address such as \"192.0.2.53\", \"udp://192.0.2.53:53\" or \"tcp://[2001:db8::53]:53\"";
-                self.wrong("[upstream] servers", &server.span(), problem, remedy);
-                None
-            }
-        }
-    }
-
-    fn address(&mut self, key: &str, text: &Spanned<String>) -> Option<SocketAddr> {
-        let parsed = text.get_ref().parse().ok();
-        if parsed.is_none() {
-            let problem = format!("`{}` is no address with a port", text.get_ref());
-            self.wrong(
-                key,
-                &text.span(),
-                problem,
-                "expected one such as \"127.0.0.1:5300\" or \"[::1]:5300\"",
-            );
-        }
-        parsed
-    }
-
-    pub(super) fn network(&mut self, key: &str, text: &Spanned<String>) -> Option<IpNet> {
-        let net = text.get_ref().parse::<IpNet>().ok();
-        let parsed = net.or_else(|| text.get_ref().parse::<IpAddr>().ok().map(IpNet::from));
-        if parsed.is_none() {
-            let problem = format!("`{}` is no network", text.get_ref());
-            self.wrong(
-                key,
-                &text.span(),
-                problem,
-                "expected one such as \"10.0.0.0/8\" or \"2001:db8::/32\"",
-            );
-        }
-        parsed
     }
 
     fn seconds(&mut self, key: &str, text: &Spanned<String>) -> Option<u32> {

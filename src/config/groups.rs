@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;
 
 use super::check::Check;
@@ -44,7 +45,7 @@ impl Check<'_> {
             Ok(uri) => Some(uri),
             Err(problem) => {
                 let remedy = "expected one such as \"mailto:dns@example.org\" or \"https://example.org/why\"";
-                self.wrong(key, &text.span(), problem, remedy);
+                self.told(key, text, &problem, remedy);
                 None
             }
         };
@@ -68,20 +69,18 @@ impl Check<'_> {
 
     pub(super) fn named_schedule(&mut self, given: raw::Schedule, schedules: &mut Schedules) {
         let key = "[[schedule]]";
-        let zone = match schedule::zone(given.zone.get_ref()) {
-            Ok(zone) => zone,
-            Err(problem) => {
-                let remedy = "expected a name of the IANA database such as \"Europe/Berlin\"";
-                return self.wrong("[[schedule]] zone", &given.zone.span(), problem, remedy);
-            }
-        };
+        let zone = schedule::zone(given.zone.get_ref()).unwrap_or_else(|problem| {
+            let remedy = "expected a name of the IANA database such as \"Europe/Berlin\"";
+            self.told("[[schedule]] zone", &given.zone, &problem, remedy);
+            jiff::tz::TimeZone::UTC
+        });
         let mut windows = Vec::new();
         for text in &given.windows {
             match schedule::window(text.get_ref()) {
                 Ok(window) => windows.push(window),
                 Err(problem) => {
                     let remedy = "expected one such as \"Mon-Fri 08:00-15:30\" or \"daily 22:00-06:00\"";
-                    self.wrong("[[schedule]] windows", &text.span(), problem, remedy);
+                    self.told("[[schedule]] windows", text, &problem, remedy);
                 }
             }
         }
@@ -139,7 +138,8 @@ impl Check<'_> {
         until: Option<Spanned<String>>,
         has_zone: bool,
     ) -> Schedule {
-        let end = until.as_ref().map(Spanned::span);
+        let end = until.as_ref().map(|u| (format!("{table} until"), u.span()));
+        let end = end.or_else(|| from.as_ref().map(|f| (format!("{table} from"), f.span())));
         let mut bound = |key: &str, text: Option<Spanned<String>>| {
             let text = text?;
             let (key, value) = (format!("{table} {key}"), text.get_ref().trim());
@@ -156,31 +156,67 @@ impl Check<'_> {
                 Ok(at) => Some(at),
                 Err(problem) => {
                     let remedy = "expected a time such as \"2026-09-01T08:00:00+02:00\"";
-                    self.wrong(&key, &text.span(), problem, remedy);
+                    self.told(&key, &text, &problem, remedy);
                     None
                 }
             }
         };
         let (from, until) = (bound("from", from), bound("until", until));
-        let later = |a: Option<i64>, b: Option<i64>| a.max(b);
-        let earlier = |a: Option<i64>, b: Option<i64>| match (a, b) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let whole = Schedule { from: later(base.from, from), until: earlier(base.until, until), ..base };
-        if whole.from.zip(whole.until).is_some_and(|(from, until)| until <= from) {
-            let problem = "it ends before it starts".to_owned();
-            let remedy = "let `until` be later than `from`";
-            match end {
-                Some(end) => self.wrong(&format!("{table} until"), &end, problem, remedy),
-                None => self.mistake(None, table, problem, remedy),
-            }
+        let whole = Schedule { from: base.from.max(from), until: earlier(base.until, until), ..base };
+        // Without bounds of its own it is the schedule that is wrong, and that has been told.
+        if let Some((key, span)) = end.filter(|_| is_never(&whole)) {
+            self.wrong(&key, &span, "it ends before it starts".into(), "let `until` be later than `from`");
         }
         whole
     }
 
+    /// When a rule applies whose list has a schedule: while both do.
+    pub(super) fn narrowed(
+        &mut self,
+        of_list: Option<&Schedule>,
+        own: Option<Schedule>,
+        place: &Range<usize>,
+    ) -> Option<Schedule> {
+        let (list, own) = match (of_list, own) {
+            (Some(list), Some(own)) => (list, own),
+            (list, own) => return own.or_else(|| list.cloned()),
+        };
+        let key = "[[list]] rules";
+        let windows_of = |s: &Schedule| (s.zone.clone(), s.windows.clone());
+        let (zone, windows) = match (list.windows.as_slice(), own.windows.as_slice()) {
+            ([], _) => windows_of(&own),
+            (_, []) => windows_of(list),
+            _ => {
+                if windows_of(list) != windows_of(&own) {
+                    let problem = "a rule with a schedule of its own in a list with one".to_owned();
+                    self.wrong(key, place, problem, "put the rule into a list without a schedule");
+                }
+                windows_of(list)
+            }
+        };
+        let (from, until) = (list.from.max(own.from), earlier(list.until, own.until));
+        let whole = Schedule { zone, windows, from, until };
+        if is_never(&whole) && !is_never(list) && !is_never(&own) {
+            let problem = "the rule and its list are never in force together".to_owned();
+            self.wrong(key, place, problem, "let the times of the rule and of its list overlap");
+        }
+        Some(whole)
+    }
+
+    /// A mistake in a value that its parser described, perhaps with what it expected.
+    fn told(&mut self, key: &str, text: &Spanned<String>, problem: &str, remedy: &str) {
+        let parts = problem.rsplit_once("; expected ").or_else(|| problem.rsplit_once(", expected "));
+        match parts {
+            Some((problem, expected)) => {
+                self.wrong(key, &text.span(), problem.to_owned(), &format!("expected {expected}"));
+            }
+            None => self.wrong(key, &text.span(), problem.to_owned(), remedy),
+        }
+    }
+
     pub(super) fn qtype(&mut self, key: &str, text: &Spanned<String>) -> Option<Qtype> {
-        let found = text.get_ref().parse().ok();
+        // What only questions may ask for, no record is (RFC 6895 §3.1).
+        let found = text.get_ref().parse().ok().filter(|t: &Qtype| !t.is_meta() && t.0 != 0);
         if found.is_none() {
             let problem = format!("`{}` is no record type", text.get_ref());
             self.wrong(key, &text.span(), problem, "expected one such as \"AAAA\", \"HTTPS\" or \"TYPE65\"");
@@ -255,10 +291,12 @@ impl Check<'_> {
             lists.extend(shared.map(|(_, n)| n));
             lists
         });
-        self.claims(&group.name, &networks, &listeners, settings);
         let schedule = self.schedule("[[group]]", group.schedule, group.from, group.until, schedules);
+        self.claims(&group.name, &networks, &listeners, schedule.as_ref(), settings);
         let action = group.action.and_then(|a| self.action("[[group]] action", &a));
-        let upstreams = group.upstreams.map(|all| all.iter().filter_map(|s| self.upstream(s)).collect());
+        let upstreams = group
+            .upstreams
+            .map(|all| all.iter().filter_map(|s| self.upstream("[[group]] upstreams", s)).collect());
         settings.groups.push(GroupSettings {
             name: group.name.into_inner(),
             networks: networks.into_iter().map(|(network, _)| network).collect(),
@@ -274,8 +312,9 @@ impl Check<'_> {
     fn claims(
         &mut self,
         name: &Spanned<String>,
-        networks: &[(IpNet, std::ops::Range<usize>)],
+        networks: &[(IpNet, Range<usize>)],
         listeners: &[SocketAddr],
+        schedule: Option<&Schedule>,
         settings: &Settings,
     ) {
         let meets = |theirs: &[SocketAddr]| {
@@ -286,17 +325,23 @@ impl Check<'_> {
                 let problem = format!("{network} is given twice");
                 self.wrong("[[group]] clients", span, problem, "give it once");
             }
-            // One that has a schedule may share its clients: the other has them in between.
-            let rivals = settings.groups.iter().filter(|g| meets(&g.listeners) && g.schedule.is_none());
-            if let Some(rival) = rivals.into_iter().find(|g| g.networks.contains(network)) {
+        }
+        // Groups in force at different times may share their clients, and one with a schedule goes
+        // before one without.
+        let rivals =
+            || settings.groups.iter().filter(|g| meets(&g.listeners) && g.schedule.as_ref() == schedule);
+        let everyone = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+        let all_of =
+            |g: &GroupSettings| if g.networks.is_empty() { everyone.to_vec() } else { g.networks.clone() };
+        for (network, span) in networks {
+            if let Some(rival) = rivals().find(|g| all_of(g).contains(network)) {
                 let problem = format!("{network} is claimed by the group `{}` too", rival.name);
                 let remedy = "let one of the two have a smaller network: the smallest around a client wins";
                 self.wrong("[[group]] clients", span, problem, remedy);
             }
         }
-        let rivals = settings.groups.iter().filter(|g| meets(&g.listeners) && g.schedule.is_none());
         if networks.is_empty()
-            && let Some(rival) = rivals.into_iter().find(|g| g.networks.is_empty())
+            && let Some(rival) = rivals().find(|g| all_of(g).iter().any(|n| everyone.contains(n)))
         {
             let problem = format!("everybody there is claimed by the group `{}` too", rival.name);
             self.wrong("[[group]] name", &name.span(), problem, "give `clients` to one of the two");
@@ -318,18 +363,26 @@ impl Check<'_> {
             let problem = "no server is given".to_owned();
             self.wrong("[[forward]] servers", &forward.suffix.span(), problem, "give at least one");
         }
-        let servers = forward.servers.iter().filter_map(|s| self.upstream(s)).collect();
+        let servers =
+            forward.servers.iter().filter_map(|s| self.upstream("[[forward]] servers", s)).collect();
         settings.forwards.push(ForwardSettings { suffix, servers });
     }
 
     pub(super) fn rewrites(&mut self, rewrites: Vec<raw::Rewrite>) -> Vec<RewriteSettings> {
-        let mut all: Vec<(RewriteSettings, std::ops::Range<usize>)> = Vec::new();
+        let mut all: Vec<(RewriteSettings, Range<usize>)> = Vec::new();
         for rewrite in rewrites {
             let span = rewrite.name.span();
             let (matching, text) = match rewrite.name.get_ref().strip_prefix("*.") {
                 Some(below) => (Match::Subdomains, below.to_owned()),
                 None => (Match::Exact, rewrite.name.get_ref().clone()),
             };
+            if text.contains('*') || matching == Match::Subdomains && matches!(text.as_str(), "" | ".") {
+                let problem = format!("`{}` does not say which names", rewrite.name.get_ref());
+                let remedy =
+                    "expected one such as \"www.school.test\", or \"*.school.test\" for the names below";
+                self.wrong("[[rewrite]] name", &span, problem, remedy);
+                continue;
+            }
             let line = u32::try_from(self.line(&span)).unwrap_or(u32::MAX);
             let Some(name) = self.name("[[rewrite]] name", &Spanned::new(span.clone(), text)) else {
                 continue;
@@ -355,8 +408,9 @@ impl Check<'_> {
         let span = rewrite.name.span();
         match (rewrite.address, rewrite.cname, rewrite.records) {
             (Some(addresses), None, None) => {
+                self.not_empty("[[rewrite]] address", &addresses, "give at least one address");
                 let (mut v4, mut v6) = (Vec::new(), Vec::new());
-                for text in &addresses {
+                for text in addresses.get_ref() {
                     match text.get_ref().parse() {
                         Ok(IpAddr::V4(a)) => v4.push(a),
                         Ok(IpAddr::V6(a)) => v6.push(a),
@@ -383,8 +437,9 @@ impl Check<'_> {
                 Some(Action::Cname(found))
             }
             (None, None, Some(records)) => {
+                self.not_empty("[[rewrite]] records", &records, "give at least one record");
                 let mut data = Vec::new();
-                for text in &records {
+                for text in records.get_ref() {
                     let (rtype, value) =
                         text.get_ref().trim().split_once(' ').unwrap_or((text.get_ref(), ""));
                     let Some(rtype) =
@@ -392,6 +447,11 @@ impl Check<'_> {
                     else {
                         continue;
                     };
+                    if rtype == Qtype::CNAME {
+                        let problem = "an alias is no record beside others".to_owned();
+                        self.wrong("[[rewrite]] records", &text.span(), problem, "use `cname`");
+                        continue;
+                    }
                     match rdata::from_text(rtype, value.trim(), Name::ROOT) {
                         Ok(rdata) => data.push(Data { rtype, rdata }),
                         Err(problem) => {
@@ -411,8 +471,17 @@ impl Check<'_> {
     }
 }
 
+fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    a.into_iter().chain(b).min()
+}
+
+/// True if it ends before it starts.
+fn is_never(schedule: &Schedule) -> bool {
+    schedule.from.zip(schedule.until).is_some_and(|(from, until)| until <= from)
+}
+
 /// The way round, if the aliases from this rewrite on come back to it.
-fn round(from: &RewriteSettings, all: &[(RewriteSettings, std::ops::Range<usize>)]) -> Option<String> {
+fn round(from: &RewriteSettings, all: &[(RewriteSettings, Range<usize>)]) -> Option<String> {
     let mut way = vec![from.name.to_string()];
     let mut at = from;
     for _ in 0..all.len() {

@@ -46,7 +46,7 @@ pub struct File {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Server {
     /// Addresses with ports.
-    pub listen: Option<Vec<Spanned<String>>>,
+    pub listen: Option<Spanned<Vec<Spanned<String>>>>,
     /// UDP threads.
     pub threads: Option<Spanned<u16>>,
     /// Keep each UDP thread on a processor of its own.
@@ -175,11 +175,11 @@ pub struct Rewrite {
     /// A name, or `*.` and a name for those below it.
     pub name: Spanned<String>,
     /// Addresses of either family.
-    pub address: Option<Vec<Spanned<String>>>,
+    pub address: Option<Spanned<Vec<Spanned<String>>>>,
     /// The target of an alias.
     pub cname: Option<Spanned<String>>,
     /// Records: type and data.
-    pub records: Option<Vec<Spanned<String>>>,
+    pub records: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// `[[forward]]`
@@ -197,7 +197,7 @@ pub struct Forward {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BlockPage {
     /// Addresses with ports.
-    pub listen: Vec<Spanned<String>>,
+    pub listen: Spanned<Vec<Spanned<String>>>,
     /// Addresses with ports.
     #[serde(default)]
     pub refuse_tls: Vec<Spanned<String>>,
@@ -208,9 +208,9 @@ pub struct BlockPage {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Control {
     /// A path.
-    pub socket: String,
+    pub socket: Spanned<String>,
     /// A path.
-    pub state: Option<String>,
+    pub state: Option<Spanned<String>>,
 }
 
 /// `[cache]`

@@ -1,8 +1,9 @@
 //! Groups: which lists speak to which clients.
 //!
 //! A group takes its clients by network, by listener, or by both; the longest network wins, and of two
-//! groups with the same network the one that asks for a listener. A group with a schedule takes them
-//! only while that is in force; otherwise they belong to whichever group would have them without it.
+//! groups with the same network the one that asks for a listener, then the one with a schedule. A group
+//! with a schedule takes them only while that is in force; otherwise they belong to whichever group would
+//! have them without it.
 
 use std::net::IpAddr;
 
@@ -75,9 +76,13 @@ impl Groups {
 }
 
 /// The networks of the groups at one listener. Those that ask for this listener come first, so that of
-/// two with the same network they win.
+/// two with the same network they win; among these, and among the others, those with a schedule.
 fn table(groups: &[Group], listener: u16) -> Prefixes<u16> {
-    let numbered = || groups.iter().zip(0u16..);
+    let numbered = || {
+        let all = || groups.iter().zip(0u16..);
+        let timed = all().filter(|(g, _)| g.schedule.is_some());
+        timed.chain(all().filter(|(g, _)| g.schedule.is_none()))
+    };
     let here = numbered().filter(|(g, _)| g.listeners.contains(&listener));
     let anywhere = numbered().filter(|(g, _)| g.listeners.is_empty());
     Prefixes::new(here.chain(anywhere).flat_map(|(group, number)| {

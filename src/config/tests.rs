@@ -1,0 +1,439 @@
+//! Configurations that are refused, with all that is told; and near ones that are not.
+
+use std::path::Path;
+
+use super::check::parse;
+use crate::resolver::settings::Settings;
+
+/// The settings, or every mistake as `LINE: KEY: PROBLEM; REMEDY`.
+fn read(config: &str) -> Result<Settings, Vec<String>> {
+    parse(config, Path::new("p.toml")).map_err(|error| {
+        let told = |mistake: &super::check::Mistake| {
+            let text = super::check::Mistake { source: None, ..mistake.clone() }.to_string();
+            text.strip_prefix("p.toml:").unwrap().to_owned()
+        };
+        error.0.iter().map(told).collect()
+    })
+}
+
+#[track_caller]
+fn refused(rows: &[(&str, &[&str])]) {
+    for (config, expected) in rows {
+        match read(config) {
+            Ok(_) => panic!("accepted:\n{config}"),
+            Err(told) => assert_eq!(told, *expected, "\n{config}"),
+        }
+    }
+}
+
+#[track_caller]
+fn accepted(configs: &[&str]) {
+    for config in configs {
+        if let Err(told) = read(config) {
+            panic!("{told:?}\n{config}");
+        }
+    }
+}
+
+const LESSONS: &str =
+    "[[schedule]]\nname = \"lessons\"\nzone = \"Europe/Berlin\"\nwindows = [\"Mon-Fri 08:00-15:30\"]\n";
+
+#[test]
+fn rewrites_that_answer_nothing_or_go_round() {
+    let names = "expected one such as \"www.school.test\", or \"*.school.test\" for the names below";
+    let types = "expected one such as \"AAAA\", \"HTTPS\" or \"TYPE65\"";
+    let name = |name: &str| format!("[[rewrite]]\nname = \"{name}\"\naddress = [\"192.0.2.1\"]\n");
+    for bad in ["*", "*.", "*..", "a.*.test", "*.*.test", "a*.test"] {
+        let told = format!("2: [[rewrite]] name: `{bad}` does not say which names; {names}");
+        refused(&[(&name(bad), &[&told])]);
+    }
+    let records = |records: &str| format!("[[rewrite]]\nname = \"a.test\"\nrecords = [{records}]\n");
+    for bad in ["OPT", "ANY", "AXFR", "IXFR", "TSIG", "TKEY", "TYPE200", "TYPE0"] {
+        let told = format!("3: [[rewrite]] records: `{bad}` is no record type; {types}");
+        refused(&[(&records(&format!("\"{bad} \\\\# 0\"")), &[&told])]);
+    }
+    refused(&[
+        (
+            &records("\"CNAME b.test.\""),
+            &["3: [[rewrite]] records: an alias is no record beside others; use `cname`"],
+        ),
+        (&records(""), &["3: [[rewrite]] records: the list is empty; give at least one record"]),
+        (
+            "[[rewrite]]\nname = \"a.test\"\naddress = []\n",
+            &["3: [[rewrite]] address: the list is empty; give at least one address"],
+        ),
+        (
+            "[[rewrite]]\nname = \"a.test\"\n",
+            &[
+                "2: [[rewrite]]: not exactly one of `address`, `cname` and `records` is given; a rewrite has one kind of answer",
+            ],
+        ),
+        (
+            "[[rewrite]]\nname = \"a.test\"\ncname = \"A.test.\"\n",
+            &["3: [[rewrite]] cname: a.test would be an alias of itself; name another target"],
+        ),
+        (
+            "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\n[[rewrite]]\nname = \"b.test\"\ncname = \"x.c.test\"\n[[rewrite]]\nname = \"*.c.test\"\ncname = \"a.test\"\n",
+            &[
+                "2: [[rewrite]] cname: the aliases lead round in a circle: a.test → b.test → x.c.test → a.test; let one of them be an address",
+                "5: [[rewrite]] cname: the aliases lead round in a circle: b.test → x.c.test → a.test → b.test; let one of them be an address",
+                "8: [[rewrite]] cname: the aliases lead round in a circle: c.test → a.test → b.test → x.c.test; let one of them be an address",
+            ],
+        ),
+    ]);
+    accepted(&[
+        &name("."),
+        &name("*.test"),
+        &records("\"MX 10 mail.test.\", \"TXT x\""),
+        "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\n[[rewrite]]\nname = \"*.a.test\"\ncname = \"a.test\"\n",
+    ]);
+}
+
+#[test]
+fn groups_that_claim_the_same_clients() {
+    let remedy = "let one of the two have a smaller network: the smallest around a client wins";
+    let group = |name: &str, rest: &str| format!("[[group]]\nname = \"{name}\"\n{rest}\n");
+    let pair = |one: &str, two: &str| format!("{LESSONS}{}{}", group("a", one), group("b", two));
+    let all = "clients = [\"0.0.0.0/0\", \"::/0\"]";
+    let net = |nets: &str| format!("clients = [{nets}]");
+    let lessons = |nets: &str| format!("clients = [{nets}]\nschedule = \"lessons\"");
+    refused(&[
+        (
+            &pair(&net("\"10.0.0.0/8\""), &net("\"10.0.0.0/8\"")),
+            &[&format!("10: [[group]] clients: 10.0.0.0/8 is claimed by the group `a` too; {remedy}")],
+        ),
+        (
+            &pair(&net("\"10.0.0.0/8\""), &net("\"::ffff:10.0.0.0/104\"")),
+            &[&format!("10: [[group]] clients: 10.0.0.0/8 is claimed by the group `a` too; {remedy}")],
+        ),
+        (
+            &group("a", &net("\"10.0.0.0/8\", \"::ffff:10.0.0.0/104\"")),
+            &["3: [[group]] clients: 10.0.0.0/8 is given twice; give it once"],
+        ),
+        (
+            &pair(&lessons("\"10.0.0.0/8\""), &lessons("\"10.0.0.0/8\"")),
+            &[&format!("11: [[group]] clients: 10.0.0.0/8 is claimed by the group `a` too; {remedy}")],
+        ),
+        (
+            &pair(all, ""),
+            &[
+                "9: [[group]] name: everybody there is claimed by the group `a` too; give `clients` to one of the two",
+            ],
+        ),
+        (
+            &pair("", all),
+            &[
+                &format!("10: [[group]] clients: 0.0.0.0/0 is claimed by the group `a` too; {remedy}"),
+                &format!("10: [[group]] clients: ::/0 is claimed by the group `a` too; {remedy}"),
+            ],
+        ),
+        (
+            &pair("", ""),
+            &[
+                "9: [[group]] name: everybody there is claimed by the group `a` too; give `clients` to one of the two",
+            ],
+        ),
+        (
+            &group("a", &net("\"10.1.2.3/16\"")),
+            &[
+                "3: [[group]] clients: `10.1.2.3/16` has bits set beyond its prefix; did you mean 10.1.0.0/16 or 10.1.2.3/32?",
+            ],
+        ),
+        (
+            &group("a", "lists = [\"gmaes\"]\n[[list]]\nname = \"games\"\nrules = [\"||g.test^\"]"),
+            &["3: [[group]] lists: `gmaes` is not known; expected one of games (did you mean `games`?)"],
+        ),
+        (
+            &group("a", "schedule = \"lessons\""),
+            &["3: [[group]] schedule: there is no schedule `lessons`; define it as a [[schedule]]"],
+        ),
+        (
+            &format!("{LESSONS}{}", group("a", "schedule = \"lesson\"")),
+            &["7: [[group]] schedule: there is no schedule `lesson`; expected one of lessons"],
+        ),
+    ]);
+    accepted(&[
+        // One with a schedule shares its clients, whichever comes first.
+        &pair(&lessons("\"10.0.0.0/8\""), &net("\"10.0.0.0/8\"")),
+        &pair(&net("\"10.0.0.0/8\""), &lessons("\"10.0.0.0/8\"")),
+        &pair("schedule = \"lessons\"", all),
+        &pair(&net("\"10.0.0.0/8\""), &net("\"10.0.0.0/9\", \"::/0\"")),
+    ]);
+}
+
+#[test]
+fn networks_with_more_than_their_prefix() {
+    for (key, config) in [
+        ("[server] allow", "[server]\n\nallow = [\"2001:db8::1/32\"]\n"),
+        ("[[client]] addresses", "[[client]]\nname = \"a\"\naddresses = [\"2001:db8::1/32\"]\n"),
+    ] {
+        let told = format!(
+            "3: {key}: `2001:db8::1/32` has bits set beyond its prefix; did you mean 2001:db8::/32 or 2001:db8::1/128?"
+        );
+        refused(&[(config, &[&told])]);
+    }
+    let settings = read("[server]\nallow = [\"::ffff:10.0.0.0/104\", \"::ffff:192.0.2.1\"]\n").unwrap();
+    assert_eq!(settings.allow, ["10.0.0.0/8".parse().unwrap(), "192.0.2.1/32".parse().unwrap()]);
+}
+
+#[test]
+fn names_that_are_taken() {
+    for name in ["rewrite", "canaries", "override", "rebinding"] {
+        let told = format!(
+            "2: [[list]] name: the name `{name}` is reserved; choose another: the server calls something of its own so in what it tells"
+        );
+        refused(&[(&format!("[[list]]\nname = \"{name}\"\nrules = []\n"), &[&told])]);
+    }
+    let client = "[[client]]\nname = \"kid\"\naddresses = [\"10.0.0.1\"]\n";
+    refused(&[(
+        &format!("{client}{client}"),
+        &[
+            "5: [[client]] name: two clients are named `kid`, the first in line 2; give all addresses in one place",
+        ],
+    )]);
+}
+
+#[test]
+fn types_that_no_record_has() {
+    let remedy = "expected one such as \"AAAA\", \"HTTPS\" or \"TYPE65\"";
+    for bad in ["ANY", "OPT", "AXFR", "type250", "BOGUS"] {
+        let config = format!("[[list]]\nname = \"l\"\nrules = []\ntypes = [\"A\", \"{bad}\"]\n");
+        refused(&[(&config, &[&format!("4: [[list]] types: `{bad}` is no record type; {remedy}")])]);
+    }
+}
+
+#[test]
+fn addresses_that_the_server_takes_twice() {
+    let choose = "choose another address or port for one of the two";
+    refused(&[
+        (
+            "[server]\nlisten = [\"127.0.0.1:53\", \"127.0.0.1:53\"]\n",
+            &[&format!(
+                "2: [server] listen: 127.0.0.1:53 is the address of [server] listen too in line 2; {choose}"
+            )],
+        ),
+        (
+            "[server]\nlisten = [\"127.0.0.1:80\"]\n[blockpage]\nlisten = [\"[::ffff:127.0.0.1]:80\"]\n",
+            &[&format!(
+                "4: [blockpage] listen: [::ffff:127.0.0.1]:80 is the address of [server] listen too in line 2; {choose}"
+            )],
+        ),
+        (
+            "[blockpage]\nlisten = [\"127.0.0.1:80\"]\nrefuse-tls = [\"127.0.0.1:80\"]\n[metrics]\nlisten = \"127.0.0.1:80\"\n",
+            &[
+                &format!(
+                    "3: [blockpage] refuse-tls: 127.0.0.1:80 is the address of [blockpage] listen too in line 2; {choose}"
+                ),
+                &format!(
+                    "5: [metrics] listen: 127.0.0.1:80 is the address of [blockpage] listen too in line 2; {choose}"
+                ),
+            ],
+        ),
+        (
+            "[metrics]\nlisten = \"127.0.0.1:5300\"\n",
+            &[&format!(
+                "2: [metrics] listen: 127.0.0.1:5300 is the address of [server] listen too if it is not given; {choose}"
+            )],
+        ),
+        ("[server]\nlisten = []\n", &["2: [server] listen: the list is empty; give at least one address"]),
+        (
+            "[blockpage]\nlisten = []\n",
+            &["2: [blockpage] listen: the list is empty; give at least one address"],
+        ),
+    ]);
+    accepted(&[
+        "[server]\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\n[metrics]\nlisten = \"127.0.0.1:0\"\n",
+        "[server]\nlisten = [\"127.0.0.1:53\", \"[::1]:53\"]\n[metrics]\nlisten = \"127.0.0.1:54\"\n",
+    ]);
+}
+
+#[test]
+fn questions_that_would_come_back() {
+    let told = |line: u32, key: &str, server: &str| {
+        format!(
+            "{line}: {key}: `{server}` is this server itself; name another: what is sent there would come back for ever"
+        )
+    };
+    for (listen, server) in [
+        ("127.0.0.1:53", "127.0.0.1"),
+        ("127.0.0.1:53", "tcp://[::ffff:127.0.0.1]:53"),
+        ("0.0.0.0:53", "127.0.0.53"),
+        ("[::]:53", "::1"),
+    ] {
+        for (key, config) in [
+            ("[upstream] servers", format!("[upstream]\n\nservers = [\"{server}\"]\n")),
+            ("[[forward]] servers", format!("[[forward]]\nsuffix = \"lan\"\nservers = [\"{server}\"]\n")),
+            ("[[group]] upstreams", format!("[[group]]\nname = \"a\"\nupstreams = [\"{server}\"]\n")),
+        ] {
+            let config = format!("[server]\nlisten = [\"{listen}\"]\n{config}");
+            refused(&[(&config, &[&told(5, key, server)])]);
+        }
+    }
+    refused(&[(
+        "[upstream]\nservers = [\"127.0.0.1:5300\"]\n",
+        &[&told(2, "[upstream] servers", "127.0.0.1:5300")],
+    )]);
+    accepted(&[
+        "[server]\nlisten = [\"0.0.0.0:53\"]\n[upstream]\nservers = [\"127.0.0.1:54\", \"192.0.2.53\", \"::1\"]\n",
+        "[blockpage]\nlisten = [\"127.0.0.1:80\"]\n[upstream]\nservers = [\"192.0.2.53:80\"]\n",
+    ]);
+}
+
+#[test]
+fn orders_need_two_paths() {
+    refused(&[
+        ("[control]\nsocket = \"\"\n", &["2: [control] socket: the path is empty; name a file"]),
+        (
+            "[control]\nsocket = \"s\"\nstate = \"\"\n",
+            &["3: [control] state: the path is empty; name a file"],
+        ),
+        (
+            "[control]\nsocket = \"s\"\nstate = \"s\"\n",
+            &["3: [control] state: it is the path of the socket too; name a file of its own"],
+        ),
+    ]);
+    accepted(&["[control]\nsocket = \"s\"\n", "[control]\nsocket = \"s\"\nstate = \"t\"\n"]);
+}
+
+#[test]
+fn schedules_that_never_apply_or_can_not_be_read() {
+    let schedule = |rest: &str| format!("[[schedule]]\nname = \"s\"\nzone = \"Europe/Berlin\"\n{rest}\n");
+    let term = schedule("from = \"2026-09-01\"\nuntil = \"2026-12-18\"");
+    let list = |rest: &str| format!("{term}[[list]]\nname = \"l\"\nrules = []\nschedule = \"s\"\n{rest}\n");
+    refused(&[
+        (
+            "[[schedule]]\nname = \"s\"\nzone = \"Europe/Berln\"\nwindows = [\"daily 08:00-09:00\"]\n[[group]]\nname = \"g\"\nschedule = \"s\"\n",
+            &[
+                "3: [[schedule]] zone: `Europe/Berln` is no time zone (did you mean `Europe/Berlin`?); expected a name of the IANA database such as \"Europe/Berlin\"",
+            ],
+        ),
+        (
+            &schedule("windows = [\"daily 08:00-08:00\"]"),
+            &[
+                "4: [[schedule]] windows: `daily 08:00-08:00` starts and ends at the same time; expected one such as \"Mon-Fri 08:00-15:30\" or \"daily 22:00-06:00\"",
+            ],
+        ),
+        (
+            &schedule("windows = [\"someday\"]"),
+            &["4: [[schedule]] windows: `someday` is no window; expected one such as `Mon-Fri 08:00-15:30`"],
+        ),
+        (&schedule(""), &["2: [[schedule]]: the schedule says nothing; give `windows`, `from` or `until`"]),
+        (
+            &schedule("from = \"2026-09-01\"\nuntil = \"2026-09-01\""),
+            &["5: [[schedule]] until: it ends before it starts; let `until` be later than `from`"],
+        ),
+        (
+            &list("from = \"2027-01-01\""),
+            &["10: [[list]] from: it ends before it starts; let `until` be later than `from`"],
+        ),
+        (
+            &list("until = \"2026-01-01\""),
+            &["10: [[list]] until: it ends before it starts; let `until` be later than `from`"],
+        ),
+        (
+            &list("from = \"soon\""),
+            &[
+                "10: [[list]] from: `soon` is no time; expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`",
+            ],
+        ),
+        (
+            "[[list]]\nname = \"l\"\nrules = []\nfrom = \"2026-09-01\"\n",
+            &[
+                "4: [[list]] from: `2026-09-01` does not say in which time zone; add an offset, as in \"2026-09-01T08:00:00+02:00\", or name a schedule with a zone",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_rule_with_a_time_is_narrowed_by_its_lists() {
+    let other =
+        "[[schedule]]\nname = \"nights\"\nzone = \"Europe/Berlin\"\nwindows = [\"daily 22:00-06:00\"]\n";
+    let list = |when: &str, rule: &str| {
+        format!(
+            "{LESSONS}{other}[[list]]\nname = \"l\"\n{when}\nrules = [\"||a.test^\",\n{{ rule = \"||b.test^\", {rule} }}]\n"
+        )
+    };
+    let (from, until) = ("\"2026-09-01T00:00:00Z\"", "\"2026-12-01T00:00:00Z\"");
+    let part = |when: &str, rule: &str| {
+        let settings = read(&list(when, rule)).unwrap_or_else(|told| panic!("{told:?}"));
+        let lists: Vec<_> = settings.lists.iter().map(|l| l.schedule.clone()).collect();
+        let own = lists.last().unwrap().clone().unwrap();
+        (lists.len(), own.windows.len(), own.from, own.until, own.zone.iana_name().unwrap_or("").to_owned())
+    };
+    let (september, december) = (1_788_220_800, 1_796_083_200);
+    let berlin = "Europe/Berlin".to_owned();
+    for (when, rule, expected) in [
+        ("schedule = \"lessons\"", format!("until = {until}"), (2, 1, None, Some(december), berlin.clone())),
+        (
+            &format!("until = {until}"),
+            "schedule = \"lessons\"".into(),
+            (2, 1, None, Some(december), berlin.clone()),
+        ),
+        (
+            &format!("from = {from}"),
+            format!("from = \"2026-01-01T00:00:00Z\", until = {until}"),
+            (2, 0, Some(september), Some(december), "UTC".into()),
+        ),
+        (
+            &format!("until = {until}"),
+            "until = \"2030-01-01T00:00:00Z\"".into(),
+            (1, 0, None, Some(december), "UTC".into()),
+        ),
+        // The same windows are no narrower.
+        ("schedule = \"lessons\"", "schedule = \"lessons\"".into(), (1, 1, None, None, berlin)),
+    ] {
+        assert_eq!(part(when, &rule), expected, "{when} {rule}");
+    }
+    refused(&[
+        (
+            &list("schedule = \"lessons\"", "schedule = \"nights\""),
+            &[
+                "13: [[list]] rules: a rule with a schedule of its own in a list with one; put the rule into a list without a schedule",
+            ],
+        ),
+        (
+            &list("until = \"2026-09-01T00:00:00Z\"", &format!("from = {from}")),
+            &[
+                "13: [[list]] rules: the rule and its list are never in force together; let the times of the rule and of its list overlap",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn contacts_and_words() {
+    let contact = |uri: &str| format!("[block.contact]\nuris = [\"{uri}\"]\n");
+    refused(&[
+        (
+            &contact("dns@example.org"),
+            &[
+                "2: [block.contact] uris: `dns@example.org` has no scheme; expected a URI such as `mailto:dns@example.org`",
+            ],
+        ),
+        (
+            &contact("ftp:x"),
+            &[
+                "2: [block.contact] uris: `ftp:x` is no contact; expected one of the schemes tel, mailto, sips and https",
+            ],
+        ),
+        (
+            &contact("mailto:a; expected b"),
+            &[
+                "2: [block.contact] uris: `mailto:a; expected b` holds U+0020; expected a URI, with such characters as %XX",
+            ],
+        ),
+        (
+            "[policy]\nprecedence = \"most-specfic\"\n",
+            &[
+                "2: [policy] precedence: `most-specfic` is not known; expected one of allow-wins, most-specific, ordered (did you mean `most-specific`?)",
+            ],
+        ),
+        (
+            "[policy]\nprecedense = \"ordered\"\n",
+            &[
+                "2: [policy] precedense: unknown key `precedense`; expected one of precedence (did you mean `precedence`?)",
+            ],
+        ),
+    ]);
+}
