@@ -59,28 +59,33 @@ impl Server {
         let config = format!("[server]\n{batch}{listen}{config}");
         let path = folder.path().join("portcullis.toml");
         std::fs::write(&path, config).unwrap();
-        let mut child = portcullis()
-            .args(["serve", "--ready-json", "--config"])
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        if line.is_empty() {
-            let mut text = String::new();
-            child.stderr.as_mut().unwrap().read_to_string(&mut text).unwrap();
-            panic!("the server did not start: {text}");
-        }
-        // The log must not fill its pipe.
-        let mut log = child.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(ready["ready"], true);
+        Self::run(folder)
+    }
+
+    /// Starts the server whose configuration is in the folder, and waits until it is ready.
+    fn run(folder: TempDir) -> Self {
+        let (child, ready) = serve(&folder.path().join("portcullis.toml"));
         let dns = ready["dns"][0].as_str().unwrap().parse().unwrap();
         let web = ready["web"][0].as_str().map(|a| a.parse().unwrap());
         Self { child, dns, web, ready, folder }
+    }
+
+    /// Starts another server in the folder of this one, which has ended.
+    pub fn start_again(&mut self) {
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        *self = Self::run(folder);
+    }
+
+    /// Tells the server to end, waits until it has, and starts another one in its folder.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    /// Tells the server to end and waits until it has.
+    pub fn stop(&mut self) {
+        self.signal("-TERM");
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// Asks over UDP.
@@ -120,6 +125,30 @@ impl Server {
         stream.read_to_string(&mut text).unwrap();
         text
     }
+}
+
+/// Starts a server and waits until it is ready; gives what it says then.
+fn serve(config: &Path) -> (Child, serde_json::Value) {
+    let mut child = portcullis()
+        .args(["serve", "--ready-json", "--config"])
+        .arg(config)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    if line.is_empty() {
+        let mut text = String::new();
+        child.stderr.as_mut().unwrap().read_to_string(&mut text).unwrap();
+        panic!("the server did not start: {text}");
+    }
+    // The log must not fill its pipe.
+    let mut log = child.stderr.take().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(ready["ready"], true);
+    (child, ready)
 }
 
 impl Drop for Server {

@@ -17,6 +17,8 @@ mod browser;
 mod cache;
 mod clients;
 mod command;
+#[cfg(unix)]
+mod control;
 mod forward;
 mod lists;
 mod packets;

@@ -1,0 +1,336 @@
+//! Orders to a running server: over its socket, and by `ctl`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Output;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::common::{PATIENCE, Server, portcullis, read};
+
+/// No server to ask, so that a name which is not blocked is refused.
+const CONFIG: &str = r#"
+[upstream]
+servers = []
+[[list]]
+name = "ru"
+rules = ["||linkedin.com^"]
+[[group]]
+name = "kids"
+clients = ["127.0.0.0/8"]
+[control]
+socket = "s"
+state = "kept.json"
+"#;
+
+const BLOCKED: &str = "NXDOMAIN";
+const PASSED: &str = "REFUSED";
+
+fn server() -> Server {
+    Server::start(CONFIG, &[])
+}
+
+/// `ctl` with the server's socket: the exit code, what it says, what it complains of.
+fn ctl_at(folder: &Path, arguments: &str) -> (i32, String, String) {
+    let socket = folder.join("s");
+    let mut command = portcullis();
+    command.args(["ctl", "--socket", socket.to_str().unwrap()]).args(arguments.split(' '));
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn ctl(server: &Server, arguments: &str) -> (i32, String, String) {
+    ctl_at(server.folder.path(), arguments)
+}
+
+/// What an order that is carried out says.
+#[track_caller]
+fn done(server: &Server, arguments: &str) -> String {
+    let (code, out, err) = ctl(server, arguments);
+    assert_eq!((code, err.as_str()), (0, ""), "{arguments}");
+    out
+}
+
+/// The answer to a line, without a program between.
+fn said(server: &Server, line: &[u8]) -> Value {
+    let mut stream = UnixStream::connect(server.folder.path().join("s")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(line).unwrap();
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).unwrap();
+    serde_json::from_str(&answer).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn status(server: &Server) -> String {
+    server.ask("www.linkedin.com", "A").status()
+}
+
+#[test]
+fn orders_are_carried_out_and_taken_back() {
+    let server = server();
+    assert_eq!(status(&server), BLOCKED);
+    for (order, then) in [
+        ("pause", PASSED),
+        ("resume", BLOCKED),
+        ("pause --group kids", PASSED),
+        // Not theirs.
+        ("resume --client 127.0.0.1", PASSED),
+        ("resume --group kids", BLOCKED),
+        ("pause --client 10.0.0.0/8", BLOCKED),
+        ("resume", BLOCKED),
+        // The addresses of IPv4 within IPv6 are those of IPv4.
+        ("pause --client ::ffff:127.0.0.0/104", PASSED),
+        ("resume --client 127.0.0.0/8", BLOCKED),
+        ("allow linkedin.com --client ::ffff:127.0.0.1", PASSED),
+        ("block www.linkedin.com", BLOCKED),
+        ("revoke www.linkedin.com", PASSED),
+        ("revoke linkedin.com", BLOCKED),
+        // A shorter order does not end a longer one.
+        ("allow linkedin.com", PASSED),
+        ("block linkedin.com --for 1h", BLOCKED),
+        ("revoke 8", PASSED),
+        ("revoke 7", BLOCKED),
+        ("pause", PASSED),
+        ("block linkedin.com", BLOCKED),
+    ] {
+        done(&server, order);
+        assert_eq!(status(&server), then, "{order}");
+    }
+    assert_eq!(server.ask("other.test", "A").status(), PASSED);
+    done(&server, "block other.test --for 10m");
+    assert_eq!(server.ask("a.other.test", "A").status(), BLOCKED);
+}
+
+#[test]
+fn what_ctl_says_and_how_it_exits() {
+    let server = server();
+    assert_eq!(done(&server, "list"), "no orders are in force\n");
+    assert_eq!(done(&server, "resume"), "nothing is paused\n");
+    assert_eq!(done(&server, "allow a.test --keep"), "order 1, until it is taken back\n");
+    assert!(done(&server, "pause --for 10m --group kids").starts_with("order 2, until 2"));
+    assert_eq!(done(&server, "resume --client 10.0.0.1"), "nothing is paused for them alone\n");
+    let list = done(&server, "list");
+    let lines: Vec<&str> = list.lines().collect();
+    assert_eq!(lines[0], "    1  allow a.test for everybody, until it is taken back, kept");
+    assert!(lines[1].starts_with("    2  pause  for the group kids, until 2"), "{list}");
+    let json: Value = serde_json::from_str(&done(&server, "--json list")).unwrap();
+    assert_eq!(json["overrides"][0]["name"], "a.test");
+    assert_eq!(json["overrides"][1]["group"], "kids");
+    let json: Value = serde_json::from_str(&done(&server, "--json status")).unwrap();
+    assert_eq!((json["ok"].clone(), json["overrides"].clone()), (true.into(), 2.into()));
+    let json: Value = serde_json::from_str(&done(&server, "explain www.linkedin.com")).unwrap();
+    assert_eq!((json["verdict"].clone(), json["group"].clone()), ("paused".into(), "kids".into()));
+    assert_eq!(done(&server, "resume"), "1 order taken back\n");
+    for (order, problem) in [
+        ("revoke 999", "no such order: there is none number 999"),
+        ("revoke b.test", "no such order: there is none about b.test"),
+        ("pause --group kidz", "there is no group `kidz`, expected one of kids"),
+        ("pause --client nobody", "`nobody` is no address or network"),
+        ("allow a..b", "`a..b` is no domain name"),
+        ("pause --for 0s", "expected a time such as 30s"),
+        ("pause --group kids --client 10.0.0.1", "cannot be used with"),
+    ] {
+        let (code, out, err) = ctl(&server, order);
+        assert_eq!((code, out.as_str()), (2, ""), "{order}");
+        assert!(err.contains(problem), "{order}: {err}");
+    }
+    let (code, out, _) = ctl(&server, "--json revoke 999");
+    let json: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, json["ok"].clone()), (2, false.into()));
+    let nowhere = tempfile::tempdir().unwrap();
+    let (code, _, err) = ctl_at(nowhere.path(), "list");
+    assert!(code == 2 && err.contains("no server answers on"), "{err}");
+}
+
+#[test]
+fn requests_that_are_none() {
+    let server = server();
+    let long = [&b"{\"do\":\""[..], &vec![b'x'; 70_000], b"\"}\n"].concat();
+    for (request, problem) in [
+        (&b"nonsense\n"[..], "this is no JSON"),
+        (b"\xff\xfe\n", "this is no JSON"),
+        (b"[]\n", "expected a JSON object on one line"),
+        (b"{}\n", "expected `do` to be one of pause, resume"),
+        (b"{\"do\":\"reboot\"}\n", "expected `do` to be one of pause, resume"),
+        (b"{\"do\":7}\n", "expected `do` to be a text"),
+        (b"{\"do\":\"pause\",\"secs\":5}\n", "unknown key `secs`, expected one of do, seconds"),
+        (b"{\"do\":\"pause\",\"seconds\":-1}\n", "expected `seconds` to be a positive number"),
+        (b"{\"do\":\"pause\",\"keep\":1}\n", "expected `keep` to be true or false"),
+        (b"{\"do\":\"pause\",\"group\":\"kids\",\"client\":\"::1\"}\n", "both `group` and `client`"),
+        (b"{\"do\":\"allow\"}\n", "expected a `name`"),
+        (b"{\"do\":\"revoke\"}\n", "expected either an `id` or a `name`"),
+        (b"{\"do\":\"revoke\",\"id\":\"1\"}\n", "expected `id` to be a number"),
+        (b"{\"do\":\"revoke\",\"id\":1,\"name\":\"a\"}\n", "expected either an `id` or a `name`"),
+        (&long, "the request is longer than 65536 octets"),
+    ] {
+        let answer = said(&server, request);
+        let told = answer["error"].as_str().unwrap();
+        assert!(answer["ok"] == false && told.contains(problem), "{problem}: {told}");
+    }
+    assert_eq!(said(&server, b"{\"do\":\"list\"}\n")["overrides"], serde_json::json!([]));
+}
+
+#[test]
+fn an_order_ends_at_its_second() {
+    let server = server();
+    assert_eq!(said(&server, b"{\"do\":\"pause\",\"seconds\":2}\n")["ok"], true);
+    let begun = Instant::now();
+    let mut passed = 0;
+    while status(&server) == PASSED {
+        passed += 1;
+        assert!(begun.elapsed() < PATIENCE, "it does not end");
+    }
+    assert!(passed > 0);
+    assert_eq!(done(&server, "list"), "no orders are in force\n");
+}
+
+#[test]
+fn kept_orders_outlive_the_server_and_the_others_do_not() {
+    let mut server = server();
+    let (socket, state) = (server.folder.path().join("s"), server.folder.path().join("kept.json"));
+    assert_eq!(mode(&socket), 0o600);
+    done(&server, "allow linkedin.com");
+    assert!(!state.exists(), "nothing is to be kept yet");
+    // What somebody else put where the file is written first is not followed.
+    let victim = server.folder.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    symlink(&victim, server.folder.path().join(format!("kept.json.{}.part", server.child.id()))).unwrap();
+    done(&server, "block other.test --keep --for 1h");
+    assert_eq!((mode(&state), read(&victim).as_str()), (0o600, "untouched"));
+    // A passing order on the same name does not unseat the kept one.
+    done(&server, "allow other.test");
+    assert_eq!(server.ask("other.test", "A").status(), PASSED);
+    server.restart();
+    assert_eq!(status(&server), BLOCKED);
+    assert_eq!(server.ask("other.test", "A").status(), BLOCKED);
+    let list = done(&server, "list");
+    assert!(list.starts_with("    2  block other.test for everybody, until 2") && list.ends_with(", kept\n"));
+    done(&server, "revoke 2");
+    server.restart();
+    assert_eq!(server.ask("other.test", "A").status(), PASSED);
+    server.stop();
+    assert!(!socket.exists(), "it is taken away in the end");
+    let left: Vec<_> = fs::read_dir(server.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "the configuration, the kept orders and the victim alone: {left:?}");
+}
+
+/// Runs a command on the server's configuration.
+fn with_config(server: &Server, arguments: &str) -> (i32, String, String) {
+    let (command, more) = arguments.split_once(' ').unwrap_or((arguments, ""));
+    let mut run = portcullis();
+    run.arg(command).arg("--config").arg(server.folder.path().join("portcullis.toml"));
+    let Output { status, stdout, stderr } = run.args(more.split_whitespace()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_damaged_file_of_kept_orders_is_set_aside() {
+    let mut server = server();
+    let state = server.folder.path().join("kept.json");
+    let bad = server.folder.path().join("kept.json.bad");
+    let order =
+        |rest: &str| format!("{{\"overrides\":[{{\"id\":1,\"order\":\"pause\",\"since\":0{rest}}}]}}");
+    let twice = "{\"id\":1,\"order\":\"pause\",\"since\":0}";
+    let many = vec![twice; 10_001].join(",");
+    for (text, problem) in [
+        ("no JSON".to_owned(), "this is no JSON"),
+        ("{}".to_owned(), "there is no list of `overrides`"),
+        (order(",\"group\":7"), "order 1 is damaged"),
+        (order(",\"client\":\"10.0.0.0/40\""), "order 1 is damaged"),
+        (order(",\"client\":\"10.0.0.1\",\"group\":\"kids\""), "order 1 is damaged"),
+        (order(",\"until\":\"never\""), "order 1 is damaged"),
+        (format!("{{\"overrides\":[{twice},{twice}]}}"), "order 2 has the number 1, as an earlier one has"),
+        (format!("{{\"overrides\":[{many}]}}"), "there are 10001 orders, more than 10000"),
+    ] {
+        server.stop();
+        fs::write(&state, &text).unwrap();
+        for (arguments, exit) in [("check", 0), ("check --strict", 1)] {
+            let (code, out, _) = with_config(&server, arguments);
+            assert_eq!(code, exit, "{problem}");
+            assert!(
+                out.contains("kept.json: the file of kept orders is damaged") && out.contains(problem),
+                "{out}"
+            );
+        }
+        let (_, json, _) = with_config(&server, "check --json");
+        let report: Value = serde_json::from_str(&json).unwrap();
+        assert!(report["state_problem"].as_str().unwrap().contains(problem));
+        let (code, out, err) = with_config(&server, "explain linkedin.com");
+        assert!(code == 0 && out.contains("verdict: blocked") && err.contains(problem), "{out}{err}");
+        server.start_again();
+        assert_eq!(status(&server), BLOCKED, "{problem}");
+        assert!(!state.exists());
+        assert_eq!(read(&bad), text);
+    }
+    done(&server, "pause --keep");
+    server.restart();
+    assert_eq!(status(&server), PASSED);
+    assert_eq!(with_config(&server, "check --strict").0, 0);
+}
+
+#[test]
+fn explain_and_check_look_at_kept_orders_and_leave_them() {
+    let server = server();
+    done(&server, "allow linkedin.com --keep");
+    let state = server.folder.path().join("kept.json");
+    let before = read(&state);
+    let (code, out, _) = with_config(&server, "explain www.linkedin.com");
+    assert!(code == 0 && out.contains("override 1") && out.contains("verdict: allowed"), "{out}");
+    with_config(&server, "check");
+    assert_eq!(read(&state), before);
+}
+
+#[test]
+fn a_kept_order_for_a_group_that_is_gone_waits_for_it() {
+    let mut server = server();
+    done(&server, "allow linkedin.com --group kids --keep");
+    let path = server.folder.path().join("portcullis.toml");
+    let config = read(&path);
+    fs::write(&path, config.replace("\"kids\"", "\"pupils\"")).unwrap();
+    server.restart();
+    assert_eq!(status(&server), BLOCKED);
+    assert!(done(&server, "list").contains("allow linkedin.com for the group kids"));
+    fs::write(&path, config).unwrap();
+    server.restart();
+    assert_eq!(status(&server), PASSED);
+}
+
+#[test]
+fn two_servers_can_not_have_one_socket() {
+    let first = server();
+    done(&first, "pause --keep");
+    let (code, _, err) = with_config(&first, "serve");
+    assert_eq!(code, 2);
+    assert!(err.contains("another server listens on") && err.contains("[control] socket"), "{err}");
+    assert_eq!(status(&first), PASSED, "the first one goes on");
+    // What is no socket is not replaced either.
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("s"), "a file").unwrap();
+    let config = read(&first.folder.path().join("portcullis.toml"));
+    fs::write(other.path().join("portcullis.toml"), config).unwrap();
+    let run =
+        portcullis().args(["serve", "--config"]).arg(other.path().join("portcullis.toml")).output().unwrap();
+    assert!(String::from_utf8(run.stderr).unwrap().contains("exists and is no socket"));
+    assert_eq!(read(&other.path().join("s")), "a file");
+}
+
+#[test]
+fn what_a_killed_server_left_is_replaced() {
+    let mut server = server();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    assert!(server.folder.path().join("s").exists());
+    server.start_again();
+    done(&server, "pause");
+    assert_eq!(status(&server), PASSED);
+}
