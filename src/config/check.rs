@@ -572,7 +572,10 @@ impl Check<'_> {
     }
 
     pub(super) fn unknown_word(&mut self, key: &str, word: &Spanned<String>, known: &[&str]) {
-        let remedy = format!("expected one of {}{}", known.join(", "), did_you_mean(word.get_ref(), known));
+        let remedy = match known {
+            [] => "there is none to name".to_owned(),
+            _ => format!("expected one of {}{}", known.join(", "), did_you_mean(word.get_ref(), known)),
+        };
         self.wrong(key, &word.span(), format!("`{}` is not known", word.get_ref()), &remedy);
     }
 

@@ -144,6 +144,10 @@ fn groups_that_claim_the_same_clients() {
             &["3: [[group]] lists: `gmaes` is not known; expected one of games (did you mean `games`?)"],
         ),
         (
+            &group("a", "lists = [\"games\"]"),
+            &["3: [[group]] lists: `games` is not known; there is none to name"],
+        ),
+        (
             &group("a", "schedule = \"lessons\""),
             &["3: [[group]] schedule: there is no schedule `lessons`; define it as a [[schedule]]"],
         ),
