@@ -262,15 +262,13 @@ fn control(settings: &Settings, _: &Arc<Engine>) -> Result<Option<PathBuf>, Stri
     }
 }
 
-/// The runtime on which TCP lives and queries wait. Its threads yield to those of UDP: what must wait
-/// for the network should not hold up what need not.
+/// The runtime on which TCP lives and queries wait.
 pub(super) fn runtime() -> Result<Runtime, String> {
     // Each connection, and each port that questions go out from, takes a descriptor. Where the limit
     // can't be raised, the one that there is holds.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     Builder::new_multi_thread()
         .worker_threads(2)
-        .on_thread_start(server::udp::yield_to_others)
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))

@@ -259,16 +259,6 @@ pub fn pin(processor: usize) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Lets the calling thread yield to others that want to run: 0 not at all, 19 most.
-///
-/// # Errors
-/// The kernel's.
-pub fn yield_to_others(nice: c_int) -> io::Result<()> {
-    // SAFETY: a call with integers only; on Linux 0 means the calling thread.
-    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// The octets of a socket address as the kernel has it, of either family.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]

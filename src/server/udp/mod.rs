@@ -47,17 +47,6 @@ pub trait Transmit {
     fn send(&mut self, socket: &UdpSocket) -> usize;
 }
 
-/// Lets the calling thread yield to the UDP threads where both want the same processor (Linux).
-pub fn yield_to_others() {
-    /// One part in ten of a processor that both want.
-    #[cfg(target_os = "linux")]
-    const NICE: i32 = 10;
-    #[cfg(target_os = "linux")]
-    if let Err(reason) = mmsg::yield_to_others(NICE) {
-        tracing::debug!(%reason, "the threads of the runtime keep their priority");
-    }
-}
-
 /// Sends one datagram from any thread.
 ///
 /// # Errors
