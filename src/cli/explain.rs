@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// The question comes over TCP
     #[arg(long)]
     tcp: bool,
+    /// Print the octets of the reply too; with --json they are there anyway
+    #[arg(long)]
+    wire: bool,
     /// Print the explanation as JSON
     #[arg(long)]
     json: bool,
@@ -108,13 +111,13 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if args.json {
         say(&record.json().to_string());
     } else {
-        print(&record);
+        print(&record, args.wire);
     }
     Ok(OK)
 }
 
 /// The record for a person.
-pub(super) fn print(record: &Record) {
+fn print(record: &Record, wire: bool) {
     let group = record.group.as_ref().map_or_else(String::new, |g| format!(" of the group `{g}`"));
     say(&format!("{} {}, asked by {}{group}", record.name, record.qtype, record.client));
     for rung in Rung::ALL {
@@ -163,4 +166,15 @@ pub(super) fn print(record: &Record) {
         }
     }
     say(&format!("reply:   {}", record.reply.replace('\n', "\n         ")));
+    if wire {
+        for (number, line) in record.octets.chunks(16).enumerate() {
+            let hex: Vec<String> = line.iter().map(|octet| format!("{octet:02x}")).collect();
+            say(&format!(
+                "{:<8} {:04x}  {}",
+                if number == 0 { "wire:" } else { "" },
+                number * 16,
+                hex.join(" ")
+            ));
+        }
+    }
 }
