@@ -22,7 +22,7 @@ use portcullis::dns::types::Qtype;
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::policy::inspect::Inspection;
-use portcullis::policy::schedule::{Schedule, window, zone};
+use portcullis::policy::schedule::{self, Schedule, window};
 use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
@@ -79,7 +79,7 @@ fn settings() -> Settings {
     let zone =
         "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n";
     let workdays = Schedule {
-        zone: zone("Europe/Berlin").unwrap(),
+        zone: schedule::zone("Europe/Berlin").unwrap(),
         windows: vec![window("daily 00:00-24:00").unwrap()],
         from: None,
         until: None,
