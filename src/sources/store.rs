@@ -216,7 +216,7 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     replace(path, parts, false)
 }
 
-/// Like [`write`], for a file that its owner alone may read and write.
+/// Like [`write()`], for a file that its owner alone may read and write.
 ///
 /// # Errors
 /// The file can't be written or renamed.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::common::{PATIENCE, Server, portcullis, read};
+use crate::common::{PATIENCE, Server, Upstream, portcullis, read, reply};
 
 /// No server to ask, so that a name which is not blocked is refused.
 const CONFIG: &str = r#"
@@ -333,4 +333,35 @@ fn what_a_killed_server_left_is_replaced() {
     server.start_again();
     done(&server, "pause");
     assert_eq!(status(&server), PASSED);
+}
+
+/// What was ordered goes for names behind an alias too, in answers that are cached already; a pause lets
+/// rewrites and the refusal of private addresses stand.
+#[test]
+fn orders_go_for_what_answers_lead_to() {
+    let upstream = Upstream::start(|query, _| {
+        let private = query[13..].starts_with(b"inside");
+        let address: &[u8] = if private { &[192, 168, 0, 1] } else { &[192, 0, 2, 9] };
+        let mut bytes = reply(query, 0, &[(5, 300, b"\x03cdn\x04test\0"), (1, 300, address)], &[], None);
+        bytes[7] = 2;
+        Some(bytes)
+    });
+    let config = format!(
+        "{}[control]\nsocket = \"s\"\n[inspect]\nrebinding = true\n\
+         [[rewrite]]\nname = \"nas.test\"\naddress = [\"192.0.2.5\"]\n\
+         [[list]]\nname = \"l\"\nrules = [\"||bad.test^\"]\n",
+        Upstream::config(&[&upstream])
+    );
+    let server = Server::start(&config, &[]);
+    let ask = |name: &str| server.ask(name, "A").told();
+    assert!(ask("shop.test").contains("status: NOERROR"));
+    done(&server, "block cdn.test");
+    assert!(ask("shop.test").contains("status: NXDOMAIN, flags: qr rd ra\nEDE: 15 (Blocked): override\n"));
+    done(&server, "revoke cdn.test");
+    assert!(ask("shop.test").contains("status: NOERROR"));
+    done(&server, "pause");
+    assert!(ask("bad.test").contains("192.0.2.9"));
+    assert!(ask("nas.test").contains("192.0.2.5"));
+    assert!(ask("inside.test").contains("EDE: 15 (Blocked): rebinding\n"));
+    assert_eq!(upstream.asked(), 3);
 }
