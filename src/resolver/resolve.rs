@@ -275,7 +275,7 @@ impl Step<'_, '_> {
     ) -> Outcome {
         let len = self.stored(stored, now, out);
         let answer = |event: &mut Event| sent(event, source, stored.rcode(), len);
-        let looks = snapshot.looks || !snapshot.active.is_quiet();
+        let looks = snapshot.blocking && (snapshot.looks || !snapshot.active.is_quiet());
         if !looks || matches!(event.verdict, Verdict::Allowed(_) | Verdict::Ordered(Ordered::Allowed, _)) {
             return answer(event);
         }
