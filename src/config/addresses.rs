@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::check::Check;
-use crate::guard::network;
+use crate::policy::network;
 use crate::upstream::Server;
 
 /// An address on which the server listens.

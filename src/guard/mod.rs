@@ -1,4 +1,3 @@
 //! May this client ask at all?
 
 pub mod acl;
-pub mod network;

@@ -9,6 +9,7 @@ pub mod file;
 pub mod group;
 pub mod inspect;
 pub mod list;
+pub mod network;
 pub mod overrides;
 pub mod prefix;
 pub mod schedule;

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
-use crate::guard::network;
+use crate::policy::network;
 use crate::policy::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
 use crate::resolver::explain::{self, Given, Question};
 use crate::resolver::live::Engine;
