@@ -245,6 +245,28 @@ fn answer(query: &[u8], given: &[String]) -> Vec<u8> {
 }
 
 #[test]
+fn explain_shows_rules_that_do_not_speak_and_why() {
+    let config = "[[list]]\nname = \"late\"\nrules = [\"||x.test^\"]\nfrom = \"2030-01-01T00:00:00Z\"\n\
+        [[list]]\nname = \"other\"\nrules = [\"||x.test^\"]\n\
+        [[group]]\nname = \"g\"\nlists = [\"late\"]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    std::fs::write(&path, config).unwrap();
+    let run = |arguments: &[&str]| {
+        let done = common::portcullis().args(["explain", "x.test", "-c"]).arg(&path).args(arguments).output();
+        String::from_utf8(done.unwrap().stdout).unwrap()
+    };
+    let text = run(&[]);
+    assert!(text.contains("||x.test^  (late, line 1; out of its schedule)"), "{text}");
+    assert!(text.contains("||x.test^  (other, line 1; not a list of the client's group)"), "{text}");
+    assert!(text.contains("verdict: pass"), "{text}");
+    let text = run(&["--at", "2031-01-01T00:00:00Z"]);
+    assert!(text.contains("==> block              ||x.test^  (late, line 1)"), "{text}");
+    let text = run(&["--client", "9.9.9.9"]);
+    assert!(text.contains("==> access") && text.contains("verdict: refused"), "{text}");
+}
+
+#[test]
 fn every_row_holds_in_process_and_over_the_wire() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policy");
     let mut count = 0;

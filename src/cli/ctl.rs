@@ -7,7 +7,7 @@ use clap::Subcommand;
 /// Options of `ctl`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  portcullis ctl --config portcullis.toml pause --for 10m --group classroom\n  portcullis ctl --socket run/ctl.sock allow example.org --for 1h\n  portcullis ctl list\n\n\
+    after_help = "Example:\n  portcullis ctl --config portcullis.toml pause --for 10m --group classroom\n  portcullis ctl --socket ctl.sock allow example.org --for 1h\n  portcullis ctl --socket ctl.sock list\n\n\
     Exit codes: 0 done; 2 it could not be done."
 )]
 pub(super) struct Args {
@@ -155,7 +155,12 @@ mod unix {
             Some(path) => path.clone(),
             None => {
                 let control = settings(args.config.as_ref())?.control.map(|c| c.socket);
-                control.ok_or("name the server's socket with --socket, or its configuration with --config")?
+                control.ok_or_else(|| match &args.config {
+                    Some(path) => format!("{} has no [control] socket", path.display()),
+                    None => {
+                        "name the server's socket with --socket, or its configuration with --config".into()
+                    }
+                })?
             }
         };
         let unreachable = |e: std::io::Error| {
@@ -225,14 +230,13 @@ mod unix {
                 }
             }
             Order::Status => {
-                for key in ["version", "blocking", "rules", "queries", "waiting", "overrides"] {
+                for key in ["version", "blocking", "paused", "rules", "queries", "waiting", "overrides"] {
                     let value = answer.get(key).map(ToString::to_string).unwrap_or_default();
                     say(&format!("{key:<10} {}", value.trim_matches('"')));
                 }
             }
             Order::Explain { .. } => {
-                let record = answer.get("record").cloned().unwrap_or_default();
-                say(&serde_json::to_string_pretty(&record).unwrap_or_default());
+                crate::cli::explain::print(answer.get("record").unwrap_or(&Value::Null), false);
             }
         }
     }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{OK, say, shipped};
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
@@ -11,7 +13,7 @@ use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
 use crate::observe::counters::CounterSet;
 use crate::policy::decide::Rung;
-use crate::resolver::explain::{self, Given, Question, Record};
+use crate::resolver::explain::{self, Given, Question};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
@@ -111,70 +113,79 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if args.json {
         say(&record.json().to_string());
     } else {
-        print(&record, args.wire);
+        print(&record.json(), args.wire);
     }
     Ok(OK)
 }
 
-/// The record for a person.
-fn print(record: &Record, wire: bool) {
-    let group = record.group.as_ref().map_or_else(String::new, |g| format!(" of the group `{g}`"));
-    say(&format!("{} {}, asked by {}{group}", record.name, record.qtype, record.client));
+/// The record for a person, from its JSON: a running server sends it so.
+pub(super) fn print(record: &Value, wire: bool) {
+    let text = |key: &str| record.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let field =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let line = |value: &Value| match value.get("line").and_then(Value::as_u64) {
+        Some(line) if line > 0 => format!(", line {line}"),
+        _ => String::new(),
+    };
+    let group = text("group").map_or_else(String::new, |g| format!(" of the group `{g}`"));
+    let word = |key: &str| text(key).unwrap_or_default();
+    say(&format!("{} {}, asked by {}{group}", word("name"), word("type"), word("client")));
+    let refused = word("verdict") == "refused";
+    if refused {
+        say(&format!("==> {:<18} not a client of this server: in no network of [server] allow", "access"));
+    }
+    let rules = record.get("rules").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for rung in Rung::ALL {
-        let mut here = record.rules.iter().filter(|c| c.rung == rung).peekable();
+        let mut here = rules.iter().filter(|r| field(r, "rung") == rung.name()).peekable();
         if here.peek().is_none() {
             if !matches!(rung, Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException) {
                 say(&format!("    {:<18} -", rung.name()));
             }
             continue;
         }
-        for candidate in here {
-            let rule = &candidate.rule;
-            let mark = if candidate.lost.is_none() { "==>" } else { "   " };
-            let line = if rule.line > 0 { format!(", line {}", rule.line) } else { String::new() };
-            let lost = candidate.lost.map_or_else(String::new, |why| format!("; {why}"));
-            say(&format!("{mark} {:<18} {}  ({}{line}{lost})", rung.name(), rule.rule, rule.list));
+        for rule in here {
+            let lost = rule.get("lost").and_then(Value::as_str);
+            let mark = if lost.is_none() { "==>" } else { "   " };
+            let lost = lost.map_or_else(String::new, |why| format!("; {why}"));
+            let (list, line) = (field(rule, "list"), line(rule));
+            say(&format!("{mark} {:<18} {}  ({list}{line}{lost})", rung.name(), field(rule, "rule")));
         }
     }
-    let decided = record.rules.iter().any(|c| c.lost.is_none());
-    match (&record.rests_on, decided) {
-        (Some(other), false) => {
-            let behind = record.behind.as_ref().map_or_else(String::new, |b| format!(": {b}"));
-            say(&format!("==> {:<18} {}{behind}", other.list, other.rule));
+    let decided = rules.iter().any(|r| r.get("lost").is_some_and(Value::is_null));
+    match record.get("rests_on").filter(|r| !r.is_null()) {
+        Some(other) if !decided => {
+            let behind = text("behind").map_or_else(String::new, |b| format!(": {b}"));
+            let (list, line) = (field(other, "list"), line(other));
+            say(&format!("==> {list:<18} {}{behind}{}", field(other, "rule"), line.replacen(',', ";", 1)));
         }
-        (_, decided) => {
-            let next = if decided { "   " } else { "==>" };
+        _ => {
+            let next = if decided || refused { "   " } else { "==>" };
             say(&format!("{next} {:<18} zones, cache, upstream", "no rule"));
         }
     }
-    if record.precedence != "allow-wins" {
-        say(&format!("precedence: {}", record.precedence));
+    if word("precedence") != "allow-wins" {
+        say(&format!("precedence: {}", word("precedence")));
     }
-    say(&format!("verdict: {}", record.verdict));
-    if let (Some(action), None) = (&record.action, &record.id) {
-        say(&format!("action:  {action}"));
-    }
-    if let (Some(id), Some(refusal)) = (&record.id, &record.refusal) {
-        let action = record.action.as_deref().unwrap_or_default();
-        say(&format!("refusal: {id}, by the list {}, action {action}", refusal.list));
-        for (word, text) in
-            [("for", &refusal.authority), ("because", &refusal.reason), ("since", &refusal.since)]
-        {
-            if let Some(text) = text {
-                say(&format!("         {word}: {text}"));
+    say(&format!("verdict: {}", word("verdict")));
+    match (text("id"), text("list"), text("action")) {
+        (Some(id), Some(list), action) => {
+            say(&format!("refusal: {id}, by the list {list}, action {}", action.unwrap_or_default()));
+            for (word, key) in [("for", "authority"), ("because", "reason"), ("since", "since")] {
+                if let Some(text) = text(key) {
+                    say(&format!("         {word}: {text}"));
+                }
             }
         }
+        (_, _, Some(action)) => say(&format!("action:  {action}")),
+        _ => {}
     }
-    say(&format!("reply:   {}", record.reply.replace('\n', "\n         ")));
+    say(&format!("reply:   {}", word("reply").replace('\n', "\n         ")));
     if wire {
-        for (number, line) in record.octets.chunks(16).enumerate() {
-            let hex: Vec<String> = line.iter().map(|octet| format!("{octet:02x}")).collect();
-            say(&format!(
-                "{:<8} {:04x}  {}",
-                if number == 0 { "wire:" } else { "" },
-                number * 16,
-                hex.join(" ")
-            ));
+        let octets: Vec<String> =
+            word("wire").as_bytes().chunks(2).map(|o| String::from_utf8_lossy(o).into_owned()).collect();
+        for (number, line) in octets.chunks(16).enumerate() {
+            let title = if number == 0 { "wire:" } else { "" };
+            say(&format!("{title:<8} {:04x}  {}", number * 16, line.join(" ")));
         }
     }
 }

@@ -406,7 +406,19 @@ impl Check<'_> {
                 self.wrong(key, &text.span(), "the path is empty".into(), "name a file");
                 return None;
             }
-            Some(folder.join(text.get_ref()))
+            let path = folder.join(text.get_ref());
+            let within = path.parent().filter(|p| !p.as_os_str().is_empty());
+            if let Some(missing) = within.filter(|folder| !folder.is_dir()) {
+                let problem = format!("there is no folder `{}`", missing.display());
+                self.wrong(
+                    key,
+                    &text.span(),
+                    problem,
+                    "make it; paths are relative to the configuration file",
+                );
+                return None;
+            }
+            Some(path)
         };
         let socket = path("[control] socket", &control.socket);
         let state = control.state.as_ref().and_then(|s| path("[control] state", s));

@@ -39,6 +39,8 @@ pub struct Policy {
     pub groups: Groups,
     /// The networks of lists of addresses, by the lists' numbers.
     pub addresses: Prefixes<u16>,
+    /// How many entries those lists have.
+    pub address_count: usize,
     layers: Vec<Layer>,
 }
 
@@ -140,7 +142,8 @@ impl Policy {
     /// How many rules it holds.
     #[must_use]
     pub fn rule_count(&self) -> usize {
-        self.layers.iter().map(|l| l.compiled.index.entry_count() + l.pattern_entries.len()).sum()
+        let of_names = |l: &Layer| l.compiled.index.entry_count() + l.pattern_entries.len();
+        self.address_count + self.layers.iter().map(of_names).sum::<usize>()
     }
 
     /// Octets of its indexes, those of the lines included.

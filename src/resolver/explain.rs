@@ -21,7 +21,7 @@ use crate::dns::reply::{ReplyWriter, Section};
 use crate::dns::types::Qtype;
 use crate::observe::event::{Event, Source};
 use crate::policy::active::Ordered;
-use crate::policy::decide::{Asker, Rung, Verdict, ladder};
+use crate::policy::decide::{Asker, Decider, Rung, Verdict, ladder};
 use crate::policy::explain::{RuleText, rule_text, verdict_text};
 use crate::policy::inspect::{Inspector, because};
 use crate::policy::list::ListPolicy;
@@ -69,7 +69,7 @@ pub struct Record {
     pub at: i64,
     /// The precedence that decides between rules of the same force.
     pub precedence: &'static str,
-    /// The verdict in a word.
+    /// The verdict in a word; `refused` where the client may not ask at all.
     pub verdict: &'static str,
     /// What the verdict rests on, if on anything.
     pub rests_on: Option<RuleText>,
@@ -151,17 +151,29 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     };
     let rules = ladder(policy, name.as_name(), asker);
     let winner = event.verdict.decider();
-    let candidates = rules.iter().filter_map(|d| {
+    let candidate = |d: &Decider, lost| {
+        Some(Candidate { rung: d.rung, rule: rule_text(policy, *d, name.as_name())?, lost })
+    };
+    let heard = rules.iter().filter_map(|d| {
         let lost = match winner {
             Some(winner) if winner == *d => None,
             Some(winner) => Some(d.loses_by(winner, policy.precedence)),
             None if matches!(event.verdict, Verdict::Ordered(..)) => {
                 Some("an order given at run time decides")
             }
+            None if event.source == Source::Guard => Some("not asked"),
             None => Some("decides nothing here"),
         };
-        Some(Candidate { rung: d.rung, rule: rule_text(policy, *d, name.as_name())?, lost })
+        candidate(d, lost)
     });
+    // Rules of lists that do not speak to this client now.
+    let everybody = ladder(policy, name.as_name(), Asker { view: None, ..asker });
+    let silent = everybody.iter().filter(|d| view.is_some_and(|v| !v.has(d.list))).filter_map(|d| {
+        let schedule = policy.list(d.list).and_then(|l| l.schedule.as_ref());
+        let asleep = schedule.is_some_and(|s| !s.is_active(now.unix));
+        candidate(d, Some(if asleep { "out of its schedule" } else { "not a list of the client's group" }))
+    });
+    let candidates: Vec<Candidate> = heard.chain(silent).collect();
     let by = Inspector {
         inspection: &snapshot.inspection,
         asker,
@@ -185,10 +197,10 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         group: view.and_then(|v| policy.group_name(v)).map(str::to_owned),
         at: now.unix,
         precedence: policy.precedence.word(),
-        verdict: event.verdict.word(),
+        verdict: if event.source == Source::Guard { "refused" } else { event.verdict.word() },
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
         behind,
-        rules: candidates.collect(),
+        rules: candidates,
         action: action
             .or_else(|| list.map(|l| &l.action))
             .filter(|_| event.source == Source::Policy)

@@ -215,6 +215,7 @@ fn answer(control: &Control, request: &Map<String, Value>) -> Result<Value, Stri
                 "ok": true, "version": env!("CARGO_PKG_VERSION"), "rules": snapshot.policy.rule_count(),
                 "queries": queries, "waiting": control.engine.waiting.len(), "overrides": in_force,
                 "blocking": snapshot.blocking,
+                "paused": snapshot.overrides.all().iter().any(|o| o.order == Order::Pause && o.is_in_force(now)),
             }))
         }
         _ => explained(control, request),

@@ -193,8 +193,9 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     }
     let mut policy = Policy::new(policies, settings.clients.clone(), layers)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
-    report.rules = policy.rule_count() + networks.len();
+    policy.address_count = networks.len();
     policy.addresses = Prefixes::new(networks);
+    report.rules = policy.rule_count();
     policy.precedence = settings.precedence;
     policy.groups = groups(settings);
     report.index_bytes = policy.index_len();

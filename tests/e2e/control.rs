@@ -127,8 +127,12 @@ fn what_ctl_says_and_how_it_exits() {
     assert_eq!(json["overrides"][1]["group"], "kids");
     let json: Value = serde_json::from_str(&done(&server, "--json status")).unwrap();
     assert_eq!((json["ok"].clone(), json["overrides"].clone()), (true.into(), 2.into()));
-    let json: Value = serde_json::from_str(&done(&server, "explain www.linkedin.com")).unwrap();
-    assert_eq!((json["verdict"].clone(), json["group"].clone()), ("paused".into(), "kids".into()));
+    let json: Value = serde_json::from_str(&done(&server, "--json explain www.linkedin.com")).unwrap();
+    let record = &json["record"];
+    assert_eq!((record["verdict"].clone(), record["group"].clone()), ("paused".into(), "kids".into()));
+    let text = done(&server, "explain www.linkedin.com");
+    assert!(text.starts_with("www.linkedin.com A, asked by 127.0.0.1 of the group `kids`\n"), "{text}");
+    assert!(text.contains("verdict: paused\n"), "{text}");
     assert_eq!(done(&server, "resume"), "1 order taken back\n");
     for (order, problem) in [
         ("revoke 999", "no such order: there is none number 999"),
