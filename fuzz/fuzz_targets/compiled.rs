@@ -39,7 +39,7 @@ fuzz_target!(|input: (&str, Vec<(u16, u8)>, &str)| {
     else {
         return;
     };
-    let asker = Asker { client: [127, 0, 0, 1].into(), qtype: Qtype::A };
+    let asker = Asker { client: [127, 0, 0, 1].into(), qtype: Qtype::A, view: None };
     let _ = decide(&policy, name.as_name(), asker);
     policy.for_each_name(&mut |_, _| ());
 });

@@ -29,9 +29,9 @@ fuzz_target!(|input: (Vec<(String, Option<(u8, bool)>)>, String)| {
         })
     };
     if let Ok(together) = told(&patterns) {
-        let alone = (0u32..).zip(&patterns).filter(|(_, pattern)| {
-            told(std::slice::from_ref(pattern)).is_ok_and(|found| !found.is_empty())
-        });
+        let alone = (0u32..)
+            .zip(&patterns)
+            .filter(|(_, pattern)| told(std::slice::from_ref(pattern)).is_ok_and(|found| !found.is_empty()));
         assert_eq!(together, alone.map(|(number, _)| number).collect::<Vec<_>>());
     }
 });

@@ -1,10 +1,12 @@
 //! `portcullis check`: what would be served, and what is wrong.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::progress::Bar;
 use super::{OK, WARNED, count, say};
 use crate::policy::compile::Account;
+use crate::resolver::settings::{GroupSettings, Settings};
 use crate::sources::refresh::{self, Build, ListReport, Report};
 
 /// Lines shown of a list that has many bad ones.
@@ -40,9 +42,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     drop(bar);
     let damaged = super::kept_orders(&settings).err();
     if args.json {
-        json(&report, damaged.as_deref());
+        json(&report, &settings, damaged.as_deref());
     } else {
         text(&report, args.lines);
+        policy_text(&settings).iter().for_each(|line| say(line));
         if let Some(problem) = &damaged {
             say(&format!("warning: {problem}; correct it or remove it: a server starts without kept orders"));
         }
@@ -62,6 +65,56 @@ fn text(report: &Report, all: bool) {
     }
     let octets = report.index_bytes;
     say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
+}
+
+/// Who is served what, and where: what the settings have beside lists and zones.
+fn policy_text(settings: &Settings) -> Vec<String> {
+    let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut out = Vec::new();
+    for group in &settings.groups {
+        let whom = match (group.networks.len(), group.listeners.as_slice()) {
+            (0, []) => "everybody else".to_owned(),
+            (0, at) => format!("who asks at {}", addresses(at)),
+            (n, []) => count(n, "network"),
+            (n, at) => format!("{} at {}", count(n, "network"), addresses(at)),
+        };
+        let lists = group_lists(settings, group);
+        let lists = match &lists {
+            None => "all lists".to_owned(),
+            Some(lists) if lists.is_empty() => "no list".to_owned(),
+            Some(lists) => format!("lists {}", lists.join(" ")),
+        };
+        let asleep = group.schedule.as_ref().is_some_and(|s| !s.is_active(super::now().unix));
+        let asleep = if asleep { "; out of its schedule now" } else { "" };
+        out.push(format!("group {}: {whom}; {lists}{asleep}", group.name));
+    }
+    for forward in &settings.forwards {
+        let servers: Vec<SocketAddr> = forward.servers.iter().map(|s| s.addr).collect();
+        out.push(format!("forward {}: {}", forward.suffix, addresses(&servers)));
+    }
+    if let Some(page) = &settings.block_page {
+        out.push(format!("block page: {}", addresses(&page.listen)));
+        if !page.refuse_tls.is_empty() {
+            out.push(format!("TLS refused: {}", addresses(&page.refuse_tls)));
+        }
+    }
+    if let Some(control) = &settings.control {
+        out.push(format!("orders: {}", control.socket.display()));
+    }
+    out
+}
+
+/// The names of a group's lists, each once; `None`: all.
+fn group_lists(settings: &Settings, group: &GroupSettings) -> Option<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for number in group.lists.as_ref()? {
+        if let Some(list) = settings.lists.get(usize::from(*number))
+            && !names.contains(&list.name)
+        {
+            names.push(list.name.clone());
+        }
+    }
+    Some(names)
 }
 
 /// A list's account, and its lines that are not used: the first of them, or all.
@@ -106,15 +159,34 @@ fn account_text(account: &Account) -> String {
     words.join(", ")
 }
 
-fn json(report: &Report, damaged: Option<&str>) {
+fn json(report: &Report, settings: &Settings, damaged: Option<&str>) {
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
         .iter()
         .map(|z| serde_json::json!({ "origin": z.origin.to_string(), "source": z.source, "names": z.names }))
         .collect();
+    let groups: Vec<_> = settings
+        .groups
+        .iter()
+        .map(|g| {
+            serde_json::json!({
+                "name": g.name, "networks": g.networks, "listen": g.listeners,
+                "lists": group_lists(settings, g),
+            })
+        })
+        .collect();
+    let forwards: Vec<_> = settings
+        .forwards
+        .iter()
+        .map(|f| {
+            let servers: Vec<SocketAddr> = f.servers.iter().map(|s| s.addr).collect();
+            serde_json::json!({ "suffix": f.suffix.to_string(), "servers": servers })
+        })
+        .collect();
     say(&serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
+        "groups": groups, "forwards": forwards,
         "state_problem": damaged,
     })
     .to_string());

@@ -158,3 +158,26 @@ fn the_demo_blocks_shows_each_query_and_moves_from_a_taken_port() {
         assert!(stopped.success() && demo.0.wait().unwrap().success());
     }
 }
+
+#[test]
+fn check_tells_who_is_served_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "[server]\nlisten = [\"127.0.0.1:5300\"]\n[upstream]\nservers = []\n\
+        [[list]]\nname = \"ads\"\nrules = [\"||ads.test^\"]\n\
+        [[group]]\nname = \"kids\"\nclients = [\"10.0.0.0/8\", \"192.0.2.0/24\"]\nlists = [\"ads\"]\n\
+        until = \"2001-01-01T00:00:00Z\"\n[[group]]\nname = \"others\"\nlists = []\n\
+        [[forward]]\nsuffix = \"corp.test\"\nservers = [\"192.0.2.53\"]\n\
+        [blockpage]\nlisten = [\"127.0.0.1:8080\"]\n[control]\nsocket = \"s\"\n";
+    let path = folder.path().join("p.toml");
+    std::fs::write(&path, config).unwrap();
+    let done = portcullis().args(["check", "-c"]).arg(&path).output().unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    for line in [
+        "group kids: 2 networks; lists ads; out of its schedule now",
+        "group others: everybody else; no list",
+        "forward corp.test: 192.0.2.53:53",
+        "block page: 127.0.0.1:8080",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}
