@@ -140,7 +140,7 @@ broken() {
 }
 
 reload() {
-    local before during loading done
+    local before before_last during loading done
     reloads() { grep -c reloaded "$folder/log.$server" || true; }
     before="$(reloads)"
     load $((10 / part)) --work mixed >"$folder/reload" &
@@ -150,10 +150,14 @@ reload() {
         sleep 1
     done
     wait "$loading"
+    # What the last signal has set going must not be taken for memory that stays.
+    until before_last="$(reloads)" && sleep 2 && [[ "$(reloads)" == "$before_last" ]]; do :; done
     during="$(<"$folder/reload")"
     done="$(($(reloads) - before))"
     all_right "reload every second" "$during"
-    holds "$done >= 10 / $part" "reload every second: $done reloads were done"
+    # The lists take most of a second of the processor, which the load has too: now and then a signal comes
+    # while the one before is still being worked on, and one reload does for both.
+    holds "$done >= 8 / $part" "reload every second: $done reloads were done"
 }
 
 for turn in 1 2; do
