@@ -56,6 +56,9 @@ pub fn blocked<'a>(
         Action::Null => stub::null(&mut reply, query, list.ttl),
         Action::Address(v4, v6) => stub::address(&mut reply, query, v4, v6, list.ttl),
         Action::Records(data) => stub::records(&mut reply, query, data, list.ttl),
+        // An alias of itself would be none: the name that a list sends people to passes, though the list
+        // has it too.
+        Action::Cname(target) if target.as_name() == query.qname => return Blocked::Pass,
         Action::Cname(target) if matches!(query.qtype, Qtype::CNAME | Qtype::ANY) => {
             stub::cname(&mut reply, target.as_name(), list.ttl)
         }
