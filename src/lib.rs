@@ -11,6 +11,7 @@ pub mod lists;
 pub mod trie;
 pub mod policy;
 pub mod answer;
+pub mod censor;
 
 // ── engine: state, and the order of the steps ───────────────────────────────────────────────────
 
@@ -27,6 +28,7 @@ pub mod sources;
 pub mod server;
 pub mod web;
 pub mod config;
+pub mod scenario;
 pub mod cli;
 
 pub use dns::query::Query;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 6] = ["dns", "rule", "lists", "trie", "policy", "answer"];
+const CORE: [&str; 7] = ["dns", "rule", "lists", "trie", "policy", "answer", "censor"];
 
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("dns", &[]),
@@ -23,24 +23,35 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("trie", &["dns"]),
     ("policy", &["dns", "rule", "lists", "trie"]),
     ("answer", &["dns", "rule", "policy"]),
+    ("censor", &["dns"]),
     ("guard", &["dns", "rule", "policy"]),
     ("cache", &["dns", "rule", "policy"]),
     ("zones", &["dns", "rule", "policy"]),
     ("upstream", &["dns", "rule", "policy"]),
-    ("observe", &["dns", "rule", "policy"]),
-    ("resolver", &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe"]),
+    ("observe", &["dns", "rule", "policy", "censor"]),
+    (
+        "resolver",
+        &["dns", "rule", "policy", "answer", "censor", "guard", "cache", "zones", "upstream", "observe"],
+    ),
     (
         "sources",
-        &["dns", "rule", "lists", "policy", "guard", "cache", "zones", "upstream", "observe", "resolver"],
+        &[
+            "dns", "rule", "lists", "policy", "censor", "guard", "cache", "zones", "upstream", "observe",
+            "resolver",
+        ],
     ),
-    ("server", &["dns", "policy", "observe", "resolver"]),
+    ("server", &["dns", "policy", "censor", "observe", "resolver"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
-    ("config", &["dns", "rule", "policy", "resolver", "upstream"]),
+    ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
+    (
+        "scenario",
+        &["dns", "rule", "policy", "censor", "cache", "observe", "resolver", "sources", "server", "config"],
+    ),
     (
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config",
+            "web", "config", "censor", "scenario",
         ],
     ),
     ("main", &["cli"]),

@@ -1,0 +1,62 @@
+//! The truth about one query under a scenario: what was asked, what was done and why.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::censor::{End, Evidence};
+use crate::dns::reply::Transport;
+
+/// One question with all that was sent for it.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// Its number since the start, from 1.
+    pub number: u64,
+    /// The scenario's clock, in seconds since 1970 (UTC).
+    pub at: i64,
+    /// How long the scenario had run when the query came.
+    pub uptime: Duration,
+    /// The network, by its id.
+    pub network: String,
+    /// Who asked.
+    pub client: SocketAddr,
+    /// The address and port that were asked.
+    pub server: SocketAddr,
+    /// How.
+    pub transport: Transport,
+    /// The query's octets.
+    pub query: Vec<u8>,
+    /// The rule that decided; `None`: none did, the genuine answer was let through.
+    pub rule: Option<Decided>,
+    /// What was sent, in the order of its sending.
+    pub replies: Vec<Sent>,
+    /// How the TCP connection was ended.
+    pub end: End,
+}
+
+/// The rule behind a story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Its id.
+    pub id: String,
+    /// The kind of its action, as it is written in the file.
+    pub action: String,
+    /// What is imitated, in words.
+    pub intent: String,
+    /// How sure that is.
+    pub evidence: Evidence,
+}
+
+/// One packet that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// How long after the query it was meant to be sent.
+    pub planned: Duration,
+    /// How long after the query it was.
+    pub after: Duration,
+    /// The message.
+    pub octets: Vec<u8>,
+    /// It is what the honest network says.
+    pub genuine: bool,
+    /// The TTL of the IP packet; `None`: the system's.
+    pub ip_ttl: Option<u8>,
+}

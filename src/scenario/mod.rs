@@ -1,0 +1,1 @@
+//! Scenarios played: read from files, run on sockets of their own, recorded and judged.
