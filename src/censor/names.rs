@@ -1,6 +1,13 @@
 //! Which names a rule takes, with the bugs that real censors' matching has.
 
+use regex_automata::Input;
+use regex_automata::dfa::Automaton;
 use regex_automata::dfa::dense::DFA;
+
+use crate::dns::name::{MAX_NAME, Name};
+
+/// Stands for a dot within a label where labels are kept apart: no pattern has it.
+const INNER_DOT: u8 = 0xff;
 
 /// Patterns, any of which takes a name.
 #[derive(Clone, Debug, Default)]
@@ -30,4 +37,133 @@ pub enum Pattern {
     Substring(String),
     /// An expression: its text and its automaton.
     Regex(String, Box<DFA<Vec<u32>>>),
+}
+
+impl Names {
+    /// True if a rule with these patterns takes the name.
+    #[must_use]
+    pub fn take(&self, qname: Name<'_>) -> bool {
+        let joined = Joined::new(qname, self.flattened);
+        let text = joined.text();
+        self.patterns.iter().any(|p| p.takes(text)) && !self.except.iter().any(|s| is_within(text, s))
+    }
+}
+
+impl Pattern {
+    fn takes(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(name) => text == name.as_bytes(),
+            Self::Suffix(suffix) => is_within(text, suffix),
+            Self::EndsWith(end) => text.ends_with(end.as_bytes()),
+            Self::Prefix(start) => text.starts_with(start.as_bytes()),
+            Self::Substring(part) => memchr::memmem::find(text, part.as_bytes()).is_some(),
+            // An automaton that was built whole and has no quit bytes does not fail.
+            Self::Regex(_, dfa) => matches!(dfa.try_search_fwd(&Input::new(text)), Ok(Some(_))),
+        }
+    }
+}
+
+fn is_within(text: &[u8], suffix: &str) -> bool {
+    match text.strip_suffix(suffix.as_bytes()) {
+        Some(before) => suffix.is_empty() || before.is_empty() || before.ends_with(b"."),
+        None => false,
+    }
+}
+
+/// The labels of a name in lower case, dots between them, on the stack.
+struct Joined {
+    octets: [u8; MAX_NAME],
+    len: usize,
+}
+
+impl Joined {
+    fn new(name: Name<'_>, flattened: bool) -> Self {
+        let mut joined = Self { octets: [0; MAX_NAME], len: 0 };
+        for label in name.labels() {
+            if joined.len > 0 {
+                joined.push(b'.');
+            }
+            for octet in label {
+                match octet {
+                    0 if flattened => return joined,
+                    b'.' if !flattened => joined.push(INNER_DOT),
+                    other => joined.push(other.to_ascii_lowercase()),
+                }
+            }
+        }
+        joined
+    }
+
+    fn push(&mut self, octet: u8) {
+        // Labels and the dots between them are never longer than the name on the wire.
+        if let Some(slot) = self.octets.get_mut(self.len) {
+            *slot = octet;
+            self.len += 1;
+        }
+    }
+
+    fn text(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::name::NameBuf;
+    use proptest::prelude::*;
+
+    fn takes(pattern: Pattern, flattened: bool, name: &str) -> bool {
+        let names = Names { patterns: vec![pattern], except: vec!["free.test".into()], flattened };
+        names.take(NameBuf::from_text(name).unwrap().as_name())
+    }
+
+    #[test]
+    fn names_are_taken_as_censors_take_them() {
+        let text = str::to_owned;
+        let regex = |e: &str| Pattern::Regex(e.into(), Box::new(DFA::new(e).unwrap()));
+        for (pattern, flattened, name, taken) in [
+            (Pattern::Any, false, "anything.at.all", true),
+            (Pattern::Any, false, "free.test", false),
+            (Pattern::Any, false, "is.free.test", false),
+            (Pattern::Any, false, "notfree.test", true),
+            (Pattern::Exact(text("twitter.com")), false, "Twitter.COM", true),
+            (Pattern::Exact(text("twitter.com")), false, "www.twitter.com", false),
+            (Pattern::Suffix(text("twitter.com")), false, "twitter.com", true),
+            (Pattern::Suffix(text("twitter.com")), false, "a.b.twitter.com", true),
+            (Pattern::Suffix(text("twitter.com")), false, "xtwitter.com", false),
+            (Pattern::Suffix(text("")), false, "anything", true),
+            (Pattern::EndsWith(text("twitter.com")), false, "xtwitter.com", true),
+            (Pattern::EndsWith(text("twitter.com")), false, "twitter.comx", false),
+            (Pattern::Prefix(text("shadowvpn.com")), false, "shadowvpn.company.example", true),
+            (Pattern::Prefix(text("shadowvpn.com")), false, "www.shadowvpn.com", false),
+            (Pattern::Substring(text("69.mu")), false, "www.a69.museum", true),
+            (Pattern::Substring(text("69.mu")), false, "69mu.example", false),
+            (regex(r"(^|\.)facebook\.com$"), false, "www.facebook.com", true),
+            (regex(r"(^|\.)facebook\.com$"), false, "notfacebook.com", false),
+            // A dot within a label is a boundary only for those who join labels first.
+            (Pattern::Suffix(text("facebook.com")), false, r"www\.facebook.com", false),
+            (Pattern::Suffix(text("facebook.com")), true, r"www\.facebook.com", true),
+            (Pattern::Exact(text("facebook.com")), true, r"facebook\.com", true),
+            // So is a NUL the end.
+            (Pattern::Suffix(text("facebook.com")), true, r"facebook.com\000.example.org", true),
+            (Pattern::Suffix(text("facebook.com")), false, r"facebook.com\000.example.org", false),
+        ] {
+            assert_eq!(takes(pattern.clone(), flattened, name), taken, "{pattern:?} {flattened} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_suffix_is_what_the_labels_say(
+            name in r"[ab]{1,2}(\.[ab]{1,2}){0,3}", suffix in r"[ab]{1,2}(\.[ab]{1,2}){0,1}",
+        ) {
+            let within = NameBuf::from_text(&name).unwrap().as_name()
+                .is_within(NameBuf::from_text(&suffix).unwrap().as_name());
+            for flattened in [false, true] {
+                prop_assert_eq!(takes(Pattern::Suffix(suffix.clone()), flattened, &name), within);
+            }
+        }
+    }
 }

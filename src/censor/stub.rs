@@ -1,6 +1,10 @@
 //! Which addresses are given out in the place of those that censors used.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::expect::{WantedRecord, WantedReply};
+use super::{Action, Addresses, Body, Scenario};
+use crate::dns::types::Qtype;
 
 /// What forged answers lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,4 +25,169 @@ pub struct Stubs {
     pub v4: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// The same.
     pub v6: Vec<(Ipv6Addr, Ipv6Addr)>,
+}
+
+impl StubMode {
+    /// The words for them.
+    pub const WORDS: [(&str, Self); 3] =
+        [("doc", Self::Doc), ("loopback", Self::Loopback), ("historical", Self::Historical)];
+}
+
+/// The addresses in the place of all those of the scenario that somebody might really be at: in forged
+/// answers, in pools, and in what is expected.
+pub fn apply(scenario: &mut Scenario, mode: StubMode) {
+    let mut stubs = Stubs::default();
+    let mut given = Given { mode, stubs: &mut stubs };
+    for pool in &mut scenario.pools {
+        pool.v4.iter_mut().for_each(|a| given.v4(a));
+        pool.v6.iter_mut().for_each(|a| given.v6(a));
+    }
+    for rule in &mut scenario.rules {
+        match &mut rule.action {
+            Action::Forge { forged, .. } => {
+                for forged in forged {
+                    if let Body::Addresses { a, aaaa, .. } | Body::Cname { a, aaaa, .. } = &mut forged.body {
+                        if let Addresses::These(all) = a {
+                            all.iter_mut().for_each(|a| given.v4(a));
+                        }
+                        if let Addresses::These(all) = aaaa {
+                            all.iter_mut().for_each(|a| given.v6(a));
+                        }
+                    }
+                }
+            }
+            Action::Redirect(identity) => match &mut identity.whoami {
+                Some(IpAddr::V4(a)) => given.v4(a),
+                Some(IpAddr::V6(a)) => given.v6(a),
+                None => {}
+            },
+            Action::Pass(_) | Action::Drop | Action::End(_) => {}
+        }
+    }
+    for wanted in scenario.expects.iter_mut().flat_map(|e| &mut e.replies) {
+        let WantedReply::Message(message) = &mut wanted.what else { continue };
+        for record in message.answer.iter_mut().chain(&mut message.authority).chain(&mut message.additional) {
+            stubs.translate(record);
+        }
+    }
+    scenario.stubs = stubs;
+}
+
+impl Stubs {
+    /// What is given out for an address of the file.
+    #[must_use]
+    pub fn given_for(&self, address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(a) => self.v4.iter().find(|(old, _)| *old == a).map_or(a, |(_, new)| *new).into(),
+            IpAddr::V6(a) => self.v6.iter().find(|(old, _)| *old == a).map_or(a, |(_, new)| *new).into(),
+        }
+    }
+
+    /// An address in the data of a record, also as a text in quotes, as names that tell who asks have it.
+    fn translate(&self, record: &mut WantedRecord) {
+        let quoted = record.rtype == Qtype::TXT;
+        let Ok(address) = record.data.trim_matches('"').parse() else { return };
+        let address = self.given_for(address);
+        record.data = if quoted { format!("\"{address}\"") } else { address.to_string() };
+    }
+}
+
+struct Given<'s> {
+    mode: StubMode,
+    stubs: &'s mut Stubs,
+}
+
+impl Given<'_> {
+    fn v4(&mut self, address: &mut Ipv4Addr) {
+        if !is_somewhere_v4(*address) {
+            return;
+        }
+        let count = self.stubs.v4.len();
+        let known = self.stubs.v4.iter().find(|(old, _)| old == address).map(|(_, new)| *new);
+        let new = known.unwrap_or(match self.mode {
+            // 192.0.2.1 to 254, and from the start again where a pool is larger.
+            StubMode::Doc => Ipv4Addr::new(192, 0, 2, u8::try_from(count % 254 + 1).unwrap_or(1)),
+            StubMode::Loopback => Ipv4Addr::LOCALHOST,
+            StubMode::Historical => *address,
+        });
+        if known.is_none() {
+            self.stubs.v4.push((*address, new));
+        }
+        *address = new;
+    }
+
+    fn v6(&mut self, address: &mut Ipv6Addr) {
+        if !is_somewhere_v6(*address) {
+            return;
+        }
+        let count = self.stubs.v6.len();
+        let known = self.stubs.v6.iter().find(|(old, _)| old == address).map(|(_, new)| *new);
+        let new = known.unwrap_or(match self.mode {
+            StubMode::Doc => {
+                let number = u16::try_from(count % 0xffff + 1).unwrap_or(1);
+                Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, number)
+            }
+            StubMode::Loopback => Ipv6Addr::LOCALHOST,
+            StubMode::Historical => *address,
+        });
+        if known.is_none() {
+            self.stubs.v6.push((*address, new));
+        }
+        *address = new;
+    }
+}
+
+/// An address at which somebody in the internet might be.
+fn is_somewhere_v4(a: Ipv4Addr) -> bool {
+    let [first, second, ..] = a.octets();
+    let shared = first == 100 && second & 0xc0 == 64;
+    let benchmark = first == 198 && second & 0xfe == 18;
+    let nowhere = a.is_private() || a.is_loopback() || a.is_link_local() || a.is_documentation();
+    !(nowhere || shared || benchmark || first == 0 || first >= 224)
+}
+
+/// The same: global unicast (RFC 4291 §2.4, 2000::/3) without the block for documentation.
+fn is_somewhere_v6(a: Ipv6Addr) -> bool {
+    let [first, second, ..] = a.segments();
+    first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::censor::{Forged, Pool, Rule};
+
+    fn rule(a: &[&str]) -> Rule {
+        let a = Addresses::These(a.iter().map(|a| a.parse().unwrap()).collect());
+        let aaaa = Addresses::These(vec!["d0::11".parse().unwrap(), "2a02:2698::17".parse().unwrap()]);
+        let body = Body::Addresses { a, aaaa, other: crate::censor::Other::NoData };
+        Rule {
+            id: "r".into(),
+            line: 1,
+            names: crate::censor::names::Names::default(),
+            when: crate::censor::When::default(),
+            kind: "stub".into(),
+            action: Action::Forge { forged: vec![Forged { body, ..Forged::default() }], genuine: None },
+            evidence: crate::censor::Evidence::Modelled,
+            intent: String::new(),
+        }
+    }
+
+    #[test]
+    fn addresses_of_others_are_not_given_out_unless_asked_for() {
+        for (mode, v4, v6) in [
+            (StubMode::Doc, ["192.0.2.2", "10.10.34.36", "192.0.2.1"], ["d0::11", "2001:db8:53::1"]),
+            (StubMode::Loopback, ["127.0.0.1", "10.10.34.36", "127.0.0.1"], ["d0::11", "::1"]),
+            (StubMode::Historical, ["5.3.3.17", "10.10.34.36", "8.7.198.45"], ["d0::11", "2a02:2698::17"]),
+        ] {
+            let pool = Pool { v4: vec!["8.7.198.45".parse().unwrap()], ..Pool::default() };
+            let rules = vec![rule(&["5.3.3.17", "10.10.34.36", "8.7.198.45"])];
+            let mut scenario = Scenario { pools: vec![pool], rules, ..Scenario::default() };
+            apply(&mut scenario, mode);
+            let Action::Forge { forged, .. } = &scenario.rules[0].action else { panic!() };
+            let Body::Addresses { a, aaaa, .. } = &forged[0].body else { panic!() };
+            assert_eq!(*a, Addresses::These(v4.iter().map(|a| a.parse().unwrap()).collect()), "{mode:?}");
+            assert_eq!(*aaaa, Addresses::These(v6.iter().map(|a| a.parse().unwrap()).collect()), "{mode:?}");
+        }
+    }
 }

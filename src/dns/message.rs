@@ -108,6 +108,12 @@ impl<'m> Message<'m> {
         })
     }
 
+    /// Where the last record ends; octets behind it are no part of the message.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.records().last().map_or(self.question_end, |r| r.rdata_at() + r.rdata.len())
+    }
+
     /// The OPT record's contents, if there is a well-formed one.
     #[must_use]
     pub fn edns(&self) -> Option<Edns<'m>> {
