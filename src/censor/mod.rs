@@ -1,6 +1,6 @@
 //! A network that lies on purpose: what is imitated, as checked values.
 //!
-//! A [`Scenario`] is data. [`plan`](plan::plan) makes of it and of one question the packets that the
+//! A [`Scenario`] is data. [`plan`](plan::plan()) makes of it and of one question the packets that the
 //! censor would send, each with its delay and its quirks; it sends nothing, reads no clock, and the same
 //! arguments always give the same packets.
 

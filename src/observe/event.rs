@@ -24,13 +24,15 @@ pub enum Source {
     Upstream,
     /// The cache, with a reply past its time to live, because the upstreams failed.
     Stale,
+    /// A censor that is imitated: forged answers, or none.
+    Censor,
     /// Nobody: too many queries were waiting.
     Shed,
 }
 
 impl Source {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Malformed,
         Self::Guard,
         Self::Policy,
@@ -38,6 +40,7 @@ impl Source {
         Self::Cache,
         Self::Upstream,
         Self::Stale,
+        Self::Censor,
         Self::Shed,
     ];
 
@@ -52,6 +55,7 @@ impl Source {
             Self::Cache => "cache",
             Self::Upstream => "upstream",
             Self::Stale => "stale",
+            Self::Censor => "censor",
             Self::Shed => "shed",
         }
     }

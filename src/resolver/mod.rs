@@ -3,6 +3,7 @@
 pub mod ahead;
 pub mod alias;
 pub mod builtin;
+pub mod censored;
 pub mod explain;
 pub mod live;
 pub mod moment;

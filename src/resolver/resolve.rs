@@ -59,6 +59,11 @@ pub fn resolve(
         let ede = Ede::new(EdeCode::PROHIBITED, "");
         return sent(event, Source::Guard, Rcode::REFUSED, step.bare(out, Rcode::REFUSED, Some(ede)));
     }
+    // A censor that is imitated meets the query before anything honest does.
+    if let Some(censor) = &snapshot.censor {
+        event.source = Source::Censor;
+        return Outcome::Play(censor.meet(&query, client, now));
+    }
     // Only EDNS version 0 is spoken here (RFC 6891 §6.1.3).
     if query.edns.is_some_and(|e| e.version > 0) {
         return sent(event, Source::Malformed, Rcode::BADVERS, step.bare(out, Rcode::BADVERS, None));

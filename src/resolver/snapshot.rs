@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::censored::Censor;
 use super::settings::Queue;
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
@@ -58,6 +59,8 @@ pub struct Snapshot {
     pub version: Option<String>,
     /// The answer to `id.server` and `hostname.bind` CH TXT, if any is to be given.
     pub identity: Option<String>,
+    /// A censor that is imitated; `None` but in scenarios.
+    pub censor: Option<Arc<Censor>>,
     /// The number of this generation: what was found in order under it need not be looked at again.
     /// 0: nothing is remembered, because two clients of a group may fare differently.
     pub epoch: u64,

@@ -126,7 +126,8 @@ impl Handler {
                 pending.refresh(self.clock);
                 send(out.get(..len), request, response).await;
             }
-            Outcome::Drop => {}
+            // A scenario has a TCP of its own.
+            Outcome::Drop | Outcome::Play(_) => {}
             Outcome::Later(pending) => {
                 let handler = self.clone();
                 // The request is borrowed, so the task reads its own from the packet.

@@ -2,7 +2,10 @@
 
 #[cfg(unix)]
 pub mod control;
+pub mod delay;
 pub mod hickory;
+mod play;
+mod stream;
 pub mod udp;
 
 use std::fmt;
@@ -17,6 +20,9 @@ use tokio::net::TcpListener;
 
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
+use delay::{Bound as Waiting, Delayer};
+use play::Player;
+use stream::Streams;
 use udp::worker::{self, Manner, Shared};
 
 /// How long a stop waits for answers that are still under way.
@@ -118,7 +124,14 @@ pub struct Running {
     engine: Arc<Engine>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    tcp: hickory::Tcp,
+    tcp: Tcp,
+    delayer: Option<Arc<Delayer>>,
+}
+
+/// Who serves TCP: hickory, or for scenarios we ourselves.
+enum Tcp {
+    Hickory(hickory::Tcp),
+    Own(Streams),
 }
 
 /// Serves what was bound. Must run within a multi-threaded runtime, on which queries wait.
@@ -132,12 +145,18 @@ pub fn start(
     UdpThreads { batch, pin }: UdpThreads,
 ) -> io::Result<Running> {
     let stop = Arc::new(AtomicBool::new(false));
+    // Only a censor sends what neither goes out at once nor is what hickory would write.
+    let delayer = match engine.snapshot().censor {
+        Some(_) => Some(Arc::new(Delayer::start(clock, Waiting::default())?)),
+        None => None,
+    };
     let shared = Shared {
         engine: Arc::clone(engine),
         runtime: tokio::runtime::Handle::current(),
         waited: engine.counters.shared(),
         clock,
         stop: Arc::clone(&stop),
+        player: delayer.as_ref().map(|d| Arc::new(Player { delayer: Arc::clone(d) })),
     };
     let mut threads = Vec::new();
     // The nth socket of each address stays on the nth processor.
@@ -149,11 +168,24 @@ pub fn start(
             threads.push(thread.spawn(move || worker::run(&socket, listener, &shared, manner))?);
         }
     }
-    let tcp = hickory::Tcp::start(bound.listeners, engine, clock);
-    Ok(Running { engine: Arc::clone(engine), stop, threads, tcp })
+    let tcp = match &delayer {
+        None => Tcp::Hickory(hickory::Tcp::start(bound.listeners, engine, clock)),
+        Some(delayer) => {
+            let (engine, delayer) = (Arc::clone(engine), Arc::clone(delayer));
+            let counters = engine.counters.shared();
+            Tcp::Own(Streams::start(bound.listeners, &stream::Shared { engine, counters, clock, delayer }))
+        }
+    };
+    Ok(Running { engine: Arc::clone(engine), stop, threads, tcp, delayer })
 }
 
 impl Running {
+    /// How many packets of a censor were sent before their time, because too many waited for theirs.
+    #[must_use]
+    pub fn hurried(&self) -> u64 {
+        self.delayer.as_ref().map_or(0, |d| d.hurried())
+    }
+
     /// Takes no more queries, waits for those under way, and ends.
     pub async fn stop(self) {
         self.stop.store(true, Relaxed);
@@ -172,8 +204,16 @@ impl Running {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(waiting = engine.waiting.len(), "stopped before all answers had come");
         }
-        if let Err(reason) = self.tcp.stop().await {
-            tracing::debug!(reason, "closing TCP");
+        match self.tcp {
+            Tcp::Hickory(tcp) => {
+                if let Err(reason) = tcp.stop().await {
+                    tracing::debug!(reason, "closing TCP");
+                }
+            }
+            Tcp::Own(streams) => streams.stop().await,
+        }
+        if let Some(delayer) = self.delayer {
+            delayer.stop();
         }
     }
 }

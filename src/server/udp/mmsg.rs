@@ -21,6 +21,8 @@ use libc::{c_int, c_uint, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr};
 const NAME: usize = size_of::<libc::sockaddr_in6>();
 /// Where the data of a control message stands: its header is padded to whole words.
 const CONTROL_HEADER: usize = size_of::<cmsghdr>().next_multiple_of(size_of::<usize>());
+/// Room for one control message with a whole number: a time to live.
+const HOPS: usize = CONTROL_HEADER + size_of::<c_int>().next_multiple_of(size_of::<usize>());
 /// Room for one control message with an `in6_pktinfo`, the longer of the two.
 const CONTROL: usize = CONTROL_HEADER + size_of::<in6_pktinfo>().next_multiple_of(size_of::<usize>());
 /// Buffers that lie a page apart would share one set of the first cache; a line more spreads them.
@@ -222,22 +224,23 @@ impl Transmit for Outbox {
     }
 }
 
-/// Sends one datagram.
+/// Sends one datagram, in an IP packet with this time to live or the system's.
 ///
 /// # Errors
 /// The kernel's.
-pub fn send_one(socket: &UdpSocket, octets: &[u8], to: &Return) -> io::Result<()> {
+pub fn send_one(socket: &UdpSocket, octets: &[u8], to: &Return, ip_ttl: Option<u8>) -> io::Result<()> {
     let mut name = Name([0; NAME]);
-    let mut control = Control([0; CONTROL]);
+    let mut controls = Controls([0; CONTROL + HOPS]);
     let mut vector = iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
     let mut header = NO_HEADER.msg_hdr;
     header.msg_namelen = length(name.set(to.peer));
     header.msg_name = name.0.as_mut_ptr().cast();
     header.msg_iov = &raw mut vector;
     header.msg_iovlen = 1;
-    if let Some(asked) = to.asked {
-        header.msg_controllen = control.set_source(asked, to.peer) as _;
-        header.msg_control = control.0.as_mut_ptr().cast();
+    let filled = controls.set(to, ip_ttl);
+    if filled > 0 {
+        header.msg_controllen = filled as _;
+        header.msg_control = controls.0.as_mut_ptr().cast();
     }
     // SAFETY: the header points to one vector over `octets`, which sendmsg only reads, and to the
     // name and control buffers above, of the lengths given.
@@ -374,6 +377,33 @@ impl Control {
     }
 }
 
+/// A buffer for a source address and a time to live.
+#[repr(C, align(8))]
+struct Controls([u8; CONTROL + HOPS]);
+
+impl Controls {
+    /// Asks the kernel to send as is said; returns the octets used.
+    fn set(&mut self, to: &Return, ip_ttl: Option<u8>) -> usize {
+        let mut filled = 0;
+        if let Some(asked) = to.asked {
+            let mut control = Control([0; CONTROL]);
+            filled = control.set_source(asked, to.peer);
+            put(&mut self.0, 0, &control.0);
+        }
+        let Some(ttl) = ip_ttl else { return filled };
+        let (level, kind) = if to.peer.is_ipv4() {
+            (libc::IPPROTO_IP, libc::IP_TTL)
+        } else {
+            (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT)
+        };
+        put(&mut self.0, filled, &(CONTROL_HEADER + size_of::<c_int>()).to_ne_bytes());
+        put(&mut self.0, filled + Control::LEVEL, &level.to_ne_bytes());
+        put(&mut self.0, filled + Control::TYPE, &kind.to_ne_bytes());
+        put(&mut self.0, filled + CONTROL_HEADER, &c_int::from(ttl).to_ne_bytes());
+        filled + HOPS
+    }
+}
+
 fn put(buffer: &mut [u8], at: usize, octets: &[u8]) {
     if let Some(slot) = buffer.get_mut(at..at + octets.len()) {
         slot.copy_from_slice(octets);
@@ -471,7 +501,7 @@ mod tests {
             assert_eq!(inbox.receive(&server).unwrap(), 1);
             let (_, to) = inbox.get(0).unwrap();
             assert_eq!(to.asked, Some(asked));
-            send_one(&server, b"!", &to).unwrap();
+            send_one(&server, b"!", &to, Some(7)).unwrap();
             let (_, from) = client.recv_from(&mut [0; 10]).unwrap();
             assert_eq!(from, SocketAddr::new(asked, port));
         }

@@ -47,6 +47,21 @@ pub trait Transmit {
     fn send(&mut self, socket: &UdpSocket) -> usize;
 }
 
+/// Sends one datagram from any thread, in an IP packet with this time to live where the system can
+/// (Linux); `None` leaves it to the system.
+///
+/// # Errors
+/// The kernel's.
+pub fn send_marked(socket: &UdpSocket, octets: &[u8], to: &Return, ip_ttl: Option<u8>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if ip_ttl.is_some() {
+        return mmsg::send_one(socket, octets, to, ip_ttl);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = ip_ttl;
+    send_one(socket, octets, to)
+}
+
 /// Sends one datagram from any thread.
 ///
 /// # Errors
@@ -54,7 +69,7 @@ pub trait Transmit {
 pub fn send_one(socket: &UdpSocket, octets: &[u8], to: &Return) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if to.asked.is_some() {
-        return mmsg::send_one(socket, octets, to);
+        return mmsg::send_one(socket, octets, to, None);
     }
     socket.send_to(octets, to.peer).map(|_| ())
 }

@@ -21,6 +21,7 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::pending::{Answered, Pending};
 use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::Client;
+use crate::server::play::{self, Came, Player};
 
 /// How long a thread sleeps in the kernel before it looks whether it should end.
 const WAKE: Duration = Duration::from_millis(100);
@@ -51,6 +52,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Set when the threads should end.
     pub stop: Arc<AtomicBool>,
+    /// Sends what the censor of a scenario answers.
+    pub(in crate::server) player: Option<Arc<Player>>,
 }
 
 /// A socket on `address`; several may share the address if each is opened with `shared`.
@@ -131,6 +134,13 @@ fn answer(
                     pending.refresh(shared.clock);
                 }
                 Outcome::Drop => {}
+                Outcome::Play(play) => {
+                    if let Some(player) = &shared.player {
+                        let came = Came { client, to, socket: Arc::clone(socket), at: now };
+                        play::over_udp(shared, player, *play, packet, came);
+                    }
+                    continue;
+                }
                 Outcome::Later(pending) => {
                     let (socket, shared) = (Arc::clone(socket), shared.clone());
                     let clock = shared.clock;

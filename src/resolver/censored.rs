@@ -1,0 +1,196 @@
+//! A scenario in force: its clock, its counters, and the honest network behind the censor.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::moment::Moment;
+use super::snapshot::{Client, Snapshot};
+use crate::censor::Scenario;
+use crate::censor::draw::Draw;
+use crate::censor::plan::{Asked, Counter, Plan, Turns, plan};
+use crate::dns::query::Query;
+use crate::observe::story::{Decided, Story};
+
+/// Questions are counted by so many counters; the few that share one only fall another way, and always
+/// the same.
+const COUNTERS: usize = 4096;
+
+/// Takes the stories of queries once all their packets have left; must not block.
+pub type Tell = Arc<dyn Fn(Story) + Send + Sync>;
+
+/// A censor on the way of every query.
+pub struct Censor {
+    /// What is imitated.
+    pub scenario: Arc<Scenario>,
+    /// What all draws start from.
+    pub seed: u64,
+    /// The scenario's clock.
+    pub clock: Arc<Clock>,
+    /// The network of each listener, by its place; a listener without one takes clients of all networks.
+    pub listeners: Vec<Option<u16>>,
+    /// Everything as it is without the censor.
+    pub behind: Arc<Snapshot>,
+    /// Who wants to know what happens.
+    pub tell: Option<Tell>,
+    turns: Turned,
+    queries: AtomicU64,
+}
+
+/// What the censor makes of one query; the edge sends it.
+pub struct Play {
+    /// The packets and their times.
+    pub plan: Plan,
+    /// Where the genuine answer comes from.
+    pub behind: Arc<Snapshot>,
+    /// The story so far, if somebody wants to know it.
+    pub story: Option<(Story, Tell)>,
+}
+
+impl Censor {
+    /// The scenario in front of the network `behind`.
+    #[must_use]
+    pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
+        let turns = Turned::new(scenario.pools.len());
+        let (listeners, queries) = (Vec::new(), AtomicU64::new(0));
+        Self { scenario, seed, clock, listeners, behind, tell: None, turns, queries }
+    }
+
+    /// What becomes of one query.
+    #[must_use]
+    pub fn meet(&self, query: &Query<'_>, client: Client, now: Moment) -> Box<Play> {
+        let listener = self.listeners.get(usize::from(client.listener)).copied().flatten();
+        let network = self.scenario.network_of(client.address.ip(), listener);
+        let (unix, uptime) = self.clock.read(now.at);
+        let asked = Asked {
+            query,
+            network,
+            client: client.address.ip(),
+            transport: client.transport,
+            unix,
+            uptime,
+            seed: self.seed,
+        };
+        let plan = plan(&self.scenario, asked, &self.turns);
+        let story = self.tell.as_ref().map(|tell| (self.story(asked, client, &plan), Arc::clone(tell)));
+        Box::new(Play { plan, behind: Arc::clone(&self.behind), story })
+    }
+
+    fn story(&self, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {
+        let rule = plan.rule.and_then(|place| self.scenario.rules.get(usize::from(place)));
+        let network = self.scenario.networks.get(usize::from(asked.network));
+        Story {
+            number: self.queries.fetch_add(1, Relaxed) + 1,
+            at: asked.unix,
+            uptime: asked.uptime,
+            network: network.map_or_else(String::new, |n| n.id.clone()),
+            client: client.address,
+            // The edge knows where the query arrived.
+            server: SocketAddr::from(([0, 0, 0, 0], 0)),
+            transport: client.transport,
+            query: asked.query.packet().to_vec(),
+            rule: rule.map(|rule| Decided {
+                id: rule.id.clone(),
+                action: rule.kind.clone(),
+                intent: rule.intent.clone(),
+                evidence: rule.evidence,
+            }),
+            replies: Vec::new(),
+            end: plan.end,
+        }
+    }
+
+    /// Counts from the start again, so that what comes falls as it fell at the first time.
+    pub fn rewind(&self) {
+        self.turns.rewind();
+        self.queries.store(0, Relaxed);
+    }
+}
+
+/// The scenario's clock: it stands, or runs so many times as fast as the one on the wall.
+pub struct Clock {
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    /// When it was set, and to what.
+    at: Instant,
+    unix: i64,
+    speed: f64,
+    /// The uptime that is told; `None`: the true one.
+    uptime: Option<Duration>,
+}
+
+impl Clock {
+    /// A clock that shows `unix` at `now`, and from then on runs at `speed`; 0: it stands.
+    #[must_use]
+    pub fn new(now: Instant, unix: i64, speed: f64) -> Self {
+        Self { started: now, state: Mutex::new(State { at: now, unix, speed, uptime: None }) }
+    }
+
+    /// Sets it.
+    pub fn set(&self, now: Instant, unix: i64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.at, state.unix) = (now, unix);
+    }
+
+    /// Lets it run at another speed from now on.
+    pub fn run(&self, now: Instant, speed: f64) {
+        let (unix, _) = self.read(now);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.at, state.unix, state.speed) = (now, unix, speed);
+    }
+
+    /// Tells this uptime from now on, whatever is true: TTLs that tick stand still.
+    pub fn hold_uptime(&self, uptime: Duration) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).uptime = Some(uptime);
+    }
+
+    /// The time that it shows, in seconds since 1970 (UTC), and how long the scenario has run.
+    #[must_use]
+    pub fn read(&self, now: Instant) -> (i64, Duration) {
+        let State { at, unix, speed, uptime } = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = now.saturating_duration_since(at).as_secs_f64() * speed;
+        // A cast from a float never overflows: it stays at the ends.
+        #[expect(clippy::cast_possible_truncation, reason = "whole seconds are meant")]
+        let unix = unix.saturating_add(gone as i64);
+        (unix, uptime.unwrap_or_else(|| now.saturating_duration_since(self.started)))
+    }
+}
+
+/// The counters behind [`Turns`].
+struct Turned {
+    questions: Box<[AtomicU64]>,
+    pools: Box<[AtomicU64]>,
+}
+
+impl Turned {
+    fn new(pools: usize) -> Self {
+        let counters = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
+        // A pool whose names see different parts of it counts for each name, as far as the counters go.
+        Self { questions: counters(COUNTERS), pools: counters(pools.max(1) * COUNTERS) }
+    }
+
+    fn rewind(&self) {
+        for counter in self.questions.iter().chain(&self.pools) {
+            counter.store(0, Relaxed);
+        }
+    }
+}
+
+impl Turns for Turned {
+    fn turn(&self, counter: Counter) -> u64 {
+        let slot = |hash: u64| usize::try_from(hash % COUNTERS as u64).unwrap_or(0);
+        let counter = match counter {
+            Counter::Question(hash) => self.questions.get(slot(hash)),
+            Counter::Pool(pool, 0) => self.pools.get(usize::from(pool) * COUNTERS),
+            Counter::Pool(pool, name) => {
+                self.pools.get(usize::from(pool) * COUNTERS + slot(Draw::new(name).finish()))
+            }
+        };
+        counter.map_or(0, |c| c.fetch_add(1, Relaxed))
+    }
+}

@@ -1,0 +1,160 @@
+//! Sends what a censor answers, each packet at its time, over UDP; tells the story when all have left.
+
+use std::net::UdpSocket;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::delay::Delayer;
+use super::udp::worker::Shared;
+use super::udp::{Return, send_marked};
+use crate::censor::plan::{Plan, Shot};
+use crate::dns::edns::PAYLOAD_SIZE;
+use crate::dns::types::Rcode;
+use crate::observe::event::{Event, Source};
+use crate::observe::story::{Sent, Story};
+use crate::resolver::censored::{Play, Tell};
+use crate::resolver::moment::{Clock, Moment};
+use crate::resolver::outcome::Outcome;
+use crate::resolver::resolve::resolve;
+use crate::resolver::snapshot::Client;
+
+/// The longest genuine reply over UDP.
+const MAX_REPLY: usize = PAYLOAD_SIZE as usize;
+
+/// What sending needs beside a packet.
+pub(super) struct Player {
+    /// Keeps the packets until it is their time.
+    pub(super) delayer: Arc<Delayer>,
+}
+
+/// One query that came over UDP.
+#[derive(Clone)]
+pub(super) struct Came {
+    /// Who asks.
+    pub(super) client: Client,
+    /// The way back.
+    pub(super) to: Return,
+    /// The socket that it came to, from which all replies leave.
+    pub(super) socket: Arc<UdpSocket>,
+    /// When.
+    pub(super) at: Moment,
+}
+
+/// Plays what was planned for one query.
+pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u8], came: Came) {
+    let Play { plan, behind, story } = play;
+    let teller = story.map(|(mut story, tell)| {
+        if let Ok(mut server) = came.socket.local_addr() {
+            came.to.asked.inspect(|asked| server.set_ip(*asked));
+            story.server = server;
+        }
+        Arc::new(Teller::new(story, tell, shared.clock, came.at.at))
+    });
+    let outgoing = Outgoing { came, delayer: Arc::clone(&player.delayer), teller };
+    let engine = &shared.engine;
+    let censored = censored(&plan, outgoing.came.client);
+    let genuine = plan.genuine;
+    for shot in plan.forged {
+        outgoing.send(shot, false);
+    }
+    if let Some(event) = &censored {
+        engine.observe(&mut &*shared.waited, &behind, event, packet);
+    }
+    let Some(after) = genuine else { return };
+    let shot = move |octets: &[u8]| Shot { after, octets: octets.to_vec(), ip_ttl: None };
+    let mut out = [0u8; MAX_REPLY];
+    let Came { client, at, .. } = outgoing.came;
+    let mut event = Event::new(client.address, client.transport);
+    let len = match resolve(engine, &behind, packet, client, at, &mut out, &mut event) {
+        Outcome::Reply(len) => len,
+        Outcome::ReplyAndRefresh(len, pending) => {
+            pending.refresh(shared.clock);
+            len
+        }
+        Outcome::Later(pending) => {
+            let shared = shared.clone();
+            pending.begin(shared.clock, move |pending, answered| {
+                let mut out = [0u8; MAX_REPLY];
+                let (len, event) = pending.write(answered, &mut out);
+                if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
+                    outgoing.send(shot(reply), true);
+                }
+                if censored.is_none() {
+                    shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet());
+                }
+            });
+            return;
+        }
+        // Behind the censor there is no other.
+        Outcome::Drop | Outcome::Play(_) => 0,
+    };
+    if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
+        outgoing.send(shot(reply), true);
+    }
+    if censored.is_none() {
+        engine.observe(&mut &*shared.waited, &behind, &event, packet);
+    }
+}
+
+/// What is counted for a query that the censor answered, or kept from being answered.
+pub(super) fn censored(plan: &Plan, client: Client) -> Option<Event> {
+    if plan.forged.is_empty() && plan.genuine.is_some() {
+        return None;
+    }
+    let rcode = plan.forged.first().and_then(|s| s.octets.get(3)).map(|b| Rcode(u16::from(b & 0xf)));
+    Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
+}
+
+/// The way out for all packets of one query.
+struct Outgoing {
+    came: Came,
+    delayer: Arc<Delayer>,
+    teller: Option<Arc<Teller>>,
+}
+
+impl Outgoing {
+    fn send(&self, shot: Shot, genuine: bool) {
+        let (Came { to, socket, at, .. }, teller) = (self.came.clone(), self.teller.clone());
+        let (due, octets) = (at.at + shot.after, shot.octets.len());
+        self.delayer.at(due, octets, move || {
+            // A packet that the kernel will not take is lost as any datagram may be.
+            let _ = send_marked(&socket, &shot.octets, &to, shot.ip_ttl);
+            if let Some(teller) = teller {
+                teller.sent(shot, genuine);
+            }
+        });
+    }
+}
+
+/// Gathers the story of one query, and tells it when the last who had something to send is gone.
+pub(super) struct Teller {
+    story: Mutex<Option<Story>>,
+    tell: Tell,
+    clock: Clock,
+    received: Instant,
+}
+
+impl Teller {
+    /// A story that has just begun.
+    pub(super) fn new(story: Story, tell: Tell, clock: Clock, received: Instant) -> Self {
+        Self { story: Mutex::new(Some(story)), tell, clock, received }
+    }
+
+    /// A packet has just left.
+    pub(super) fn sent(&self, shot: Shot, genuine: bool) {
+        let after = (self.clock)().at.saturating_duration_since(self.received);
+        let Shot { after: planned, octets, ip_ttl } = shot;
+        if let Some(story) = &mut *self.story.lock().unwrap_or_else(PoisonError::into_inner) {
+            story.replies.push(Sent { planned, after, octets, genuine, ip_ttl });
+        }
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        let story = self.story.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(story) = story {
+            (self.tell)(story);
+        }
+    }
+}
