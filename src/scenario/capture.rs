@@ -1,9 +1,9 @@
 //! Stories as packets in a pcapng file (draft-ietf-opsawg-pcapng), which Wireshark, tshark and tcpdump open.
 //!
 //! Nothing was caught on a wire: each packet is made from its story, with the addresses, the IP TTL and the
-//! moment that it had. What is not known is made up, and is the same for all: the port of the server is
-//! 53, so that every tool reads DNS there; TCP has a handshake at the first question of a connection,
-//! and segments as long as IP allows. A packet's comment says which rule sent it and why.
+//! moment that it had. What is not known is made up: the port of the server is always 53, so that every
+//! tool reads DNS there; the Ethernet addresses mean nothing; TCP has a handshake at the first question of
+//! a connection, and segments as long as IP allows. A packet's comment says which rule sent it and why.
 //!
 //! Each network is an interface. The time is the real one, not the scenario's. The packets of one question
 //! stand together, so those of questions that overlap are not in order; `reordercap` sorts them.
@@ -21,8 +21,14 @@ use crate::censor::{End, Network};
 use crate::dns::reply::Transport;
 use crate::observe::story::{Sent, Story};
 
-/// Packets that begin with the IP header (LINKTYPE_RAW).
-const RAW: u16 = 101;
+/// The link type (LINKTYPE_ETHERNET). Packets that begin with their IP header (LINKTYPE_RAW) would need nothing
+/// made up, but libpcap, and so tcpdump, refuses them where there are two interfaces: it compares the
+/// number in the file with its own for the same type, and Ethernet's are equal.
+const ETHERNET: u16 = 1;
+/// The Ethernet address of all clients, a locally administered one (RFC 9542 §2.1).
+const CLIENT: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// The Ethernet address of all servers.
+const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 53];
 /// Where all servers listen in a capture.
 const PORT: u16 = 53;
 /// The IP TTL where the story has none: what most systems send.
@@ -161,8 +167,8 @@ impl<W: Write> Capture<W> {
     fn datagram(&mut self, flow: Flow, packet: Packet<'_>) -> io::Result<()> {
         let data = packet.data.get(..MAX_DATAGRAM).unwrap_or(packet.data);
         let (from, to) = flow.ports(packet.asks);
-        let mut octets = Vec::with_capacity(data.len() + 48);
-        let made = flow.ip(packet).udp(from, to).write_to_vec(&mut octets, data);
+        let mut octets = Vec::with_capacity(data.len() + 62);
+        let made = flow.head(packet).udp(from, to).write_to_vec(&mut octets, data);
         made.map_err(|e| io::Error::other(e.to_string()))?;
         self.packet(flow, packet, &octets)
     }
@@ -201,7 +207,7 @@ impl<W: Write> Capture<W> {
             return Ok(known);
         }
         // A clock that ticks every 4 microseconds (RFC 9293 §3.4.1).
-        let ticks = story.uptime.as_micros() / 4 & u128::from(u32::MAX);
+        let ticks = (story.uptime.as_micros() / 4) & u128::from(u32::MAX);
         let client = u32::try_from(ticks).unwrap_or_default();
         let mut numbers = Numbers { client, server: client ^ 1 << 31, used: 0 };
         let comment = "handshake, made up";
@@ -248,8 +254,8 @@ impl<W: Write> Capture<W> {
         // SYN and FIN have a number of their own (RFC 9293 §3.4).
         let len = u32::try_from(packet.data.len()).unwrap_or_default();
         *own = own.wrapping_add(len + u32::from(header.syn || header.fin));
-        let mut octets = Vec::with_capacity(packet.data.len() + 60);
-        let made = flow.ip(packet).tcp_header(header).write_to_vec(&mut octets, packet.data);
+        let mut octets = Vec::with_capacity(packet.data.len() + 74);
+        let made = flow.head(packet).tcp_header(header).write_to_vec(&mut octets, packet.data);
         made.map_err(|e| io::Error::other(e.to_string()))?;
         self.packet(flow, packet, &octets)
     }
@@ -257,7 +263,7 @@ impl<W: Write> Capture<W> {
     /// An Interface Description Block (§4.2); gives its number. The time counts in microseconds unless an
     /// option says otherwise.
     fn add(&mut self, name: &str, title: &str) -> io::Result<usize> {
-        let mut body = RAW.to_le_bytes().to_vec();
+        let mut body = ETHERNET.to_le_bytes().to_vec();
         // Reserved, and no limit to the length of packets.
         body.extend([0; 6]);
         option(&mut body, 2, text(name).as_bytes());
@@ -299,17 +305,19 @@ impl Flow {
         if asks { (self.client.port(), PORT) } else { (PORT, self.client.port()) }
     }
 
-    /// The IP header of a packet. Where but one side has an IPv4 address, the other sees it as a mapped one.
-    fn ip(self, packet: Packet<'_>) -> PacketBuilderStep<IpHeaders> {
+    /// The headers of a packet, IP and what is under it. Where but one side has an IPv4 address, the other sees it as a mapped one.
+    fn head(self, packet: Packet<'_>) -> PacketBuilderStep<IpHeaders> {
         let (client, server) = (self.client.ip().to_canonical(), self.server.ip().to_canonical());
         let (from, to) = if packet.asks { (client, server) } else { (server, client) };
         let wide = |address| match address {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
+        let (source, destination) = if packet.asks { (CLIENT, SERVER) } else { (SERVER, CLIENT) };
+        let link = PacketBuilder::ethernet2(source, destination);
         match (from, to) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), packet.ttl),
-            (from, to) => PacketBuilder::ipv6(wide(from), wide(to), packet.ttl),
+            (IpAddr::V4(from), IpAddr::V4(to)) => link.ipv4(from.octets(), to.octets(), packet.ttl),
+            (from, to) => link.ipv6(wide(from), wide(to), packet.ttl),
         }
     }
 }
@@ -404,7 +412,7 @@ mod tests {
                     assert_eq!(options(&body[16..]).len(), 2);
                 }
                 1 => {
-                    assert_eq!(body[..8], [101, 0, 0, 0, 0, 0, 0, 0]);
+                    assert_eq!(body[..8], [1, 0, 0, 0, 0, 0, 0, 0]);
                     let options = options(&body[8..]);
                     let texts = options.iter().map(|(_, v)| String::from_utf8(v.clone()).unwrap());
                     interfaces.push(texts.collect::<Vec<_>>().join(": "));
@@ -441,16 +449,16 @@ mod tests {
 
     /// Checks both checksums; gives IP TTL and TCP or UDP.
     fn sliced(octets: &[u8]) -> (u8, TransportSlice<'_>) {
-        let packet = SlicedPacket::from_ip(octets).unwrap();
+        let packet = SlicedPacket::from_ethernet(octets).unwrap();
         let (ttl, head, pseudo, kind) = match packet.net.unwrap() {
             NetSlice::Ipv4(v4) => {
                 assert_eq!(sum(v4.header().slice()), 0xffff);
                 let pseudo = [v4.header().source(), v4.header().destination()].concat();
-                (v4.header().ttl(), 20, pseudo, v4.header().protocol().0)
+                (v4.header().ttl(), 34, pseudo, v4.header().protocol().0)
             }
             NetSlice::Ipv6(v6) => {
                 let pseudo = [v6.header().source(), v6.header().destination()].concat();
-                (v6.header().hop_limit(), 40, pseudo, v6.header().next_header().0)
+                (v6.header().hop_limit(), 54, pseudo, v6.header().next_header().0)
             }
             NetSlice::Arp(_) => panic!("ARP"),
         };
@@ -514,8 +522,8 @@ mod tests {
         ] {
             let (interfaces, packets) = captured(&[story(3, client, Transport::Udp, replies(), End::Open)]);
             assert_eq!(interfaces, ["a: First", "b"]);
-            let wanted: [(&[u8], u8, (u16, u16), u64, &str); 3] = [
-                (b"query", 64, (4000, 53), 0, "question 3 in network b"),
+            let wanted = [
+                (&b"query"[..], 64, (4000, 53), 0, "question 3 in network b"),
                 (b"forged", 7, (53, 4000), 2000, "rule liar: forged, planned 1.5 ms: A lie, and more"),
                 (b"genuine", 64, (53, 4000), 2000, "genuine answer, planned 1.5 ms"),
             ];
@@ -527,7 +535,7 @@ mod tests {
                 assert_eq!((packet.at, packet.interface), (1_000_000_003_000_000 + after, 1));
                 assert_eq!(packet.comment, comment);
             }
-            let first = &packets[0].octets;
+            let first = &packets[0].octets[14..];
             let source = if first[0] >> 4 == 4 { &first[12..16] } else { &first[20..24] };
             assert_eq!(source, from);
         }
