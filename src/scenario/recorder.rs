@@ -228,4 +228,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let (sender, receiver) = sync_channel(1);
+        let sink = Sink { sender, dropped: Arc::default() };
+        let story = record::from_json(
+            r#"{"number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
+            "transport":"udp","query":"","replies":[],"end":"open"}"#,
+        );
+        let story = story.unwrap();
+        (0..3).for_each(|_| sink.clone().push(story.clone()));
+        assert_eq!(sink.dropped(), 2);
+        drop(receiver);
+        sink.push(story);
+        assert_eq!(sink.dropped(), 3);
+    }
 }
