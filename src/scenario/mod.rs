@@ -1,1 +1,5 @@
 //! Scenarios played: read from files, run on sockets of their own, recorded and judged.
+
+pub mod capture;
+pub mod record;
+pub mod recorder;

@@ -1,0 +1,247 @@
+//! Writes the record and the capture next to it, in a thread of its own: who sends packets never waits for it.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+
+use super::capture::Capture;
+use super::record;
+use crate::censor::Network;
+use crate::observe::story::Story;
+
+/// How many stories may wait to be written.
+const BOUND: usize = 10_000;
+
+/// A record under way.
+pub struct Recorder {
+    sink: Sink,
+    thread: JoinHandle<(u64, Option<String>)>,
+    record: PathBuf,
+    capture: PathBuf,
+}
+
+/// The end that the answering threads hold: it drops and counts, and never blocks.
+#[derive(Clone)]
+pub struct Sink {
+    sender: SyncSender<Item>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// What became of the stories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Stories that are in both files.
+    pub written: u64,
+    /// Stories that are not, or not for sure: the writer was too slow, or could not write.
+    pub dropped: u64,
+    /// Why nothing more could be written.
+    pub problem: Option<String>,
+}
+
+enum Item {
+    Story(Box<Story>),
+    Finish,
+}
+
+impl Sink {
+    /// Hands a story over, or counts it as dropped.
+    pub fn push(&self, story: Story) {
+        if self.sender.try_send(Item::Story(Box::new(story))).is_err() {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Stories dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+}
+
+impl Recorder {
+    /// Begins a record in the file `path`, which gets lines of JSON, and a capture in the file of the same name
+    /// that ends in `.pcapng`. Without an ending of its own, `path` gets `.jsonl`. What was in the files before
+    /// is lost. `started_unix_us` is the real time at which the scenario's uptime was 0, as
+    /// [`Capture::new`] takes it.
+    ///
+    /// # Errors
+    /// Why there can be no such file, in words.
+    pub fn create(path: &Path, networks: &[Network], started_unix_us: i64) -> Result<Self, String> {
+        let (record, capture) = paths(path)?;
+        let create = |path: &Path| {
+            File::create(path)
+                .map(BufWriter::new)
+                .map_err(|e| format!("cannot write {}: {e}", path.display()))
+        };
+        let lines = create(&record)?;
+        let packets = Capture::new(create(&capture)?, networks, started_unix_us)
+            .map_err(|e| format!("cannot write {}: {e}", capture.display()))?;
+        let (sender, receiver) = sync_channel(BOUND);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let sink = Sink { sender, dropped: Arc::clone(&dropped) };
+        let writer = Writer { lines, packets, written: 0, unsure: 0, problem: None, dropped };
+        let thread = std::thread::Builder::new()
+            .name("record".to_owned())
+            .spawn(move || writer.run(&receiver))
+            .map_err(|e| format!("cannot start a thread: {e}"))?;
+        Ok(Self { sink, thread, record, capture })
+    }
+
+    /// A handle that takes stories; there may be any number of them, and they may outlive the record.
+    #[must_use]
+    pub fn sink(&self) -> Sink {
+        self.sink.clone()
+    }
+
+    /// The files: the record and the capture.
+    #[must_use]
+    pub fn files(&self) -> (&Path, &Path) {
+        (&self.record, &self.capture)
+    }
+
+    /// Writes what was handed over until now, and ends. What comes later counts as dropped, though no
+    /// longer in the summary.
+    ///
+    /// # Errors
+    /// The thread that writes is gone, which no input should bring about.
+    pub fn finish(self) -> Result<Summary, String> {
+        // It fails if the thread is gone already, which `join` tells.
+        let _ = self.sink.sender.send(Item::Finish);
+        let (written, problem) = self.thread.join().map_err(|_| "the thread that records has failed")?;
+        Ok(Summary { written, dropped: self.sink.dropped(), problem })
+    }
+}
+
+/// The files of a record: lines of JSON and packets.
+fn paths(path: &Path) -> Result<(PathBuf, PathBuf), String> {
+    if path.file_name().is_none() {
+        return Err(format!("`{}` is no name for a file", path.display()));
+    }
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("pcapng") => Err(format!(
+            "{} is for lines of JSON; the capture gets the ending .pcapng by itself",
+            path.display()
+        )),
+        Some(_) => Ok((path.to_owned(), path.with_extension("pcapng"))),
+        None => Ok((path.with_extension("jsonl"), path.with_extension("pcapng"))),
+    }
+}
+
+/// What the thread owns.
+struct Writer {
+    lines: BufWriter<File>,
+    packets: Capture<BufWriter<File>>,
+    written: u64,
+    /// Stories that may still be in the buffers.
+    unsure: u64,
+    problem: Option<String>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn run(mut self, receiver: &Receiver<Item>) -> (u64, Option<String>) {
+        // The head of the capture goes out at once, so that it can be opened.
+        self.flush();
+        loop {
+            let item = match receiver.try_recv() {
+                Ok(item) => item,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    // Nothing to do: now what is in the buffers can be seen by who reads along.
+                    self.flush();
+                    let Ok(item) = receiver.recv() else { break };
+                    item
+                }
+            };
+            match item {
+                Item::Story(story) => self.write(&story),
+                Item::Finish => break,
+            }
+        }
+        self.flush();
+        (self.written, self.problem)
+    }
+
+    fn write(&mut self, story: &Story) {
+        self.unsure += 1;
+        // After a failure half a line may stand at the end: nothing goes behind it.
+        let done = match self.problem {
+            Some(_) => Err(None),
+            None => self.put(story).map_err(Some),
+        };
+        if let Err(problem) = done {
+            self.fail(problem);
+        }
+    }
+
+    fn put(&mut self, story: &Story) -> io::Result<()> {
+        let mut line = record::to_json(story).to_string();
+        line.push('\n');
+        self.lines.write_all(line.as_bytes())?;
+        self.packets.write(story)
+    }
+
+    fn flush(&mut self) {
+        if self.problem.is_some() {
+            return;
+        }
+        match self.lines.flush().and_then(|()| self.packets.flush()) {
+            Ok(()) => self.written += std::mem::take(&mut self.unsure),
+            Err(problem) => self.fail(Some(problem)),
+        }
+    }
+
+    /// Counts what is not in the files for sure, and tells of the first problem.
+    fn fail(&mut self, problem: Option<io::Error>) {
+        self.dropped.fetch_add(std::mem::take(&mut self.unsure), Relaxed);
+        if let Some(problem) = problem {
+            tracing::error!("the record can no longer be written: {problem}");
+            self.problem = Some(problem.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_are_named_after_one() {
+        for (path, expected) in [
+            ("a/truth.jsonl", Ok(("a/truth.jsonl", "a/truth.pcapng"))),
+            ("truth.log", Ok(("truth.log", "truth.pcapng"))),
+            ("truth", Ok(("truth.jsonl", "truth.pcapng"))),
+            (".truth", Ok((".truth.jsonl", ".truth.pcapng"))),
+            ("truth.PcapNG", Err("is for lines of JSON")),
+            ("a/..", Err("is no name for a file")),
+        ] {
+            match (paths(Path::new(path)), expected) {
+                (Ok((record, capture)), Ok(wanted)) => {
+                    assert_eq!((record.to_str().unwrap(), capture.to_str().unwrap()), wanted);
+                }
+                (Err(problem), Err(wanted)) => assert!(problem.contains(wanted), "{problem}"),
+                (got, _) => panic!("{path}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let (sender, receiver) = sync_channel(1);
+        let sink = Sink { sender, dropped: Arc::default() };
+        let story = record::from_json(
+            r#"{"number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
+            "transport":"udp","query":"","replies":[],"end":"open"}"#,
+        );
+        let story = story.unwrap();
+        (0..3).for_each(|_| sink.clone().push(story.clone()));
+        assert_eq!(sink.dropped(), 2);
+        drop(receiver);
+        sink.push(story);
+        assert_eq!(sink.dropped(), 3);
+    }
+}
