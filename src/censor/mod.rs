@@ -72,6 +72,14 @@ pub struct Network {
     pub injector_only: bool,
 }
 
+impl Network {
+    /// The first address of its clients.
+    #[must_use]
+    pub fn first_client(&self) -> Option<IpAddr> {
+        self.clients.first().and_then(|net| net.hosts().next())
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub struct Event {

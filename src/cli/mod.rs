@@ -14,14 +14,13 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
 
 use clap::{Parser, Subcommand};
 
 use crate::config;
 use crate::policy::overrides::Overrides;
-use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
+use crate::server::now;
 
 /// Everything went as asked.
 const OK: u8 = 0;
@@ -142,11 +141,4 @@ fn start_log() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
-}
-
-/// The one place where the clocks are read; everything below gets this, or the time, as an argument.
-#[expect(clippy::disallowed_methods, reason = "the edge owns the clocks")]
-fn now() -> Moment {
-    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    Moment { at: Instant::now(), unix: i64::try_from(unix).unwrap_or(i64::MAX) }
 }

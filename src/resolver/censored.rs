@@ -17,8 +17,15 @@ use crate::observe::story::{Decided, Story};
 /// the same.
 const COUNTERS: usize = 4096;
 
-/// Takes the stories of queries once all their packets have left; must not block.
-pub type Tell = Arc<dyn Fn(Story) + Send + Sync>;
+/// Who wants to know what happens; must not block.
+pub trait Audience: Send + Sync {
+    /// A query has come, and it is decided what is done with it; nothing was sent yet, and at which
+    /// address it came is not told yet.
+    fn begun(&self, story: &Story);
+
+    /// All packets have left.
+    fn ended(&self, story: Story);
+}
 
 /// A censor on the way of every query.
 pub struct Censor {
@@ -33,7 +40,7 @@ pub struct Censor {
     /// Everything as it is without the censor.
     pub behind: Arc<Snapshot>,
     /// Who wants to know what happens.
-    pub tell: Option<Tell>,
+    pub audience: Option<Arc<dyn Audience>>,
     turns: Turned,
     queries: AtomicU64,
 }
@@ -45,7 +52,7 @@ pub struct Play {
     /// Where the genuine answer comes from.
     pub behind: Arc<Snapshot>,
     /// The story so far, if somebody wants to know it.
-    pub story: Option<(Story, Tell)>,
+    pub story: Option<(Story, Arc<dyn Audience>)>,
 }
 
 impl Censor {
@@ -54,7 +61,7 @@ impl Censor {
     pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
         let turns = Turned::new(scenario.pools.len());
         let (listeners, queries) = (Vec::new(), AtomicU64::new(0));
-        Self { scenario, seed, clock, listeners, behind, tell: None, turns, queries }
+        Self { scenario, seed, clock, listeners, behind, audience: None, turns, queries }
     }
 
     /// What becomes of one query.
@@ -73,7 +80,11 @@ impl Censor {
             seed: self.seed,
         };
         let plan = plan(&self.scenario, asked, &self.turns);
-        let story = self.tell.as_ref().map(|tell| (self.story(asked, client, &plan), Arc::clone(tell)));
+        let story = self.audience.as_ref().map(|audience| {
+            let story = self.story(asked, client, &plan);
+            audience.begun(&story);
+            (story, Arc::clone(audience))
+        });
         Box::new(Play { plan, behind: Arc::clone(&self.behind), story })
     }
 

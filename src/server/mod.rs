@@ -1,5 +1,6 @@
 //! Binds the sockets, starts the threads, drains and stops them.
 
+pub mod clock;
 #[cfg(unix)]
 pub mod control;
 pub mod delay;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
+pub use clock::now;
 use delay::{Bound as Waiting, Delayer};
 use play::Player;
 use stream::Streams;

@@ -12,7 +12,7 @@ use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
 use crate::observe::story::{Sent, Story};
-use crate::resolver::censored::{Play, Tell};
+use crate::resolver::censored::{Audience, Play};
 use crate::resolver::moment::{Clock, Moment};
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
@@ -43,12 +43,12 @@ pub(super) struct Came {
 /// Plays what was planned for one query.
 pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u8], came: Came) {
     let Play { plan, behind, story } = play;
-    let teller = story.map(|(mut story, tell)| {
+    let teller = story.map(|(mut story, audience)| {
         if let Ok(mut server) = came.socket.local_addr() {
             came.to.asked.inspect(|asked| server.set_ip(*asked));
             story.server = server;
         }
-        Arc::new(Teller::new(story, tell, shared.clock, came.at.at))
+        Arc::new(Teller::new(story, audience, shared.clock, came.at.at))
     });
     let outgoing = Outgoing { came, delayer: Arc::clone(&player.delayer), teller };
     let engine = &shared.engine;
@@ -129,15 +129,15 @@ impl Outgoing {
 /// Gathers the story of one query, and tells it when the last who had something to send is gone.
 pub(super) struct Teller {
     story: Mutex<Option<Story>>,
-    tell: Tell,
+    audience: Arc<dyn Audience>,
     clock: Clock,
     received: Instant,
 }
 
 impl Teller {
     /// A story that has just begun.
-    pub(super) fn new(story: Story, tell: Tell, clock: Clock, received: Instant) -> Self {
-        Self { story: Mutex::new(Some(story)), tell, clock, received }
+    pub(super) fn new(story: Story, audience: Arc<dyn Audience>, clock: Clock, received: Instant) -> Self {
+        Self { story: Mutex::new(Some(story)), audience, clock, received }
     }
 
     /// A packet has just left.
@@ -154,7 +154,7 @@ impl Drop for Teller {
     fn drop(&mut self) {
         let story = self.story.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(story) = story {
-            (self.tell)(story);
+            self.audience.ended(story);
         }
     }
 }

@@ -169,9 +169,9 @@ impl Connection {
     async fn play(&self, play: Play, packet: &[u8], received: Moment) {
         let Play { plan, behind, story } = play;
         let Shared { engine, clock, counters, .. } = &self.shared;
-        let teller = story.map(|(mut story, tell)| {
+        let teller = story.map(|(mut story, audience)| {
             story.server = self.server;
-            Teller::new(story, tell, *clock, received.at)
+            Teller::new(story, audience, *clock, received.at)
         });
         let teller = teller.as_ref();
         let censored = censored(&plan, self.client());

@@ -1,0 +1,247 @@
+//! A censored network inside a test: sockets on free ports, a clock that the test sets, and every query
+//! that came.
+//!
+//! ```no_run
+//! use portcullis::scenario::Harness;
+//!
+//! let censor = Harness::new("ru-2016-linkedin")?.at("2016-11-18T00:00:00+03:00")?.start()?;
+//! let resolver = censor.address("isp-auto").ok_or("no such network")?;
+//! // Point the program under test at `resolver`, then:
+//! assert!(censor.queries().iter().all(|query| query.network == "isp-auto"));
+//! # Ok::<(), String>(())
+//! ```
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::shipped;
+use super::stage::{Setting, Stage};
+use crate::censor::Scenario;
+use crate::censor::stub::StubMode;
+use crate::config::scenario as config;
+use crate::observe::story::Story;
+use crate::resolver::censored::Audience;
+use crate::server::{self, Running};
+
+/// What is to be started.
+pub struct Harness {
+    scenario: Scenario,
+    setting: Setting,
+}
+
+/// A scenario that plays until it is dropped.
+pub struct Playing {
+    runtime: Option<Runtime>,
+    running: Option<Running>,
+    stage: Stage,
+    addresses: Vec<SocketAddr>,
+    heard: Arc<Heard>,
+}
+
+impl Harness {
+    /// A scenario that comes with the program, or a file, by name.
+    ///
+    /// # Errors
+    /// There is none, or it is wrong: each mistake with its line.
+    #[expect(clippy::new_ret_no_self, reason = "it is itself")]
+    pub fn new(name: &str) -> Result<Self, String> {
+        Ok(Self { scenario: shipped::load(name)?, setting: Setting::default() })
+    }
+
+    /// A scenario of a text of its own.
+    ///
+    /// # Errors
+    /// Each mistake with its line.
+    pub fn of_text(text: &str) -> Result<Self, String> {
+        let scenario = config::parse(text, "scenario".as_ref()).map_err(|e| e.to_string())?;
+        Ok(Self { scenario, setting: Setting::default() })
+    }
+
+    /// Sets the clock before the start, to a time as in RFC 3339.
+    ///
+    /// # Errors
+    /// It is no such time.
+    pub fn at(mut self, time: &str) -> Result<Self, String> {
+        self.setting.at = Some(unix(time)?);
+        Ok(self)
+    }
+
+    /// Lets the clock run so many times as fast as the one on the wall; it stands otherwise.
+    #[must_use]
+    pub fn speed(mut self, speed: f64) -> Self {
+        self.setting.speed = speed;
+        self
+    }
+
+    /// Starts all draws from this seed in the place of the scenario's.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.setting.seed = Some(seed);
+        self
+    }
+
+    /// Gives out other addresses than those for documentation.
+    #[must_use]
+    pub fn stubs(mut self, mode: StubMode) -> Self {
+        self.setting.stubs = Some(mode);
+        self
+    }
+
+    /// Binds one free port on 127.0.0.1 for each network, UDP and TCP, and serves there.
+    ///
+    /// # Errors
+    /// No port could be bound, or no thread started.
+    pub fn start(self) -> Result<Playing, String> {
+        let heard = Arc::new(Heard::default());
+        let audience: Arc<dyn Audience> = Arc::<Heard>::clone(&heard);
+        let setting = Setting { by_listener: true, audience: Some(audience), ..self.setting };
+        let stage = Stage::new(self.scenario, &setting, server::now())?;
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|e| format!("cannot start the runtime: {e}"))?;
+        let wanted: Vec<_> =
+            stage.censor.scenario.networks.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], 0))).collect();
+        let (running, addresses) = {
+            let _runtime = runtime.enter();
+            let bound = server::bind(&wanted, 1).map_err(|e| e.to_string())?;
+            let addresses = bound.addresses.clone();
+            let threads = server::UdpThreads { batch: 64, pin: false };
+            let running = server::start(bound, &stage.engine, server::now, threads);
+            (running.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
+        };
+        Ok(Playing { runtime: Some(runtime), running: Some(running), stage, addresses, heard })
+    }
+}
+
+impl Playing {
+    /// Where a network is asked, UDP and TCP.
+    #[must_use]
+    pub fn address(&self, network: &str) -> Option<SocketAddr> {
+        let place = self.stage.censor.scenario.networks.iter().position(|n| n.id == network)?;
+        self.addresses.get(place).copied()
+    }
+
+    /// All networks: id and address.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.stage.censor.scenario.networks.iter().map(|n| n.id.as_str()).zip(self.addresses.iter().copied())
+    }
+
+    /// The scenario, with the addresses that it gives out.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.stage.censor.scenario
+    }
+
+    /// Sets the clock, to a time as in RFC 3339.
+    ///
+    /// # Errors
+    /// It is no such time.
+    pub fn set_clock(&self, time: &str) -> Result<(), String> {
+        self.set_clock_unix(unix(time)?);
+        Ok(())
+    }
+
+    /// Sets the clock, to seconds since 1970 (UTC).
+    pub fn set_clock_unix(&self, unix: i64) {
+        self.stage.censor.clock.set(server::now().at, unix);
+    }
+
+    /// Lets the clock run at this speed from now on; 0: it stands.
+    pub fn run_clock(&self, speed: f64) {
+        self.stage.censor.clock.run(server::now().at, speed);
+    }
+
+    /// TTLs that tick are those after this uptime, however long it really is.
+    pub fn hold_uptime(&self, uptime: Duration) {
+        self.stage.censor.clock.hold_uptime(uptime);
+    }
+
+    /// Lets all draws and pools begin again as at the start.
+    pub fn rewind(&self) {
+        self.stage.censor.rewind();
+    }
+
+    /// Every query so far, in the order in which they came; what was sent for them is in
+    /// [`Playing::stories`].
+    #[must_use]
+    pub fn queries(&self) -> Vec<Story> {
+        self.heard.lock().begun.clone()
+    }
+
+    /// Every query whose answers have all left, with all of them.
+    #[must_use]
+    pub fn stories(&self) -> Vec<Story> {
+        self.heard.lock().ended.clone()
+    }
+
+    /// Waits until the stories are as a test wants them; `None`: they did not become so in time.
+    pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Story]) -> bool) -> Option<Vec<Story>> {
+        let end = server::now().at + patience;
+        let mut heard = self.heard.lock();
+        loop {
+            if wanted(&heard.ended) {
+                return Some(heard.ended.clone());
+            }
+            let left = end.checked_duration_since(server::now().at)?;
+            heard = self.heard.more.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// How many packets were sent before their time because too many waited for theirs.
+    #[must_use]
+    pub fn hurried(&self) -> u64 {
+        self.running.as_ref().map_or(0, Running::hurried)
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        if let (Some(runtime), Some(running)) = (self.runtime.take(), self.running.take()) {
+            // A runtime that is dropped within another one panics, so a thread does it.
+            let stopped = std::thread::spawn(move || runtime.block_on(running.stop())).join();
+            if stopped.is_err() {
+                tracing::error!("the scenario ended by a panic");
+            }
+        }
+    }
+}
+
+/// A time as in RFC 3339, in seconds since 1970 (UTC).
+///
+/// # Errors
+/// It is none.
+pub fn unix(time: &str) -> Result<i64, String> {
+    let parsed = time.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second);
+    parsed.map_err(|_| format!("`{time}` is no time; expected one such as 2016-11-17T12:00:00+03:00"))
+}
+
+#[derive(Default)]
+struct Heard {
+    stories: Mutex<Stories>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Stories {
+    begun: Vec<Story>,
+    ended: Vec<Story>,
+}
+
+impl Heard {
+    fn lock(&self) -> MutexGuard<'_, Stories> {
+        self.stories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Audience for Heard {
+    fn begun(&self, story: &Story) {
+        self.lock().begun.push(story.clone());
+    }
+
+    fn ended(&self, story: Story) {
+        self.lock().ended.push(story);
+        self.more.notify_all();
+    }
+}

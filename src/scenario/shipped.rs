@@ -1,0 +1,48 @@
+//! The scenarios that come with the program.
+
+use std::path::Path;
+
+use crate::censor::Scenario;
+use crate::config::scenario;
+
+macro_rules! scenarios {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../blocklists/scenarios/", $name, ".toml")))),+]
+    };
+}
+
+/// Name and text of each, in the order in which they are listed.
+pub const ALL: &[(&str, &str)] = scenarios![
+    "ru-2016-linkedin",
+    "ru-2017-ertelecom",
+    "ru-2026-nsdi",
+    "cn-gfw-injection",
+    "ir-injection",
+    "tr-2014-twitter",
+    "id-2022-trustpositif",
+    "de-cuii-2021-2025",
+    "fr-honest-blocking",
+    "tm-2021-substring",
+    "school-safesearch",
+];
+
+/// The scenario of this name that comes with the program, or that is in the file of this name.
+///
+/// # Errors
+/// There is neither, or the file is wrong: each mistake with its line.
+pub fn load(name: &str) -> Result<Scenario, String> {
+    if let Some((name, text)) = ALL.iter().find(|(known, _)| *known == name) {
+        let file = format!("blocklists/scenarios/{name}.toml");
+        return scenario::parse(text, Path::new(&file)).map_err(|e| e.to_string());
+    }
+    let path = Path::new(name);
+    if path.extension().is_none() && !path.exists() {
+        let nearest = ALL.iter().map(|(known, _)| (strsim::damerau_levenshtein(name, known), *known)).min();
+        let hint = match nearest.filter(|(distance, _)| *distance <= 1 + name.len() / 3) {
+            Some((_, known)) => format!("did you mean `{known}`?"),
+            None => "`portcullis scenario list` shows those that there are".into(),
+        };
+        return Err(format!("`{name}` is no scenario that comes with the program, and no file; {hint}"));
+    }
+    scenario::load(path).map_err(|e| e.to_string())
+}

@@ -1,0 +1,175 @@
+//! A scenario set up: the honest network, the censor before it, and the question put to both without a
+//! socket.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cache::store::Cache;
+use crate::censor::expect::Expect;
+use crate::censor::seen::{Seen, Slack};
+use crate::censor::stub::{self, StubMode};
+use crate::censor::{Network, Scenario};
+use crate::dns::reply::Transport;
+use crate::observe::counters::CounterSet;
+use crate::observe::event::Event;
+use crate::observe::story::Story;
+use crate::resolver::censored::{Audience, Censor, Clock};
+use crate::resolver::live::Engine;
+use crate::resolver::moment::Moment;
+use crate::resolver::outcome::Outcome;
+use crate::resolver::resolve::resolve;
+use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
+use crate::resolver::snapshot::{Client, Snapshot};
+use crate::sources::refresh::{self, Build};
+use crate::upstream::Server;
+
+/// The longest message, in octets.
+const MAX_MESSAGE: usize = 65_535;
+
+/// How a scenario is set up.
+#[derive(Clone, Default)]
+pub struct Setting {
+    /// What all draws start from; `None`: as the scenario says.
+    pub seed: Option<u64>,
+    /// The clock, in seconds since 1970 (UTC); `None`: the scenario's last state.
+    pub at: Option<i64>,
+    /// How many times as fast as on the wall it runs; 0: it stands.
+    pub speed: f64,
+    /// What forged addresses are given out; `None`: as the scenario says.
+    pub stubs: Option<StubMode>,
+    /// Where names are asked that the scenario has no zone for; empty: nowhere.
+    pub upstreams: Vec<Server>,
+    /// The listeners belong to the networks in their order; else clients are told apart by their address.
+    pub by_listener: bool,
+    /// Who may ask; empty: loopback and private networks.
+    pub allow: Vec<ipnet::IpNet>,
+    /// Who wants to know what happens.
+    pub audience: Option<Arc<dyn Audience>>,
+}
+
+/// A scenario set up.
+pub struct Stage {
+    /// The engine that plays it.
+    pub engine: Arc<Engine>,
+    /// The censor.
+    pub censor: Arc<Censor>,
+}
+
+impl Stage {
+    /// Sets a scenario up.
+    ///
+    /// # Errors
+    /// A zone that can't be read, or an upstream that can't be asked.
+    pub fn new(mut scenario: Scenario, setting: &Setting, now: Moment) -> Result<Self, String> {
+        let mode = setting.stubs.unwrap_or(scenario.stub_mode);
+        stub::apply(&mut scenario, mode);
+        let zones = scenario.zones.iter().map(|zone| ZoneSettings {
+            origin: zone.origin.clone(),
+            source: TextSource::Inline(zone.text.lines().map(str::to_owned).collect()),
+        });
+        let mut settings =
+            Settings { zones: zones.collect(), upstreams: Some(setting.upstreams.clone()), ..Settings::default() };
+        if !setting.allow.is_empty() {
+            settings.allow.clone_from(&setting.allow);
+        }
+        let counters = Arc::new(CounterSet::default());
+        let cache = Arc::new(Cache::new(settings.cache_bytes));
+        let (behind, _) = refresh::build(&settings, &cache, &counters, Build::default(), now.unix)
+            .map_err(|e| e.to_string())?;
+        let unix = setting.at.unwrap_or_else(|| scenario.last_state());
+        let clock = Arc::new(Clock::new(now.at, unix, setting.speed));
+        let seed = setting.seed.unwrap_or(scenario.seed);
+        let networks = u16::try_from(scenario.networks.len()).unwrap_or(u16::MAX);
+        let mut censor = Censor::new(Arc::new(scenario), seed, clock, Arc::new(behind.clone()));
+        if setting.by_listener {
+            censor.listeners = (0..networks).map(Some).collect();
+        }
+        censor.audience.clone_from(&setting.audience);
+        let censor = Arc::new(censor);
+        let snapshot = Snapshot { censor: Some(Arc::clone(&censor)), ..behind };
+        Ok(Self { engine: Arc::new(Engine::new(snapshot, counters, None)), censor })
+    }
+
+    /// What comes back for one packet, told without sending any: each reply at exactly the time that was
+    /// planned. What an upstream would have to say is left out.
+    #[must_use]
+    pub fn ask(&self, packet: &[u8], client: Client, now: Moment) -> Seen {
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        let mut out = vec![0; MAX_MESSAGE];
+        let mut event = Event::new(client.address, client.transport);
+        let outcome = resolve(&self.engine, &snapshot, packet, client, now, &mut out, &mut event);
+        let Outcome::Play(play) = outcome else {
+            let replies = reply(&outcome, &out).map(|octets| (Duration::ZERO, octets));
+            return Seen { replies: replies.into_iter().collect(), ..Seen::default() };
+        };
+        let mut replies: Vec<_> = play.plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
+        if let Some(after) = play.plan.genuine {
+            replies.extend(self.genuine(packet, client, now).map(|octets| (after, octets)));
+        }
+        replies.sort_by_key(|(after, _)| *after);
+        Seen { replies, end: play.plan.end }
+    }
+
+    /// What the honest network says.
+    #[must_use]
+    pub fn genuine(&self, packet: &[u8], client: Client, now: Moment) -> Option<Vec<u8>> {
+        let mut out = vec![0; MAX_MESSAGE];
+        let mut event = Event::new(client.address, client.transport);
+        let outcome =
+            resolve(&self.engine, &self.censor.behind, packet, client, now, &mut out, &mut event);
+        reply(&outcome, &out)
+    }
+
+    /// Asks what is expected of the scenario, each question as if nobody had asked before; needs listeners
+    /// by network.
+    ///
+    /// # Errors
+    /// The expectations that do not hold: line and difference.
+    pub fn check(&self, now: Moment) -> Result<(), Vec<(u32, String)>> {
+        let scenario = &self.censor.scenario;
+        let mut wrong = Vec::new();
+        for expect in &scenario.expects {
+            self.censor.rewind();
+            self.censor.clock.set(now.at, expect.at.unwrap_or_else(|| scenario.last_state()));
+            let (packet, client) = (expect.query(0x5eed), client_of(scenario, expect));
+            let seen = self.ask(&packet, client, now);
+            let genuine = self.genuine(&packet, client, now);
+            let held = expect.holds(&packet, &seen, genuine.as_deref(), Slack { late: Duration::ZERO });
+            wrong.extend(held.err().map(|difference| (expect.line, difference)));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+fn reply(outcome: &Outcome, out: &[u8]) -> Option<Vec<u8>> {
+    match outcome {
+        Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => out.get(..*len).map(<[u8]>::to_vec),
+        Outcome::Drop | Outcome::Later(_) | Outcome::Play(_) => None,
+    }
+}
+
+/// Who asks what is expected.
+fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
+    let network = scenario.networks.get(usize::from(expect.network));
+    let ip = expect.client.or_else(|| network.and_then(Network::first_client));
+    let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Client { address: SocketAddr::new(ip, 0), transport: expect.transport, listener: expect.network }
+}
+
+/// The client of a story, as it asks again.
+#[must_use]
+pub fn client_again(scenario: &Scenario, story: &Story) -> Client {
+    let network = scenario.networks.iter().position(|n| n.id == story.network).unwrap_or(0);
+    let listener = u16::try_from(network).unwrap_or(0);
+    Client { address: story.client, transport: story.transport, listener }
+}
+
+/// The word for a transport.
+#[must_use]
+pub const fn transport_word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    }
+}

@@ -1,0 +1,13 @@
+//! The one place where the clocks are read; everything below the edge gets the time as an argument.
+
+use std::time::{Instant, SystemTime};
+
+use crate::resolver::moment::Moment;
+
+/// This moment, by both clocks.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the edge owns the clocks")]
+pub fn now() -> Moment {
+    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    Moment { at: Instant::now(), unix: i64::try_from(unix).unwrap_or(i64::MAX) }
+}
