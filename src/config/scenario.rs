@@ -173,7 +173,7 @@ impl Check<'_> {
 
     fn networks(&mut self, file: &mut Table<'_>, place: &Range<usize>, scenario: &mut Scenario) {
         let tables = file.tables(self, "network", "[[network]]");
-        if tables.as_ref().map_or(!file.has("network"), Vec::is_empty) {
+        if !file.filled("network") {
             let problem = "no network is given".to_owned();
             self.wrong("[[network]]", place, problem, "give at least one, with an `id`");
         }

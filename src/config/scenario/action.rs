@@ -91,7 +91,7 @@ impl Check<'_> {
             "inject" => {
                 let title = table.key("replies");
                 let replies = table.tables(self, "replies", &title);
-                if replies.as_ref().map_or(!table.has("replies"), Vec::is_empty) {
+                if !table.filled("replies") {
                     let remedy = "give at least one, such as [{ a = [\"192.0.2.1\"] }]";
                     table.missing(self, "replies", remedy);
                 }

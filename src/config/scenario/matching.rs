@@ -24,8 +24,8 @@ pub(super) const TRANSPORTS: [(&str, Transport); 2] = [("udp", Transport::Udp), 
 impl Check<'_> {
     pub(super) fn names(&mut self, mut table: Table<'_>) -> Names {
         let mut names = Names::default();
-        let all = table.flag(self, "any") == Some(true);
-        names.patterns.extend(all.then_some(Pattern::Any));
+        let all = table.flag(self, "any");
+        names.patterns.extend((all == Some(true)).then_some(Pattern::Any));
         for (key, pattern) in
             [("exact", Pattern::Exact as fn(String) -> Pattern), ("suffix", Pattern::Suffix)]
         {
@@ -55,7 +55,8 @@ impl Check<'_> {
             table.word(self, "view", &[("labels", false), ("flattened", true)]).unwrap_or(false);
         let kinds = ["exact", "suffix", "endswith", "prefix", "substring", "regex"];
         // A pattern that was refused has been told.
-        if names.patterns.is_empty() && !kinds.iter().any(|kind| table.filled(kind)) {
+        let refused = table.has("any") && all.is_none();
+        if names.patterns.is_empty() && !refused && !kinds.iter().any(|kind| table.filled(kind)) {
             let problem = "it takes no name".to_owned();
             let remedy = "give a pattern, such as suffix = [\"example.net\"], or any = true";
             self.wrong(&table.title, &table.span, problem, remedy);

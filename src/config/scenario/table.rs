@@ -182,7 +182,7 @@ impl<'t> Table<'t> {
         let list = self.read(check, key, "a list of texts, in brackets", |value| value.as_array())?;
         let full = self.key(key);
         let mut texts = Vec::new();
-        for item in list.get_ref().iter() {
+        for item in *list.get_ref() {
             match item.get_ref() {
                 DeValue::String(text) => texts.push(Spanned::new(item.span(), text.clone().into_owned())),
                 other => not_a(check, &full, &item.span(), other, "a text in quotes"),
@@ -254,7 +254,8 @@ impl<'t> Table<'t> {
     }
 
     /// A key that must be given is not.
-    pub(super) fn missing(&self, check: &mut Check<'_>, key: &str, remedy: &str) {
+    pub(super) fn missing(&mut self, check: &mut Check<'_>, key: &'static str, remedy: &str) {
+        self.asked.push(key);
         check.wrong(&self.title, &self.span, format!("`{key}` is missing"), remedy);
     }
 

@@ -302,7 +302,7 @@ fn what_a_file_must_have() {
         (
             "scenario = 1\nnetwork = 2\n",
             &[
-                "1: scenario: found a whole number; expected a table",
+                "1: [scenario]: found a whole number; expected a table",
                 "2: network: found a whole number; expected [[network]]",
             ],
         ),
@@ -393,7 +393,6 @@ fn rules_that_can_not_be() {
             &[
                 "11: [[rule]] evidence: `seen` is not known; expected one of measured, modelled",
                 "13: [[rule]] id: `r` is already given in line 8",
-                "14: [[rule]] match: it takes no name",
                 "14: [[rule]] match.any: found a whole number; expected true or false",
                 "15: [[rule]] action: `kind` is missing",
             ],
