@@ -85,7 +85,7 @@ pub struct WantedRecord {
     pub owner: NameBuf,
     /// The least and the greatest TTL, in seconds.
     pub ttl: (u32, u32),
-    /// The type; the class is IN.
+    /// The type; the class is the question's, IN if that is ANY.
     pub rtype: Qtype,
     /// The data as [`Message::rdata_text`](crate::dns::message::Message::rdata_text) writes it.
     pub data: String,

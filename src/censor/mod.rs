@@ -57,6 +57,8 @@ pub struct Scenario {
     pub zones: Vec<ZoneText>,
     /// The forged addresses, as they are in the file and as they are given out.
     pub stubs: stub::Stubs,
+    /// What is given out for forged addresses, unless another mode is set.
+    pub stub_mode: stub::StubMode,
 }
 
 /// One vantage point: a provider, a resolver, an address behind a censor.

@@ -12,7 +12,7 @@ const INNER_DOT: u8 = 0xff;
 /// Patterns, any of which takes a name.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// The patterns, in lower case, without a final dot.
+    /// The patterns, in lower case, without a final dot; whole names as `NameBuf` prints them.
     pub patterns: Vec<Pattern>,
     /// Names that are not taken, nor those below them, in lower case.
     pub except: Vec<String>,

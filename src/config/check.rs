@@ -85,17 +85,21 @@ impl fmt::Display for Mistake {
 /// # Errors
 /// Every mistake that could be found.
 pub fn load(path: &Path) -> Result<Settings, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|e| {
+    parse(&read(path, "configuration", "name an existing file with --config")?, path)
+}
+
+/// The text of a file; `what` it is and the remedy are for the message.
+pub(super) fn read(path: &Path, what: &str, remedy: &str) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|e| {
         ConfigError(vec![Mistake {
             file: path.into(),
             line: None,
             key: String::new(),
-            problem: format!("cannot read the configuration: {e}"),
-            remedy: "name an existing file with --config".into(),
+            problem: format!("cannot read the {what}: {e}"),
+            remedy: remedy.into(),
             source: None,
         }])
-    })?;
-    parse(&text, path)
+    })
 }
 
 /// Checks the text of a file; `path` is for messages and relative paths.
@@ -103,7 +107,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// Every mistake that could be found.
 pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
-    let mut check = Check { text, path, mistakes: Vec::new(), listeners: Vec::new() };
+    let mut check = Check::new(text, path);
     let file: raw::File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
@@ -112,7 +116,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
         }
     };
     let settings = check.file(file);
-    if check.mistakes.is_empty() { Ok(settings) } else { Err(ConfigError(check.mistakes)) }
+    check.finish(settings)
 }
 
 /// What is told of the server's own doing is told under these names, beside those of lists.
@@ -121,9 +125,20 @@ const RESERVED: [&str; 4] = ["rewrite", "canaries", "override", "rebinding"];
 pub(super) struct Check<'t> {
     text: &'t str,
     path: &'t Path,
-    mistakes: Vec<Mistake>,
+    pub(super) mistakes: Vec<Mistake>,
     /// The addresses that are taken so far.
     pub(super) listeners: Vec<Listener>,
+}
+
+impl<'t> Check<'t> {
+    pub(super) const fn new(text: &'t str, path: &'t Path) -> Self {
+        Self { text, path, mistakes: Vec::new(), listeners: Vec::new() }
+    }
+
+    /// What was read, unless there were mistakes.
+    pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.mistakes.is_empty() { Ok(value) } else { Err(ConfigError(self.mistakes)) }
+    }
 }
 
 impl Check<'_> {
@@ -531,7 +546,7 @@ impl Check<'_> {
         self.duration(key, text).and_then(|d| u32::try_from(d.as_secs()).ok())
     }
 
-    fn duration(&mut self, key: &str, text: &Spanned<String>) -> Option<Duration> {
+    pub(super) fn duration(&mut self, key: &str, text: &Spanned<String>) -> Option<Duration> {
         let parsed = duration_of(text.get_ref());
         if parsed.is_none() {
             let problem = format!("`{}` is no duration", text.get_ref());
@@ -620,7 +635,7 @@ impl Check<'_> {
     }
 
     /// A file that is no TOML, or not of this shape.
-    fn syntax(&mut self, error: &toml::de::Error) {
+    pub(super) fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span();
         let key = span.as_ref().map_or_else(String::new, |s| self.key_at(self.line(s)));
         let message = error.message().trim().replace('\n', "; ");
@@ -642,7 +657,7 @@ fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((word, rest.split('`').skip(1).step_by(2).collect()))
 }
 
-fn did_you_mean(word: &str, known: &[&str]) -> String {
+pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), k)).min();
     match nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3) {
         Some((_, nearest)) => format!(" (did you mean `{nearest}`?)"),

@@ -204,7 +204,7 @@ impl Check<'_> {
     }
 
     /// A mistake in a value that its parser described, perhaps with what it expected.
-    fn told(&mut self, key: &str, text: &Spanned<String>, problem: &str, remedy: &str) {
+    pub(super) fn told(&mut self, key: &str, text: &Spanned<String>, problem: &str, remedy: &str) {
         let parts = problem.rsplit_once("; expected ").or_else(|| problem.rsplit_once(", expected "));
         match parts {
             Some((problem, expected)) => {
@@ -224,7 +224,7 @@ impl Check<'_> {
         found
     }
 
-    fn name(&mut self, key: &str, text: &Spanned<String>) -> Option<NameBuf> {
+    pub(super) fn name(&mut self, key: &str, text: &Spanned<String>) -> Option<NameBuf> {
         match NameBuf::from_text(text.get_ref()) {
             Ok(name) => Some(name),
             Err(reason) => {

@@ -4,5 +4,6 @@ mod addresses;
 pub mod check;
 mod groups;
 pub mod raw;
+pub mod scenario;
 #[cfg(test)]
 mod tests;

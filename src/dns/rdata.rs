@@ -34,6 +34,13 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
             &name(target, origin)?,
         ]
         .concat()),
+        (Qtype::SOA, [primary, mailbox, numbers @ ..]) if numbers.len() == 5 => {
+            let mut out = [name(primary, origin)?, name(mailbox, origin)?].concat();
+            for text in numbers {
+                out.extend(number::<4>(text)?);
+            }
+            Ok(out)
+        }
         (Qtype::TXT | Qtype::SPF, [_, ..]) => {
             let mut out = Vec::new();
             for word in &words {
@@ -73,7 +80,7 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
         (Qtype::A | Qtype::AAAA | Qtype::CNAME | Qtype::PTR | Qtype::NS | Qtype::DNAME, _) => {
             Err(format!("{rtype} takes one value"))
         }
-        (Qtype::MX | Qtype::SRV | Qtype::TXT | Qtype::CAA | Qtype::SVCB | Qtype::HTTPS, _) => {
+        (Qtype::MX | Qtype::SOA | Qtype::SRV | Qtype::TXT | Qtype::CAA | Qtype::SVCB | Qtype::HTTPS, _) => {
             Err(format!("not the fields of {rtype}"))
         }
         _ => Err(format!("records of type {rtype} are written as \\# LENGTH HEX here (RFC 3597)")),
@@ -234,6 +241,11 @@ mod tests {
             (Qtype::CNAME, "a.", b"\x01a\0"),
             (Qtype::NS, "@", b"\x01x\x03org\0"),
             (Qtype::MX, "10 mx.", b"\0\x0a\x02mx\0"),
+            (
+                Qtype::SOA,
+                "ns a. 1 2 3 4 4294967295",
+                b"\x02ns\x01x\x03org\0\x01a\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\xff\xff\xff\xff",
+            ),
             (Qtype::SRV, "1 2 53 a.", b"\0\x01\0\x02\0\x35\x01a\0"),
             (Qtype::TXT, "\"a b\" c\\;\\009", b"\x03a b\x03c;\x09"),
             (Qtype::TXT, "\"\"", b"\0"),
@@ -262,6 +274,8 @@ mod tests {
             (Qtype::A, ""),
             (Qtype::MX, "70000 a."),
             (Qtype::MX, "a."),
+            (Qtype::SOA, "a. b. 1 2 3 4"),
+            (Qtype::SOA, "a. b. 1 2 3 4 4294967296"),
             (Qtype::TXT, "\"open"),
             (Qtype::TXT, "\\25"),
             (Qtype::TXT, "\\999"),

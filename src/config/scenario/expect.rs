@@ -1,0 +1,212 @@
+//! What must come back: `[[expect]]`.
+
+use toml::Spanned;
+
+use super::super::check::Check;
+use super::matching::TRANSPORTS;
+use super::table::{MAX_TTL, Table};
+use super::{line_of, word16};
+use crate::censor::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
+use crate::censor::{End, Network};
+use crate::dns::header::flag;
+use crate::dns::message::Message;
+use crate::dns::name::{Name, NameBuf};
+use crate::dns::rdata;
+use crate::dns::reply::Transport;
+use crate::dns::types::{Class, Qtype};
+
+/// What the replies to one question go by.
+#[derive(Clone, Copy)]
+struct Question {
+    class: Class,
+    edns: bool,
+    rd: bool,
+}
+
+impl Check<'_> {
+    pub(super) fn expect(&mut self, mut table: Table<'_>, networks: &[Network]) -> Option<Expect> {
+        let line = line_of(self, &table.span);
+        let network = match table.text(self, "network") {
+            Some(id) => self.network_id(&table.key("network"), &id, networks),
+            None => Some(0),
+        };
+        let at = table.time(self, "at").map(|at| at.get_ref().unix);
+        let client = table.text(self, "client").and_then(|text| self.address(&table.key("client"), &text));
+        let qname = table.needed(self, "name").and_then(|text| self.name(&table.key("name"), &text));
+        let qtype = match table.text(self, "type") {
+            Some(text) => self.question_type(&table.key("type"), &text),
+            None => Some(Qtype::A),
+        };
+        let classes = [("IN", Class::IN), ("CH", Class::CH), ("HS", Class::HS), ("ANY", Class::ANY)];
+        let qclass = table.word(self, "class", &classes).unwrap_or(Class::IN);
+        let transport = table.word(self, "transport", &TRANSPORTS).unwrap_or(Transport::Udp);
+        let edns = table.flag(self, "edns").unwrap_or(false);
+        let rd = table.flag(self, "rd").unwrap_or(true);
+        let ad = table.flag(self, "ad").unwrap_or(false);
+        let end = table.word(self, "end", &[("reset", End::Reset), ("close", End::Close)]);
+        if table.has("end") && transport == Transport::Udp {
+            let problem = "over UDP there is no connection that could end".to_owned();
+            self.wrong(&table.key("end"), &table.place("end"), problem, "give transport = \"tcp\" too");
+        }
+        if !table.has("replies") && !table.has("end") {
+            table.missing(self, "replies", "say what comes back; [] is silence");
+        }
+        let title = table.key("replies");
+        let question = Question { class: qclass, edns, rd };
+        let replies = table.tables(self, "replies", &title).unwrap_or_default();
+        let replies = replies.into_iter().filter_map(|reply| self.wanted(reply, question)).collect();
+        table.done(self, "", &[]);
+        Some(Expect {
+            line,
+            network: network?,
+            at,
+            client,
+            qname: qname?,
+            qtype: qtype?,
+            qclass,
+            transport,
+            edns,
+            rd,
+            ad,
+            replies,
+            end: end.unwrap_or_default(),
+        })
+    }
+
+    fn wanted(&mut self, mut table: Table<'_>, question: Question) -> Option<Wanted> {
+        let after = self.short(&mut table, "after").unwrap_or_default();
+        let genuine = table.flag(self, "genuine") == Some(true);
+        let hex = if table.has("hex") { self.hex(&mut table) } else { table.value("hex").and(None) };
+        let message = self.message(&mut table, question);
+        let ways = [
+            ("`genuine`", genuine),
+            ("`hex`", table.has("hex")),
+            ("what is in a message", MESSAGE.iter().any(|key| table.has(key))),
+        ];
+        let given: Vec<&str> = ways.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        if let [first, second, ..] = given[..] {
+            let problem = format!("{first} is given together with {second}");
+            self.wrong(&table.title, &table.span, problem, "say in one way what the reply is");
+        }
+        let octets = table.has("hex");
+        table.done(self, "", &[]);
+        let what = match (genuine, octets) {
+            (true, _) => WantedReply::Genuine,
+            (false, true) => WantedReply::Octets(hex?),
+            (false, false) => WantedReply::Message(message),
+        };
+        Some(Wanted { after, what })
+    }
+
+    fn message(&mut self, table: &mut Table<'_>, question: Question) -> WantedMessage {
+        let default = flag::QR | flag::RA | if question.rd { flag::RD } else { 0 };
+        let flags = table.text(self, "flags").and_then(|text| {
+            let flags = word16(text.get_ref());
+            if flags.is_none() {
+                let problem = format!("`{}` is no flags", text.get_ref());
+                let remedy = "expected four hexadecimal digits, such as \"8180\"";
+                self.wrong(&table.key("flags"), &text.span(), problem, remedy);
+            }
+            flags
+        });
+        let mut records = |key| {
+            let texts = table.texts(self, key).map(Spanned::into_inner).unwrap_or_default();
+            let key = table.key(key);
+            texts.iter().filter_map(|text| self.record(&key, text, question.class)).collect()
+        };
+        let (answer, authority, additional) =
+            (records("answer"), records("authority"), records("additional"));
+        let opt = table.flag(self, "opt").unwrap_or(question.edns);
+        let texts = table.texts(self, "ede").map(Spanned::into_inner).unwrap_or_default();
+        let key = table.key("ede");
+        let mut edes = Vec::new();
+        for ede in &texts {
+            let (code, text) = ede.get_ref().split_once(' ').unwrap_or((ede.get_ref(), ""));
+            match code.parse() {
+                Ok(code) => edes.push((code, text.trim().to_owned())),
+                Err(_) => {
+                    let problem = format!("`{code}` is no code");
+                    self.wrong(
+                        &key,
+                        &ede.span(),
+                        problem,
+                        "expected a number and a text, such as \"16 text\"",
+                    );
+                }
+            }
+        }
+        if !texts.is_empty() && !opt {
+            let problem = "errors stand in an OPT record, and there is none".to_owned();
+            self.wrong(&key, &table.place("ede"), problem, "give edns = true, or opt = true in the reply");
+        }
+        let wrong_id = table.word(self, "id", &[("wrong", true)]).unwrap_or(false);
+        let flags = flags.unwrap_or(default);
+        WantedMessage { flags, answer, authority, additional, opt, edes, wrong_id }
+    }
+
+    fn record(&mut self, key: &str, text: &Spanned<String>, class: Class) -> Option<WantedRecord> {
+        match record(text.get_ref(), class) {
+            Ok(record) => Some(record),
+            Err(problem) => {
+                let remedy =
+                    "expected \"owner. TTL IN TYPE data\", the TTL a number or a range such as 1-600";
+                self.wrong(key, &text.span(), problem, remedy);
+                None
+            }
+        }
+    }
+}
+
+/// Keys that say what is in a message.
+const MESSAGE: [&str; 7] = ["flags", "answer", "authority", "additional", "opt", "ede", "id"];
+
+/// One record from its line.
+fn record(text: &str, class: Class) -> Result<WantedRecord, String> {
+    let mut rest = text.trim();
+    let mut word = || {
+        let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        rest = tail.trim_start();
+        word
+    };
+    let (owner, ttl, in_class, rtype) = (word(), word(), word(), word());
+    if rtype.is_empty() {
+        return Err(format!("`{text}` is no record"));
+    }
+    let owner = NameBuf::from_text(owner).map_err(|e| format!("`{owner}` is no domain name: {e}"))?;
+    let (least, most) = ttl.split_once('-').unwrap_or((ttl, ttl));
+    let number = |text: &str| {
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        text.parse().ok().filter(|seconds| digits && *seconds <= MAX_TTL)
+    };
+    let least: u32 = number(least).ok_or_else(|| format!("`{ttl}` is no TTL"))?;
+    let most: u32 = number(most).ok_or_else(|| format!("`{ttl}` is no TTL"))?;
+    if least > most {
+        return Err(format!("`{ttl}` ends before it starts"));
+    }
+    // The class is the question's, which is no class of a record if any will do.
+    let class = if class == Class::ANY { Class::IN } else { class };
+    if in_class.parse() != Ok(class) {
+        return Err(format!("`{in_class}` stands where the class {class} must"));
+    }
+    let rtype: Qtype = rtype
+        .parse()
+        .ok()
+        .filter(|t: &Qtype| !t.is_meta() && t.0 != 0)
+        .ok_or_else(|| format!("`{rtype}` is no record type"))?;
+    let rdata = rdata::from_text(rtype, rest, Name::ROOT)?;
+    let data = as_printed(rtype, &rdata).ok_or("the data is too long")?;
+    Ok(WantedRecord { owner, ttl: (least, most), rtype, data })
+}
+
+/// Data as it is printed when it comes back, whichever of its forms it was written in.
+fn as_printed(rtype: Qtype, rdata: &[u8]) -> Option<String> {
+    let len = u16::try_from(rdata.len()).ok()?;
+    // A header with one question and one answer, the question, and the record at the root.
+    let mut message = vec![0, 0, 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0];
+    for word in [rtype.0, Class::IN.0, 0, 0, len] {
+        message.extend(word.to_be_bytes());
+    }
+    message.extend(rdata);
+    let message = Message::parse(&message)?;
+    message.records().next().map(|record| message.rdata_text(&record))
+}
