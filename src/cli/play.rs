@@ -1,0 +1,432 @@
+//! `portcullis scenario run`: answers as the censor did, until it is told to stop; or asks again what was
+//! recorded.
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use ipnet::IpNet;
+
+use super::scenario::{changes, wrapped};
+use super::serve::{Signal, Signals, runtime};
+use super::{FAILED, OK, WARNED, say, say_error};
+use crate::censor::Scenario;
+use crate::censor::draw::Draw;
+use crate::censor::seen::describe;
+use crate::censor::stub::StubMode;
+use crate::dns::query::Query;
+use crate::observe::story::Story;
+use crate::resolver::censored::Audience;
+use crate::scenario::harness::{time_text, unix};
+use crate::scenario::recorder::{Recorder, Sink};
+use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
+use crate::scenario::{record, shipped};
+use crate::server;
+use crate::upstream::Server;
+
+/// Lines that may wait for a slow terminal.
+const LOG_BOUND: usize = 10_000;
+
+/// Options of `scenario run`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  portcullis scenario run ru-2016-linkedin --port-per-network\n  \
+    dig @127.0.0.1 -p 5301 linkedin.com      (in a second terminal)\n  \
+    portcullis scenario run ru-2016-linkedin --at 2016-11-17T09:00:00+03:00 --speed 3600\n  \
+    portcullis scenario run cn-gfw-injection --record run.jsonl\n  \
+    portcullis scenario run cn-gfw-injection --replay run.jsonl\n\n\
+    Exit codes: 0 ended as asked; 1 a replay differs; 2 a mistake.")]
+pub(super) struct Args {
+    /// A scenario that comes with the program, or a file; with --blind it may be left out
+    #[arg(required_unless_present = "blind")]
+    name: Option<String>,
+    /// Set the scenario's clock, as in 2016-11-17T12:00:00+03:00; otherwise it shows the last state
+    #[arg(long, value_name = "TIME", value_parser = unix)]
+    at: Option<i64>,
+    /// Let the clock run so many times as fast as the one on the wall; otherwise it stands
+    #[arg(long, value_name = "TIMES", default_value_t = 0.0, value_parser = speed)]
+    speed: f64,
+    /// What all draws start from, in the place of the scenario's own
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where forged answers lead: `historical` gives out the real addresses of the time
+    #[arg(long, alias = "stub_mode", value_name = "MODE", value_parser = stub_mode)]
+    stub_mode: Option<StubMode>,
+    /// The address to listen on, UDP and TCP; port 0 takes any free one
+    #[arg(short, long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5300")]
+    listen: SocketAddr,
+    /// Give each network a port of its own, from the one after that of --listen on; otherwise networks
+    /// are told apart by the client's address
+    #[arg(long)]
+    port_per_network: bool,
+    /// Who may ask beside loopback and private networks
+    #[arg(long, value_name = "NETWORK")]
+    allow: Vec<IpNet>,
+    /// Ask this resolver for names that the scenario has no zone for
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    forward: Vec<SocketAddr>,
+    /// Write each question and its answers, and why, to this file as JSON lines, and as a capture beside it
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Ask again what was recorded, without sockets, and show what differs
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "blind", "ready_json", "port_per_network"])]
+    replay: Option<PathBuf>,
+    /// Tell neither the scenario nor the networks by name; without a name the seed picks one. At the end
+    /// it is told
+    #[arg(long)]
+    blind: bool,
+    /// Print one line of JSON on standard output once every socket is bound
+    #[arg(long)]
+    ready_json: bool,
+    /// Print each query as a line of JSON, as --record writes it
+    #[arg(long)]
+    json: bool,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..=1e9).contains(&speed) { Ok(speed) } else { Err("expected 0 to 1000000000".into()) }
+}
+
+fn stub_mode(text: &str) -> Result<StubMode, String> {
+    let known = StubMode::WORDS.iter().find(|(word, _)| *word == text);
+    known.map(|(_, mode)| *mode).ok_or_else(|| "expected doc, loopback or historical".into())
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    super::start_log();
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
+    };
+    let scenario = shipped::load(&name)?;
+    if let Some(file) = &args.replay {
+        return replay(args, scenario, file);
+    }
+    runtime()?.block_on(play(args, scenario))
+}
+
+/// The scenario that a seed stands for.
+fn picked(seed: u64) -> String {
+    let at = usize::try_from(Draw::new(seed).below(shipped::ALL.len() as u64)).unwrap_or(0);
+    shipped::ALL.get(at).map_or_else(String::new, |(name, _)| (*name).to_owned())
+}
+
+fn setting(args: &Args) -> Setting {
+    let upstreams = args.forward.iter().map(|addr| Server { addr: *addr, tcp_only: false }).collect();
+    let mut allow = Vec::new();
+    if !args.allow.is_empty() {
+        allow = crate::resolver::settings::private_networks();
+        allow.extend(&args.allow);
+    }
+    Setting {
+        seed: args.seed.filter(|_| args.name.is_some()),
+        at: args.at,
+        speed: args.speed,
+        stubs: args.stub_mode,
+        upstreams,
+        by_listener: args.port_per_network,
+        allow,
+        audience: None,
+    }
+}
+
+async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
+    // Before the sockets are bound, so that no signal is lost once the ready line is out.
+    let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
+    let now = super::now();
+    let started = now.unix.saturating_mul(1_000_000);
+    let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
+    let recorder = recorder.transpose()?;
+    let (lines, told) = sync_channel(LOG_BOUND);
+    let hall = Hall { recorder: recorder.as_ref().map(Recorder::sink), lines };
+    let setting = Setting { audience: Some(Arc::new(hall)), ..setting(args) };
+    let mode = setting.stubs.unwrap_or(scenario.stub_mode);
+    if mode == StubMode::Historical {
+        tracing::warn!(
+            "forged answers give the real addresses of the time: whoever connects to them leaves this machine"
+        );
+    }
+    let stage = Stage::new(scenario, &setting, now)?;
+    let scenario = &stage.censor.scenario;
+    let bound = server::bind(&wanted(args, scenario), 1).map_err(|e| e.to_string())?;
+    let addresses = bound.addresses.clone();
+    let threads = server::UdpThreads { batch: 64, pin: false };
+    let running = server::start(bound, &stage.engine, server::now, threads)
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
+    let doors = Doors { args, scenario, addresses: &addresses };
+    if args.ready_json {
+        say(&doors.ready(&stage).to_string());
+    } else if !args.json {
+        doors.introduce(&stage);
+    }
+    let style = Style { json: args.json, quiet: args.ready_json && !args.json, blind: args.blind, offset: scenario.offset };
+    let watched = Arc::clone(&stage.censor);
+    // The thread ends with the program: it holds nothing that could be lost.
+    std::thread::spawn(move || print(&told, style, &watched));
+    while let Signal::Reload = signals.next().await {}
+    let hurried = running.hurried();
+    running.stop().await;
+    drop(stage.engine);
+    let mut code = OK;
+    if hurried > 0 {
+        tracing::warn!(packets = hurried, "sent before their time, because too many waited for theirs");
+    }
+    if let Some(recorder) = recorder {
+        let (record, capture) = recorder.files();
+        let files = format!("{} and {}", record.display(), capture.display());
+        let summary = recorder.finish()?;
+        if let Some(problem) = summary.problem {
+            say_error(&format!("the record is not whole: {problem}"));
+            code = FAILED;
+        }
+        if !args.json && !args.ready_json {
+            let (queries, dropped) = (super::count_u64(summary.written, "question"), summary.dropped);
+            say(&format!("{queries} recorded in {files}; {dropped} left out because the disk was too slow."));
+        }
+    }
+    if args.blind && !args.json && !args.ready_json {
+        say(&format!("It was {}: {}.", stage.censor.scenario.name, stage.censor.scenario.title));
+    }
+    Ok(code)
+}
+
+/// Where to listen.
+fn wanted(args: &Args, scenario: &Scenario) -> Vec<SocketAddr> {
+    if !args.port_per_network {
+        return vec![args.listen];
+    }
+    let port = |place: u16| match args.listen.port() {
+        0 => 0,
+        first => first.saturating_add(1 + place),
+    };
+    let places = scenario.networks.iter().zip(0u16..);
+    places.map(|(_, place)| SocketAddr::new(args.listen.ip(), port(place))).collect()
+}
+
+/// Who gets to know of the queries: the record, and the terminal.
+struct Hall {
+    recorder: Option<Sink>,
+    lines: SyncSender<Story>,
+}
+
+impl Audience for Hall {
+    fn begun(&self, _: &Story) {}
+
+    fn ended(&self, story: Story) {
+        // A terminal that is too slow misses lines; the record does not.
+        let _ = self.lines.try_send(story.clone());
+        if let Some(recorder) = &self.recorder {
+            recorder.push(story);
+        }
+    }
+}
+
+/// What is told when the sockets are bound.
+struct Doors<'a> {
+    args: &'a Args,
+    scenario: &'a Scenario,
+    addresses: &'a [SocketAddr],
+}
+
+impl Doors<'_> {
+    fn name(&self, place: usize) -> String {
+        match self.scenario.networks.get(place) {
+            Some(network) if !self.args.blind => network.id.clone(),
+            _ => letter(place),
+        }
+    }
+
+    fn ready(&self, stage: &Stage) -> serde_json::Value {
+        let places = 0..self.scenario.networks.len();
+        let address = |place: usize| {
+            let own = if self.args.port_per_network { self.addresses.get(place) } else { self.addresses.first() };
+            own.map(SocketAddr::to_string)
+        };
+        let networks: serde_json::Map<_, _> =
+            places.map(|place| (self.name(place), address(place).into())).collect();
+        let (unix, _) = stage.censor.clock.read(super::now().at);
+        let name = if self.args.blind { "" } else { &self.scenario.name };
+        serde_json::json!({
+            "ready": true, "dns": self.addresses, "scenario": name, "at": time_text(unix, self.scenario.offset),
+            "seed": stage.censor.seed, "networks": networks,
+        })
+    }
+
+    fn introduce(&self, stage: &Stage) {
+        let (args, scenario) = (self.args, self.scenario);
+        if args.blind {
+            say("A censored network. Which one? Ask, compare, and guess from what is on the wire.\n");
+        } else {
+            say(&format!("{} ({})\n\n{}\n", scenario.title, scenario.name, wrapped(&scenario.summary, "")));
+        }
+        let (unix, _) = stage.censor.clock.read(super::now().at);
+        let clock = time_text(unix, scenario.offset);
+        let runs = match args.speed {
+            0.0 => "stands at".to_owned(),
+            speed => format!("runs {speed} times as fast as the real one from"),
+        };
+        if !args.blind || args.at.is_some() {
+            say(&format!("The scenario's clock {runs} {clock}."));
+        }
+        say("Networks, UDP and TCP:");
+        for (place, network) in scenario.networks.iter().enumerate() {
+            let title = if args.blind { "" } else { &network.title };
+            let door = match (args.port_per_network, self.addresses.first()) {
+                (true, _) => self.addresses.get(place).map(SocketAddr::to_string).unwrap_or_default(),
+                (false, Some(address)) if place == 0 => format!("{address}"),
+                (false, Some(address)) => {
+                    let from = network.first_client().map_or_else(|| "-".into(), |c| c.to_string());
+                    format!("{address}, asked from {from}")
+                }
+                (false, None) => String::new(),
+            };
+            say(&format!("  {:<14} {door}  {title}", self.name(place)));
+        }
+        say("\nTry, in a second terminal:");
+        for (name, qtype, place) in samples(scenario) {
+            let at = if args.port_per_network { self.addresses.get(usize::from(place)) } else { self.addresses.first() };
+            let Some(at) = at else { continue };
+            let from = match scenario.networks.get(usize::from(place)).and_then(|n| n.first_client()) {
+                Some(client) if !args.port_per_network && place > 0 => format!(" -b {client}"),
+                _ => String::new(),
+            };
+            say(&format!("  dig @{} -p {}{from} {name} {qtype}", at.ip(), at.port()));
+        }
+        say("\nCtrl-C ends it.\n");
+    }
+}
+
+/// Network number 0 is A, and so on.
+fn letter(place: usize) -> String {
+    let first = char::from(b'A' + u8::try_from(place % 26).unwrap_or(0));
+    if place < 26 { first.to_string() } else { format!("{first}{}", place / 26) }
+}
+
+/// A few questions that show something: the first that is expected for each network.
+fn samples(scenario: &Scenario) -> Vec<(String, String, u16)> {
+    let mut found: Vec<(String, String, u16)> = Vec::new();
+    for expect in scenario.expects.iter().filter(|e| e.at.is_none()) {
+        if found.len() < 6 && !found.iter().any(|(_, _, network)| *network == expect.network) {
+            found.push((expect.qname.to_string(), expect.qtype.to_string(), expect.network));
+        }
+    }
+    found
+}
+
+#[derive(Clone, Copy)]
+struct Style {
+    json: bool,
+    quiet: bool,
+    blind: bool,
+    offset: i32,
+}
+
+/// Prints what happens: queries, and what the clock passes.
+fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censored::Censor) {
+    let mut out = std::io::stdout();
+    let dim = out.is_terminal() && !style.json;
+    let (mut passed, _) = censor.clock.read(super::now().at);
+    let scenario = &censor.scenario;
+    loop {
+        let story = match told.recv_timeout(std::time::Duration::from_millis(100)) {
+            Ok(story) => Some(story),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
+        };
+        if style.quiet {
+            continue;
+        }
+        let (now, _) = censor.clock.read(super::now().at);
+        if !style.json && !style.blind {
+            let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
+            let mut news: Vec<_> = events.chain(changes(scenario)).filter(|(at, _)| (passed + 1..=now).contains(at)).collect();
+            news.sort();
+            for (at, text) in news {
+                let _ = writeln!(out, "{}  ** {text}", time_text(at, style.offset));
+            }
+        }
+        passed = now.max(passed);
+        let Some(story) = story else { continue };
+        let text = if style.json { record::to_json(&story).to_string() } else { line(&story, style, dim) };
+        let _ = writeln!(out, "{text}");
+    }
+}
+
+fn line(story: &Story, style: Style, colour: bool) -> String {
+    let question = Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+    let time = time_text(story.at, style.offset);
+    let transport = transport_word(story.transport);
+    if style.blind {
+        let packets = super::count(story.replies.len(), "packet");
+        return format!("{time}  {transport} {question:<34} {packets}");
+    }
+    let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
+    let what = match &story.rule {
+        None => "let through".to_owned(),
+        Some(rule) => format!("{red}{}{off} ({})", rule.id, rule.action),
+    };
+    let mut text = format!("{time}  {:<12} {transport} {question:<34} {what}", story.network);
+    for reply in &story.replies {
+        let kind = if reply.genuine { "genuine" } else { "forged" };
+        let after = reply.after.as_secs_f64() * 1000.0;
+        text.push_str(&format!("\n    {kind:<8} {after:>8.1} ms  {}", describe(&reply.octets)));
+    }
+    if story.end != crate::censor::End::Open {
+        text.push_str(&format!("\n    then the connection ends: {:?}", story.end));
+    } else if story.replies.is_empty() {
+        text.push_str("\n    no answer");
+    }
+    text
+}
+
+/// Asks again what was recorded, in the order in which it came.
+fn replay(args: &Args, scenario: Scenario, file: &Path) -> Result<u8, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let mut stories = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let story = record::from_json(line).map_err(|e| format!("{}:{number}: {e}", file.display()))?;
+        stories.push(story);
+    }
+    stories.sort_by_key(|story| story.number);
+    let now = super::now();
+    let setting = Setting { by_listener: true, ..setting(args) };
+    let stage = Stage::new(scenario, &setting, now)?;
+    let mut differing = 0usize;
+    for story in &stories {
+        let at = args.at.unwrap_or(story.at);
+        stage.censor.clock.set(now.at, at);
+        stage.censor.clock.hold_uptime(story.uptime);
+        let seen = stage.ask(&story.query, client_again(&stage.censor.scenario, story), now);
+        // Recorded are the packets that left, in whatever order they did.
+        let mut before: Vec<_> = story.replies.iter().map(|r| (r.planned, r.octets.clone())).collect();
+        before.sort_by_key(|(planned, _)| *planned);
+        if before != seen.replies || story.end != seen.end {
+            differing += 1;
+            let question = Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+            if args.json {
+                let hex = |all: &[(std::time::Duration, Vec<u8>)]| -> Vec<String> {
+                    all.iter().map(|(after, octets)| format!("{} us: {}", after.as_micros(), describe(octets))).collect()
+                };
+                let line = serde_json::json!({
+                    "number": story.number, "question": question, "network": story.network,
+                    "recorded": hex(&before), "now": hex(&seen.replies),
+                });
+                say(&line.to_string());
+                continue;
+            }
+            say(&format!("question {} in {}: {question}", story.number, story.network));
+            for (sign, all) in [("-", &before), ("+", &seen.replies)] {
+                for (after, octets) in all {
+                    say(&format!("  {sign} {:>8.1} ms  {}", after.as_secs_f64() * 1000.0, describe(octets)));
+                }
+            }
+        }
+    }
+    if !args.json {
+        say(&format!("{} asked again, {differing} answered otherwise.", super::count(stories.len(), "question")));
+    }
+    Ok(if differing == 0 { OK } else { WARNED })
+}

@@ -1,0 +1,257 @@
+//! `portcullis scenario …`: the censors that can be imitated, and what is done with them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::{FAILED, OK, play, say, say_error, worksheet};
+use crate::censor::{Evidence, Scenario};
+use crate::scenario::harness::time_text;
+use crate::scenario::shipped;
+use crate::scenario::stage::{Setting, Stage};
+
+/// What is done with scenarios.
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// The scenarios that come with the program
+    List(ListArgs),
+    /// What a scenario imitates: its story, networks, rules, and how sure each of them is
+    Show(ShowArgs),
+    /// Play a scenario: answer as the censor did
+    Run(play::Args),
+    /// Read a scenario file, ask everything that it expects, and say what is wrong
+    Check(CheckArgs),
+    /// A sheet of questions for a class, and its key
+    Worksheet(worksheet::Args),
+}
+
+/// Options of `scenario list`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis scenario list")]
+pub(super) struct ListArgs {
+    /// Print one line of JSON for each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `scenario show`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis scenario show ru-2016-linkedin")]
+pub(super) struct ShowArgs {
+    /// A scenario that comes with the program, or a file
+    name: String,
+    /// Print the file itself
+    #[arg(long, conflicts_with = "json")]
+    text: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `scenario check`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis scenario check my-provider.toml\n\n\
+    Exit codes: 0 all is well; 2 a mistake in a file, or something expected does not hold.")]
+pub(super) struct CheckArgs {
+    /// Scenario files, or names of those that come with the program; without any, all of those
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Print one line of JSON for each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs one of them.
+pub(super) fn run(command: &Command) -> Result<u8, String> {
+    match command {
+        Command::List(args) => list(args),
+        Command::Show(args) => show(args),
+        Command::Run(args) => play::run(args),
+        Command::Check(args) => Ok(check(args)),
+        Command::Worksheet(args) => worksheet::run(args),
+    }
+}
+
+fn list(args: &ListArgs) -> Result<u8, String> {
+    for (name, _) in shipped::ALL {
+        let scenario = shipped::load(name)?;
+        let (from, until) = (day(scenario.from), day(scenario.until));
+        if args.json {
+            let networks: Vec<&str> = scenario.networks.iter().map(|n| n.id.as_str()).collect();
+            let line = serde_json::json!({
+                "name": name, "title": scenario.title, "place": scenario.place, "from": from,
+                "until": until, "networks": networks, "rules": scenario.rules.len(),
+                "measured": measured(&scenario),
+            });
+            say(&line.to_string());
+        } else {
+            say(&format!("{name:<24} {}", scenario.title));
+        }
+    }
+    if !args.json {
+        say("\nportcullis scenario show NAME tells more; portcullis scenario run NAME plays it.");
+    }
+    Ok(OK)
+}
+
+fn measured(scenario: &Scenario) -> usize {
+    scenario.rules.iter().filter(|r| r.evidence == Evidence::Measured).count()
+}
+
+fn day(unix: Option<i64>) -> Option<String> {
+    unix.map(|unix| time_text(unix, 0).chars().take(10).collect())
+}
+
+fn show(args: &ShowArgs) -> Result<u8, String> {
+    let scenario = shipped::load(&args.name)?;
+    if args.text {
+        let text = match shipped::ALL.iter().find(|(name, _)| *name == args.name) {
+            Some((_, text)) => (*text).to_owned(),
+            None => std::fs::read_to_string(&args.name).map_err(|e| format!("{}: {e}", args.name))?,
+        };
+        say(text.trim_end());
+        return Ok(OK);
+    }
+    if args.json {
+        say(&json(&scenario).to_string());
+        return Ok(OK);
+    }
+    let offset = scenario.offset;
+    say(&format!("{} ({})\n", scenario.title, scenario.name));
+    say(&format!("{}\n", wrapped(&scenario.summary, "")));
+    say("What happened:");
+    let mut lines: Vec<(i64, String)> = scenario.events.iter().map(|e| (e.at, e.text.clone())).collect();
+    for (at, what) in changes(&scenario) {
+        lines.push((at, format!("on the wire: {what}")));
+    }
+    lines.sort();
+    for (at, text) in lines {
+        say(&format!("  {}  {text}", time_text(at, offset)));
+    }
+    say("\nNetworks:");
+    for network in &scenario.networks {
+        let only = if network.injector_only { " (nobody is at home there)" } else { "" };
+        say(&format!("  {:<14} {}{only}", network.id, network.title));
+    }
+    say("\nRules, the first that applies decides:");
+    for rule in &scenario.rules {
+        let sure = match rule.evidence {
+            Evidence::Measured => "measured",
+            Evidence::Modelled => "modelled",
+        };
+        say(&format!("  {:<20} {:<9} {:<9} {}", rule.id, rule.kind, sure, rule.intent));
+    }
+    say("\nSources:");
+    for source in &scenario.sources {
+        say(&format!("  {source}"));
+    }
+    say(&format!("\nportcullis scenario run {} plays it.", args.name));
+    Ok(OK)
+}
+
+/// The moments at which rules begin and end.
+pub(super) fn changes(scenario: &Scenario) -> BTreeSet<(i64, String)> {
+    let mut all = BTreeSet::new();
+    for rule in &scenario.rules {
+        if let Some(from) = rule.when.from {
+            all.insert((from, format!("{} begins", rule.id)));
+        }
+        if let Some(until) = rule.when.until {
+            all.insert((until, format!("{} ends", rule.id)));
+        }
+    }
+    all
+}
+
+fn json(scenario: &Scenario) -> serde_json::Value {
+    let rules: Vec<_> = scenario.rules.iter().map(|rule| {
+        let networks: Vec<_> =
+            rule.when.networks.iter().filter_map(|n| scenario.networks.get(usize::from(*n))).map(|n| &n.id).collect();
+        serde_json::json!({
+            "id": rule.id, "line": rule.line, "action": rule.kind, "evidence": evidence(rule.evidence),
+            "intent": rule.intent, "networks": networks,
+            "from": rule.when.from.map(|t| time_text(t, 0)), "until": rule.when.until.map(|t| time_text(t, 0)),
+        })
+    }).collect();
+    let networks: Vec<_> = scenario.networks.iter().map(|n| {
+        serde_json::json!({ "id": n.id, "title": n.title, "injector_only": n.injector_only, "clients": n.clients })
+    }).collect();
+    let events: Vec<_> =
+        scenario.events.iter().map(|e| serde_json::json!({ "at": time_text(e.at, 0), "text": e.text })).collect();
+    serde_json::json!({
+        "name": scenario.name, "title": scenario.title, "summary": scenario.summary, "place": scenario.place,
+        "from": scenario.from.map(|t| time_text(t, 0)), "until": scenario.until.map(|t| time_text(t, 0)),
+        "seed": scenario.seed, "sources": scenario.sources, "networks": networks, "events": events,
+        "rules": rules,
+    })
+}
+
+/// The word for it.
+pub(super) const fn evidence(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Measured => "measured",
+        Evidence::Modelled => "modelled",
+    }
+}
+
+/// Text in lines of at most 96 characters, each behind the same beginning.
+pub(super) fn wrapped(text: &str, begin: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < 96 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{begin}{word}")),
+        }
+    }
+    lines.join("\n")
+}
+
+fn check(args: &CheckArgs) -> u8 {
+    let all = || shipped::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let files: Vec<String> = if args.files.is_empty() { all() } else { args.files.clone() };
+    let mut code = OK;
+    for file in &files {
+        let (told, problem) = match checked(file) {
+            Ok(told) => (Some(told), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        if problem.is_some() {
+            code = FAILED;
+        }
+        if args.json {
+            let line = serde_json::json!({ "file": file, "ok": problem.is_none(), "problem": problem });
+            say(&line.to_string());
+        } else if let Some(problem) = problem {
+            say_error(&problem);
+        } else {
+            say(&format!("{file}: {}", told.unwrap_or_default()));
+        }
+    }
+    code
+}
+
+/// Reads a file and asks what it expects.
+fn checked(file: &str) -> Result<String, String> {
+    let scenario = shipped::load(file)?;
+    let (rules, networks) = (scenario.rules.len(), scenario.networks.len());
+    let asked = scenario.expects.len();
+    let path: PathBuf = match shipped::ALL.iter().any(|(name, _)| *name == file) {
+        true => format!("blocklists/scenarios/{file}.toml").into(),
+        false => file.into(),
+    };
+    let setting = Setting { by_listener: true, ..Setting::default() };
+    let now = super::now();
+    let stage = Stage::new(scenario, &setting, now).map_err(|e| format!("{}: {e}", path.display()))?;
+    stage.check(now).map_err(|wrong| {
+        let lines: Vec<String> = wrong
+            .iter()
+            .map(|(line, why)| format!("{}:{line}: [[expect]]: does not hold: {why}", path.display()))
+            .collect();
+        lines.join("\n")
+    })?;
+    let rules = super::count(rules, "rule");
+    let networks = super::count(networks, "network");
+    Ok(format!("{rules} in {networks}; {} hold", super::count(asked, "expectation")))
+}
