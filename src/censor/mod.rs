@@ -7,6 +7,7 @@
 pub mod draw;
 pub mod expect;
 pub mod forge;
+pub mod judge;
 pub mod names;
 pub mod plan;
 pub mod seen;
