@@ -5,8 +5,10 @@ mod compile;
 mod ctl;
 mod demo;
 mod explain;
+mod judge;
 mod lists;
 mod progress;
+mod scenario;
 mod serve;
 mod shipped;
 
@@ -56,6 +58,9 @@ enum Command {
     /// Compare lists
     #[command(subcommand)]
     Lists(lists::Command),
+    /// Imitate censors, and judge what a resolver does
+    #[command(subcommand, hide = true)]
+    Scenario(scenario::Command),
 }
 
 /// Runs the program with the arguments of this process.
@@ -81,6 +86,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Ctl(args) => ctl::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Lists(command) => lists::run(&command),
+        Command::Scenario(command) => scenario::run(&command),
     };
     done.unwrap_or_else(|problem| {
         say_error(&problem);

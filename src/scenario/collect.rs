@@ -99,7 +99,6 @@ pub async fn udp(
     let mut refused = None;
     loop {
         match collected.in_time(socket.recv(&mut buffer)).await {
-            None => break,
             Some(Ok(len)) => {
                 if !collected.keep(buffer.get(..len).unwrap_or_default()) {
                     break;
@@ -110,7 +109,7 @@ pub async fn udp(
                 refused = Some(error);
                 collected.heard(now());
             }
-            Some(Err(_)) => break,
+            None | Some(Err(_)) => break,
         }
     }
     match refused {

@@ -26,7 +26,9 @@ impl AsnMap {
                 digits.parse().ok()
             });
             let (Ok(prefix), Some(asn), None) = (prefix.parse::<IpNet>(), asn, words.next()) else {
-                return Err(format!("line {number}: expected a prefix and a number, such as `192.0.2.0/24 64496`"));
+                return Err(format!(
+                    "line {number}: expected a prefix and a number, such as `192.0.2.0/24 64496`"
+                ));
             };
             map.insert(prefix.trunc(), asn);
         }
@@ -151,7 +153,9 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_counts_and_nought_is_nobody() {
-        let map = AsnMap::read("# demo\n192.0.0.0/8\tAS1\n192.0.2.0/24 64496\n2001:db8::/32 3 ; v6\n\n198.51.100.0/24 0\n");
+        let map = AsnMap::read(
+            "# demo\n192.0.0.0/8\tAS1\n192.0.2.0/24 64496\n2001:db8::/32 3 ; v6\n\n198.51.100.0/24 0\n",
+        );
         let map = map.unwrap();
         for (address, asn) in [
             ("192.0.2.7", Some(64_496)),

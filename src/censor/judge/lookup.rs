@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::censor::End;
 use crate::censor::seen::Seen;
+use crate::dns::ede::EdeCode;
 use crate::dns::header::{self, Header, flag};
 use crate::dns::message::Message;
 use crate::dns::name::NameBuf;
@@ -134,6 +135,8 @@ pub struct Said {
     pub aliases: Vec<NameBuf>,
     /// Other records in the answer.
     pub others: usize,
+    /// There are addresses of the other type in the answer.
+    pub stray: bool,
     /// The least TTL in the answer.
     pub ttl: Option<u32>,
     /// It repeats the question.
@@ -142,6 +145,8 @@ pub struct Said {
     pub opt: bool,
     /// TC is set.
     pub truncated: bool,
+    /// Extended DNS Errors (RFC 8914), which only queries with EDNS are told.
+    pub edes: Vec<(EdeCode, String)>,
 }
 
 impl Said {
@@ -155,10 +160,12 @@ impl Said {
             addresses: Vec::new(),
             aliases: Vec::new(),
             others: 0,
+            stray: false,
             ttl: None,
             question: false,
             opt: false,
             truncated,
+            edes: Vec::new(),
         };
         // Some servers answer what they cannot read with the header alone.
         if octets.len() == header::LEN && (header.qdcount, header.ancount) == (0, 0) {
@@ -168,6 +175,7 @@ impl Said {
         let name = message.qname().is_some_and(|name| name == question.name.as_name());
         let mut said = empty(message.rcode());
         said.question = name && message.question().ends_with(&asked(question.qtype));
+        said.edes.extend(message.edes());
         for record in message.records() {
             said.opt |= record.rtype == Qtype::OPT && record.section == Section::Additional;
             // OONI's decoder takes no message in which an address has not its length.
@@ -183,7 +191,10 @@ impl Said {
             match address {
                 Some(address) if record.rtype == question.qtype => said.addresses.push(address),
                 _ if record.rtype == Qtype::CNAME => said.aliases.extend(message.name_at(record.rdata_at())),
-                _ => said.others += 1,
+                _ => {
+                    said.others += 1;
+                    said.stray |= address.is_some();
+                }
             }
         }
         said.addresses.sort_unstable();

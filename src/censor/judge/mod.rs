@@ -84,7 +84,10 @@ pub struct Known<'k> {
 
 impl<'k> Known<'k> {
     /// The known answers of censors that a lookup got.
-    pub fn fingerprints_of<'l>(&self, lookup: &'l Lookup) -> impl Iterator<Item = &'k Fingerprint> + use<'k, 'l> {
+    pub fn fingerprints_of<'l>(
+        &self,
+        lookup: &'l Lookup,
+    ) -> impl Iterator<Item = &'k Fingerprint> + use<'k, 'l> {
         let aliases = lookup.first().into_iter().flat_map(|said| &said.aliases).map(ToString::to_string);
         let answers: Vec<String> =
             lookup.addresses().iter().map(ToString::to_string).chain(aliases).collect();
@@ -204,7 +207,7 @@ pub enum Sign {
     Undecodable(Qtype),
     /// A reply leaves the question out or has another one.
     OtherQuestion(Qtype),
-    /// The answer has records of another type instead of addresses.
+    /// The answer has addresses of the type that was not asked for.
     OtherType(Qtype),
     /// The TCP connection ended by RST.
     Reset(Qtype),
@@ -214,6 +217,8 @@ pub enum Sign {
     Fingerprint(String),
     /// An address that no public name should have.
     Bogon(IpAddr),
+    /// TC is set: a client would ask again over TCP, which OONI's probe does not.
+    Truncated(Qtype),
     /// The query had an OPT record and the control's reply has one; this one has none.
     NoOpt(Qtype),
 }
@@ -225,10 +230,10 @@ impl Sign {
         matches!(self, Self::Differ(..) | Self::WrongId(_))
     }
 
-    /// Honest resolvers have it too: alone it says nothing.
+    /// Honest resolvers do not do that; the others say nothing alone.
     #[must_use]
     pub const fn is_suspicious(&self) -> bool {
-        !matches!(self, Self::Bogon(_) | Self::NoOpt(_))
+        !matches!(self, Self::Bogon(_) | Self::Truncated(_) | Self::NoOpt(_))
     }
 }
 
@@ -241,7 +246,8 @@ impl fmt::Display for Sign {
             Self::Repeated(t, n, span) => write!(f, "{n} replies for {t} within {}, all alike", ms(span)),
             Self::Undecodable(t) => write!(f, "a reply for {t} that is no DNS message"),
             Self::OtherQuestion(t) => write!(f, "a reply for {t} without the question"),
-            Self::OtherType(t) => write!(f, "an answer for {t} with records of another type"),
+            Self::OtherType(t) => write!(f, "an answer for {t} with addresses of the other type"),
+            Self::Truncated(t) => write!(f, "the reply for {t} is cut (TC); --tcp asks for the whole"),
             Self::Reset(t) => write!(f, "the TCP connection for {t} ended by RST"),
             Self::NoV6 => write!(f, "no AAAA, though the control has one"),
             Self::Fingerprint(name) => write!(f, "a known answer of a censor: {name}"),
@@ -328,7 +334,8 @@ fn decide(
         return (Verdict::Down, format!("{failure}, and {failing} at the control: it resolves nowhere"));
     }
     let shared = addresses.iter().any(|a| control.addresses.contains(a));
-    let why = if shared { "the control gives the same" } else { "the control's addresses are of the same network" };
+    let why =
+        if shared { "the control gives the same" } else { "the control's addresses are of the same network" };
     (Verdict::Ok, why.into())
 }
 
@@ -353,8 +360,11 @@ fn signs(probe: &Probe, control: Option<&Control>, known: &Known<'_>) -> Vec<Sig
         if lookup.ours().any(|s| !s.question && !s.addresses.is_empty()) {
             signs.push(Sign::OtherQuestion(qtype));
         }
-        if lookup.ours().any(|s| s.others > 0 && s.addresses.is_empty()) {
+        if lookup.ours().any(|s| s.stray) {
             signs.push(Sign::OtherType(qtype));
+        }
+        if lookup.first().is_some_and(|s| s.truncated) {
+            signs.push(Sign::Truncated(qtype));
         }
         if lookup.end == super::End::Reset {
             signs.push(Sign::Reset(qtype));

@@ -21,8 +21,11 @@ pub mod flag {
     /// Addresses of which none, and no network of one, is the control's.
     pub const UNEXPECTED_ADDRS: u8 = 4;
     /// Each flag with OONI's name for it.
-    pub const NAMES: [(u8, &str); 3] =
-        [(BOGON, "bogon"), (UNEXPECTED_FAILURE, "unexpected-failure"), (UNEXPECTED_ADDRS, "unexpected-addrs")];
+    pub const NAMES: [(u8, &str); 3] = [
+        (BOGON, "bogon"),
+        (UNEXPECTED_FAILURE, "unexpected-failure"),
+        (UNEXPECTED_ADDRS, "unexpected-addrs"),
+    ];
 }
 
 /// `dns_consistency`.
@@ -105,7 +108,8 @@ pub fn classic(resolver: &Pair, control: Option<&Control>, asns: &AsnMap) -> Cla
         () if valid || expected_failure => Consistency::Consistent,
         () => Consistency::NotMeasured,
     };
-    let any = |held: fn(IpAddr) -> bool| resolver.both().into_iter().flat_map(Lookup::addresses).any(|a| held(*a));
+    let any =
+        |held: fn(IpAddr) -> bool| resolver.both().into_iter().flat_map(Lookup::addresses).any(|a| held(*a));
     // The probe asks no page of itself.
     let page = any(|a| !a.is_loopback());
     let blocking = match consistency {
@@ -121,7 +125,8 @@ pub fn classic(resolver: &Pair, control: Option<&Control>, asns: &AsnMap) -> Cla
 /// of both types: where the name has only AAAA, nobody misses A.
 fn ignored(qtype: Qtype, failure: Failure, control: Option<&Control>) -> bool {
     failure == Failure::NoAnswer
-        && (qtype == Qtype::AAAA || control.is_some_and(|c| c.addresses.iter().any(IpAddr::is_ipv6) && !c.has_v4()))
+        && (qtype == Qtype::AAAA
+            || control.is_some_and(|c| c.addresses.iter().any(IpAddr::is_ipv6) && !c.has_v4()))
 }
 
 /// A rule of the pipeline: its id, and how likely it makes what.
@@ -167,7 +172,8 @@ pub fn pipeline(resolver: &Pair, control: Option<&Control>, known: &Known<'_>) -
 
 fn lookup_rule(lookup: &Lookup, control: Option<&Control>, known: &Known<'_>) -> Option<&'static Rule> {
     let country = known.country;
-    let at_home = |f: &Fingerprint| country.is_some_and(|c| f.countries.iter().any(|f| f.eq_ignore_ascii_case(c)));
+    let at_home =
+        |f: &Fingerprint| country.is_some_and(|c| f.countries.iter().any(|f| f.eq_ignore_ascii_case(c)));
     if known.fingerprints_of(lookup).any(at_home) {
         return Some(&FINGERPRINT);
     }

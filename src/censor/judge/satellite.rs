@@ -111,4 +111,3 @@ fn rcode_word(rcode: Rcode) -> Option<&'static str> {
         _ => return None,
     })
 }
-
