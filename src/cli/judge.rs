@@ -341,6 +341,7 @@ fn told(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement) -> St
         &match judgement.satellite {
             Some(Outcome::Anomaly) => "anomaly: it would fetch the page now".to_owned(),
             Some(outcome) => outcome.to_string(),
+            None if !probe.udp => "- (it asks over UDP)".to_owned(),
             None => "-".to_owned(),
         },
     );
@@ -468,7 +469,7 @@ fn lookup_record(lookup: &Lookup) -> Value {
     let replies = lookup.replies.iter().map(|reply| {
         let said = reply.said.as_ref();
         json!({
-            "milliseconds": ms(reply),
+            "milliseconds": (ms(reply) * 1e3).round() / 1e3,
             "message": said.is_some(),
             "id_fits": said.is_some_and(|s| s.ours),
             "rcode": said.map(|s| s.rcode.to_string()),

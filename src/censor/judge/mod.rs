@@ -312,16 +312,17 @@ fn decide(
     let blocked = pipeline.filter(|rule| rule.blocked > LIKELY);
     if classic.consistency == Consistency::Inconsistent || blocked.is_some() {
         let rule = blocked.map_or_else(String::new, |rule| format!("; OONI pipeline: {}", rule.id));
-        let failed: Vec<String> = resolver
-            .both()
-            .into_iter()
-            .filter_map(|l| Some(format!("{} for {}", l.result.as_ref().err()?, l.qtype)))
-            .collect();
+        let failed = match (resolver.a.result.as_ref().err(), resolver.aaaa.result.as_ref().err()) {
+            (Some(a), Some(aaaa)) if a == aaaa => format!("{a} for A and AAAA"),
+            (Some(a), Some(aaaa)) => format!("{a} for A, {aaaa} for AAAA"),
+            (Some(a), None) => format!("{a} for A"),
+            (None, aaaa) => format!("{} for AAAA", aaaa.map_or("dns_no_answer", |f| f.word())),
+        };
         let why = if classic.flags & ooni::flag::UNEXPECTED_ADDRS != 0 {
             let foreign = addresses.into_iter().filter(|a| !control.addresses.contains(a)).collect();
             format!("{}, not an address of the control's (OONI: unexpected addresses{rule})", given(foreign))
         } else if classic.flags & ooni::flag::UNEXPECTED_FAILURE != 0 {
-            format!("{}, while the control resolves it (OONI: unexpected failure{rule})", failed.join(", "))
+            format!("{failed}, while the control resolves it (OONI: unexpected failure{rule})")
         } else {
             format!("{}{rule}", given(addresses))
         };
