@@ -73,7 +73,11 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["sources/store.rs", "server/udp/mmsg.rs", "trie/ahead.rs"],
         "mapping a file, moving datagrams in batches, and a hint to the processor are what needs it",
     ),
-    ("Instant::now", &["server/clock.rs", "upstream/hickory.rs"], "the time is an argument"),
+    (
+        "Instant::now",
+        &["server/clock.rs", "upstream/hickory.rs", "scenario/collect.rs"],
+        "the time is an argument",
+    ),
     ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
     ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),

@@ -7,6 +7,7 @@
 pub mod draw;
 pub mod expect;
 pub mod forge;
+pub mod judge;
 pub mod names;
 pub mod plan;
 pub mod seen;
@@ -41,6 +42,8 @@ pub struct Scenario {
     pub from: Option<i64>,
     /// The last moment that it tells of; the clock stands here unless it is set.
     pub until: Option<i64>,
+    /// How many seconds the clocks there are ahead of UTC.
+    pub offset: i32,
     /// What all draws start from, unless another seed is given.
     pub seed: u64,
     /// The vantage points, at least one.

@@ -65,6 +65,8 @@ impl Pattern {
 }
 
 fn is_within(text: &[u8], suffix: &str) -> bool {
+    // The root is written as a dot.
+    let suffix = if suffix == "." { "" } else { suffix };
     match text.strip_suffix(suffix.as_bytes()) {
         Some(before) => suffix.is_empty() || before.is_empty() || before.ends_with(b"."),
         None => false,

@@ -127,6 +127,7 @@ impl WantedMessage {
         if !message.question().eq_ignore_ascii_case(&question) {
             return Err("it repeats another question".into());
         }
+        let class = question.last_chunk().map_or(Class::IN.0, |class| u16::from_be_bytes(*class));
         if message.header.flags != self.flags {
             let (wanted, flags) = (self.flags, message.header.flags);
             return Err(format!(
@@ -145,10 +146,10 @@ impl WantedMessage {
                 && found.iter().zip(wanted).all(|(record, wanted)| {
                     let owner = message.name_at(record.start);
                     owner.as_ref() == Some(&wanted.owner)
-                        && record.class == Class::IN.0
+                        && record.class == class
                         && record.rtype == wanted.rtype
                         && (wanted.ttl.0..=wanted.ttl.1).contains(&record.ttl)
-                        && message.rdata_text(record) == wanted.data
+                        && message.rdata_text(record).eq_ignore_ascii_case(&wanted.data)
                 });
             if !fits {
                 let wanted: Vec<String> = wanted.iter().map(WantedRecord::to_string).collect();

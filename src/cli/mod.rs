@@ -5,10 +5,14 @@ mod compile;
 mod ctl;
 mod demo;
 mod explain;
+mod judge;
 mod lists;
+mod play;
 mod progress;
+mod scenario;
 mod serve;
 mod shipped;
+mod worksheet;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -55,6 +59,9 @@ enum Command {
     /// Compare lists
     #[command(subcommand)]
     Lists(lists::Command),
+    /// Imitate censors, and judge what a resolver does
+    #[command(subcommand)]
+    Scenario(scenario::Command),
 }
 
 /// Runs the program with the arguments of this process.
@@ -80,6 +87,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Ctl(args) => ctl::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Lists(command) => lists::run(&command),
+        Command::Scenario(command) => scenario::run(&command),
     };
     done.unwrap_or_else(|problem| {
         say_error(&problem);
@@ -100,6 +108,11 @@ fn say(line: &str) {
 /// A number with its noun.
 fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A number with its noun.
+fn count_u64(number: u64, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
 /// The settings of a file, or the built-in ones without a file.

@@ -162,7 +162,12 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     } else if !args.json {
         doors.introduce(&stage);
     }
-    let style = Style { json: args.json, quiet: args.ready_json && !args.json, blind: args.blind, offset: scenario.offset };
+    let style = Style {
+        json: args.json,
+        quiet: args.ready_json && !args.json,
+        blind: args.blind,
+        offset: scenario.offset,
+    };
     let watched = Arc::clone(&stage.censor);
     // The thread ends with the program: it holds nothing that could be lost.
     std::thread::spawn(move || print(&told, style, &watched));
@@ -242,7 +247,8 @@ impl Doors<'_> {
     fn ready(&self, stage: &Stage) -> serde_json::Value {
         let places = 0..self.scenario.networks.len();
         let address = |place: usize| {
-            let own = if self.args.port_per_network { self.addresses.get(place) } else { self.addresses.first() };
+            let own =
+                if self.args.port_per_network { self.addresses.get(place) } else { self.addresses.first() };
             own.map(SocketAddr::to_string)
         };
         let networks: serde_json::Map<_, _> =
@@ -287,7 +293,11 @@ impl Doors<'_> {
         }
         say("\nTry, in a second terminal:");
         for (name, qtype, place) in samples(scenario) {
-            let at = if args.port_per_network { self.addresses.get(usize::from(place)) } else { self.addresses.first() };
+            let at = if args.port_per_network {
+                self.addresses.get(usize::from(place))
+            } else {
+                self.addresses.first()
+            };
             let Some(at) = at else { continue };
             let from = match scenario.networks.get(usize::from(place)).and_then(|n| n.first_client()) {
                 Some(client) if !args.port_per_network && place > 0 => format!(" -b {client}"),
@@ -342,7 +352,8 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
         let (now, _) = censor.clock.read(super::now().at);
         if !style.json && !style.blind {
             let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
-            let mut news: Vec<_> = events.chain(changes(scenario)).filter(|(at, _)| (passed + 1..=now).contains(at)).collect();
+            let mut news: Vec<_> =
+                events.chain(changes(scenario)).filter(|(at, _)| (passed + 1..=now).contains(at)).collect();
             news.sort();
             for (at, text) in news {
                 let _ = writeln!(out, "{}  ** {text}", time_text(at, style.offset));
@@ -356,7 +367,8 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
 }
 
 fn line(story: &Story, style: Style, colour: bool) -> String {
-    let question = Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+    let question =
+        Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
     let time = time_text(story.at, style.offset);
     let transport = transport_word(story.transport);
     if style.blind {
@@ -405,10 +417,13 @@ fn replay(args: &Args, scenario: Scenario, file: &Path) -> Result<u8, String> {
         before.sort_by_key(|(planned, _)| *planned);
         if before != seen.replies || story.end != seen.end {
             differing += 1;
-            let question = Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+            let question = Query::parse(&story.query)
+                .map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
             if args.json {
                 let hex = |all: &[(std::time::Duration, Vec<u8>)]| -> Vec<String> {
-                    all.iter().map(|(after, octets)| format!("{} us: {}", after.as_micros(), describe(octets))).collect()
+                    all.iter()
+                        .map(|(after, octets)| format!("{} us: {}", after.as_micros(), describe(octets)))
+                        .collect()
                 };
                 let line = serde_json::json!({
                     "number": story.number, "question": question, "network": story.network,
@@ -426,7 +441,10 @@ fn replay(args: &Args, scenario: Scenario, file: &Path) -> Result<u8, String> {
         }
     }
     if !args.json {
-        say(&format!("{} asked again, {differing} answered otherwise.", super::count(stories.len(), "question")));
+        say(&format!(
+            "{} asked again, {differing} answered otherwise.",
+            super::count(stories.len(), "question")
+        ));
     }
     Ok(if differing == 0 { OK } else { WARNED })
 }

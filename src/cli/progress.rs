@@ -51,6 +51,26 @@ impl Bar {
     }
 }
 
+impl Bar {
+    /// So many of so many are done.
+    pub(super) fn count(&self, what: &str, done: usize, all: usize) {
+        {
+            let mut state = self.state.borrow_mut();
+            what.clone_into(&mut state.what);
+            state.size = all as u64;
+        }
+        self.draw(done as u64);
+    }
+
+    /// Does something that writes to the terminal, where the bar is not in the way.
+    pub(super) fn aside<T>(&self, doing: impl FnOnce() -> T) -> T {
+        match &self.state.borrow().bar {
+            Some(bar) => bar.suspend(doing),
+            None => doing(),
+        }
+    }
+}
+
 impl Progress for Bar {
     fn begin(&self, what: &str, size: u64) {
         {

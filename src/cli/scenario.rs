@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::{FAILED, OK, play, say, say_error, worksheet};
+use super::{FAILED, OK, judge, play, say, say_error, worksheet};
 use crate::censor::{Evidence, Scenario};
 use crate::scenario::harness::time_text;
 use crate::scenario::shipped;
@@ -20,6 +20,8 @@ pub(super) enum Command {
     Run(play::Args),
     /// Read a scenario file, ask everything that it expects, and say what is wrong
     Check(CheckArgs),
+    /// Ask a resolver and a control, and say what probes for censorship would make of the answers
+    Judge(judge::Args),
     /// A sheet of questions for a class, and its key
     Worksheet(worksheet::Args),
 }
@@ -67,6 +69,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         Command::Show(args) => show(args),
         Command::Run(args) => play::run(args),
         Command::Check(args) => Ok(check(args)),
+        Command::Judge(args) => judge::run(args),
         Command::Worksheet(args) => worksheet::run(args),
     }
 }
@@ -175,8 +178,11 @@ fn json(scenario: &Scenario) -> serde_json::Value {
     let networks: Vec<_> = scenario.networks.iter().map(|n| {
         serde_json::json!({ "id": n.id, "title": n.title, "injector_only": n.injector_only, "clients": n.clients })
     }).collect();
-    let events: Vec<_> =
-        scenario.events.iter().map(|e| serde_json::json!({ "at": time_text(e.at, 0), "text": e.text })).collect();
+    let events: Vec<_> = scenario
+        .events
+        .iter()
+        .map(|e| serde_json::json!({ "at": time_text(e.at, 0), "text": e.text }))
+        .collect();
     serde_json::json!({
         "name": scenario.name, "title": scenario.title, "summary": scenario.summary, "place": scenario.place,
         "from": scenario.from.map(|t| time_text(t, 0)), "until": scenario.until.map(|t| time_text(t, 0)),

@@ -142,7 +142,8 @@ impl Check<'_> {
         scenario.stub_mode = head.word(self, spelling, &words).unwrap_or_default();
         let _ = head.value("stub-mode");
         head.done(self, "", &[]);
-        from.map_or(0, |from| from.ahead)
+        scenario.offset = from.map_or(0, |from| from.ahead);
+        scenario.offset
     }
 
     /// `until` must be later than `from`.

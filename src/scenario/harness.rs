@@ -217,6 +217,14 @@ pub fn unix(time: &str) -> Result<i64, String> {
     parsed.map_err(|_| format!("`{time}` is no time; expected one such as 2016-11-17T12:00:00+03:00"))
 }
 
+/// Seconds since 1970 (UTC) as RFC 3339 has them, where the clocks are so many seconds ahead of UTC.
+#[must_use]
+pub fn time_text(unix: i64, ahead: i32) -> String {
+    let offset = jiff::tz::Offset::from_seconds(ahead).unwrap_or(jiff::tz::Offset::UTC);
+    let time = jiff::Timestamp::from_second(unix).unwrap_or_default().to_zoned(offset.to_time_zone());
+    time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
 #[derive(Default)]
 struct Heard {
     stories: Mutex<Stories>,

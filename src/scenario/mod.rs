@@ -1,6 +1,7 @@
 //! Scenarios played: read from files, run on sockets of their own, recorded and judged.
 
 pub mod capture;
+pub mod collect;
 pub mod harness;
 pub mod record;
 pub mod recorder;

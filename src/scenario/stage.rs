@@ -68,8 +68,11 @@ impl Stage {
             origin: zone.origin.clone(),
             source: TextSource::Inline(zone.text.lines().map(str::to_owned).collect()),
         });
-        let mut settings =
-            Settings { zones: zones.collect(), upstreams: Some(setting.upstreams.clone()), ..Settings::default() };
+        let mut settings = Settings {
+            zones: zones.collect(),
+            upstreams: Some(setting.upstreams.clone()),
+            ..Settings::default()
+        };
         if !setting.allow.is_empty() {
             settings.allow.clone_from(&setting.allow);
         }
@@ -103,7 +106,8 @@ impl Stage {
             let replies = reply(&outcome, &out).map(|octets| (Duration::ZERO, octets));
             return Seen { replies: replies.into_iter().collect(), ..Seen::default() };
         };
-        let mut replies: Vec<_> = play.plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
+        let mut replies: Vec<_> =
+            play.plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
         if let Some(after) = play.plan.genuine {
             replies.extend(self.genuine(packet, client, now).map(|octets| (after, octets)));
         }
@@ -116,8 +120,7 @@ impl Stage {
     pub fn genuine(&self, packet: &[u8], client: Client, now: Moment) -> Option<Vec<u8>> {
         let mut out = vec![0; MAX_MESSAGE];
         let mut event = Event::new(client.address, client.transport);
-        let outcome =
-            resolve(&self.engine, &self.censor.behind, packet, client, now, &mut out, &mut event);
+        let outcome = resolve(&self.engine, &self.censor.behind, packet, client, now, &mut out, &mut event);
         reply(&outcome, &out)
     }
 
