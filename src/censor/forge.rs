@@ -53,15 +53,14 @@ pub(super) fn forge(
             Body::Addresses { a, aaaa, other } => {
                 if message.addresses(None, ttl, &picker.of(qtype, a, aaaa)) { Other::NoData } else { *other }
             }
-            Body::Cname { target, a, aaaa, target_ttl, other } => {
-                message.record(None, Qtype::CNAME, ttl, target.as_bytes());
-                let found = picker.of(qtype, a, aaaa);
-                let given = message.addresses(Some(target.as_name()), *target_ttl, &found);
-                match other {
-                    _ if given || matches!(qtype, Qtype::A | Qtype::AAAA | Qtype::CNAME) => Other::NoData,
-                    other => *other,
+            Body::Cname { target, a, aaaa, target_ttl, other } => match qtype {
+                Qtype::A | Qtype::AAAA | Qtype::CNAME => {
+                    message.record(None, Qtype::CNAME, ttl, target.as_bytes());
+                    message.addresses(Some(target.as_name()), *target_ttl, &picker.of(qtype, a, aaaa));
+                    Other::NoData
                 }
-            }
+                _ => *other,
+            },
             Body::Truncated if asked.transport == Transport::Tcp => Other::Pass,
             Body::Truncated => {
                 message.flags |= flag::TC;
