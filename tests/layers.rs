@@ -45,7 +45,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
         "scenario",
-        &["dns", "rule", "policy", "censor", "cache", "observe", "resolver", "sources", "server", "config"],
+        &[
+            "dns", "rule", "policy", "censor", "cache", "upstream", "observe", "resolver", "sources",
+            "server", "config",
+        ],
     ),
     (
         "cli",

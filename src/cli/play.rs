@@ -12,10 +12,10 @@ use ipnet::IpNet;
 use super::scenario::{changes, wrapped};
 use super::serve::{Signal, Signals, runtime};
 use super::{FAILED, OK, WARNED, say, say_error};
-use crate::censor::Scenario;
 use crate::censor::draw::Draw;
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
+use crate::censor::{Network, Scenario};
 use crate::dns::query::Query;
 use crate::observe::story::Story;
 use crate::resolver::censored::Audience;
@@ -24,7 +24,6 @@ use crate::scenario::recorder::{Recorder, Sink};
 use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
 use crate::scenario::{record, shipped};
 use crate::server;
-use crate::upstream::Server;
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -115,7 +114,6 @@ fn picked(seed: u64) -> String {
 }
 
 fn setting(args: &Args) -> Setting {
-    let upstreams = args.forward.iter().map(|addr| Server { addr: *addr, tcp_only: false }).collect();
     let mut allow = Vec::new();
     if !args.allow.is_empty() {
         allow = crate::resolver::settings::private_networks();
@@ -126,7 +124,7 @@ fn setting(args: &Args) -> Setting {
         at: args.at,
         speed: args.speed,
         stubs: args.stub_mode,
-        upstreams,
+        upstreams: args.forward.clone(),
         by_listener: args.port_per_network,
         allow,
         audience: None,
@@ -299,7 +297,7 @@ impl Doors<'_> {
                 self.addresses.first()
             };
             let Some(at) = at else { continue };
-            let from = match scenario.networks.get(usize::from(place)).and_then(|n| n.first_client()) {
+            let from = match scenario.networks.get(usize::from(place)).and_then(Network::first_client) {
                 Some(client) if !args.port_per_network && place > 0 => format!(" -b {client}"),
                 _ => String::new(),
             };

@@ -46,7 +46,6 @@ impl Harness {
     ///
     /// # Errors
     /// There is none, or it is wrong: each mistake with its line.
-    #[expect(clippy::new_ret_no_self, reason = "it is itself")]
     pub fn new(name: &str) -> Result<Self, String> {
         Ok(Self { scenario: shipped::load(name)?, setting: Setting::default() })
     }

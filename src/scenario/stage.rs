@@ -39,7 +39,7 @@ pub struct Setting {
     /// What forged addresses are given out; `None`: as the scenario says.
     pub stubs: Option<StubMode>,
     /// Where names are asked that the scenario has no zone for; empty: nowhere.
-    pub upstreams: Vec<Server>,
+    pub upstreams: Vec<SocketAddr>,
     /// The listeners belong to the networks in their order; else clients are told apart by their address.
     pub by_listener: bool,
     /// Who may ask; empty: loopback and private networks.
@@ -70,7 +70,9 @@ impl Stage {
         });
         let mut settings = Settings {
             zones: zones.collect(),
-            upstreams: Some(setting.upstreams.clone()),
+            upstreams: Some(
+                setting.upstreams.iter().map(|addr| Server { addr: *addr, tcp_only: false }).collect(),
+            ),
             ..Settings::default()
         };
         if !setting.allow.is_empty() {
