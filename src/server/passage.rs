@@ -45,15 +45,14 @@ impl Passage {
     /// # Errors
     /// This machine's own addresses can't be told from others.
     pub(super) fn open() -> io::Result<Self> {
-        // Nobody has an address for documentation.
-        let nobodys: [IpAddr; 2] = [
-            Ipv4Addr::new(192, 0, 2, 255).into(),
-            Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, 0xff).into(),
-        ];
-        if nobodys.into_iter().any(is_here) {
-            let reason = "any address can be bound here, so that those of this machine can't be told from others: \
-                          set the sysctl ip_nonlocal_bind of net.ipv4 and net.ipv6 to 0";
-            return Err(io::Error::other(reason));
+        for family in ["ipv4", "ipv6"] {
+            let path = format!("/proc/sys/net/{family}/ip_nonlocal_bind");
+            if std::fs::read_to_string(path).is_ok_and(|set| set.trim() != "0") {
+                return Err(io::Error::other(format!(
+                    "the addresses of this machine can't be told from others: set the sysctl \
+                     net.{family}.ip_nonlocal_bind to 0"
+                )));
+            }
         }
         Ok(Self {
             places: Semaphore::new(IN_FLIGHT),

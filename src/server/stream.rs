@@ -106,7 +106,8 @@ async fn serve(stream: TcpStream, peer: SocketAddr, listener: u16, shared: Share
     let _ = stream.set_nodelay(true);
     let (mut reader, writer) = stream.into_split();
     let (end, mut ended) = watch::channel(End::Open);
-    let connection = Arc::new(Connection { writer: Mutex::new(writer), end, peer, server, listener, shared });
+    let connection =
+        Arc::new(Connection { writer: Mutex::new(Some(writer)), end, peer, server, listener, shared });
     let mut answering = JoinSet::new();
     loop {
         let packet = tokio::select! {
@@ -139,7 +140,8 @@ async fn read(reader: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
 }
 
 struct Connection {
-    writer: Mutex<OwnedWriteHalf>,
+    /// `None` once it is reset.
+    writer: Mutex<Option<OwnedWriteHalf>>,
     end: watch::Sender<End>,
     peer: SocketAddr,
     server: SocketAddr,
@@ -267,6 +269,7 @@ impl Connection {
         let Some(len) = u16::try_from(octets.len()).ok().filter(|len| *len > 0) else { return };
         let framed = [&len.to_be_bytes(), octets].concat();
         let mut writer = self.writer.lock().await;
+        let Some(writer) = &mut *writer else { return };
         // A client that does not read what it asked for is not waited for for ever.
         if !matches!(timeout(IDLE, writer.write_all(&framed)).await, Ok(Ok(()))) {
             let _ = self.end.send(End::Close);
@@ -275,13 +278,16 @@ impl Connection {
 
     /// Ends the connection the way the censor does.
     async fn end(&self, end: End) {
-        if end == End::Reset {
-            let writer = self.writer.lock().await;
-            let stream: &TcpStream = (*writer).as_ref();
+        if end == End::Reset
+            && let Some(writer) = self.writer.lock().await.take()
+        {
+            let stream: &TcpStream = writer.as_ref();
             // What lingers for no time at all is ended by RST (tcp(7), SO_LINGER).
             if let Err(reason) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
                 tracing::debug!(%reason, "the connection can't be reset and is closed");
             }
+            // Dropped, it would send FIN ahead of RST.
+            writer.forget();
         }
         let _ = self.end.send(end);
     }

@@ -23,4 +23,6 @@ mod forward;
 mod lists;
 mod packets;
 mod policy;
+#[cfg(target_os = "linux")]
+mod transparent;
 mod transports;
