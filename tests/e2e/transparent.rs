@@ -1,9 +1,9 @@
 //! A middlebox between a client and the resolvers of the internet, each in a network namespace of its own
-//! (Linux). Skipped where namespaces are not to be had.
+//! (Linux). Skipped where namespaces, or IPv6, are not to be had.
 //!
 //! The client's part is a test of its own, which this binary runs once more within the client's namespace.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -68,6 +68,7 @@ set -e
 mount -t tmpfs none /run
 ip netns add client
 ip netns add resolver
+[ -d /proc/sys/net/ipv6 ] || { echo "no IPv6" >&2; exit 1; }
 echo "namespaces are there"
 in_client="nsenter --net=/run/netns/client"
 in_resolver="nsenter --net=/run/netns/resolver"
@@ -76,6 +77,7 @@ ip -n resolver link set lo up
 ip link add lab0 type veth peer name eth0 netns client
 ip link add wan0 type veth peer name eth0 netns resolver
 ip addr add 10.77.1.1/24 dev lab0
+ip addr add 10.77.1.9/24 dev lab0
 ip addr add 10.77.2.1/24 dev wan0
 ip -n client addr add 10.77.1.2/24 dev eth0
 ip -n client addr add 10.77.1.3/24 dev eth0
@@ -113,11 +115,15 @@ read -r line < ready
 middlebox=$!
 trap 'cat resolver.log middlebox.log; kill $resolver $middlebox' EXIT
 read -r line < ready
-echo "$line"
+# One that stands on no way, but listens on all addresses.
+"$1" scenario run scenario.toml --listen 0.0.0.0:5300 --ready-json > ready 2> other.log &
+other=$!
+trap 'cat resolver.log middlebox.log other.log; kill $resolver $middlebox $other' EXIT
+read -r line < ready
 $in_client "$2" --ignored --exact transparent::as_the_client_sees_it --nocapture
 kill $middlebox
 wait $middlebox
-kill $resolver
+kill $resolver $other
 trap 'cat middlebox.log' EXIT
 "#;
 
@@ -146,7 +152,7 @@ fn a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through() {
         .unwrap();
     let (text, errors) = (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
     if !text.contains("namespaces are there") {
-        eprintln!("skipped: no namespaces here: {errors}");
+        eprintln!("skipped: no such namespaces here: {errors}");
         return;
     }
     assert!(seen.status.success() && text.contains("1 passed"), "{text}\n{errors}");
@@ -231,9 +237,11 @@ fn as_the_client_sees_it() {
     assert_eq!(told(dead, "8.8.8.8:53", "www.free.test", 0), [""; 0]);
 
     // The machine in the middle answers for itself from its scenario.
-    assert_eq!(told(client, "10.77.1.1:53", "www.free.test", 1), ["198.51.100.1"]);
+    for server in ["10.77.1.1:53", "10.77.1.9:53"] {
+        assert_eq!(told(client, server, "www.free.test", 1), ["198.51.100.1"]);
+    }
 
-    // TCP: the same connection is passed on as often as is asked, and reset for what is banned.
+    // TCP: one connection for several questions, and reset for what is banned.
     for server in ["8.8.8.8:53", "[2001:db8:8::8]:53"] {
         let mut stream = TcpStream::connect(address(server)).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), address(server));
@@ -249,30 +257,27 @@ fn as_the_client_sees_it() {
         assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
     }
 
-    times_to_live();
+    times_to_live(address("8.8.8.8:53"));
+    times_to_live(address("10.77.1.9:5300"));
 }
 
 /// The packets themselves, with their IP heads: the first forged one comes with its own TTL, so does the
 /// delayed one, and the genuine one with the system's.
-fn times_to_live() {
+fn times_to_live(server: SocketAddr) {
     let mut raw = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).unwrap();
     raw.set_read_timeout(Some(PATIENCE)).unwrap();
     let socket = UdpSocket::bind("10.77.1.2:0").unwrap();
     let port = socket.local_addr().unwrap().port();
-    socket.send_to(&question("ttl.banned.test", "A"), "8.8.8.8:53").unwrap();
+    socket.send_to(&question("ttl.banned.test", "A"), server).unwrap();
     let (mut seen, mut octets) = (Vec::new(), [0; 4096]);
     while seen.len() < 3 {
         let len = raw.read(&mut octets).unwrap();
         let (head, rest) = octets[..len].split_at(usize::from(octets[0] & 0xf) * 4);
         if rest[2..4] == port.to_be_bytes() {
             let source = IpAddr::from([head[12], head[13], head[14], head[15]]);
-            assert_eq!(
-                SocketAddr::new(source, u16::from_be_bytes([rest[0], rest[1]])),
-                address("8.8.8.8:53")
-            );
+            assert_eq!(SocketAddr::new(source, u16::from_be_bytes([rest[0], rest[1]])), server);
             seen.push(head[8]);
         }
     }
-    let _ = std::io::stdout().flush();
     assert_eq!(seen, [57, 99, 64]);
 }
