@@ -71,6 +71,9 @@ pub(super) struct Args {
     /// are told apart by the client's address
     #[arg(long)]
     port_per_network: bool,
+    /// The network of all clients that are in no other, by its id; otherwise it is the first
+    #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
+    network: Option<String>,
     /// Who may ask beside loopback and private networks
     #[arg(long, value_name = "NETWORK")]
     allow: Vec<IpNet>,
@@ -112,11 +115,25 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         Some(name) => name.clone(),
         None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
     };
-    let scenario = shipped::load(&name)?;
+    let mut scenario = shipped::load(&name)?;
+    if let Some(id) = &args.network {
+        settle(&mut scenario, id)?;
+    }
     if let Some(file) = &args.replay {
         return replay(args, scenario, file);
     }
     runtime()?.block_on(play(args, scenario))
+}
+
+/// Makes a network the one of all clients that are in no other.
+fn settle(scenario: &mut Scenario, id: &str) -> Result<(), String> {
+    let known: Vec<_> = scenario.networks.iter().map(|n| n.id.clone()).collect();
+    let network = scenario.networks.iter_mut().find(|n| n.id == id);
+    let network =
+        network.ok_or_else(|| format!("there is no network `{id}`; there are {}", known.join(", ")))?;
+    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    network.clients.extend(all.into_iter().filter_map(|any| IpNet::new(any, 0).ok()));
+    Ok(())
 }
 
 /// The scenario that a seed stands for.
@@ -274,6 +291,19 @@ struct Doors<'a> {
 }
 
 impl Doors<'_> {
+    /// The network of all clients that are in no other.
+    fn own(&self) -> u16 {
+        let place = |id: &String| self.scenario.networks.iter().position(|n| n.id == *id);
+        self.args.network.as_ref().and_then(place).and_then(|place| u16::try_from(place).ok()).unwrap_or(0)
+    }
+
+    /// Whose network it is.
+    fn clients(&self, network: &Network, place: usize) -> String {
+        let given = network.clients.iter().filter(|net| net.prefix_len() > 0).map(ToString::to_string);
+        let others = (place == usize::from(self.own())).then(|| "all others".to_owned());
+        given.chain(others).collect::<Vec<_>>().join(", ")
+    }
+
     fn name(&self, place: usize) -> String {
         match self.scenario.networks.get(place) {
             Some(network) if !self.args.blind => network.id.clone(),
@@ -323,8 +353,8 @@ impl Doors<'_> {
             let title = if args.blind { "" } else { &network.title };
             let door = match (args.port_per_network, self.addresses.first()) {
                 (true, _) => self.addresses.get(place).map(SocketAddr::to_string).unwrap_or_default(),
-                (false, Some(_)) if args.transparent => clients(network, place),
-                (false, Some(address)) if place == 0 => format!("{address}"),
+                (false, Some(_)) if args.transparent => self.clients(network, place),
+                (false, Some(address)) if place == usize::from(self.own()) => format!("{address}"),
                 (false, Some(address)) => {
                     let from = network.first_client().map_or_else(|| "-".into(), |c| c.to_string());
                     format!("{address}, asked from {from}")
@@ -345,26 +375,25 @@ impl Doors<'_> {
                 self.addresses.first()
             };
             let Some(mut at) = at.copied() else { continue };
-            if args.transparent {
-                at.set_ip(IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)));
+            // Whoever asks is in one network only.
+            if args.transparent && place != self.own() {
+                continue;
             }
-            let from = match scenario.networks.get(usize::from(place)).and_then(Network::first_client) {
-                Some(client) if !args.port_per_network && place > 0 => format!(" -b {client}"),
-                _ => String::new(),
+            if args.transparent {
+                let (v4, v6) =
+                    (Ipv4Addr::new(8, 8, 8, 8), Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888));
+                at.set_ip(if at.is_ipv4() { v4.into() } else { v6.into() });
+            }
+            let client = scenario.networks.get(usize::from(place)).and_then(Network::first_client);
+            let from = match client {
+                _ if args.port_per_network || place == self.own() => String::new(),
+                Some(client) => format!(" -b {client}"),
+                None => continue,
             };
             say(&format!("  dig @{} -p {}{from} {name} {qtype}", at.ip(), at.port()));
         }
         say("\nCtrl-C ends it.\n");
     }
-}
-
-/// Whose network it is.
-fn clients(network: &Network, place: usize) -> String {
-    let mut all: Vec<_> = network.clients.iter().map(ToString::to_string).collect();
-    if place == 0 {
-        all.push("all others".into());
-    }
-    all.join(", ")
 }
 
 /// Network number 0 is A, and so on.

@@ -22,6 +22,8 @@ name = "xx-test"
 sources = ["https://example.org/"]
 stub-mode = "historical"
 [[network]]
+id = "first"
+[[network]]
 id = "lan"
 [[network]]
 id = "dead"
@@ -111,7 +113,7 @@ $in_resolver "$1" serve --config portcullis.toml --ready-json > ready 2> resolve
 resolver=$!
 trap 'cat resolver.log; kill $resolver' EXIT
 read -r line < ready
-"$1" scenario run scenario.toml --transparent --record run.jsonl --ready-json > ready 2> middlebox.log &
+"$1" scenario run scenario.toml --transparent --network lan --record run.jsonl --ready-json > ready 2> middlebox.log &
 middlebox=$!
 trap 'cat resolver.log middlebox.log; kill $resolver $middlebox' EXIT
 read -r line < ready
@@ -163,6 +165,7 @@ fn a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through() {
     let banned = &stories[0];
     assert_eq!(banned.server, address("8.8.8.8:53"), "who was asked");
     assert_eq!(banned.client.ip(), address("10.77.1.2:0").ip());
+    assert_eq!(banned.network, "lan");
     assert_eq!(banned.rule.as_ref().unwrap().evidence, Evidence::Modelled);
     let genuine: Vec<_> = banned.replies.iter().map(|reply| reply.genuine).collect();
     assert_eq!(genuine, [false, false, true]);
