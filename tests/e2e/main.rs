@@ -24,4 +24,6 @@ mod lists;
 mod packets;
 mod policy;
 mod scenario;
+#[cfg(target_os = "linux")]
+mod transparent;
 mod transports;
