@@ -106,7 +106,8 @@ const TABLE: &[Row] = &[
         dnsping: "NOERROR [QR RD RA] | !RDATA | 0% lost",
     },
     // False addresses. On the wire they are all alike; what address it is decides what probes say. Whether a
-    // page behind it would pass for the true one (TLS passed through) no DNS client sees: `dns?`.
+    // page behind it would pass for the true one (TLS passed through) no DNS client sees: `dns?`. OONI's probe asks
+    // no page of 127.0.0.1, so there it is `dns`. The TTLs tell the rows apart.
     Row {
         asked: "stub-loopback",
         judge: "dns-interference | 1: 127.0.0.1 | inconsistent 5 dns | ip.invalid:local_host | 127.0.0.1 is a bogon",
