@@ -1,6 +1,7 @@
 //! The shipped scenarios: everything that they expect, asked over real sockets; and that one seed always
 //! plays the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::cast_possible_truncation)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -108,7 +109,64 @@ scenarios! {
     a_school: "school-safesearch",
 }
 
-/// Every name of a scenario, five times over in each network and by each transport: all the octets.
+#[test]
+fn every_behaviour_of_the_taxonomy() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/taxonomy.toml");
+    assert!(over_sockets(file) >= 60);
+}
+
+/// How many of `count` questions get no answer; `client` says who asks the nth, and `minute` when.
+fn dropped(
+    when: &str,
+    count: u32,
+    client: impl Fn(u32) -> [u8; 4],
+    minute: impl Fn(u32) -> i64,
+) -> Vec<bool> {
+    let text = format!(
+        "[scenario]\nname = \"draws\"\nsources = [\"a test\"]\n[[network]]\nid = \"isp\"\n[[rule]]\nid = \"r\"\n\
+         match = {{ any = true }}\nwhen = {{ {when} }}\naction = {{ kind = \"drop\" }}\n"
+    );
+    let scenario = portcullis::config::scenario::parse(&text, "draws".as_ref()).unwrap();
+    let stage = Stage::new(scenario, &Setting { seed: Some(5), ..Setting::default() }, now()).unwrap();
+    let name = |n: u32| NameBuf::from_text(&format!("n{}.test", n % 7)).unwrap();
+    (0..count)
+        .map(|n| {
+            stage.censor.clock.set(now().at, 60 * minute(n));
+            let address = SocketAddr::new(client(n).into(), 7);
+            let client = Client { address, transport: Transport::Udp, listener: 0 };
+            stage.ask(&encode(name(n).as_name(), Qtype::A), client, now()).replies.is_empty()
+        })
+        .collect()
+}
+
+#[test]
+fn draws_fall_as_often_as_they_should_and_stick_as_long() {
+    let one = |_| [127, 0, 0, 1];
+    let share = |all: &[bool]| all.iter().filter(|d| **d).count();
+    // Each query anew.
+    let anew = dropped("chance = 0.3", 7_000, one, |_| 0);
+    assert!((1_900..2_300).contains(&share(&anew)), "{}", share(&anew));
+    // One of four servers.
+    let backends = dropped("backends = 4, bad = 1", 7_000, one, |_| 0);
+    assert!((1_550..1_950).contains(&share(&backends)), "{}", share(&backends));
+    // A name always fares alike, and not all names do.
+    let names = dropped("chance = 0.5, sticky = \"name\"", 700, one, |_| 0);
+    assert!(names.chunks(7).all(|c| c == &names[..7]));
+    assert!(names[..7].contains(&true) && names[..7].contains(&false), "{:?}", &names[..7]);
+    // So does a client.
+    let clients = dropped("chance = 0.5, sticky = \"client\"", 4_000, |n| [10, 0, 0, (n % 40) as u8], |_| 0);
+    assert!(clients.chunks(40).all(|c| c == &clients[..40]));
+    assert!((8..32).contains(&share(&clients[..40])), "{}", share(&clients[..40]));
+    // Ten minutes long, whatever is asked.
+    let minutes = dropped("chance = 0.5, sticky = \"10m\"", 4_000, one, i64::from);
+    assert!(minutes.chunks(10).all(|c| c.iter().all(|d| *d == c[0])));
+    assert!((120..280).contains(&(share(&minutes) / 10)), "{}", share(&minutes) / 10);
+    // Never and always.
+    assert_eq!(share(&dropped("chance = 0.0", 500, one, |_| 0)), 0);
+    assert_eq!(share(&dropped("chance = 1.0", 500, one, |_| 0)), 500);
+}
+
+/// Every name of a scenario, at every time, in each network and by each transport: all the octets.
 fn played(name: &str, seed: Option<u64>) -> Vec<Seen> {
     let scenario = shipped::load(name).unwrap();
     let setting = Setting { by_listener: true, seed, ..Setting::default() };

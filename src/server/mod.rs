@@ -198,8 +198,9 @@ impl Running {
             tracing::error!("a UDP thread ended by a panic");
         }
         let engine = self.engine;
+        let delayed = || self.delayer.as_ref().map_or(0, |d| d.waiting());
         let drained = async {
-            while !engine.waiting.is_empty() {
+            while !engine.waiting.is_empty() || delayed() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

@@ -23,4 +23,5 @@ mod forward;
 mod lists;
 mod packets;
 mod policy;
+mod scenario;
 mod transports;
