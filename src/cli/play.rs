@@ -16,7 +16,6 @@ use crate::censor::draw::Draw;
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
-use crate::dns::query::Query;
 use crate::observe::story::Story;
 use crate::resolver::censored::Audience;
 use crate::scenario::harness::{time_text, unix};
@@ -454,8 +453,7 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
 }
 
 fn line(story: &Story, style: Style, colour: bool) -> String {
-    let question =
-        Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+    let question = story.question();
     let time = time_text(story.at, style.offset);
     let transport = transport_word(story.transport);
     if style.blind {
@@ -504,8 +502,7 @@ fn replay(args: &Args, scenario: Scenario, file: &Path) -> Result<u8, String> {
         before.sort_by_key(|(planned, _)| *planned);
         if before != seen.replies || story.end != seen.end {
             differing += 1;
-            let question = Query::parse(&story.query)
-                .map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+            let question = story.question();
             if args.json {
                 let hex = |all: &[(std::time::Duration, Vec<u8>)]| -> Vec<String> {
                     all.iter()
