@@ -22,6 +22,7 @@ use crate::resolver::censored::Audience;
 use crate::scenario::harness::{time_text, unix};
 use crate::scenario::recorder::{Recorder, Sink};
 use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
+use crate::scenario::worksheet::letter;
 use crate::scenario::{record, shipped};
 use crate::server;
 
@@ -305,12 +306,6 @@ impl Doors<'_> {
         }
         say("\nCtrl-C ends it.\n");
     }
-}
-
-/// Network number 0 is A, and so on.
-fn letter(place: usize) -> String {
-    let first = char::from(b'A' + u8::try_from(place % 26).unwrap_or(0));
-    if place < 26 { first.to_string() } else { format!("{first}{}", place / 26) }
 }
 
 /// A few questions that show something: the first that is expected for each network.
