@@ -39,11 +39,18 @@ struct Played {
     signs: Vec<String>,
     /// Whether the other transport gets the genuine answer and nothing else.
     other_is_honest: bool,
+    /// Nobody is at home, and nobody answered.
+    silent: bool,
 }
 
 impl Played {
     fn honest(&self) -> bool {
         honest(&self.seen, self.genuine.as_deref())
+    }
+
+    /// Nobody interfered.
+    fn untouched(&self) -> bool {
+        self.silent || self.honest()
     }
 }
 
@@ -152,7 +159,7 @@ impl<'a> Key<'a> {
             self.played.iter().flatten().filter_map(|networks| networks.get(place)).collect();
         let mut rules: Vec<String> = Vec::new();
         let (mut lies, mut helped) = (0, 0);
-        for played in all.iter().filter(|p| !p.honest()) {
+        for played in all.iter().filter(|p| !p.untouched()) {
             lies += 1;
             helped += usize::from(played.other_is_honest);
             let rule = played.rule.as_ref().map_or_else(|| "no rule".into(), |r| format!("`{}`", r.id));
@@ -161,7 +168,8 @@ impl<'a> Key<'a> {
             }
         }
         if lies == 0 {
-            return "tells only the truth".into();
+            let silent = all.iter().any(|p| p.silent);
+            return if silent { "nobody is at home" } else { "tells only the truth" }.into();
         }
         format!(
             "something else than the truth alone in {lies} of {}, by {}; the other transport helps in {helped}",
@@ -250,7 +258,8 @@ pub(super) const fn end_word(end: End) -> Option<&'static str> {
     }
 }
 
-const fn evidence_word(evidence: Evidence) -> &'static str {
+/// The word for it.
+pub(super) const fn evidence_word(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::Measured => "measured",
         Evidence::Modelled => "modelled",
@@ -266,9 +275,10 @@ fn told(text: &mut String, played: &Played, transport: Transport) {
     if let Some(end) = end_word(played.seen.end) {
         let _ = writeln!(text, "  - the connection ends: {end}");
     } else if played.seen.replies.is_empty() {
-        text.push_str("  - no answer\n");
+        let why = if played.silent { ": nobody is at home there" } else { "" };
+        let _ = writeln!(text, "  - no answer{why}");
     }
-    if played.honest() {
+    if played.untouched() {
         return;
     }
     if !played.signs.is_empty() {
@@ -307,7 +317,8 @@ fn play(stage: &Stage, ear: &Ear, question: &Expect, now: Moment) -> Played {
     let other_is_honest = honest(&through, stage.genuine(&packet, client, now).as_deref());
     let nobody = scenario.networks.get(usize::from(question.network)).is_some_and(|n| n.injector_only);
     let signs = signs(&seen, genuine.as_deref(), &again, nobody);
-    Played { rule, seen, genuine, signs, other_is_honest }
+    let silent = nobody && rule.is_none() && seen.replies.is_empty();
+    Played { rule, seen, genuine, signs, other_is_honest, silent }
 }
 
 /// What is noticeable about an answer; nothing if it is the genuine one alone.
@@ -358,6 +369,7 @@ fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>
         answers.sort_by(|a, b| (a.0.0, &a.1).cmp(&(b.0.0, &b.1)));
         answers
     };
+    let soa = |message: &Message<'_>| message.records().any(|r| r.rtype == Qtype::SOA);
     let (code, true_code) = (message.rcode(), genuine.rcode());
     let (has, true_has) = (answers(message), answers(genuine));
     if true_code == Rcode::NXDOMAIN && !has.is_empty() {
@@ -368,8 +380,85 @@ fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>
         signs.push("no records where the honest network has some".into());
     } else if has != true_has {
         signs.push("other records than the honest network has".into());
+    } else if soa(genuine) && !soa(message) {
+        signs.push("an empty answer without the SOA record that the honest network puts beside it".into());
     }
     if message.edns().is_none() && genuine.edns().is_some() {
         signs.push("the OPT record is missing".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::shipped;
+    use crate::server::now;
+
+    fn with_key<T>(name: &str, seed: u64, blind: bool, then: impl FnOnce(&Key<'_>) -> T) -> T {
+        let scenario = shipped::load(name).unwrap();
+        let sheet = Sheet::new(&scenario, name, seed, blind);
+        then(&Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap())
+    }
+
+    fn key_of(name: &str, seed: u64, blind: bool) -> String {
+        with_key(name, seed, blind, |key| key.text())
+    }
+
+    #[test]
+    fn the_key_is_played() {
+        let text = key_of("ru-2016-linkedin", 20_161_117, false);
+        for part in [
+            "- A isp-auto: rule `auto-block-page` (stub, modelled). Automatic equipment polls the register",
+            "0.0 ms, forged: `NOERROR 8180, linkedin.com. 300 A 192.0.2.1`",
+            "1.0 ms, forged: `NOERROR 8180, www.linkedin.com. 600 AAAA 2001:db8:53::1`",
+            "to be noticed: 2 replies that differ; other records than the honest network has",
+            "TCP gets the truth and nothing else",
+            "Only the truth is told by: isp-auto, isp-dpi, isp-nx, control.",
+            "- D control: tells only the truth",
+            "- 2016-11-17T13:00:00+03:00: on the wire: dpi-inject begins",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        assert_eq!(text, key_of("ru-2016-linkedin", 20_161_117, false));
+        // A blind sheet has the same questions, and its key tells the names.
+        let blind = key_of("ru-2016-linkedin", 20_161_117, true);
+        assert_eq!(text, blind.replace(" --blind", ""));
+    }
+
+    #[test]
+    fn every_scenario_has_a_key_whose_control_is_honest() {
+        for (name, _) in shipped::ALL {
+            for seed in 0..4 {
+                let text = key_of(name, seed, false);
+                assert!(text.contains(" control: tells only the truth"), "{name} {seed}\n{text}");
+                let questions = text.matches("\n### ").count();
+                assert!((4..=8).contains(&questions), "{name} {seed}: {questions}");
+                let (json, lies) = with_key(name, seed, false, |key| {
+                    let played = key.played.iter().flatten().flatten();
+                    (key.json(), played.filter(|p| !p.untouched()).count())
+                });
+                assert!(lies > 0, "{name} {seed}");
+                assert_eq!(json["rounds"].as_array().unwrap().len(), text.matches("\n## Round").count());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_noticeable() {
+        let text: String = (0..6).map(|seed| key_of("cn-gfw-injection", seed, false)).collect();
+        for part in [
+            "an answer from an address where nobody is at home",
+            "no answer: nobody is at home there",
+            "the connection ends: reset",
+            "it comes out of a cache",
+            "no cache does that",
+            "the OPT record is missing",
+            "3 replies that differ",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        let text: String = (0..6).map(|seed| key_of("fr-honest-blocking", seed, false)).collect();
+        assert!(text.contains("it says why: Extended DNS Error 16"), "{text}");
+        assert!(text.contains("an answer for a name that does not exist"), "{text}");
     }
 }

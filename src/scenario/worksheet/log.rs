@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use serde_json::{Value, json};
 
-use super::key::{end_word, told_networks, told_rule};
+use super::key::{end_word, evidence_word, told_networks, told_rule};
 use super::letter;
 use crate::censor::Scenario;
 use crate::censor::seen::describe;
@@ -118,7 +118,7 @@ impl<'a> Log<'a> {
                         writeln!(text, "Asked {times}, from {first} to {last}.")
                     }
                 };
-                let _ = writeln!(text, "{}\n", capitalised(&told_rule(group.rule.as_ref())));
+                let _ = writeln!(text, "{}\n", sentence(&told_rule(group.rule.as_ref())));
                 for (answer, count) in group.answers.iter().take(ANSWERS) {
                     let often =
                         if group.answers.len() == 1 { String::new() } else { format!("{count} ×: ") };
@@ -143,10 +143,7 @@ impl<'a> Log<'a> {
                 "first": time_text(group.first, self.scenario.offset),
                 "last": time_text(group.last, self.scenario.offset),
                 "rule": rule.map(|r| &r.id), "action": rule.map(|r| &r.action), "intent": rule.map(|r| &r.intent),
-                "evidence": rule.map(|r| match r.evidence {
-                    crate::censor::Evidence::Measured => "measured",
-                    crate::censor::Evidence::Modelled => "modelled",
-                }),
+                "evidence": rule.map(|r| evidence_word(r.evidence)),
                 "sent": group.answers,
             })
         });
@@ -172,10 +169,75 @@ fn sent(story: &Story) -> String {
     if parts.is_empty() { "no answer".into() } else { parts.join("; then ") }
 }
 
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
+/// As a sentence of its own.
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
     letters
         .next()
         .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect::<String>() + ".")
-        .replace("..", ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::shipped;
+    use crate::server::now;
+
+    /// Asks twice by way of a stage and writes the lines of a record.
+    fn record() -> String {
+        use std::sync::{Arc, Mutex};
+        struct Lines(Mutex<Vec<Story>>);
+        impl crate::resolver::censored::Audience for Lines {
+            fn begun(&self, story: &Story) {
+                self.0.lock().unwrap().push(story.clone());
+            }
+            fn ended(&self, _: Story) {}
+        }
+        let lines = Arc::new(Lines(Mutex::new(Vec::new())));
+        let scenario = shipped::load("ru-2016-linkedin").unwrap();
+        let expect = scenario.expects.iter().find(|e| e.network == 2 && e.at.is_none()).unwrap().clone();
+        let setting = crate::scenario::stage::Setting {
+            by_listener: true,
+            audience: Some(Arc::<Lines>::clone(&lines)),
+            ..Default::default()
+        };
+        let stage = crate::scenario::stage::Stage::new(scenario, &setting, now()).unwrap();
+        let client = crate::scenario::stage::client_of(&stage.censor.scenario, &expect);
+        for _ in 0..2 {
+            stage.ask(&expect.query(7), client, now());
+        }
+        let stories = lines.0.lock().unwrap();
+        stories.iter().map(|s| record::to_json(s).to_string() + "\n").collect()
+    }
+
+    #[test]
+    fn the_key_tells_what_was_asked_and_by_which_rule() {
+        let scenario = shipped::load("ru-2016-linkedin").unwrap();
+        let log = Log::read(&scenario, "run.jsonl", record().as_bytes()).unwrap();
+        let text = log.text();
+        assert!(text.contains("Made of a record of 2 questions."), "{text}");
+        assert!(
+            text.contains("### linkedin.com AAAA, UDP\n\nAsked 2 times, at 2016-11-18T09:00:00+03:00."),
+            "{text}"
+        );
+        assert!(text.contains("Rule `nx-denied` (rcode, modelled). The resolver claims"), "{text}");
+        assert_eq!(text.matches("Nobody asked here.").count(), 3);
+        assert_eq!(log.json()["asked"][0]["rule"], "nx-denied");
+        assert_eq!(log.json()["asked"][0]["count"], 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let scenario = shipped::load("ru-2016-linkedin").unwrap();
+        let good = record();
+        for (text, says) in [
+            (format!("{good}\n{{\n"), "run.jsonl:4: no JSON: "),
+            (format!("{good}[]\n"), "run.jsonl:3: no JSON object"),
+            (good.replace("isp-nx", "xyz"), "run.jsonl:1: `xyz` is no network of ru-2016-linkedin; "),
+            ("\n".into(), "run.jsonl: nothing was recorded"),
+        ] {
+            let error = Log::read(&scenario, "run.jsonl", text.as_bytes()).err().unwrap();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 pub mod key;
 pub mod log;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -119,6 +119,10 @@ impl<'a> Sheet<'a> {
         command
     }
 
+    fn shown_seed(&self) -> Option<u64> {
+        (!self.blind || self.seed != self.scenario.seed).then_some(self.seed)
+    }
+
     fn heading(&self, place: usize, round: &Round) -> String {
         if self.blind {
             return format!("Round {}", place + 1);
@@ -131,7 +135,12 @@ impl<'a> Sheet<'a> {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let title = if self.blind { "a censored network" } else { &self.scenario.title };
-        let _ = writeln!(text, "# Worksheet: {title}\n\nSeed {}. Name: ____________________\n", self.seed);
+        // A scenario's own seed would give it away.
+        let seed = match self.shown_seed() {
+            Some(seed) => format!("Seed {seed}. "),
+            None => String::new(),
+        };
+        let _ = writeln!(text, "# Worksheet: {title}\n\n{seed}Name: ____________________\n");
         self.known(&mut text);
         text.push_str(
             "\n## Ask and write down\n\n\
@@ -231,7 +240,7 @@ impl<'a> Sheet<'a> {
     #[must_use]
     pub fn json(&self) -> Value {
         let mut sheet = json!({
-            "seed": self.seed,
+            "seed": self.shown_seed(),
             "networks": (0..self.scenario.networks.len()).map(|place| json!({
                 "network": self.network_name(place), "port": port(place),
             })).collect::<Vec<_>>(),
@@ -293,12 +302,18 @@ fn moment(scenario: &Scenario, expect: &Expect) -> i64 {
 /// The moments at which a sheet asks: the last state, and some before.
 fn times(scenario: &Scenario, asked: &[Expect], seed: u64) -> BTreeSet<i64> {
     let last = scenario.last_state();
-    let all: BTreeSet<i64> = asked.iter().map(|e| moment(scenario, e)).collect();
-    let mut others: Vec<i64> = all.iter().copied().filter(|at| *at != last).collect();
-    others.sort_by_key(|at| Draw::new(seed).octets(b"time").octets(&at.to_be_bytes()).finish());
-    others.truncate(ROUNDS - usize::from(all.contains(&last)));
-    others.extend(all.get(&last));
-    others.into_iter().collect()
+    let mut all: BTreeMap<i64, u64> = BTreeMap::new();
+    for expect in asked {
+        *all.entry(moment(scenario, expect)).or_default() += 1;
+    }
+    let last = all.remove(&last).map(|_| last);
+    let mut others: Vec<(i64, u64)> = all.into_iter().collect();
+    // The more there is to ask at a moment, the likelier it is.
+    others.sort_by_key(|(at, count)| {
+        Draw::new(seed).octets(b"time").octets(&at.to_be_bytes()).finish() / count
+    });
+    others.truncate(ROUNDS - last.iter().count());
+    others.into_iter().map(|(at, _)| at).chain(last).collect()
 }
 
 fn drawn(seed: u64, place: usize) -> u64 {
@@ -372,4 +387,91 @@ fn command(question: &Expect) -> String {
 /// Text that does not end a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', r"\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::shipped;
+
+    fn of(name: &str, seed: u64, blind: bool) -> String {
+        Sheet::new(&shipped::load(name).unwrap(), name, seed, blind).text()
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        for (name, _) in shipped::ALL {
+            assert_eq!(of(name, 7, false), of(name, 7, false));
+            let sheets: BTreeSet<String> =
+                (0..10).map(|seed| of(name, seed, false).replace(&format!("Seed {seed}."), "")).collect();
+            assert!(sheets.len() > 3, "{name}: {}", sheets.len());
+        }
+    }
+
+    #[test]
+    fn a_sheet_covers_networks_types_and_transports() {
+        for seed in 0..10 {
+            let scenario = shipped::load("ru-2016-linkedin").unwrap();
+            let sheet = Sheet::new(&scenario, "ru-2016-linkedin", seed, false);
+            let all: Vec<&Expect> = sheet.rounds.iter().flat_map(|r| &r.questions).collect();
+            assert_eq!(all.len(), QUESTIONS);
+            let networks: BTreeSet<u16> = all.iter().map(|e| e.network).collect();
+            let types: BTreeSet<u16> = all.iter().map(|e| e.qtype.0).collect();
+            let transports: BTreeSet<&str> = all.iter().map(|e| transport_word(e.transport)).collect();
+            assert_eq!((networks.len(), transports.len()), (4, 2), "{seed}");
+            assert!(types.len() >= 4, "{seed}: {types:?}");
+            assert_eq!(sheet.rounds.last().unwrap().at, scenario.last_state());
+            let commands: BTreeSet<(i64, String)> =
+                sheet.rounds.iter().flat_map(|r| r.questions.iter().map(|q| (r.at, command(q)))).collect();
+            assert_eq!(commands.len(), QUESTIONS, "{seed}: a question stands twice");
+        }
+    }
+
+    #[test]
+    fn a_blind_sheet_does_not_tell() {
+        for (name, _) in shipped::ALL {
+            let scenario = shipped::load(name).unwrap();
+            let sheet = Sheet::new(&scenario, name, 3, true);
+            for text in [sheet.text(), sheet.json().to_string()] {
+                for secret in [name, scenario.title.as_str(), "--at", "Roskomnadzor", "201", "202"] {
+                    assert!(!text.contains(secret), "{name}: {secret} in\n{text}");
+                }
+                for network in &scenario.networks {
+                    assert!(!text.contains(&network.title), "{name}: {}", network.title);
+                    // `resolver` is also a word in the questions to think about.
+                    for told in [format!("| {} |", network.id), format!("\"{}\"", network.id)] {
+                        assert!(!text.contains(&told), "{name}: {told} in\n{text}");
+                    }
+                }
+            }
+        }
+        assert!(!of("ru-2016-linkedin", 20_161_117, true).contains("Seed"));
+        let text = of("ru-2016-linkedin", 1, true);
+        assert!(text.contains("linkedin.com") && !text.contains("LinkedIn"), "{text}");
+        assert!(text.contains("| A | 5301 |\n| B | 5302 |"), "{text}");
+    }
+
+    #[test]
+    fn an_open_sheet_says_how_to_start() {
+        let text = of("ru-2016-linkedin", 20_161_117, false);
+        for part in [
+            "# Worksheet: Russia, 2016: the day LinkedIn disappeared",
+            "- 2016-08-04T12:00:00+03:00: The Tagansky District Court of Moscow rules that LinkedIn be blocked",
+            "\nportcullis scenario run ru-2016-linkedin --port-per-network\n",
+            " --port-per-network --at 2016-",
+            "\ndig @127.0.0.1 -p PORT +tries=1 +time=2 +tcp ",
+            "What did each of the dates above change on the wire?",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        assert!(of("ru-2016-linkedin", 5, false).contains("--seed 5\n"));
+    }
+
+    #[test]
+    fn names_are_quoted_for_a_shell() {
+        let scenario = shipped::load("cn-gfw-injection").unwrap();
+        let all: Vec<String> = scenario.expects.iter().map(command).collect();
+        assert!(all.iter().any(|c| c.ends_with(r" -q 'www\.facebook.com' AAAA")), "{all:?}");
+        assert!(all.iter().any(|c| c.ends_with(r" -q 'facebook.com\000.example.org' AAAA")), "{all:?}");
+    }
 }
