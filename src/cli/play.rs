@@ -22,7 +22,7 @@ use crate::resolver::censored::Audience;
 use crate::scenario::harness::{time_text, unix};
 use crate::scenario::recorder::{Recorder, Sink};
 use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
-use crate::scenario::worksheet::letter;
+use crate::scenario::worksheet::{in_shell, letter};
 use crate::scenario::{record, shipped};
 use crate::server;
 
@@ -302,7 +302,7 @@ impl Doors<'_> {
                 Some(client) if !args.port_per_network && place > 0 => format!(" -b {client}"),
                 _ => String::new(),
             };
-            say(&format!("  dig @{} -p {}{from} {name} {qtype}", at.ip(), at.port()));
+            say(&format!("  dig @{} -p {}{from} {} {qtype}", at.ip(), at.port(), in_shell(&name)));
         }
         say("\nCtrl-C ends it.\n");
     }
@@ -354,19 +354,23 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
         }
         passed = now.max(passed);
         let Some(story) = story else { continue };
-        let text = if style.json { record::to_json(&story).to_string() } else { line(&story, style, dim) };
+        let text =
+            if style.json { record::to_json(&story).to_string() } else { line(&story, scenario, style, dim) };
         let _ = writeln!(out, "{text}");
     }
 }
 
-fn line(story: &Story, style: Style, colour: bool) -> String {
+fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
     let question =
         Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
     let time = time_text(story.at, style.offset);
     let transport = transport_word(story.transport);
     if style.blind {
         let packets = super::count(story.replies.len(), "packet");
-        return format!("{time}  {transport} {question:<34} {packets}");
+        // The time would tell the country by its offset.
+        let network =
+            scenario.networks.iter().position(|n| n.id == story.network).map_or_else(String::new, letter);
+        return format!("{network:<3} {transport} {question:<34} {packets}");
     }
     let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
     let what = match &story.rule {

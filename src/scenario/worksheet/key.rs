@@ -394,14 +394,10 @@ mod tests {
     use crate::scenario::shipped;
     use crate::server::now;
 
-    fn with_key<T>(name: &str, seed: u64, blind: bool, then: impl FnOnce(&Key<'_>) -> T) -> T {
+    fn key_of(name: &str, seed: u64, blind: bool) -> String {
         let scenario = shipped::load(name).unwrap();
         let sheet = Sheet::new(&scenario, name, seed, blind);
-        then(&Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap())
-    }
-
-    fn key_of(name: &str, seed: u64, blind: bool) -> String {
-        with_key(name, seed, blind, |key| key.text())
+        Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap().text()
     }
 
     #[test]
@@ -433,10 +429,11 @@ mod tests {
                 assert!(text.contains(" control: tells only the truth"), "{name} {seed}\n{text}");
                 let questions = text.matches("\n### ").count();
                 assert!((4..=8).contains(&questions), "{name} {seed}: {questions}");
-                let (json, lies) = with_key(name, seed, false, |key| {
-                    let played = key.played.iter().flatten().flatten();
-                    (key.json(), played.filter(|p| !p.untouched()).count())
-                });
+                let scenario = shipped::load(name).unwrap();
+                let sheet = Sheet::new(&scenario, name, seed, false);
+                let key = Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap();
+                let json = key.json();
+                let lies = key.played.iter().flatten().flatten().filter(|p| !p.untouched()).count();
                 assert!(lies > 0, "{name} {seed}");
                 assert_eq!(json["rounds"].as_array().unwrap().len(), text.matches("\n## Round").count());
             }

@@ -204,7 +204,7 @@ mod tests {
         let stage = crate::scenario::stage::Stage::new(scenario, &setting, now()).unwrap();
         let client = crate::scenario::stage::client_of(&stage.censor.scenario, &expect);
         for _ in 0..2 {
-            stage.ask(&expect.query(7), client, now());
+            assert_eq!(stage.ask(&expect.query(7), client, now()).replies.len(), 1);
         }
         let stories = lines.0.lock().unwrap();
         stories.iter().map(|s| record::to_json(s).to_string() + "\n").collect()

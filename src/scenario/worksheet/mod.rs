@@ -370,18 +370,22 @@ fn command(question: &Expect) -> String {
     if !question.rd {
         command.push_str(" +norecurse");
     }
-    let name = question.qname.to_string();
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    if !plain || name.starts_with('-') {
-        let _ = write!(command, " -q '{}'", name.replace('\'', r"\039"));
-    } else {
-        let _ = write!(command, " {name}");
-    }
+    let _ = write!(command, " {}", in_shell(&question.qname.to_string()));
     if question.qclass != Class::IN {
         let _ = write!(command, " -c {}", question.qclass);
     }
     let _ = write!(command, " {}", question.qtype);
     command
+}
+
+/// A name as `dig` gets it from a shell: quoted where one would change it.
+#[must_use]
+pub fn in_shell(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    match plain && !name.starts_with('-') {
+        true => name.to_owned(),
+        false => format!("-q '{}'", name.replace('\'', r"\039")),
+    }
 }
 
 /// Text that does not end a cell of a table.
