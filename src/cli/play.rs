@@ -166,6 +166,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         quiet: args.ready_json && !args.json,
         blind: args.blind,
         offset: scenario.offset,
+        began: stage.censor.clock.read(now.at).0,
     };
     let watched = Arc::clone(&stage.censor);
     // The thread ends with the program: it holds nothing that could be lost.
@@ -268,7 +269,8 @@ impl Doors<'_> {
             say(&format!("{} ({})\n\n{}\n", scenario.title, scenario.name, wrapped(&scenario.summary, "")));
         }
         let (unix, _) = stage.censor.clock.read(super::now().at);
-        let clock = time_text(unix, scenario.offset);
+        // The offset would tell where it is.
+        let clock = time_text(unix, if args.blind { 0 } else { scenario.offset });
         let runs = match args.speed {
             0.0 => "stands at".to_owned(),
             speed => format!("runs {speed} times as fast as the real one from"),
@@ -288,7 +290,7 @@ impl Doors<'_> {
                 }
                 (false, None) => String::new(),
             };
-            say(&format!("  {:<14} {door}  {title}", self.name(place)));
+            say(format!("  {:<14} {door}  {title}", self.name(place)).trim_end());
         }
         say("\nTry, in a second terminal:");
         for (name, qtype, place) in samples(scenario) {
@@ -325,13 +327,15 @@ struct Style {
     quiet: bool,
     blind: bool,
     offset: i32,
+    /// What the scenario's clock showed at the start.
+    began: i64,
 }
 
 /// Prints what happens: queries, and what the clock passes.
 fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censored::Censor) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
-    let (mut passed, _) = censor.clock.read(super::now().at);
+    let mut passed = style.began;
     let scenario = &censor.scenario;
     loop {
         let story = match told.recv_timeout(std::time::Duration::from_millis(100)) {
