@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tool names N           the first N names of the seeded list
+//! tool resolve KIND N    N queries from packet to reply (blocked, refused) over the same list
 //! tool lookups KIND N    N lookups (hit, miss, second) in a list of 1,000,000 names
 //! tool load FILE         reads and compiles a list, opens it compiled: time, sizes, peak memory
 //! ```
@@ -18,14 +19,27 @@ mod common;
 
 use std::hint::black_box;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use portcullis::cache::store::Cache;
 use portcullis::dns::name::Name;
+use portcullis::dns::query::encode;
+use portcullis::dns::reply::Transport;
+use portcullis::dns::types::Qtype;
 use portcullis::lists::Reader;
+use portcullis::observe::counters::CounterSet;
+use portcullis::observe::event::Event;
 use portcullis::policy::compile::{Options, compile};
 use portcullis::policy::file;
+use portcullis::resolver::live::Engine;
+use portcullis::resolver::moment::Moment;
+use portcullis::resolver::resolve::resolve;
+use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
+use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Effect, Format};
+use portcullis::sources::refresh;
 
 /// Lookups in a list of 1,000,000 names over and over the same 256 questions, so that the caches hold
 /// what they need: what is left is the work of the processor.
@@ -91,6 +105,39 @@ fn load(path: &str) {
     );
 }
 
+/// Whole queries, over and over the same 256, from the packet to the reply and its counting.
+fn queries(kind: &str, count: usize) {
+    let names = common::names(1_000_000);
+    let asked = match kind {
+        "blocked" => common::shuffled(common::wire(&names)),
+        _ => common::wire(&common::misses(256)),
+    };
+    let packets: Vec<Vec<u8>> = asked[..256].iter().map(|n| encode(n.as_name(), Qtype::A)).collect();
+    let text: &'static str = Box::leak(names.join("\n").into_boxed_str());
+    let list = ListSettings {
+        name: "bench".into(),
+        source: TextSource::Embedded("bench", text),
+        format: Format::Domains,
+        ..ListSettings::default()
+    };
+    let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
+    let counters = Arc::new(CounterSet::default());
+    let cache = Arc::new(Cache::new(1 << 20));
+    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), 0).unwrap();
+    let engine = Arc::new(Engine::new(snapshot, counters, None));
+    let mut counters = engine.counters.own();
+    let (now, snapshot) = (Moment { at: Instant::now(), unix: 0 }, Arc::clone(&engine.snapshot()));
+    let address = "127.0.0.1:5353".parse().unwrap();
+    let client = Client { address, transport: Transport::Udp, listener: 0 };
+    let mut out = [0u8; 1232];
+    for at in 0..count {
+        let packet = &packets[at % 256];
+        let mut event = Event::new(address, Transport::Udp);
+        black_box(resolve(&engine, &snapshot, packet, client, now, &mut out, &mut event));
+        engine.observe(&mut counters, &snapshot, &event, packet);
+    }
+}
+
 /// The most memory that the process has had, in octets, where the system tells it.
 fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -104,6 +151,7 @@ fn main() {
     match args[..] {
         ["names", count] => common::names(count.parse().unwrap()).iter().for_each(|n| println!("{n}")),
         ["lookups", kind, count] => lookups(kind, count.parse().unwrap()),
+        ["resolve", kind, count] => queries(kind, count.parse().unwrap()),
         ["load", path] => load(path),
         // `cargo bench` runs every bench without arguments; this one has then nothing to do.
         _ => {}

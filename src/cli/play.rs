@@ -2,7 +2,7 @@
 //! recorded.
 
 use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,7 +16,6 @@ use crate::censor::draw::Draw;
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
-use crate::dns::query::Query;
 use crate::observe::story::Story;
 use crate::resolver::censored::Audience;
 use crate::scenario::harness::{time_text, unix};
@@ -24,7 +23,7 @@ use crate::scenario::recorder::{Recorder, Sink};
 use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
 use crate::scenario::worksheet::{in_shell, letter};
 use crate::scenario::{record, shipped};
-use crate::server;
+use crate::server::{self, Bound};
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -36,6 +35,12 @@ const LOG_BOUND: usize = 10_000;
     portcullis scenario run ru-2016-linkedin --at 2016-11-17T09:00:00+03:00 --speed 3600\n  \
     portcullis scenario run cn-gfw-injection --record run.jsonl\n  \
     portcullis scenario run cn-gfw-injection --replay run.jsonl\n\n\
+    As a middlebox, on the router of a laboratory (Linux). Clients are behind lab0; the routes bring it what they \
+    send to port 53 of any address:\n  \
+    ip rule add iif lab0 ipproto udp dport 53 lookup 100\n  \
+    ip rule add iif lab0 ipproto tcp dport 53 lookup 100\n  \
+    ip route add local default dev lo table 100\n  \
+    portcullis scenario run cn-gfw-injection --transparent\n\n\
     Exit codes: 0 ended as asked; 1 a replay differs; 2 a mistake.")]
 pub(super) struct Args {
     /// A scenario that comes with the program, or a file; with --blind it may be left out
@@ -53,13 +58,22 @@ pub(super) struct Args {
     /// Where forged answers lead: `historical` gives out the real addresses of the time
     #[arg(long, alias = "stub_mode", value_name = "MODE", value_parser = stub_mode)]
     stub_mode: Option<StubMode>,
-    /// The address to listen on, UDP and TCP; port 0 takes any free one
-    #[arg(short, long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5300")]
-    listen: SocketAddr,
+    /// The address to listen on, UDP and TCP; port 0 takes any free one [default: 127.0.0.1:5300; with
+    /// --transparent 0.0.0.0:53 and, where there is IPv6, [::]:53]
+    #[arg(short, long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Answer for whatever resolver was asked, from its address, as a censor on the way does, and pass on to
+    /// it what is let through; packets must be routed here, as below. Linux only; needs root, or CAP_NET_ADMIN
+    /// and CAP_NET_BIND_SERVICE. For networks of your own: never use it on other people's traffic
+    #[arg(long, conflicts_with_all = ["port_per_network", "replay"])]
+    transparent: bool,
     /// Give each network a port of its own, from the one after that of --listen on; otherwise networks
     /// are told apart by the client's address
     #[arg(long)]
     port_per_network: bool,
+    /// The network of all clients that are in no other, by its id; otherwise it is the first
+    #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
+    network: Option<String>,
     /// Who may ask beside loopback and private networks
     #[arg(long, value_name = "NETWORK")]
     allow: Vec<IpNet>,
@@ -101,11 +115,25 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         Some(name) => name.clone(),
         None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
     };
-    let scenario = shipped::load(&name)?;
+    let mut scenario = shipped::load(&name)?;
+    if let Some(id) = &args.network {
+        settle(&mut scenario, id)?;
+    }
     if let Some(file) = &args.replay {
         return replay(args, scenario, file);
     }
     runtime()?.block_on(play(args, scenario))
+}
+
+/// Makes a network the one of all clients that are in no other.
+fn settle(scenario: &mut Scenario, id: &str) -> Result<(), String> {
+    let known: Vec<_> = scenario.networks.iter().map(|n| n.id.clone()).collect();
+    let network = scenario.networks.iter_mut().find(|n| n.id == id);
+    let network =
+        network.ok_or_else(|| format!("there is no network `{id}`; there are {}", known.join(", ")))?;
+    let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    network.clients.extend(all.into_iter().filter_map(|any| IpNet::new(any, 0).ok()));
+    Ok(())
 }
 
 /// The scenario that a seed stands for.
@@ -127,6 +155,7 @@ fn setting(args: &Args) -> Setting {
         stubs: args.stub_mode,
         upstreams: args.forward.clone(),
         by_listener: args.port_per_network,
+        between: args.transparent,
         allow,
         audience: None,
     }
@@ -150,7 +179,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     }
     let stage = Stage::new(scenario, &setting, now)?;
     let scenario = &stage.censor.scenario;
-    let bound = server::bind(&wanted(args, scenario), 1).map_err(|e| e.to_string())?;
+    let bound = bind(args, scenario)?;
     let addresses = bound.addresses.clone();
     let threads = server::UdpThreads { batch: 64, pin: false };
     let running = server::start(bound, &stage.engine, server::now, threads)
@@ -172,12 +201,15 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     // The thread ends with the program: it holds nothing that could be lost.
     std::thread::spawn(move || print(&told, style, &watched));
     while let Signal::Reload = signals.next().await {}
-    let hurried = running.hurried();
+    let (hurried, held_up) = (running.hurried(), running.held_up());
     running.stop().await;
     drop(stage.engine);
     let mut code = OK;
     if hurried > 0 {
         tracing::warn!(packets = hurried, "sent before their time, because too many waited for theirs");
+    }
+    if held_up > 0 {
+        tracing::warn!(queries = held_up, "not passed on, because too many were on their way");
     }
     if let Some(recorder) = recorder {
         let (record, capture) = recorder.files();
@@ -200,15 +232,38 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
 
 /// Where to listen.
 fn wanted(args: &Args, scenario: &Scenario) -> Vec<SocketAddr> {
+    let listen = args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 5300)));
     if !args.port_per_network {
-        return vec![args.listen];
+        return vec![listen];
     }
-    let port = |place: u16| match args.listen.port() {
+    let port = |place: u16| match listen.port() {
         0 => 0,
         first => first.saturating_add(1 + place),
     };
     let places = scenario.networks.iter().zip(0u16..);
-    places.map(|(_, place)| SocketAddr::new(args.listen.ip(), port(place))).collect()
+    places.map(|(_, place)| SocketAddr::new(listen.ip(), port(place))).collect()
+}
+
+fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
+    if !args.transparent {
+        return server::bind(&wanted(args, scenario), 1).map_err(|e| e.to_string());
+    }
+    if let Some(listen) = args.listen {
+        if !listen.ip().is_unspecified() {
+            return Err(format!(
+                "--transparent answers for all addresses: --listen 0.0.0.0:{}",
+                listen.port()
+            ));
+        }
+        return server::bind_transparent(&[listen]).map_err(|e| e.to_string());
+    }
+    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 53));
+    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 53));
+    server::bind_transparent(&[v4, v6]).or_else(|both| {
+        let bound = server::bind_transparent(&[v4]).map_err(|e| e.to_string())?;
+        tracing::warn!("IPv6 is left out: {both}");
+        Ok(bound)
+    })
 }
 
 /// Who gets to know of the queries: the record, and the terminal.
@@ -237,6 +292,19 @@ struct Doors<'a> {
 }
 
 impl Doors<'_> {
+    /// The network of all clients that are in no other.
+    fn own(&self) -> u16 {
+        let place = |id: &String| self.scenario.networks.iter().position(|n| n.id == *id);
+        self.args.network.as_ref().and_then(place).and_then(|place| u16::try_from(place).ok()).unwrap_or(0)
+    }
+
+    /// Whose network it is.
+    fn clients(&self, network: &Network, place: usize) -> String {
+        let given = network.clients.iter().filter(|net| net.prefix_len() > 0).map(ToString::to_string);
+        let others = (place == usize::from(self.own())).then(|| "all others".to_owned());
+        given.chain(others).collect::<Vec<_>>().join(", ")
+    }
+
     fn name(&self, place: usize) -> String {
         match self.scenario.networks.get(place) {
             Some(network) if !self.args.blind => network.id.clone(),
@@ -278,12 +346,17 @@ impl Doors<'_> {
         if !args.blind || args.at.is_some() {
             say(&format!("The scenario's clock {runs} {clock}."));
         }
-        say("Networks, UDP and TCP:");
+        say(if args.transparent {
+            "Answers for any resolver that is asked through this machine, UDP and TCP. Networks, by their clients:"
+        } else {
+            "Networks, UDP and TCP:"
+        });
         for (place, network) in scenario.networks.iter().enumerate() {
             let title = if args.blind { "" } else { &network.title };
             let door = match (args.port_per_network, self.addresses.first()) {
                 (true, _) => self.addresses.get(place).map(SocketAddr::to_string).unwrap_or_default(),
-                (false, Some(address)) if place == 0 => format!("{address}"),
+                (false, Some(_)) if args.transparent => self.clients(network, place),
+                (false, Some(address)) if place == usize::from(self.own()) => format!("{address}"),
                 (false, Some(address)) => {
                     let from = network.first_client().map_or_else(|| "-".into(), |c| c.to_string());
                     format!("{address}, asked from {from}")
@@ -292,17 +365,32 @@ impl Doors<'_> {
             };
             say(format!("  {:<14} {door}  {title}", self.name(place)).trim_end());
         }
-        say("\nTry, in a second terminal:");
+        say(if args.transparent {
+            "\nTry, on a machine whose port 53 is routed here (see --help):"
+        } else {
+            "\nTry, in a second terminal:"
+        });
         for (name, qtype, place) in samples(scenario) {
             let at = if args.port_per_network {
                 self.addresses.get(usize::from(place))
             } else {
                 self.addresses.first()
             };
-            let Some(at) = at else { continue };
-            let from = match scenario.networks.get(usize::from(place)).and_then(Network::first_client) {
-                Some(client) if !args.port_per_network && place > 0 => format!(" -b {client}"),
-                _ => String::new(),
+            let Some(mut at) = at.copied() else { continue };
+            // Whoever asks is in one network only.
+            if args.transparent && place != self.own() {
+                continue;
+            }
+            if args.transparent {
+                let (v4, v6) =
+                    (Ipv4Addr::new(8, 8, 8, 8), Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888));
+                at.set_ip(if at.is_ipv4() { v4.into() } else { v6.into() });
+            }
+            let client = scenario.networks.get(usize::from(place)).and_then(Network::first_client);
+            let from = match client {
+                _ if args.port_per_network || place == self.own() => String::new(),
+                Some(client) => format!(" -b {client}"),
+                None => continue,
             };
             say(&format!("  dig @{} -p {}{from} {} {qtype}", at.ip(), at.port(), in_shell(&name)));
         }
@@ -365,8 +453,7 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
 }
 
 fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
-    let question =
-        Query::parse(&story.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+    let question = story.question();
     let time = time_text(story.at, style.offset);
     let transport = transport_word(story.transport);
     if style.blind {
@@ -418,8 +505,7 @@ fn replay(args: &Args, scenario: Scenario, file: &Path) -> Result<u8, String> {
         before.sort_by_key(|(planned, _)| *planned);
         if before != seen.replies || story.end != seen.end {
             differing += 1;
-            let question = Query::parse(&story.query)
-                .map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype));
+            let question = story.question();
             if args.json {
                 let hex = |all: &[(std::time::Duration, Vec<u8>)]| -> Vec<String> {
                     all.iter()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::censor::{End, Evidence};
+use crate::dns::query::Query;
 use crate::dns::reply::Transport;
 
 /// One question with all that was sent for it.
@@ -31,6 +32,20 @@ pub struct Story {
     pub replies: Vec<Sent>,
     /// How the TCP connection was ended.
     pub end: End,
+}
+
+impl Story {
+    /// The question: `linkedin.com A`; `?` if the query is too broken to tell.
+    #[must_use]
+    pub fn question(&self) -> String {
+        Query::parse(&self.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype))
+    }
+
+    /// The id of the rule that decided; `None`: none did.
+    #[must_use]
+    pub fn rule_id(&self) -> Option<&str> {
+        self.rule.as_ref().map(|rule| rule.id.as_str())
+    }
 }
 
 /// The rule behind a story.

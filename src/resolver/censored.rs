@@ -39,6 +39,9 @@ pub struct Censor {
     pub listeners: Vec<Option<u16>>,
     /// Everything as it is without the censor.
     pub behind: Arc<Snapshot>,
+    /// It stands between clients and the resolvers that they ask, so that what it can't read is not for it
+    /// to answer.
+    pub between: bool,
     /// Who wants to know what happens.
     pub audience: Option<Arc<dyn Audience>>,
     turns: Turned,
@@ -61,7 +64,7 @@ impl Censor {
     pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
         let turns = Turned::new(scenario.pools.len());
         let (listeners, queries) = (Vec::new(), AtomicU64::new(0));
-        Self { scenario, seed, clock, listeners, behind, audience: None, turns, queries }
+        Self { scenario, seed, clock, listeners, behind, between: false, audience: None, turns, queries }
     }
 
     /// What becomes of one query.
@@ -86,6 +89,16 @@ impl Censor {
             (story, Arc::clone(audience))
         });
         Box::new(Play { plan, behind: Arc::clone(&self.behind), story })
+    }
+
+    /// What becomes of a packet that is no plain query: it is let through, and nothing is told of it.
+    #[must_use]
+    pub fn unread(&self, client: Client) -> Box<Play> {
+        let listener = self.listeners.get(usize::from(client.listener)).copied().flatten();
+        let network = self.scenario.network_of(client.address.ip(), listener);
+        let nobody = self.scenario.networks.get(usize::from(network)).is_some_and(|n| n.injector_only);
+        let plan = Plan { genuine: (!nobody).then_some(Duration::ZERO), ..Plan::default() };
+        Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None })
     }
 
     fn story(&self, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {

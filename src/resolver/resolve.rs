@@ -46,6 +46,13 @@ pub fn resolve(
     let query = match Query::parse(packet) {
         Ok(query) => query,
         Err(fault) => {
+            // A censor on the way to another resolver leaves that to it.
+            let between = snapshot.censor.as_ref().filter(|censor| censor.between);
+            if let Some(censor) = between.filter(|_| fault.rcode().is_some())
+                && snapshot.acl.admits(client.address.ip())
+            {
+                return Outcome::Play(censor.unread(client));
+            }
             return match fault.reply(packet, out) {
                 Some(len) => sent(event, Source::Malformed, fault.rcode().unwrap_or(Rcode::FORMERR), len),
                 None => Outcome::Drop,

@@ -42,6 +42,8 @@ pub struct Setting {
     pub upstreams: Vec<SocketAddr>,
     /// The listeners belong to the networks in their order; else clients are told apart by their address.
     pub by_listener: bool,
+    /// The censor stands between clients and the resolvers that they ask.
+    pub between: bool,
     /// Who may ask; empty: loopback and private networks.
     pub allow: Vec<ipnet::IpNet>,
     /// Who wants to know what happens.
@@ -90,6 +92,7 @@ impl Stage {
         if setting.by_listener {
             censor.listeners = (0..networks).map(Some).collect();
         }
+        censor.between = setting.between;
         censor.audience.clone_from(&setting.audience);
         let censor = Arc::new(censor);
         let snapshot = Snapshot { censor: Some(Arc::clone(&censor)), ..behind };

@@ -67,15 +67,18 @@ impl Tcp {
     }
 }
 
-/// A listener on `address`.
+/// A listener on `address`; a transparent one takes connections to any address that is routed here.
 ///
 /// # Errors
 /// The kernel's, most often that the address is in use.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr, transparent: bool) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+    }
+    if transparent {
+        super::passage::take_any(&socket, address)?;
     }
     // A restart must not wait for the connections of the last run to be forgotten.
     socket.set_reuse_address(true)?;

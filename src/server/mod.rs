@@ -5,6 +5,7 @@ pub mod clock;
 pub mod control;
 pub mod delay;
 pub mod hickory;
+mod passage;
 mod play;
 mod stream;
 pub mod udp;
@@ -23,9 +24,10 @@ use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
 pub use clock::now;
 use delay::{Bound as Waiting, Delayer};
+use passage::Passage;
 use play::Player;
 use stream::Streams;
-use udp::worker::{self, Manner, Shared};
+use udp::worker::{self, Hold, Manner, Shared};
 
 /// How long a stop waits for answers that are still under way.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -64,6 +66,8 @@ impl std::error::Error for BindError {}
 pub struct Bound {
     sockets: Vec<Vec<UdpSocket>>,
     listeners: Vec<TcpListener>,
+    /// The way on, for who stands on the way.
+    passage: Option<Arc<Passage>>,
     /// The addresses, with the ports that the kernel chose for port 0.
     pub addresses: Vec<SocketAddr>,
 }
@@ -73,16 +77,38 @@ pub struct Bound {
 /// # Errors
 /// The first address that could not be bound; everything bound before is released.
 pub fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Bound, BindError> {
-    let mut bound = Bound { sockets: Vec::new(), listeners: Vec::new(), addresses: Vec::new() };
+    bind_as(addresses, threads, None)
+}
+
+/// Binds UDP and TCP on each address, which must be wildcards, to answer for any address that packets are
+/// routed to this machine for; what the censor lets through goes on to whoever was asked. Linux only. Must
+/// run within a runtime.
+///
+/// # Errors
+/// The first address that could not be bound, most often because a privilege is missing; everything bound
+/// before is released.
+pub fn bind_transparent(addresses: &[SocketAddr]) -> Result<Bound, BindError> {
+    let passage = Passage::open().map_err(|reason| BindError {
+        address: addresses.first().copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
+        transport: "UDP",
+        reason,
+    })?;
+    bind_as(addresses, 1, Some(Arc::new(passage)))
+}
+
+fn bind_as(
+    addresses: &[SocketAddr],
+    threads: usize,
+    passage: Option<Arc<Passage>>,
+) -> Result<Bound, BindError> {
+    let transparent = passage.is_some();
+    let mut bound = Bound { sockets: Vec::new(), listeners: Vec::new(), passage, addresses: Vec::new() };
     for &wanted in addresses {
-        let (address, first, listener) = bind_pair(wanted)?;
+        let (address, first, listener) = bind_pair(wanted, transparent)?;
         let mut sockets = vec![first];
         for _ in 1..threads.max(1) {
-            let socket = worker::bind(address, true).map_err(|reason| BindError {
-                address,
-                transport: "UDP",
-                reason,
-            })?;
+            let socket = worker::bind(address, Hold { shared: true, transparent })
+                .map_err(|reason| BindError { address, transport: "UDP", reason })?;
             sockets.push(socket);
         }
         bound.sockets.push(sockets);
@@ -94,17 +120,20 @@ pub fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Bound, BindError
 
 /// One address for both transports. Under port 0 the port that UDP got may be taken for TCP, so
 /// some are tried.
-fn bind_pair(wanted: SocketAddr) -> Result<(SocketAddr, UdpSocket, TcpListener), BindError> {
+fn bind_pair(
+    wanted: SocketAddr,
+    transparent: bool,
+) -> Result<(SocketAddr, UdpSocket, TcpListener), BindError> {
     let mut tries = if wanted.port() == 0 { 16 } else { 1 };
     loop {
         tries -= 1;
         let udp = |reason| BindError { address: wanted, transport: "UDP", reason };
         // SO_REUSEPORT would let a second server share the port unseen, so the address is claimed
         // without it first.
-        drop(worker::bind(wanted, false).map_err(udp)?);
-        let socket = worker::bind(wanted, true).map_err(udp)?;
+        drop(worker::bind(wanted, Hold { shared: false, transparent }).map_err(udp)?);
+        let socket = worker::bind(wanted, Hold { shared: true, transparent }).map_err(udp)?;
         let address = socket.local_addr().map_err(udp)?;
-        match hickory::bind(address) {
+        match hickory::bind(address, transparent) {
             Ok(listener) => return Ok((address, socket, listener)),
             Err(_) if tries > 0 => {}
             Err(reason) => return Err(BindError { address, transport: "TCP", reason }),
@@ -128,6 +157,7 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
     tcp: Tcp,
     delayer: Option<Arc<Delayer>>,
+    passage: Option<Arc<Passage>>,
 }
 
 /// Who serves TCP: hickory, or for scenarios we ourselves.
@@ -152,13 +182,16 @@ pub fn start(
         Some(_) => Some(Arc::new(Delayer::start(clock, Waiting::default())?)),
         None => None,
     };
+    let passage = bound.passage;
     let shared = Shared {
         engine: Arc::clone(engine),
         runtime: tokio::runtime::Handle::current(),
         waited: engine.counters.shared(),
         clock,
         stop: Arc::clone(&stop),
-        player: delayer.as_ref().map(|d| Arc::new(Player { delayer: Arc::clone(d) })),
+        player: delayer
+            .as_ref()
+            .map(|d| Arc::new(Player { delayer: Arc::clone(d), passage: passage.clone() })),
     };
     let mut threads = Vec::new();
     // The nth socket of each address stays on the nth processor.
@@ -175,10 +208,12 @@ pub fn start(
         Some(delayer) => {
             let (engine, delayer) = (Arc::clone(engine), Arc::clone(delayer));
             let counters = engine.counters.shared();
-            Tcp::Own(Streams::start(bound.listeners, &stream::Shared { engine, counters, clock, delayer }))
+            let passage = passage.clone();
+            let shared = stream::Shared { engine, counters, clock, delayer, passage };
+            Tcp::Own(Streams::start(bound.listeners, &shared))
         }
     };
-    Ok(Running { engine: Arc::clone(engine), stop, threads, tcp, delayer })
+    Ok(Running { engine: Arc::clone(engine), stop, threads, tcp, delayer, passage })
 }
 
 impl Running {
@@ -186,6 +221,12 @@ impl Running {
     #[must_use]
     pub fn hurried(&self) -> u64 {
         self.delayer.as_ref().map_or(0, |d| d.hurried())
+    }
+
+    /// How many queries were not passed on to whoever was asked, because too many were on their way.
+    #[must_use]
+    pub fn held_up(&self) -> u64 {
+        self.passage.as_ref().map_or(0, |p| p.dropped())
     }
 
     /// Takes no more queries, waits for those under way, and ends.
@@ -198,13 +239,17 @@ impl Running {
             tracing::error!("a UDP thread ended by a panic");
         }
         let engine = self.engine;
+        let delayed = || self.delayer.as_ref().map_or(0, |d| d.waiting());
         let drained = async {
-            while !engine.waiting.is_empty() {
+            while !engine.waiting.is_empty() || delayed() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(waiting = engine.waiting.len(), "stopped before all answers had come");
+        }
+        if let Some(passage) = self.passage {
+            passage.stop().await;
         }
         match self.tcp {
             Tcp::Hickory(tcp) => {

@@ -1,10 +1,11 @@
 //! Sends what a censor answers, each packet at its time, over UDP; tells the story when all have left.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::delay::Delayer;
+use super::passage::Passage;
 use super::udp::worker::Shared;
 use super::udp::{Return, send_marked};
 use crate::censor::plan::{Plan, Shot};
@@ -25,6 +26,8 @@ const MAX_REPLY: usize = PAYLOAD_SIZE as usize;
 pub(super) struct Player {
     /// Keeps the packets until it is their time.
     pub(super) delayer: Arc<Delayer>,
+    /// The way on to whoever was asked, for a censor that stands on it.
+    pub(super) passage: Option<Arc<Passage>>,
 }
 
 /// One query that came over UDP.
@@ -40,14 +43,23 @@ pub(super) struct Came {
     pub(super) at: Moment,
 }
 
+impl Came {
+    /// The address and port that were asked.
+    fn server(&self) -> Option<SocketAddr> {
+        let mut server = self.socket.local_addr().ok()?;
+        self.to.asked.inspect(|asked| server.set_ip(*asked));
+        Some(server)
+    }
+}
+
 /// Plays what was planned for one query.
 pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u8], came: Came) {
     let Play { plan, behind, story } = play;
+    if player.passage.as_ref().is_some_and(|p| p.is_own(came.client.address)) {
+        return;
+    }
     let teller = story.map(|(mut story, audience)| {
-        if let Ok(mut server) = came.socket.local_addr() {
-            came.to.asked.inspect(|asked| server.set_ip(*asked));
-            story.server = server;
-        }
+        story.server = came.server().unwrap_or(story.server);
         Arc::new(Teller::new(story, audience, shared.clock, came.at.at))
     });
     let outgoing = Outgoing { came, delayer: Arc::clone(&player.delayer), teller };
@@ -64,6 +76,21 @@ pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u
     let shot = move |octets: &[u8]| Shot { after, octets: octets.to_vec(), ip_ttl: None };
     let mut out = [0u8; MAX_REPLY];
     let Came { client, at, .. } = outgoing.came;
+    if let Some(passage) = &player.passage
+        && let Some(asked) = outgoing.came.server().filter(|asked| Passage::leads_on(*asked))
+    {
+        let (way, packet, shared) = (Arc::clone(passage), packet.to_vec(), shared.clone());
+        return passage.spawn(async move {
+            let reply = way.over_udp(asked, &packet).await;
+            let event = passed(reply.as_deref(), client, at, shared.clock);
+            if let Some(octets) = reply {
+                outgoing.send(Shot { after, octets, ip_ttl: None }, true);
+            }
+            if censored.is_none() {
+                shared.engine.observe(&mut &*shared.waited, &behind, &event, &packet);
+            }
+        });
+    }
     let mut event = Event::new(client.address, client.transport);
     let len = match resolve(engine, &behind, packet, client, at, &mut out, &mut event) {
         Outcome::Reply(len) => len,
@@ -103,6 +130,13 @@ pub(super) fn censored(plan: &Plan, client: Client) -> Option<Event> {
     }
     let rcode = plan.forged.first().and_then(|s| s.octets.get(3)).map(|b| Rcode(u16::from(b & 0xf)));
     Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
+}
+
+/// What is counted for a query that was passed on to whoever was asked.
+pub(super) fn passed(reply: Option<&[u8]>, client: Client, came: Moment, clock: Clock) -> Event {
+    let rcode = reply.and_then(|r| r.get(3)).map(|b| Rcode(u16::from(b & 0xf)));
+    let took = clock().at.saturating_duration_since(came.at);
+    Event { source: Source::Upstream, rcode, took, ..Event::new(client.address, client.transport) }
 }
 
 /// The way out for all packets of one query.

@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::delay::Delayer;
-use super::play::{Teller, censored};
+use super::passage::Passage;
+use super::play::{Teller, censored, passed};
 use crate::censor::End;
 use crate::censor::plan::Shot;
 use crate::dns::reply::Transport;
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) delayer: Arc<Delayer>,
+    /// The way on to whoever was asked, for a censor that stands on it.
+    pub(super) passage: Option<Arc<Passage>>,
 }
 
 /// The TCP side of a scenario.
@@ -103,7 +106,8 @@ async fn serve(stream: TcpStream, peer: SocketAddr, listener: u16, shared: Share
     let _ = stream.set_nodelay(true);
     let (mut reader, writer) = stream.into_split();
     let (end, mut ended) = watch::channel(End::Open);
-    let connection = Arc::new(Connection { writer: Mutex::new(writer), end, peer, server, listener, shared });
+    let connection =
+        Arc::new(Connection { writer: Mutex::new(Some(writer)), end, peer, server, listener, shared });
     let mut answering = JoinSet::new();
     loop {
         let packet = tokio::select! {
@@ -136,7 +140,8 @@ async fn read(reader: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
 }
 
 struct Connection {
-    writer: Mutex<OwnedWriteHalf>,
+    /// `None` once it is reset.
+    writer: Mutex<Option<OwnedWriteHalf>>,
     end: watch::Sender<End>,
     peer: SocketAddr,
     server: SocketAddr,
@@ -168,7 +173,11 @@ impl Connection {
     /// Plays what was planned for one query.
     async fn play(&self, play: Play, packet: &[u8], received: Moment) {
         let Play { plan, behind, story } = play;
-        let Shared { engine, clock, counters, .. } = &self.shared;
+        let Shared { engine, clock, counters, passage, .. } = &self.shared;
+        if passage.as_ref().is_some_and(|p| p.is_own(self.peer)) {
+            return;
+        }
+        let passage = passage.as_ref().filter(|_| Passage::leads_on(self.server));
         let teller = story.map(|(mut story, audience)| {
             story.server = self.server;
             Teller::new(story, audience, *clock, received.at)
@@ -183,9 +192,16 @@ impl Connection {
         let genuine = async {
             let mut event = Event::new(self.peer, Transport::Tcp);
             if let Some(after) = plan.genuine {
-                let mut out = vec![0u8; MAX_MESSAGE];
-                let outcome = resolve(engine, &behind, packet, self.client(), received, &mut out, &mut event);
-                let octets = self.finish(outcome, out, &mut event).await;
+                let octets = if let Some(passage) = passage {
+                    let reply = passage.over_tcp(self.server, packet).await;
+                    event = passed(reply.as_deref(), self.client(), received, *clock);
+                    reply.unwrap_or_default()
+                } else {
+                    let mut out = vec![0u8; MAX_MESSAGE];
+                    let client = self.client();
+                    let outcome = resolve(engine, &behind, packet, client, received, &mut out, &mut event);
+                    self.finish(outcome, out, &mut event).await
+                };
                 self.send(Shot { after, octets, ip_ttl: None }, true, received.at, teller).await;
             }
             event
@@ -253,6 +269,7 @@ impl Connection {
         let Some(len) = u16::try_from(octets.len()).ok().filter(|len| *len > 0) else { return };
         let framed = [&len.to_be_bytes(), octets].concat();
         let mut writer = self.writer.lock().await;
+        let Some(writer) = &mut *writer else { return };
         // A client that does not read what it asked for is not waited for for ever.
         if !matches!(timeout(IDLE, writer.write_all(&framed)).await, Ok(Ok(()))) {
             let _ = self.end.send(End::Close);
@@ -261,13 +278,16 @@ impl Connection {
 
     /// Ends the connection the way the censor does.
     async fn end(&self, end: End) {
-        if end == End::Reset {
-            let writer = self.writer.lock().await;
-            let stream: &TcpStream = (*writer).as_ref();
+        if end == End::Reset
+            && let Some(writer) = self.writer.lock().await.take()
+        {
+            let stream: &TcpStream = writer.as_ref();
             // What lingers for no time at all is ended by RST (tcp(7), SO_LINGER).
             if let Err(reason) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
                 tracing::debug!(%reason, "the connection can't be reset and is closed");
             }
+            // Dropped, it would send FIN ahead of RST.
+            writer.forget();
         }
         let _ = self.end.send(end);
     }

@@ -23,4 +23,7 @@ mod forward;
 mod lists;
 mod packets;
 mod policy;
+mod scenario;
+#[cfg(target_os = "linux")]
+mod transparent;
 mod transports;

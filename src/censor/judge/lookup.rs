@@ -143,6 +143,10 @@ pub struct Said {
     pub question: bool,
     /// It has an OPT record.
     pub opt: bool,
+    /// An OPT record stands where none may (RFC 6891 §6.1.1).
+    pub opt_astray: bool,
+    /// Octets follow the last record.
+    pub trailing: bool,
     /// TC is set.
     pub truncated: bool,
     /// Extended DNS Errors (RFC 8914), which only queries with EDNS are told.
@@ -164,6 +168,8 @@ impl Said {
             ttl: None,
             question: false,
             opt: false,
+            opt_astray: false,
+            trailing: false,
             truncated,
             edes: Vec::new(),
         };
@@ -176,8 +182,12 @@ impl Said {
         let mut said = empty(message.rcode());
         said.question = name && message.question().ends_with(&asked(question.qtype));
         said.edes.extend(message.edes());
+        let mut end = message.question_end();
         for record in message.records() {
-            said.opt |= record.rtype == Qtype::OPT && record.section == Section::Additional;
+            end = record.rdata_at() + record.rdata.len();
+            let is_opt = record.rtype == Qtype::OPT;
+            said.opt |= is_opt && record.section == Section::Additional;
+            said.opt_astray |= is_opt && record.section != Section::Additional;
             // OONI's decoder takes no message in which an address has not its length.
             let address = match record.rtype {
                 Qtype::A => Some(Ipv4Addr::from(<[u8; 4]>::try_from(record.rdata).ok()?).into()),
@@ -197,6 +207,7 @@ impl Said {
                 }
             }
         }
+        said.trailing = end < octets.len();
         said.addresses.sort_unstable();
         said.addresses.dedup();
         Some(said)

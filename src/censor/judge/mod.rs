@@ -209,6 +209,10 @@ pub enum Sign {
     OtherQuestion(Qtype),
     /// The answer has addresses of the type that was not asked for.
     OtherType(Qtype),
+    /// An OPT record stands among the answers, as where one was appended to a finished reply.
+    OptAstray(Qtype),
+    /// Octets follow the end of a reply.
+    Trailing(Qtype),
     /// The TCP connection ended by RST.
     Reset(Qtype),
     /// There is no AAAA, where the control has some and the resolver gives A.
@@ -247,6 +251,8 @@ impl fmt::Display for Sign {
             Self::Undecodable(t) => write!(f, "a reply for {t} that is no DNS message"),
             Self::OtherQuestion(t) => write!(f, "a reply for {t} without the question"),
             Self::OtherType(t) => write!(f, "an answer for {t} with addresses of the other type"),
+            Self::OptAstray(t) => write!(f, "a reply for {t} whose OPT record is not where it belongs"),
+            Self::Trailing(t) => write!(f, "a reply for {t} with octets behind its end"),
             Self::Truncated(t) => write!(f, "the reply for {t} is cut (TC); --tcp asks for the whole"),
             Self::Reset(t) => write!(f, "the TCP connection for {t} ended by RST"),
             Self::NoV6 => write!(f, "no AAAA, though the control has one"),
@@ -364,6 +370,12 @@ fn signs(probe: &Probe, control: Option<&Control>, known: &Known<'_>) -> Vec<Sig
         if lookup.ours().any(|s| s.stray) {
             signs.push(Sign::OtherType(qtype));
         }
+        if lookup.ours().any(|s| s.opt_astray) {
+            signs.push(Sign::OptAstray(qtype));
+        }
+        if lookup.ours().any(|s| s.trailing) {
+            signs.push(Sign::Trailing(qtype));
+        }
         if lookup.first().is_some_and(|s| s.truncated) {
             signs.push(Sign::Truncated(qtype));
         }
@@ -372,7 +384,7 @@ fn signs(probe: &Probe, control: Option<&Control>, known: &Known<'_>) -> Vec<Sig
         }
         signs.extend(known.fingerprints_of(lookup).map(|f| Sign::Fingerprint(f.name.clone())));
         signs.extend(lookup.addresses().iter().filter(|a| is_bogon(**a)).map(|a| Sign::Bogon(*a)));
-        let lacks = |l: &Lookup| l.first().is_some_and(|s| !s.opt);
+        let lacks = |l: &Lookup| l.first().is_some_and(|s| !s.opt && !s.opt_astray);
         let honest = probe.control.last().and_then(|p| p.both().into_iter().find(|l| l.qtype == qtype));
         if probe.edns && lacks(lookup) && honest.is_some_and(|l| l.first().is_some() && !lacks(l)) {
             signs.push(Sign::NoOpt(qtype));

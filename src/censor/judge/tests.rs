@@ -29,7 +29,7 @@ fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
     };
     let mut out = question(qtype).octets();
     out[2..4].copy_from_slice(&[0x81, 0x80 | code]);
-    let mut count = 0;
+    let (mut count, mut behind) = (0, &[][..]);
     for word in words {
         let (rtype, rdata) = match word {
             "TC" => {
@@ -48,6 +48,10 @@ fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
                 out[13] = b'x';
                 continue;
             }
+            "MORE" => {
+                behind = b"more";
+                continue;
+            }
             "SHORT" => (1, vec![1, 2, 3]),
             "OPT" => (41, Vec::new()),
             _ => match word.strip_prefix("CNAME=") {
@@ -63,6 +67,7 @@ fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
         out.extend(rdata);
     }
     out[7] = count;
+    out.extend(behind);
     out
 }
 
@@ -396,6 +401,16 @@ fn signs_that_no_probe_counts() {
         ("OK 93.184.215.14; RST | OK", V4_ONLY, vec!["the TCP connection for A ended by RST"]),
         ("OK 93.184.215.14 | OK", BOTH, vec!["no AAAA, though the control has one"]),
         ("OK 10.0.0.1 | OK", V4_ONLY, vec!["10.0.0.1 is a bogon"]),
+        (
+            "OK OPT 93.184.215.14 | OK",
+            V4_ONLY,
+            vec!["a reply for A whose OPT record is not where it belongs"],
+        ),
+        (
+            "OK 93.184.215.14 MORE | OK MORE",
+            V4_ONLY,
+            vec!["a reply for A with octets behind its end", "a reply for AAAA with octets behind its end"],
+        ),
     ] {
         let said: Vec<String> =
             judged(resolver, control, &known).signs.iter().map(ToString::to_string).collect();

@@ -56,21 +56,31 @@ pub struct Shared {
     pub(in crate::server) player: Option<Arc<Player>>,
 }
 
-/// A socket on `address`; several may share the address if each is opened with `shared`.
+/// How a socket holds its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Several may share the address, if each is opened so.
+    pub shared: bool,
+    /// It takes packets for any address that is routed here, and sends from any.
+    pub transparent: bool,
+}
+
+/// A socket on `address`.
 ///
 /// # Errors
 /// The kernel's, most often that the address is in use.
-pub fn bind(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+pub fn bind(address: SocketAddr, hold: Hold) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
-    if shared {
+    if hold.shared {
         socket.set_reuse_port(true)?;
     }
-    #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))))]
-    let _ = shared;
+    if hold.transparent {
+        crate::server::passage::take_any(&socket, address)?;
+    }
     // A burst waits in the kernel rather than being lost; the kernel may give less.
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);

@@ -1,0 +1,268 @@
+//! The way on to the resolver that was really asked, for a censor that stands between it and its clients.
+//!
+//! A query goes out from a socket of our own as it came, and the reply comes back octet for octet. What
+//! nobody answers stays without an answer. Which packets come to us is a matter of the machine's routes.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use socket2::Socket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::dns::header::{self, Header, flag};
+use crate::dns::query::Query;
+
+/// How long the resolver may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Queries that may be on their way at once; each has a socket.
+const IN_FLIGHT: usize = 4096;
+/// The longest message, in octets.
+const MAX_MESSAGE: usize = 65_535;
+
+/// Carries queries on.
+pub(super) struct Passage {
+    places: Semaphore,
+    /// Queries that found no place.
+    dropped: AtomicU64,
+    /// Where our own queries come from.
+    own: Mutex<HashSet<SocketAddr>>,
+    /// It was told that our own queries come back to us.
+    told: AtomicBool,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Passage {
+    /// A way on with nobody on it.
+    ///
+    /// # Errors
+    /// This machine's own addresses can't be told from others.
+    pub(super) fn open() -> io::Result<Self> {
+        for family in ["ipv4", "ipv6"] {
+            let path = format!("/proc/sys/net/{family}/ip_nonlocal_bind");
+            if std::fs::read_to_string(path).is_ok_and(|set| set.trim() != "0") {
+                return Err(io::Error::other(format!(
+                    "the addresses of this machine can't be told from others: set the sysctl \
+                     net.{family}.ip_nonlocal_bind to 0"
+                )));
+            }
+        }
+        Ok(Self {
+            places: Semaphore::new(IN_FLIGHT),
+            dropped: AtomicU64::new(0),
+            own: Mutex::default(),
+            told: AtomicBool::new(false),
+            tasks: Mutex::default(),
+        })
+    }
+
+    /// Whether a query is to go on: not if this machine itself was asked, as there is nobody behind it.
+    pub(super) fn leads_on(asked: SocketAddr) -> bool {
+        !asked.ip().is_unspecified() && !is_here(asked.ip())
+    }
+
+    /// Whether a query comes from ourselves, because the routes send back what we send on.
+    pub(super) fn is_own(&self, client: SocketAddr) -> bool {
+        let own = lock(&self.own).contains(&client);
+        if own && !self.told.swap(true, Relaxed) {
+            tracing::warn!(
+                "queries that are passed on come back: the rule that routes port 53 here must name the clients' \
+                 interface (iif)"
+            );
+        }
+        own
+    }
+
+    /// How many queries were dropped because too many were on their way.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// Lets something run until it is done, or the end comes. Must be called within a runtime.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Ends all that is on its way.
+    pub(super) async fn stop(&self) {
+        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.shutdown().await;
+    }
+
+    /// Asks over UDP; `None`: nobody answers.
+    pub(super) async fn over_udp(&self, asked: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
+        self.within(async {
+            let any: IpAddr =
+                if asked.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let socket = UdpSocket::bind((any, 0)).await?;
+            socket.connect(asked).await?;
+            let _own = self.goes_out(socket.local_addr()?);
+            socket.send(packet).await?;
+            loop {
+                // The room is taken when there is something to be read: most of the time nothing is.
+                socket.readable().await?;
+                let mut reply = vec![0; MAX_MESSAGE];
+                match socket.try_recv(&mut reply) {
+                    Ok(len) => reply.truncate(len),
+                    Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(reason) => return Err(reason),
+                }
+                if answers(packet, &reply) {
+                    reply.shrink_to_fit();
+                    return Ok(reply);
+                }
+            }
+        })
+        .await
+    }
+
+    /// Asks over TCP, on a connection of its own; `None`: nobody answers.
+    pub(super) async fn over_tcp(&self, asked: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
+        self.within(async {
+            let mut stream = TcpStream::connect(asked).await?;
+            let _own = self.goes_out(stream.local_addr()?);
+            let len = u16::try_from(packet.len()).map_err(io::Error::other)?;
+            stream.write_all(&[&len.to_be_bytes(), packet].concat()).await?;
+            let mut reply = vec![0; usize::from(stream.read_u16().await?)];
+            stream.read_exact(&mut reply).await?;
+            Ok(reply)
+        })
+        .await
+    }
+
+    /// What comes of an exchange in time, if there is room for it.
+    async fn within(&self, exchange: impl Future<Output = io::Result<Vec<u8>>>) -> Option<Vec<u8>> {
+        let Ok(_place) = self.places.try_acquire() else {
+            if self.dropped.fetch_add(1, Relaxed) == 0 {
+                tracing::warn!("more queries are on their way than are allowed; some are dropped");
+            }
+            return None;
+        };
+        match timeout(PATIENCE, exchange).await {
+            Ok(Ok(reply)) => Some(reply),
+            Ok(Err(reason)) => {
+                tracing::debug!(%reason, "a query that was passed on got no answer");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn goes_out(&self, from: SocketAddr) -> Own<'_> {
+        lock(&self.own).insert(from);
+        Own { passage: self, from }
+    }
+}
+
+/// A socket of ours, as long as it is there.
+struct Own<'p> {
+    passage: &'p Passage,
+    from: SocketAddr,
+}
+
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        lock(&self.passage.own).remove(&self.from);
+    }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether an address is one of this machine's: only those can be bound.
+fn is_here(ip: IpAddr) -> bool {
+    ip.is_loopback() || std::net::UdpSocket::bind((ip, 0)).is_ok()
+}
+
+/// Whether `reply` is one to `packet`: the same id and, unless an error leaves it out, the same question.
+fn answers(packet: &[u8], reply: &[u8]) -> bool {
+    let (Some(asked), Some(told)) = (Header::read(packet), Header::read(reply)) else { return false };
+    if told.id != asked.id || !told.has(flag::QR) {
+        return false;
+    }
+    // What is no plain query is not understood here, nor is what comes back.
+    let Ok(query) = Query::parse(packet) else { return true };
+    let question = query.question();
+    let same = reply.get(header::LEN..).and_then(|rest| rest.get(..question.len()));
+    match told.qdcount {
+        0 => told.flags & 0xf != 0,
+        _ => same.is_some_and(|same| same.eq_ignore_ascii_case(question)),
+    }
+}
+
+/// Lets a socket that is yet to be bound take packets for any address, and send from any.
+///
+/// # Errors
+/// The kernel's, most often that a privilege is missing.
+#[cfg(target_os = "linux")]
+pub(super) fn take_any(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    let done = match address {
+        SocketAddr::V4(_) => socket.set_ip_transparent_v4(true),
+        SocketAddr::V6(_) => socket.set_ip_transparent_v6(true),
+    };
+    done.map_err(|reason| {
+        let text = format!("answering for other addresses (IP_TRANSPARENT) needs CAP_NET_ADMIN: {reason}");
+        io::Error::other(text)
+    })
+}
+
+/// There is no such thing elsewhere.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn take_any(_: &Socket, _: SocketAddr) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "answering for other addresses needs Linux"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::name::NameBuf;
+    use crate::dns::query::encode;
+    use crate::dns::types::Qtype;
+
+    #[test]
+    fn a_reply_is_told_from_a_stranger() {
+        let query = encode(NameBuf::from_text("Example.test").unwrap().as_name(), Qtype::A);
+        let reply = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut reply = query.clone();
+            reply[2] |= 0x80;
+            change(&mut reply);
+            answers(&query, &reply)
+        };
+        assert!(reply(&|_| {}));
+        assert!(reply(&|r| r[13] = b'e'), "case is the resolver's own affair");
+        assert!(!reply(&|r| r[0] ^= 1), "another id");
+        assert!(!reply(&|r| r[2] &= 0x7f), "a query");
+        assert!(!reply(&|r| r[14] = b'y'), "another name");
+        assert!(!reply(&|r| r.truncate(20)), "cut");
+        assert!(!reply(&|r| r.truncate(11)), "no header");
+        assert!(!reply(&|r| r[5] = 0), "no question, and no error either");
+        assert!(
+            reply(&|r| {
+                r.truncate(12);
+                r[3] |= 1;
+                r[5] = 0;
+            }),
+            "an error without the question"
+        );
+    }
+
+    #[test]
+    fn nothing_leads_on_from_this_machine() {
+        assert!(!Passage::leads_on("127.0.0.2:53".parse().unwrap()));
+        assert!(!Passage::leads_on("0.0.0.0:53".parse().unwrap()));
+        assert!(Passage::leads_on("192.0.2.1:53".parse().unwrap()));
+    }
+}

@@ -1,0 +1,236 @@
+//! `portcullis scenario`: the command as a tester uses it.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::common::{PATIENCE, Reply, exchange, portcullis, question};
+
+fn run(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// `scenario run` with its ready line.
+struct Playing {
+    child: Child,
+    ready: Value,
+    out: BufReader<std::process::ChildStdout>,
+}
+
+impl Playing {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = portcullis()
+            .args(["scenario", "run", "--listen", "127.0.0.1:0", "--ready-json"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        Self { child, ready: serde_json::from_str(&line).unwrap(), out }
+    }
+
+    fn address(&self, network: &str) -> SocketAddr {
+        self.ready["networks"][network].as_str().unwrap().parse().unwrap()
+    }
+
+    fn ask(&self, network: &str, name: &str, qtype: &str) -> Option<Reply> {
+        exchange(self.address(network), &question(name, qtype), PATIENCE)
+    }
+
+    fn stop(&mut self) -> i32 {
+        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn mistakes_in_a_scenario_name_the_line_and_exit_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    let head = "[scenario]\nname = \"mine\"\nsources = [\"me\"]\n[[network]]\nid = \"isp\"\n";
+    let rule = |when: &str, action: &str| {
+        format!(
+            "{head}[[rule]]\nid = \"r\"\nmatch = {{ any = true }}\nwhen = {{ {when} }}\naction = {{ {action} }}\n"
+        )
+    };
+    let from_until = "from = 2020-01-02T00:00:00Z, until = 2020-01-01T00:00:00Z";
+    for (text, line, words) in [
+        (rule("", "kind = \"stubb\""), 10, "`stubb`|did you mean `stub`"),
+        (rule(from_until, "kind = \"drop\""), 9, "until"),
+        (rule("chance = 1.5", "kind = \"drop\""), 9, "chance|1.5"),
+        (rule("", "kind = \"stub\", a = [\"::1\"]"), 10, "`::1`|IPv4"),
+        (rule("", "kind = \"stub\", a = \"none\""), 10, "none"),
+        (
+            format!(
+                "{head}clients = [\"10.0.0.0/8\"]\n[[network]]\nid = \"b\"\nclients = [\"10.1.0.0/16\"]\n"
+            ),
+            9,
+            "10.1.0.0/16",
+        ),
+        (format!("{head}[[expect]]\nname = \"a.test\"\nreplies = []\n"), 6, "does not hold|not expected"),
+        (
+            format!(
+                "{head}[[zone]]\norigin = \"a.test\"\nrecords = \"\"\"\n@ 60 SOA a. b. 1 2 3 4 5\n@ 60 A nowhere\n\"\"\"\n"
+            ),
+            0,
+            "a.test",
+        ),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        let (code, out, problem) = run(&["scenario", "check", path.to_str().unwrap()]);
+        assert_eq!((code, out.as_str()), (2, ""), "{text}\n{problem}");
+        if line > 0 {
+            assert!(problem.contains(&format!("mine.toml:{line}: ")), "{line} in {problem}");
+        }
+        for word in words.split('|') {
+            assert!(problem.contains(word), "`{word}` in {problem}");
+        }
+    }
+    let (code, _, problem) = run(&["scenario", "run", "ru-2016-linkedn"]);
+    assert_eq!(code, 2);
+    assert!(problem.contains("did you mean `ru-2016-linkedin`?"), "{problem}");
+}
+
+#[test]
+fn all_that_is_shipped_is_listed_shown_and_holds() {
+    let (code, listed, _) = run(&["scenario", "list", "--json"]);
+    assert_eq!(code, 0);
+    let names: Vec<String> = listed
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap()["name"].as_str().unwrap().into())
+        .collect();
+    assert_eq!(names.len(), 11);
+    for name in &names {
+        let (code, shown, _) = run(&["scenario", "show", name]);
+        assert!(code == 0 && shown.contains("Sources:") && shown.contains("modelled"), "{shown}");
+    }
+    let (code, checked, problem) = run(&["scenario", "check"]);
+    assert_eq!((code, problem.as_str()), (0, ""));
+    assert_eq!(checked.lines().filter(|l| l.ends_with("hold")).count(), 11, "{checked}");
+}
+
+#[test]
+fn what_was_recorded_is_answered_alike_again_and_not_by_another_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("run.jsonl");
+    let record = record.to_str().unwrap();
+    let mut playing = Playing::start(&["cn-gfw-injection", "--port-per-network", "--record", record]);
+    let networks: Vec<String> = playing.ready["networks"].as_object().unwrap().keys().cloned().collect();
+    for network in &networks {
+        for name in ["facebook.com", "www.google.com", "facebook.com"] {
+            for qtype in ["A", "MX"] {
+                exchange(
+                    playing.address(network),
+                    &question(name, qtype),
+                    std::time::Duration::from_millis(50),
+                );
+            }
+        }
+    }
+    assert_eq!(playing.stop(), 0);
+    let lines = std::fs::read_to_string(record).unwrap();
+    assert_eq!(lines.lines().count(), networks.len() * 6, "the record is whole when the program has ended");
+    let forged: Value =
+        serde_json::from_str(lines.lines().find(|l| l.contains("\"genuine\":false")).unwrap()).unwrap();
+    assert!(forged["evidence"].is_string() && forged["intent"].as_str().unwrap().len() > 10, "{forged}");
+    assert!(folder.path().join("run.pcapng").metadata().unwrap().len() > 1000);
+
+    let replay =
+        |more: &[&str]| run(&[&["scenario", "run", "cn-gfw-injection", "--replay", record], more].concat());
+    let (code, told, problem) = replay(&[]);
+    assert_eq!(code, 0, "{told}{problem}");
+    assert!(told.contains("0 answered otherwise"), "{told}");
+    let (code, told, _) = replay(&["--seed", "12345"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("\n  - ") && told.contains("\n  + "), "{told}");
+    std::fs::write(record, "{\"number\": 1}\n").unwrap();
+    let (code, _, problem) = replay(&[]);
+    assert!(code == 2 && problem.contains("run.jsonl:1: "), "{code} {problem}");
+}
+
+#[test]
+fn the_clock_is_set_and_runs() {
+    let at = |time: &str, speed: &str| {
+        Playing::start(&["ru-2016-linkedin", "--port-per-network", "--at", time, "--speed", speed])
+    };
+    let before = at("2016-11-17T09:59:00+03:00", "0");
+    let genuine = before.ask("isp-auto", "linkedin.com", "A").unwrap().0;
+    assert_eq!(before.ask("control", "linkedin.com", "A").unwrap().0, genuine);
+    let after = at("2016-11-17T10:00:00+03:00", "0");
+    assert_ne!(after.ask("isp-auto", "linkedin.com", "A").unwrap().0, genuine);
+    // A second before, and a day a second: it turns before the test's eyes.
+    let running = at("2016-11-17T08:00:00+03:00", "7200");
+    let end = std::time::Instant::now() + PATIENCE;
+    while running.ask("isp-auto", "linkedin.com", "A").unwrap().0 == genuine {
+        assert!(std::time::Instant::now() < end, "the clock stands");
+    }
+}
+
+#[test]
+fn clients_are_told_apart_by_their_address_where_all_ask_at_one_port() {
+    let playing = Playing::start(&["ru-2016-linkedin"]);
+    let server: SocketAddr = playing.ready["dns"][0].as_str().unwrap().parse().unwrap();
+    let from = |client: &str| {
+        let socket = UdpSocket::bind((client, 0)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.connect(server).unwrap();
+        socket.send(&question("linkedin.com", "A")).unwrap();
+        let mut reply = [0; 512];
+        let len = socket.recv(&mut reply).unwrap();
+        reply[3] & 0xf | if len > 60 { 0x80 } else { 0 }
+    };
+    let (code, shown, _) = run(&["scenario", "show", "ru-2016-linkedin", "--json"]);
+    assert_eq!(code, 0);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let client = |id: &str| {
+        let networks = shown["networks"].as_array().unwrap();
+        let network = networks.iter().find(|n| n["id"] == id).unwrap();
+        network["clients"][0].as_str().unwrap().replace(".0/24", ".9")
+    };
+    assert_eq!(from(&client("isp-nx")) & 0xf, 3, "NXDOMAIN");
+    assert_eq!(from(&client("control")) & 0xf, 0);
+    assert_ne!(from(&client("isp-auto")), from(&client("isp-nx")));
+}
+
+#[test]
+fn nothing_but_loopback_is_listened_on_and_blind_tells_nothing() {
+    let (code, _, problem) = run(&["scenario", "run", "nothing-of-the-kind"]);
+    assert!(code == 2 && problem.contains("scenario list"), "{problem}");
+    let mut playing = Playing::start(&["--blind", "--seed", "4", "--port-per-network"]);
+    let ready = playing.ready.to_string();
+    assert!(
+        playing.ready["dns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|a| a.as_str().unwrap().starts_with("127.0.0.1:"))
+    );
+    let (_, listed, _) = run(&["scenario", "list", "--json"]);
+    for line in listed.lines() {
+        let scenario: Value = serde_json::from_str(line).unwrap();
+        assert!(!ready.contains(scenario["name"].as_str().unwrap()), "{ready}");
+        for network in scenario["networks"].as_array().unwrap() {
+            assert!(!ready.contains(&format!("{network}:")), "{ready}");
+        }
+    }
+    assert!(playing.ready["networks"]["A"].is_string());
+    assert_eq!(playing.stop(), 0);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut playing.out, &mut rest).unwrap();
+    assert_eq!(rest, "");
+}
