@@ -21,6 +21,7 @@ use crate::resolver::censored::Audience;
 use crate::scenario::harness::{time_text, unix};
 use crate::scenario::recorder::{Recorder, Sink};
 use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
+use crate::scenario::worksheet::{in_shell, letter};
 use crate::scenario::{record, shipped};
 use crate::server::{self, Bound};
 
@@ -194,6 +195,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         quiet: args.ready_json && !args.json,
         blind: args.blind,
         offset: scenario.offset,
+        began: stage.censor.clock.read(now.at).0,
     };
     let watched = Arc::clone(&stage.censor);
     // The thread ends with the program: it holds nothing that could be lost.
@@ -335,7 +337,8 @@ impl Doors<'_> {
             say(&format!("{} ({})\n\n{}\n", scenario.title, scenario.name, wrapped(&scenario.summary, "")));
         }
         let (unix, _) = stage.censor.clock.read(super::now().at);
-        let clock = time_text(unix, scenario.offset);
+        // The offset would tell where it is.
+        let clock = time_text(unix, if args.blind { 0 } else { scenario.offset });
         let runs = match args.speed {
             0.0 => "stands at".to_owned(),
             speed => format!("runs {speed} times as fast as the real one from"),
@@ -360,7 +363,7 @@ impl Doors<'_> {
                 }
                 (false, None) => String::new(),
             };
-            say(&format!("  {:<14} {door}  {title}", self.name(place)));
+            say(format!("  {:<14} {door}  {title}", self.name(place)).trim_end());
         }
         say(if args.transparent {
             "\nTry, on a machine whose port 53 is routed here (see --help):"
@@ -389,16 +392,10 @@ impl Doors<'_> {
                 Some(client) => format!(" -b {client}"),
                 None => continue,
             };
-            say(&format!("  dig @{} -p {}{from} {name} {qtype}", at.ip(), at.port()));
+            say(&format!("  dig @{} -p {}{from} {} {qtype}", at.ip(), at.port(), in_shell(&name)));
         }
         say("\nCtrl-C ends it.\n");
     }
-}
-
-/// Network number 0 is A, and so on.
-fn letter(place: usize) -> String {
-    let first = char::from(b'A' + u8::try_from(place % 26).unwrap_or(0));
-    if place < 26 { first.to_string() } else { format!("{first}{}", place / 26) }
 }
 
 /// A few questions that show something: the first that is expected for each network.
@@ -418,13 +415,15 @@ struct Style {
     quiet: bool,
     blind: bool,
     offset: i32,
+    /// What the scenario's clock showed at the start.
+    began: i64,
 }
 
 /// Prints what happens: queries, and what the clock passes.
 fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censored::Censor) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
-    let (mut passed, _) = censor.clock.read(super::now().at);
+    let mut passed = style.began;
     let scenario = &censor.scenario;
     loop {
         let story = match told.recv_timeout(std::time::Duration::from_millis(100)) {
@@ -447,18 +446,22 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
         }
         passed = now.max(passed);
         let Some(story) = story else { continue };
-        let text = if style.json { record::to_json(&story).to_string() } else { line(&story, style, dim) };
+        let text =
+            if style.json { record::to_json(&story).to_string() } else { line(&story, scenario, style, dim) };
         let _ = writeln!(out, "{text}");
     }
 }
 
-fn line(story: &Story, style: Style, colour: bool) -> String {
+fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
     let question = story.question();
     let time = time_text(story.at, style.offset);
     let transport = transport_word(story.transport);
     if style.blind {
         let packets = super::count(story.replies.len(), "packet");
-        return format!("{time}  {transport} {question:<34} {packets}");
+        // The time would tell the country by its offset.
+        let network =
+            scenario.networks.iter().position(|n| n.id == story.network).map_or_else(String::new, letter);
+        return format!("{network:<3} {transport} {question:<34} {packets}");
     }
     let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
     let what = match &story.rule {

@@ -1,6 +1,5 @@
 //! `portcullis scenario …`: the censors that can be imitated, and what is done with them.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{FAILED, OK, judge, play, say, say_error, worksheet};
@@ -8,6 +7,7 @@ use crate::censor::{Evidence, Scenario};
 use crate::scenario::harness::time_text;
 use crate::scenario::shipped;
 use crate::scenario::stage::{Setting, Stage};
+pub(super) use crate::scenario::worksheet::changes;
 
 /// What is done with scenarios.
 #[derive(clap::Subcommand)]
@@ -149,20 +149,6 @@ fn show(args: &ShowArgs) -> Result<u8, String> {
     }
     say(&format!("\nportcullis scenario run {} plays it.", args.name));
     Ok(OK)
-}
-
-/// The moments at which rules begin and end.
-pub(super) fn changes(scenario: &Scenario) -> BTreeSet<(i64, String)> {
-    let mut all = BTreeSet::new();
-    for rule in &scenario.rules {
-        if let Some(from) = rule.when.from {
-            all.insert((from, format!("{} begins", rule.id)));
-        }
-        if let Some(until) = rule.when.until {
-            all.insert((until, format!("{} ends", rule.id)));
-        }
-    }
-    all
 }
 
 fn json(scenario: &Scenario) -> serde_json::Value {

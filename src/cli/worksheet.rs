@@ -1,10 +1,60 @@
 //! `portcullis scenario worksheet`: a sheet of questions for a class, and its key.
 
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use super::{OK, say};
+use crate::scenario::shipped;
+use crate::scenario::worksheet::Sheet;
+use crate::scenario::worksheet::key::Key;
+use crate::scenario::worksheet::log::Log;
+
 /// Options of `scenario worksheet`.
 #[derive(clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = "Examples:\n  portcullis scenario worksheet ru-2016-linkedin --seed 7 > sheet.md\n  \
+    portcullis scenario worksheet ru-2016-linkedin --seed 7 --key > key.md\n  \
+    portcullis scenario worksheet cn-gfw-injection --blind\n  \
+    portcullis scenario worksheet ru-2016-linkedin --log run.jsonl   (what `scenario run --record` wrote)")]
+pub(super) struct Args {
+    /// A scenario that comes with the program, or a file
+    name: String,
+    /// What the choice of the questions and all draws start from; otherwise the scenario's own
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print the key to the sheet of this seed: what comes back, and the rule behind it
+    #[arg(long)]
+    key: bool,
+    /// Print the key to the questions in this record instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "blind"])]
+    log: Option<PathBuf>,
+    /// Tell neither the scenario nor the networks by name, as `scenario run --blind`; the key tells both
+    #[arg(long)]
+    blind: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub(super) fn run(_: &Args) -> Result<u8, String> {
-    Err("not yet".into())
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    let scenario = shipped::load(&args.name)?;
+    let (text, json);
+    if let Some(path) = &args.log {
+        let file = path.display().to_string();
+        let lines = File::open(path).map_err(|e| format!("{file}: {e}"))?;
+        let log = Log::read(&scenario, &file, BufReader::new(lines))?;
+        (text, json) = (log.text(), log.json());
+    } else {
+        let seed = args.seed.unwrap_or(scenario.seed);
+        let sheet = Sheet::new(&scenario, &args.name, seed, args.blind);
+        if args.key {
+            let key = Key::new(&sheet, shipped::load(&args.name)?, super::now())?;
+            (text, json) = (key.text(), key.json());
+        } else {
+            (text, json) = (sheet.text(), sheet.json());
+        }
+    }
+    say(if args.json { json.to_string() } else { text }.trim_end());
+    Ok(OK)
 }

@@ -7,5 +7,6 @@ pub mod record;
 pub mod recorder;
 pub mod shipped;
 pub mod stage;
+pub mod worksheet;
 
 pub use harness::Harness;

@@ -158,7 +158,7 @@ fn reply(outcome: &Outcome, out: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Who asks what is expected.
-fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
+pub(super) fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
     let network = scenario.networks.get(usize::from(expect.network));
     let ip = expect.client.or_else(|| network.and_then(Network::first_client));
     let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));

@@ -1,0 +1,461 @@
+//! The key to a sheet: each question is played, and what comes back told together with the rule behind it.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Sheet, cell, changes, command, in_words, letter, port, question_json};
+use crate::censor::expect::Expect;
+use crate::censor::seen::{Seen, describe};
+use crate::censor::{End, Evidence, Scenario};
+use crate::dns::message::Message;
+use crate::dns::reply::{Section, Transport};
+use crate::dns::types::{Qtype, Rcode};
+use crate::observe::story::{Decided, Story};
+use crate::resolver::censored::Audience;
+use crate::resolver::moment::Moment;
+use crate::scenario::harness::time_text;
+use crate::scenario::stage::{Setting, Stage, client_of, transport_word};
+
+/// How long after the first time a question is asked a second time.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The key to a sheet.
+pub struct Key<'a> {
+    sheet: &'a Sheet<'a>,
+    /// By round, by question, by network.
+    played: Vec<Vec<Vec<Played>>>,
+}
+
+/// What one question gets in one network.
+struct Played {
+    rule: Option<Decided>,
+    seen: Seen,
+    /// What the honest network says.
+    genuine: Option<Vec<u8>>,
+    /// What is noticeable.
+    signs: Vec<String>,
+    /// Whether the other transport gets the genuine answer and nothing else.
+    other_is_honest: bool,
+    /// Nobody is at home, and nobody answered.
+    silent: bool,
+}
+
+impl Played {
+    fn honest(&self) -> bool {
+        honest(&self.seen, self.genuine.as_deref())
+    }
+
+    /// Nobody interfered.
+    fn untouched(&self) -> bool {
+        self.silent || self.honest()
+    }
+}
+
+/// Exactly the genuine answer, however late.
+fn honest(seen: &Seen, genuine: Option<&[u8]>) -> bool {
+    match seen.replies.as_slice() {
+        [(_, only)] => seen.end == End::Open && Some(only.as_slice()) == genuine,
+        _ => false,
+    }
+}
+
+/// Remembers the last query, whose story the key tells.
+#[derive(Default)]
+struct Ear(Mutex<Option<Story>>);
+
+impl Audience for Ear {
+    fn begun(&self, story: &Story) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(story.clone());
+    }
+
+    fn ended(&self, _: Story) {}
+}
+
+impl Ear {
+    fn take(&self) -> Option<Story> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<'a> Key<'a> {
+    /// Plays all questions of a sheet. The scenario is the sheet's own, read once more.
+    ///
+    /// # Errors
+    /// A zone of the scenario can't be read.
+    pub fn new(sheet: &'a Sheet<'a>, scenario: Scenario, now: Moment) -> Result<Self, String> {
+        let ear = Arc::new(Ear::default());
+        let audience: Arc<dyn Audience> = Arc::<Ear>::clone(&ear);
+        let setting = Setting {
+            seed: Some(sheet.seed),
+            by_listener: true,
+            audience: Some(audience),
+            ..Setting::default()
+        };
+        let stage = Stage::new(scenario, &setting, now)?;
+        let networks = 0..u16::try_from(sheet.scenario.networks.len()).unwrap_or(u16::MAX);
+        let rounds = sheet.rounds.iter().map(|round| {
+            stage.censor.clock.set(now.at, round.at);
+            let questions = round.questions.iter().map(|question| {
+                let asked = networks.clone().map(|network| Expect { network, ..question.clone() });
+                asked.map(|question| play(&stage, &ear, &question, now)).collect()
+            });
+            questions.collect()
+        });
+        Ok(Self { sheet, played: rounds.collect() })
+    }
+
+    /// The key as Markdown.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let (sheet, scenario) = (self.sheet, self.sheet.scenario);
+        let mut text = String::new();
+        let _ = writeln!(text, "# Key: {} ({})\n", scenario.title, scenario.name);
+        let _ = writeln!(
+            text,
+            "Seed {}. Played, not looked up: each question as if nobody had asked before. Where a pool goes round, \
+             or a TTL is drawn or counts down, a class sees other values; the key to what it really saw is made of \
+             its record, with `--log`.\n",
+            sheet.seed
+        );
+        told_networks(&mut text, scenario);
+        text.push_str("\nWhen what happened:\n\n");
+        let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
+        let wire = changes(scenario).into_iter().map(|(at, what)| (at, format!("on the wire: {what}")));
+        let mut lines: Vec<(i64, String)> = events.chain(wire).collect();
+        lines.sort();
+        for (at, what) in lines {
+            let _ = writeln!(text, "- {}: {what}", time_text(at, scenario.offset));
+        }
+        let mut number = 0;
+        for (place, (round, played)) in sheet.rounds.iter().zip(&self.played).enumerate() {
+            let at = time_text(round.at, scenario.offset);
+            let _ = writeln!(text, "\n## Round {}: {at}\n\n```sh\n{}\n```", place + 1, sheet.command(round));
+            for (question, played) in round.questions.iter().zip(played) {
+                number += 1;
+                let _ = writeln!(text, "\n### {number}. {}\n\n`{}`\n", in_words(question), command(question));
+                for (place, (network, played)) in scenario.networks.iter().zip(played).enumerate() {
+                    let _ = write!(text, "- {} {}: ", letter(place), network.id);
+                    told(&mut text, played, question.transport);
+                }
+                let honest = scenario.networks.iter().zip(played).filter(|(_, p)| p.honest());
+                let honest: Vec<&str> = honest.map(|(n, _)| n.id.as_str()).collect();
+                let honest = if honest.is_empty() { "nobody".into() } else { honest.join(", ") };
+                let _ = writeln!(text, "\nOnly the truth is told by: {honest}.");
+            }
+        }
+        text.push_str("\n## Who lies, in these questions\n\n");
+        for (place, network) in scenario.networks.iter().enumerate() {
+            let _ = writeln!(text, "- {} {}: {}", letter(place), network.id, self.verdict(place));
+        }
+        text
+    }
+
+    /// What all questions show of one network.
+    fn verdict(&self, place: usize) -> String {
+        let all: Vec<&Played> =
+            self.played.iter().flatten().filter_map(|networks| networks.get(place)).collect();
+        let mut rules: Vec<String> = Vec::new();
+        let (mut lies, mut helped) = (0, 0);
+        for played in all.iter().filter(|p| !p.untouched()) {
+            lies += 1;
+            helped += usize::from(played.other_is_honest);
+            let rule = played.rule.as_ref().map_or_else(|| "no rule".into(), |r| format!("`{}`", r.id));
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        if lies == 0 {
+            let silent = all.iter().any(|p| p.silent);
+            return if silent { "nobody is at home" } else { "tells only the truth" }.into();
+        }
+        format!(
+            "something else than the truth alone in {lies} of {}, by {}; the other transport helps in {helped}",
+            all.len(),
+            rules.join(", ")
+        )
+    }
+
+    /// The key as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let (sheet, scenario) = (self.sheet, self.sheet.scenario);
+        let mut number = 0;
+        let mut rounds = Vec::new();
+        for (round, played) in sheet.rounds.iter().zip(&self.played) {
+            let mut questions = Vec::new();
+            for (question, played) in round.questions.iter().zip(played) {
+                number += 1;
+                let mut line = question_json(number, question);
+                let networks: Vec<Value> = scenario
+                    .networks
+                    .iter()
+                    .zip(played)
+                    .enumerate()
+                    .map(|(place, (network, played))| played.json(place, &network.id))
+                    .collect();
+                if let Some(object) = line.as_object_mut() {
+                    object.insert("networks".into(), networks.into());
+                }
+                questions.push(line);
+            }
+            rounds.push(json!({
+                "at": time_text(round.at, scenario.offset), "run": sheet.command(round), "questions": questions,
+            }));
+        }
+        json!({ "scenario": scenario.name, "title": scenario.title, "seed": sheet.seed, "rounds": rounds })
+    }
+}
+
+impl Played {
+    fn json(&self, place: usize, id: &str) -> Value {
+        let rule = self.rule.as_ref();
+        let replies = self.seen.replies.iter().map(|(after, octets)| {
+            json!({
+                "after_us": u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
+                "genuine": Some(octets) == self.genuine.as_ref(), "text": describe(octets),
+            })
+        });
+        json!({
+            "network": id, "letter": letter(place), "port": port(place), "rule": rule.map(|r| &r.id),
+            "action": rule.map(|r| &r.action), "intent": rule.map(|r| &r.intent),
+            "evidence": rule.map(|r| evidence_word(r.evidence)), "replies": replies.collect::<Vec<_>>(),
+            "end": end_word(self.seen.end), "signs": self.signs, "honest": self.honest(),
+            "other_transport_honest": self.other_is_honest,
+        })
+    }
+}
+
+/// Which letter and port is which network.
+pub(super) fn told_networks(text: &mut String, scenario: &Scenario) {
+    text.push_str("| | network | port | what it is |\n| --- | --- | --- | --- |\n");
+    for (place, network) in scenario.networks.iter().enumerate() {
+        let (letter, port, title) = (letter(place), port(place), cell(&network.title));
+        let _ = writeln!(text, "| {letter} | {} | {port} | {title} |", network.id);
+    }
+}
+
+/// The rule behind an answer, in words.
+pub(super) fn told_rule(rule: Option<&Decided>) -> String {
+    match rule {
+        None => "no rule takes it".into(),
+        Some(rule) => {
+            let (id, action, sure) = (&rule.id, &rule.action, evidence_word(rule.evidence));
+            let intent: Vec<&str> = rule.intent.split_whitespace().collect();
+            format!("rule `{id}` ({action}, {sure}). {}", intent.join(" "))
+        }
+    }
+}
+
+/// How a connection ended, unless it did not.
+pub(super) const fn end_word(end: End) -> Option<&'static str> {
+    match end {
+        End::Open => None,
+        End::Reset => Some("reset"),
+        End::Close => Some("close"),
+    }
+}
+
+/// The word for it.
+pub(super) const fn evidence_word(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Measured => "measured",
+        Evidence::Modelled => "modelled",
+    }
+}
+
+fn told(text: &mut String, played: &Played, transport: Transport) {
+    let _ = writeln!(text, "{}", told_rule(played.rule.as_ref()));
+    for (after, octets) in &played.seen.replies {
+        let kind = if Some(octets) == played.genuine.as_ref() { "genuine" } else { "forged" };
+        let _ = writeln!(text, "  - {:.1} ms, {kind}: `{}`", after.as_secs_f64() * 1000.0, describe(octets));
+    }
+    if let Some(end) = end_word(played.seen.end) {
+        let _ = writeln!(text, "  - the connection ends: {end}");
+    } else if played.seen.replies.is_empty() {
+        let why = if played.silent { ": nobody is at home there" } else { "" };
+        let _ = writeln!(text, "  - no answer{why}");
+    }
+    if played.untouched() {
+        return;
+    }
+    if !played.signs.is_empty() {
+        let _ = writeln!(text, "  - to be noticed: {}", played.signs.join("; "));
+    }
+    let other = transport_word(other(transport)).to_uppercase();
+    let _ = match played.other_is_honest {
+        true => writeln!(text, "  - {other} gets the truth and nothing else"),
+        false => writeln!(text, "  - {other} does not help"),
+    };
+}
+
+const fn other(transport: Transport) -> Transport {
+    match transport {
+        Transport::Udp => Transport::Tcp,
+        Transport::Tcp => Transport::Udp,
+    }
+}
+
+fn play(stage: &Stage, ear: &Ear, question: &Expect, now: Moment) -> Played {
+    let scenario = &stage.censor.scenario;
+    let (packet, client) = (question.query(0x5eed), client_of(scenario, question));
+    stage.censor.rewind();
+    stage.censor.clock.hold_uptime(Duration::ZERO);
+    ear.take();
+    let seen = stage.ask(&packet, client, now);
+    let rule = ear.take().and_then(|story| story.rule);
+    let genuine = stage.genuine(&packet, client, now);
+    stage.censor.clock.hold_uptime(AGAIN);
+    let again = stage.ask(&packet, client, now);
+    let elsewhere = Expect { transport: other(question.transport), ..question.clone() };
+    stage.censor.rewind();
+    stage.censor.clock.hold_uptime(Duration::ZERO);
+    let client = client_of(scenario, &elsewhere);
+    let through = stage.ask(&packet, client, now);
+    let other_is_honest = honest(&through, stage.genuine(&packet, client, now).as_deref());
+    let nobody = scenario.networks.get(usize::from(question.network)).is_some_and(|n| n.injector_only);
+    let signs = signs(&seen, genuine.as_deref(), &again, nobody);
+    let silent = nobody && rule.is_none() && seen.replies.is_empty();
+    Played { rule, seen, genuine, signs, other_is_honest, silent }
+}
+
+/// What is noticeable about an answer; nothing if it is the genuine one alone.
+fn signs(seen: &Seen, genuine: Option<&[u8]>, again: &Seen, nobody_home: bool) -> Vec<String> {
+    let mut signs = Vec::new();
+    if honest(seen, genuine) {
+        return signs;
+    }
+    if nobody_home && !seen.replies.is_empty() {
+        signs.push("an answer from an address where nobody is at home".into());
+    }
+    if seen.replies.len() > 1 {
+        let same = seen.replies.windows(2).all(|two| matches!(two, [(_, a), (_, b)] if a == b));
+        let how = if same { "the same" } else { "that differ" };
+        signs.push(format!("{} replies {how}", seen.replies.len()));
+    }
+    let Some((_, first)) = seen.replies.first() else { return signs };
+    let Some(message) = Message::parse(first) else {
+        signs.push("a message that cannot be read".into());
+        return signs;
+    };
+    if let Some(genuine) = genuine.and_then(Message::parse) {
+        compare(&mut signs, &message, &genuine);
+    }
+    for (code, _) in message.edes() {
+        signs.push(format!("it says why: Extended DNS Error {}", code.0));
+    }
+    let ttl = |octets: &[u8]| {
+        let message = Message::parse(octets)?;
+        message.records().find(|r| r.section == Section::Answer).map(|r| r.ttl)
+    };
+    if let (Some(before), Some(after)) = (ttl(first), again.replies.first().and_then(|(_, o)| ttl(o))) {
+        let seconds = AGAIN.as_secs();
+        if u64::from(before) == u64::from(after) + seconds {
+            signs.push(format!("the TTL counts down, {seconds} s later {after}: it comes out of a cache"));
+        } else if before != after {
+            signs.push(format!("the TTL jumps, {seconds} s later {after}: no cache does that"));
+        }
+    }
+    signs
+}
+
+/// What differs between an answer and the genuine one.
+fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>) {
+    let answers = |message: &Message<'_>| {
+        let answers = message.records().filter(|r| r.section == Section::Answer);
+        let mut answers: Vec<(Qtype, String)> = answers.map(|r| (r.rtype, message.rdata_text(&r))).collect();
+        answers.sort_by(|a, b| (a.0.0, &a.1).cmp(&(b.0.0, &b.1)));
+        answers
+    };
+    let soa = |message: &Message<'_>| message.records().any(|r| r.rtype == Qtype::SOA);
+    let (code, true_code) = (message.rcode(), genuine.rcode());
+    let (has, true_has) = (answers(message), answers(genuine));
+    if true_code == Rcode::NXDOMAIN && !has.is_empty() {
+        signs.push("an answer for a name that does not exist".into());
+    } else if code != true_code {
+        signs.push(format!("{code} where the honest network says {true_code}"));
+    } else if has.is_empty() && !true_has.is_empty() {
+        signs.push("no records where the honest network has some".into());
+    } else if has != true_has {
+        signs.push("other records than the honest network has".into());
+    } else if soa(genuine) && !soa(message) {
+        signs.push("an empty answer without the SOA record that the honest network puts beside it".into());
+    }
+    if message.edns().is_none() && genuine.edns().is_some() {
+        signs.push("the OPT record is missing".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::shipped;
+    use crate::server::now;
+
+    fn key_of(name: &str, seed: u64, blind: bool) -> String {
+        let scenario = shipped::load(name).unwrap();
+        let sheet = Sheet::new(&scenario, name, seed, blind);
+        Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap().text()
+    }
+
+    #[test]
+    fn the_key_is_played() {
+        let text = key_of("ru-2016-linkedin", 20_161_117, false);
+        for part in [
+            "- A isp-auto: rule `auto-block-page` (stub, modelled). Automatic equipment polls the register",
+            "0.0 ms, forged: `NOERROR 8180, linkedin.com. 300 A 192.0.2.1`",
+            "1.0 ms, forged: `NOERROR 8180, www.linkedin.com. 600 AAAA 2001:db8:53::1`",
+            "to be noticed: 2 replies that differ; other records than the honest network has",
+            "TCP gets the truth and nothing else",
+            "Only the truth is told by: isp-auto, isp-dpi, isp-nx, control.",
+            "- D control: tells only the truth",
+            "- 2016-11-17T13:00:00+03:00: on the wire: dpi-inject begins",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        assert_eq!(text, key_of("ru-2016-linkedin", 20_161_117, false));
+        // A blind sheet has the same questions, and its key tells the names.
+        let blind = key_of("ru-2016-linkedin", 20_161_117, true);
+        assert_eq!(text, blind.replace(" --blind", ""));
+    }
+
+    #[test]
+    fn every_scenario_has_a_key_whose_control_is_honest() {
+        for (name, _) in shipped::ALL {
+            for seed in 0..4 {
+                let text = key_of(name, seed, false);
+                assert!(text.contains(" control: tells only the truth"), "{name} {seed}\n{text}");
+                let questions = text.matches("\n### ").count();
+                assert!((4..=8).contains(&questions), "{name} {seed}: {questions}");
+                let scenario = shipped::load(name).unwrap();
+                let sheet = Sheet::new(&scenario, name, seed, false);
+                let key = Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap();
+                let json = key.json();
+                let lies = key.played.iter().flatten().flatten().filter(|p| !p.untouched()).count();
+                assert!(lies > 0, "{name} {seed}");
+                assert_eq!(json["rounds"].as_array().unwrap().len(), text.matches("\n## Round").count());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_noticeable() {
+        let text: String = (0..6).map(|seed| key_of("cn-gfw-injection", seed, false)).collect();
+        for part in [
+            "an answer from an address where nobody is at home",
+            "no answer: nobody is at home there",
+            "the connection ends: reset",
+            "it comes out of a cache",
+            "no cache does that",
+            "the OPT record is missing",
+            "3 replies that differ",
+        ] {
+            assert!(text.contains(part), "no `{part}` in\n{text}");
+        }
+        let text: String = (0..6).map(|seed| key_of("fr-honest-blocking", seed, false)).collect();
+        assert!(text.contains("it says why: Extended DNS Error 16"), "{text}");
+        assert!(text.contains("an answer for a name that does not exist"), "{text}");
+    }
+}

@@ -1,0 +1,243 @@
+//! The key to what a class really asked, out of the record of a scenario.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::BufRead;
+
+use serde_json::{Value, json};
+
+use super::key::{end_word, evidence_word, told_networks, told_rule};
+use super::letter;
+use crate::censor::Scenario;
+use crate::censor::seen::describe;
+use crate::dns::query::Query;
+use crate::observe::story::{Decided, Story};
+use crate::scenario::harness::time_text;
+use crate::scenario::record;
+use crate::scenario::stage::transport_word;
+
+/// Of the answers to one question so many are told; that there are more is said.
+const ANSWERS: usize = 4;
+
+/// A record, by what was asked where.
+pub struct Log<'a> {
+    scenario: &'a Scenario,
+    questions: u64,
+    groups: BTreeMap<Asked, Group>,
+}
+
+/// What belongs together: the place of the network, the question, and what was done with it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    network: usize,
+    question: String,
+    transport: &'static str,
+    rule: Option<String>,
+}
+
+/// Questions that are alike.
+struct Group {
+    rule: Option<Decided>,
+    count: u64,
+    first: i64,
+    last: i64,
+    /// What was sent, in words, and how often.
+    answers: BTreeMap<String, u64>,
+}
+
+impl<'a> Log<'a> {
+    /// Reads a record of this scenario, which is called `file` in messages.
+    ///
+    /// # Errors
+    /// The first line that is no line of a record, or tells of a network that the scenario does not have.
+    pub fn read(scenario: &'a Scenario, file: &str, lines: impl BufRead) -> Result<Self, String> {
+        let mut log = Self { scenario, questions: 0, groups: BTreeMap::new() };
+        for (number, line) in (1..).zip(lines.lines()) {
+            let at = |problem: String| format!("{file}:{number}: {problem}");
+            let line = line.map_err(|e| at(e.to_string()))?;
+            if !line.trim().is_empty() {
+                log.add(&record::from_json(&line).map_err(at)?).map_err(at)?;
+            }
+        }
+        if log.questions == 0 {
+            return Err(format!("{file}: nothing was recorded"));
+        }
+        Ok(log)
+    }
+
+    fn add(&mut self, story: &Story) -> Result<(), String> {
+        let network = self.scenario.networks.iter().position(|n| n.id == story.network);
+        let network = network.ok_or_else(|| {
+            format!(
+                "`{}` is no network of {}; is it the record of another scenario?",
+                story.network, self.scenario.name
+            )
+        })?;
+        let question = Query::parse(&story.query)
+            .map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname.to_folded(), q.qtype));
+        let transport = transport_word(story.transport);
+        let rule = story.rule.as_ref().map(|rule| rule.id.clone());
+        let group =
+            self.groups.entry(Asked { network, question, transport, rule }).or_insert_with(|| Group {
+                rule: story.rule.clone(),
+                count: 0,
+                first: story.at,
+                last: story.at,
+                answers: BTreeMap::new(),
+            });
+        group.count += 1;
+        group.first = group.first.min(story.at);
+        group.last = group.last.max(story.at);
+        *group.answers.entry(sent(story)).or_default() += 1;
+        self.questions += 1;
+        Ok(())
+    }
+
+    /// The key as Markdown.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let scenario = self.scenario;
+        let mut text = format!("# Key: {} ({})\n\n", scenario.title, scenario.name);
+        let _ = writeln!(text, "Made of a record of {} questions.\n", self.questions);
+        told_networks(&mut text, scenario);
+        for (place, network) in scenario.networks.iter().enumerate() {
+            let _ = writeln!(text, "\n## {} {}: {}", letter(place), network.id, network.title);
+            let groups: Vec<_> = self.groups.iter().filter(|(asked, _)| asked.network == place).collect();
+            if groups.is_empty() {
+                text.push_str("\nNobody asked here.\n");
+            }
+            for (asked, group) in groups {
+                let (question, transport) = (&asked.question, asked.transport.to_uppercase());
+                let times = if group.count == 1 { "once".into() } else { format!("{} times", group.count) };
+                let _ = writeln!(text, "\n### {question}, {transport}\n");
+                let first = time_text(group.first, scenario.offset);
+                let _ = match group.first == group.last {
+                    true => writeln!(text, "Asked {times}, at {first}."),
+                    false => {
+                        let last = time_text(group.last, scenario.offset);
+                        writeln!(text, "Asked {times}, from {first} to {last}.")
+                    }
+                };
+                let _ = writeln!(text, "{}\n", sentence(&told_rule(group.rule.as_ref())));
+                for (answer, count) in group.answers.iter().take(ANSWERS) {
+                    let often =
+                        if group.answers.len() == 1 { String::new() } else { format!("{count} ×: ") };
+                    let _ = writeln!(text, "- {often}{answer}");
+                }
+                if let Some(more) = group.answers.len().checked_sub(ANSWERS).filter(|more| *more > 0) {
+                    let _ = writeln!(text, "- and {more} more kinds");
+                }
+            }
+        }
+        text
+    }
+
+    /// The key as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let groups = self.groups.iter().map(|(asked, group)| {
+            let rule = group.rule.as_ref();
+            json!({
+                "network": self.scenario.networks.get(asked.network).map(|n| &n.id), "letter": letter(asked.network),
+                "question": asked.question, "transport": asked.transport, "count": group.count,
+                "first": time_text(group.first, self.scenario.offset),
+                "last": time_text(group.last, self.scenario.offset),
+                "rule": rule.map(|r| &r.id), "action": rule.map(|r| &r.action), "intent": rule.map(|r| &r.intent),
+                "evidence": rule.map(|r| evidence_word(r.evidence)),
+                "sent": group.answers,
+            })
+        });
+        json!({
+            "scenario": self.scenario.name, "questions": self.questions, "asked": groups.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// All that was sent for one question, in words. Times are those that were meant: the real ones are never
+/// the same twice.
+fn sent(story: &Story) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for reply in &story.replies {
+        let kind = if reply.genuine { "genuine" } else { "forged" };
+        let after = reply.planned.as_secs_f64() * 1000.0;
+        let ip_ttl = reply.ip_ttl.map_or_else(String::new, |ttl| format!(", IP TTL {ttl}"));
+        parts.push(format!("{after:.1} ms, {kind}{ip_ttl}: `{}`", describe(&reply.octets)));
+    }
+    if let Some(end) = end_word(story.end) {
+        parts.push(format!("the connection ends: {end}"));
+    }
+    if parts.is_empty() { "no answer".into() } else { parts.join("; then ") }
+}
+
+/// As a sentence of its own.
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect::<String>() + ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::shipped;
+    use crate::server::now;
+
+    /// Asks twice by way of a stage and writes the lines of a record.
+    fn record() -> String {
+        use std::sync::{Arc, Mutex};
+        struct Lines(Mutex<Vec<Story>>);
+        impl crate::resolver::censored::Audience for Lines {
+            fn begun(&self, story: &Story) {
+                self.0.lock().unwrap().push(story.clone());
+            }
+            fn ended(&self, _: Story) {}
+        }
+        let lines = Arc::new(Lines(Mutex::new(Vec::new())));
+        let scenario = shipped::load("ru-2016-linkedin").unwrap();
+        let expect = scenario.expects.iter().find(|e| e.network == 2 && e.at.is_none()).unwrap().clone();
+        let setting = crate::scenario::stage::Setting {
+            by_listener: true,
+            audience: Some(Arc::<Lines>::clone(&lines)),
+            ..Default::default()
+        };
+        let stage = crate::scenario::stage::Stage::new(scenario, &setting, now()).unwrap();
+        let client = crate::scenario::stage::client_of(&stage.censor.scenario, &expect);
+        for _ in 0..2 {
+            assert_eq!(stage.ask(&expect.query(7), client, now()).replies.len(), 1);
+        }
+        let stories = lines.0.lock().unwrap();
+        stories.iter().map(|s| record::to_json(s).to_string() + "\n").collect()
+    }
+
+    #[test]
+    fn the_key_tells_what_was_asked_and_by_which_rule() {
+        let scenario = shipped::load("ru-2016-linkedin").unwrap();
+        let log = Log::read(&scenario, "run.jsonl", record().as_bytes()).unwrap();
+        let text = log.text();
+        assert!(text.contains("Made of a record of 2 questions."), "{text}");
+        assert!(
+            text.contains("### linkedin.com AAAA, UDP\n\nAsked 2 times, at 2016-11-18T09:00:00+03:00."),
+            "{text}"
+        );
+        assert!(text.contains("Rule `nx-denied` (rcode, modelled). The resolver claims"), "{text}");
+        assert_eq!(text.matches("Nobody asked here.").count(), 3);
+        assert_eq!(log.json()["asked"][0]["rule"], "nx-denied");
+        assert_eq!(log.json()["asked"][0]["count"], 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let scenario = shipped::load("ru-2016-linkedin").unwrap();
+        let good = record();
+        for (text, says) in [
+            (format!("{good}\n{{\n"), "run.jsonl:4: no JSON: "),
+            (format!("{good}[]\n"), "run.jsonl:3: no JSON object"),
+            (good.replace("isp-nx", "xyz"), "run.jsonl:1: `xyz` is no network of ru-2016-linkedin; "),
+            ("\n".into(), "run.jsonl: nothing was recorded"),
+        ] {
+            let error = Log::read(&scenario, "run.jsonl", text.as_bytes()).err().unwrap();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
+}
