@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod judge;
 mod lists;
+mod orders;
 mod play;
 mod progress;
 mod scenario;

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::scenario::{changes, wrapped};
 use super::serve::{Signal, Signals, runtime};
-use super::{FAILED, OK, WARNED, say, say_error};
+use super::{FAILED, OK, WARNED, orders, say, say_error};
 use crate::censor::draw::Draw;
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
@@ -90,6 +90,10 @@ pub(super) struct Args {
     /// it is told
     #[arg(long)]
     blind: bool,
+    /// Take orders on standard input, one a line: `at TIME` and `speed TIMES` for the clock, `rewind` to
+    /// let draws and pools begin again, `now` to ask
+    #[arg(long, conflicts_with = "replay")]
+    orders: bool,
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
@@ -98,7 +102,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+pub(super) fn speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
     if (0.0..=1e9).contains(&speed) { Ok(speed) } else { Err("expected 0 to 1000000000".into()) }
 }
@@ -198,6 +202,10 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         began: stage.censor.clock.read(now.at).0,
     };
     let watched = Arc::clone(&stage.censor);
+    if args.orders {
+        let (censor, json) = (Arc::clone(&stage.censor), args.ready_json || args.json);
+        std::thread::spawn(move || orders::take(std::io::stdin().lock(), &censor, json));
+    }
     // The thread ends with the program: it holds nothing that could be lost.
     std::thread::spawn(move || print(&told, style, &watched));
     while let Signal::Reload = signals.next().await {}

@@ -1,6 +1,6 @@
 //! `portcullis scenario`: the command as a tester uses it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -26,6 +26,7 @@ impl Playing {
         let mut child = portcullis()
             .args(["scenario", "run", "--listen", "127.0.0.1:0", "--ready-json"])
             .args(arguments)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -179,6 +180,32 @@ fn the_clock_is_set_and_runs() {
     while running.ask("isp-auto", "linkedin.com", "A").unwrap().0 == genuine {
         assert!(std::time::Instant::now() < end, "the clock stands");
     }
+}
+
+#[test]
+fn the_clock_takes_orders_while_it_plays() {
+    let mut playing = Playing::start(&["ru-2016-linkedin", "--port-per-network", "--orders"]);
+    let mut orders = playing.child.stdin.take().unwrap();
+    let mut order = |order: &str| -> Value {
+        writeln!(orders, "{order}").unwrap();
+        let mut line = String::new();
+        playing.out.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    };
+    let told = order("at 2016-11-16T12:00:00+03:00");
+    assert!(told["ok"] == true && told["at"] == "2016-11-16T12:00:00+03:00", "{told}");
+    let told = order("at noon");
+    assert!(told["ok"] == false && told["problem"].as_str().unwrap().contains("`noon` is no time"), "{told}");
+    assert_eq!(order("now")["at"], "2016-11-16T12:00:00+03:00");
+    assert_eq!(order("sing")["ok"], false);
+    let genuine = playing.ask("isp-nx", "linkedin.com", "A").unwrap().0;
+    let mut line = String::new();
+    writeln!(orders, "at 2016-11-18T00:00:00+03:00").unwrap();
+    playing.out.read_line(&mut line).unwrap();
+    assert_ne!(playing.ask("isp-nx", "linkedin.com", "A").unwrap().0, genuine);
+    // The end of the orders is not the end of the scenario.
+    drop(orders);
+    assert_ne!(playing.ask("isp-nx", "linkedin.com", "A").unwrap().0, genuine);
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! Orders on standard input to a scenario that plays: its clock, and its draws.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use super::say;
+use crate::resolver::censored::Censor;
+use crate::scenario::harness::{time_text, unix};
+
+/// Takes an order a line until the input ends, and tells after each what the clock shows: as JSON, or in
+/// words.
+pub(super) fn take(input: impl BufRead, censor: &Arc<Censor>, json: bool) {
+    for line in input.lines().map_while(Result::ok) {
+        let order = line.trim();
+        if order.is_empty() {
+            continue;
+        }
+        let done = obey(order, censor);
+        let (now, _) = censor.clock.read(super::now().at);
+        let at = time_text(now, censor.scenario.offset);
+        match (json, done) {
+            (true, done) => {
+                let problem = done.as_ref().err();
+                say(&serde_json::json!({ "ok": done.is_ok(), "at": at, "problem": problem }).to_string());
+            }
+            (false, Ok(())) => say(&format!("The clock shows {at}.")),
+            (false, Err(problem)) => say(&format!("{problem}. The clock shows {at}.")),
+        }
+    }
+}
+
+fn obey(order: &str, censor: &Censor) -> Result<(), String> {
+    let now = super::now().at;
+    let (word, rest) = order.split_once(char::is_whitespace).unwrap_or((order, ""));
+    match (word, rest.trim()) {
+        ("at", time) => censor.clock.set(now, unix(time)?),
+        ("speed", times) => censor.clock.run(now, super::play::speed(times)?),
+        ("rewind", "") => censor.rewind(),
+        ("now", "") => {}
+        _ => {
+            return Err(format!(
+                "`{order}` is no order; expected `at TIME`, `speed TIMES`, `rewind` (draws and pools begin again) or `now`"
+            ));
+        }
+    }
+    Ok(())
+}
