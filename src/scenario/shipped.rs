@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use crate::censor::Scenario;
+use crate::censor::{Scenario, ZoneText};
 use crate::config::scenario;
+use crate::zones::load;
+use crate::zones::zone::ZoneError;
 
 macro_rules! scenarios {
     ($($name:literal),+ $(,)?) => {
@@ -33,7 +35,8 @@ pub const ALL: &[(&str, &str)] = scenarios![
 pub fn load(name: &str) -> Result<Scenario, String> {
     if let Some((name, text)) = ALL.iter().find(|(known, _)| *known == name) {
         let file = format!("blocklists/scenarios/{name}.toml");
-        return scenario::parse(text, Path::new(&file)).map_err(|e| e.to_string());
+        let scenario = scenario::parse(text, Path::new(&file)).map_err(|e| e.to_string())?;
+        return with_zones(scenario, Path::new(&file));
     }
     let path = Path::new(name);
     if path.extension().is_none() && !path.exists() {
@@ -44,5 +47,19 @@ pub fn load(name: &str) -> Result<Scenario, String> {
         };
         return Err(format!("`{name}` is no scenario that comes with the program, and no file; {hint}"));
     }
-    scenario::load(path).map_err(|e| e.to_string())
+    with_zones(scenario::load(path).map_err(|e| e.to_string())?, path)
+}
+
+/// The scenario, if its zones can be read.
+fn with_zones(scenario: Scenario, file: &Path) -> Result<Scenario, String> {
+    let wrong = |zone: &ZoneText| {
+        let problem = load::parse(&zone.text, &zone.origin, None).err()?;
+        let (line, why) = match &problem {
+            ZoneError::Syntax(Some(line), why) => (zone.line + line - 1, why.clone()),
+            other => (zone.line, other.to_string()),
+        };
+        Some(format!("{}:{line}: [[zone]] records: {}: {why}", file.display(), zone.origin))
+    };
+    let wrong: Vec<String> = scenario.zones.iter().filter_map(wrong).collect();
+    if wrong.is_empty() { Ok(scenario) } else { Err(wrong.join("\n")) }
 }
