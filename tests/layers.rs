@@ -46,8 +46,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "scenario",
         &[
-            "dns", "rule", "policy", "censor", "cache", "upstream", "observe", "resolver", "sources",
-            "server", "config",
+            "dns", "rule", "policy", "censor", "cache", "zones", "upstream", "observe", "resolver",
+            "sources", "server", "config",
         ],
     ),
     (
