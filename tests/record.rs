@@ -50,6 +50,7 @@ fn sent(octets: Vec<u8>, after: u64, ip_ttl: Option<u8>) -> Sent {
 fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replies: Vec<Sent>) -> Story {
     let client: std::net::SocketAddr = client.parse().unwrap();
     Story {
+        staged: std::sync::Arc::default(),
         number,
         at: 1_395_921_600,
         uptime: Duration::from_millis(number * 1000),

@@ -36,6 +36,7 @@ impl StubMode {
 /// The addresses in the place of all those of the scenario that somebody might really be at: in forged
 /// answers, in pools, and in what is expected.
 pub fn apply(scenario: &mut Scenario, mode: StubMode) {
+    scenario.stub_mode = mode;
     let mut stubs = Stubs::default();
     let mut given = Given { mode, stubs: &mut stubs };
     for pool in &mut scenario.pools {

@@ -10,6 +10,7 @@ mod lists;
 mod orders;
 mod play;
 mod progress;
+mod replay;
 mod scenario;
 mod serve;
 mod shipped;

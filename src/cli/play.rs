@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -11,8 +11,9 @@ use ipnet::IpNet;
 
 use super::scenario::{changes, wrapped};
 use super::serve::{Signal, Signals, runtime};
-use super::{FAILED, OK, WARNED, orders, say, say_error};
+use super::{FAILED, OK, orders, replay, say, say_error};
 use crate::censor::draw::Draw;
+use crate::censor::expect::{Expect, Wanted, WantedReply};
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
@@ -20,7 +21,7 @@ use crate::observe::story::Story;
 use crate::resolver::censored::Audience;
 use crate::scenario::harness::{time_text, unix};
 use crate::scenario::recorder::{Recorder, Sink};
-use crate::scenario::stage::{Setting, Stage, client_again, transport_word};
+use crate::scenario::stage::{Setting, Stage, transport_word};
 use crate::scenario::worksheet::{in_shell, letter};
 use crate::scenario::{record, shipped};
 use crate::server::{self, Bound};
@@ -124,7 +125,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         settle(&mut scenario, id)?;
     }
     if let Some(file) = &args.replay {
-        return replay(args, scenario, file);
+        return replay::run(scenario, setting(args), file, args.json);
     }
     runtime()?.block_on(play(args, scenario))
 }
@@ -181,6 +182,12 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
             "forged answers give the real addresses of the time: whoever connects to them leaves this machine"
         );
     }
+    let (from, until) = (scenario.from.unwrap_or(i64::MIN), scenario.until.unwrap_or(i64::MAX));
+    if args.at.is_some_and(|at| !(from..=until).contains(&at)) {
+        tracing::warn!(
+            "--at lies outside the time that the scenario tells of; rules without a time apply all the same"
+        );
+    }
     let stage = Stage::new(scenario, &setting, now)?;
     let scenario = &stage.censor.scenario;
     let bound = bind(args, scenario)?;
@@ -229,7 +236,10 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         }
         if !args.json && !args.ready_json {
             let (queries, dropped) = (super::count_u64(summary.written, "question"), summary.dropped);
-            say(&format!("{queries} recorded in {files}; {dropped} left out because the disk was too slow."));
+            say(&format!("{queries} recorded in {files}."));
+            if dropped > 0 {
+                say_error(&format!("{dropped} more are left out, because the disk was too slow"));
+            }
         }
     }
     if args.blind && !args.json && !args.ready_json {
@@ -330,10 +340,16 @@ impl Doors<'_> {
         let networks: serde_json::Map<_, _> =
             places.map(|place| (self.name(place), address(place).into())).collect();
         let (unix, _) = stage.censor.clock.read(super::now().at);
-        let name = if self.args.blind { "" } else { &self.scenario.name };
+        if self.args.blind {
+            // The offset of the clock would tell the place, and the seed the scenario.
+            let at = time_text(unix, 0);
+            return serde_json::json!({
+                "ready": true, "dns": self.addresses, "at": at, "networks": networks,
+            });
+        }
         serde_json::json!({
-            "ready": true, "dns": self.addresses, "scenario": name, "at": time_text(unix, self.scenario.offset),
-            "seed": stage.censor.seed, "networks": networks,
+            "ready": true, "dns": self.addresses, "scenario": self.scenario.name,
+            "at": time_text(unix, self.scenario.offset), "seed": stage.censor.seed, "networks": networks,
         })
     }
 
@@ -402,7 +418,28 @@ impl Doors<'_> {
             };
             say(&format!("  dig @{} -p {}{from} {} {qtype}", at.ip(), at.port(), in_shell(&name)));
         }
+        if let Some(at) = self.quiet_now(unix) {
+            let at = time_text(at, scenario.offset);
+            say(&format!("\nNothing of this is forged at this time; start it with --at {at} to see more."));
+        }
         say("\nCtrl-C ends it.\n");
+    }
+
+    /// A time at which something is forged, if nothing is expected to be now and nobody chose the time.
+    fn quiet_now(&self, now: i64) -> Option<i64> {
+        let scenario = self.scenario;
+        if self.args.blind || self.args.at.is_some() || self.args.speed > 0.0 {
+            return None;
+        }
+        let forges = |e: &&Expect| {
+            let genuine = matches!(e.replies[..], [Wanted { what: WantedReply::Genuine, .. }]);
+            !genuine
+        };
+        let at = |e: &Expect| e.at.unwrap_or_else(|| scenario.last_state());
+        if scenario.expects.iter().filter(forges).any(|e| at(e) == now) {
+            return None;
+        }
+        scenario.expects.iter().filter(forges).map(at).max()
     }
 }
 
@@ -454,10 +491,35 @@ fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censore
         }
         passed = now.max(passed);
         let Some(story) = story else { continue };
-        let text =
-            if style.json { record::to_json(&story).to_string() } else { line(&story, scenario, style, dim) };
+        let text = match style {
+            Style { json: true, blind: true, .. } => blind_json(&story, scenario).to_string(),
+            Style { json: true, .. } => record::to_json(&story).to_string(),
+            _ => line(&story, scenario, style, dim),
+        };
         let _ = writeln!(out, "{text}");
     }
+}
+
+/// The letter by which a network goes when it is not to be known.
+fn blind_network(story: &Story, scenario: &Scenario) -> String {
+    scenario.networks.iter().position(|n| n.id == story.network).map_or_else(String::new, letter)
+}
+
+/// What somebody at the wire could see, and nothing else.
+fn blind_json(story: &Story, scenario: &Scenario) -> serde_json::Value {
+    let mut all = record::to_json(story);
+    if let Some(fields) = all.as_object_mut() {
+        for told in ["rule", "action", "intent", "evidence", "scenario", "seed", "stub_mode"] {
+            fields.remove(told);
+        }
+        fields.insert("network".into(), blind_network(story, scenario).into());
+        for reply in fields.get_mut("replies").and_then(|r| r.as_array_mut()).into_iter().flatten() {
+            for told in ["genuine", "planned_us"] {
+                reply.as_object_mut().map(|reply| reply.remove(told));
+            }
+        }
+    }
+    all
 }
 
 fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
@@ -467,12 +529,12 @@ fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> Strin
     if style.blind {
         let packets = super::count(story.replies.len(), "packet");
         // The time would tell the country by its offset.
-        let network =
-            scenario.networks.iter().position(|n| n.id == story.network).map_or_else(String::new, letter);
+        let network = blind_network(story, scenario);
         return format!("{network:<3} {transport} {question:<34} {packets}");
     }
     let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
     let what = match &story.rule {
+        None if story.is_elsewhere() => "a name that this little internet does not know".to_owned(),
         None => "let through".to_owned(),
         Some(rule) => format!("{red}{}{off} ({})", rule.id, rule.action),
     };
@@ -488,58 +550,4 @@ fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> Strin
         text.push_str("\n    no answer");
     }
     text
-}
-
-/// Asks again what was recorded, in the order in which it came.
-fn replay(args: &Args, scenario: Scenario, file: &Path) -> Result<u8, String> {
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    let mut stories = Vec::new();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let story = record::from_json(line).map_err(|e| format!("{}:{number}: {e}", file.display()))?;
-        stories.push(story);
-    }
-    stories.sort_by_key(|story| story.number);
-    let now = super::now();
-    let setting = Setting { by_listener: true, ..setting(args) };
-    let stage = Stage::new(scenario, &setting, now)?;
-    let mut differing = 0usize;
-    for story in &stories {
-        let at = args.at.unwrap_or(story.at);
-        stage.censor.clock.set(now.at, at);
-        stage.censor.clock.hold_uptime(story.uptime);
-        let seen = stage.ask(&story.query, client_again(&stage.censor.scenario, story), now);
-        // Recorded are the packets that left, in whatever order they did.
-        let mut before: Vec<_> = story.replies.iter().map(|r| (r.planned, r.octets.clone())).collect();
-        before.sort_by_key(|(planned, _)| *planned);
-        if before != seen.replies || story.end != seen.end {
-            differing += 1;
-            let question = story.question();
-            if args.json {
-                let hex = |all: &[(std::time::Duration, Vec<u8>)]| -> Vec<String> {
-                    all.iter()
-                        .map(|(after, octets)| format!("{} us: {}", after.as_micros(), describe(octets)))
-                        .collect()
-                };
-                let line = serde_json::json!({
-                    "number": story.number, "question": question, "network": story.network,
-                    "recorded": hex(&before), "now": hex(&seen.replies),
-                });
-                say(&line.to_string());
-                continue;
-            }
-            say(&format!("question {} in {}: {question}", story.number, story.network));
-            for (sign, all) in [("-", &before), ("+", &seen.replies)] {
-                for (after, octets) in all {
-                    say(&format!("  {sign} {:>8.1} ms  {}", after.as_secs_f64() * 1000.0, describe(octets)));
-                }
-            }
-        }
-    }
-    if !args.json {
-        say(&format!(
-            "{} asked again, {differing} answered otherwise.",
-            super::count(stories.len(), "question")
-        ));
-    }
-    Ok(if differing == 0 { OK } else { WARNED })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{FAILED, OK, judge, play, say, say_error, worksheet};
+use crate::censor::stub::StubMode;
 use crate::censor::{Evidence, Scenario};
 use crate::scenario::harness::time_text;
 use crate::scenario::shipped;
@@ -233,7 +234,9 @@ fn checked(file: &str) -> Result<String, String> {
         true => format!("blocklists/scenarios/{file}.toml").into(),
         false => file.into(),
     };
-    let setting = Setting { by_listener: true, ..Setting::default() };
+    // Nothing is sent, so that the addresses may be those of the file, and are told as they stand there.
+    let stubs = Some(StubMode::Historical);
+    let setting = Setting { by_listener: true, stubs, ..Setting::default() };
     let now = super::now();
     let stage = Stage::new(scenario, &setting, now).map_err(|e| format!("{}: {e}", path.display()))?;
     stage.check(now).map_err(|wrong| {

@@ -1,8 +1,10 @@
 //! The truth about one query under a scenario: what was asked, what was done and why.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::censor::stub::StubMode;
 use crate::censor::{End, Evidence};
 use crate::dns::query::Query;
 use crate::dns::reply::Transport;
@@ -10,6 +12,8 @@ use crate::dns::reply::Transport;
 /// One question with all that was sent for it.
 #[derive(Clone, Debug)]
 pub struct Story {
+    /// What was played.
+    pub staged: Arc<Staged>,
     /// Its number since the start, from 1.
     pub number: u64,
     /// The scenario's clock, in seconds since 1970 (UTC).
@@ -41,11 +45,30 @@ impl Story {
         Query::parse(&self.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype))
     }
 
+    /// True if the honest network does not know the name either: it is outside the scenario's zones, and
+    /// nobody else is asked.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        let refused = |sent: &Sent| sent.octets.get(3).is_some_and(|b| b & 0xf == 5);
+        self.rule.is_none() && matches!(&self.replies[..], [sent] if sent.genuine && refused(sent))
+    }
+
     /// The id of the rule that decided; `None`: none did.
     #[must_use]
     pub fn rule_id(&self) -> Option<&str> {
         self.rule.as_ref().map(|rule| rule.id.as_str())
     }
+}
+
+/// What a story is part of: the same of all that, and the same questions, give the same story.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What all draws start from.
+    pub seed: u64,
+    /// What addresses are given out.
+    pub stubs: StubMode,
 }
 
 /// The rule behind a story.

@@ -11,7 +11,7 @@ use crate::censor::Scenario;
 use crate::censor::draw::Draw;
 use crate::censor::plan::{Asked, Counter, Plan, Turns, plan};
 use crate::dns::query::Query;
-use crate::observe::story::{Decided, Story};
+use crate::observe::story::{Decided, Staged, Story};
 
 /// Questions are counted by so many counters; the few that share one only fall another way, and always
 /// the same.
@@ -44,6 +44,7 @@ pub struct Censor {
     pub between: bool,
     /// Who wants to know what happens.
     pub audience: Option<Arc<dyn Audience>>,
+    staged: Arc<Staged>,
     turns: Turned,
     queries: AtomicU64,
 }
@@ -64,7 +65,9 @@ impl Censor {
     pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
         let turns = Turned::new(scenario.pools.len());
         let (listeners, queries) = (Vec::new(), AtomicU64::new(0));
-        Self { scenario, seed, clock, listeners, behind, between: false, audience: None, turns, queries }
+        let staged = Staged { scenario: scenario.name.clone(), seed, stubs: scenario.stub_mode };
+        let (staged, between, audience) = (Arc::new(staged), false, None);
+        Self { scenario, seed, clock, listeners, behind, between, audience, staged, turns, queries }
     }
 
     /// What becomes of one query.
@@ -105,6 +108,7 @@ impl Censor {
         let rule = plan.rule.and_then(|place| self.scenario.rules.get(usize::from(place)));
         let network = self.scenario.networks.get(usize::from(asked.network));
         Story {
+            staged: Arc::clone(&self.staged),
             number: self.queries.fetch_add(1, Relaxed) + 1,
             at: asked.unix,
             uptime: asked.uptime,

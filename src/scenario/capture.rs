@@ -470,6 +470,7 @@ mod tests {
 
     fn story(number: u64, client: &str, transport: Transport, replies: Vec<Sent>, end: End) -> Story {
         Story {
+            staged: std::sync::Arc::default(),
             number,
             at: 0,
             uptime: Duration::from_secs(number),

@@ -3,17 +3,19 @@
 //! The octets are what counts, in hexadecimal. Names, types, codes and texts are read out of them for
 //! people and scripts; [`from_json`] looks at none of these.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::censor::stub::StubMode;
 use crate::censor::{End, Evidence};
 use crate::dns::header::{self, Header};
 use crate::dns::message::{Message, Record};
 use crate::dns::name::Name;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Class, Qtype, Rcode};
-use crate::observe::story::{Decided, Sent, Story};
+use crate::observe::story::{Decided, Sent, Staged, Story};
 
 /// The story as one JSON object. What can't be read out of a broken message is `null` there.
 #[must_use]
@@ -21,6 +23,9 @@ pub fn to_json(story: &Story) -> Value {
     let question = question(&story.query);
     let rule = story.rule.as_ref();
     json!({
+        "scenario": story.staged.scenario,
+        "seed": story.staged.seed,
+        "stub_mode": stub_word(story.staged.stubs),
         "number": story.number,
         "at": jiff::Timestamp::from_second(story.at).ok().map(|t| t.to_string()),
         "at_unix": story.at,
@@ -59,6 +64,11 @@ pub fn from_json(line: &str) -> Result<Story, String> {
     };
     let replies = fields.get("replies")?.as_array().ok_or("`replies` is no list")?;
     Ok(Story {
+        staged: Arc::new(Staged {
+            scenario: fields.text("scenario")?.to_owned(),
+            seed: fields.number("seed")?,
+            stubs: fields.word("stub_mode", &StubMode::WORDS.map(|(_, mode)| mode), stub_word)?,
+        }),
         number: fields.number("number")?,
         at: fields.get("at_unix")?.as_i64().ok_or("`at_unix` is no number of seconds")?,
         uptime: fields.duration("uptime_us")?,
@@ -81,6 +91,14 @@ const fn transport_word(transport: Transport) -> &'static str {
     match transport {
         Transport::Udp => "udp",
         Transport::Tcp => "tcp",
+    }
+}
+
+const fn stub_word(mode: StubMode) -> &'static str {
+    match mode {
+        StubMode::Doc => "doc",
+        StubMode::Loopback => "loopback",
+        StubMode::Historical => "historical",
     }
 }
 
@@ -247,6 +265,7 @@ mod tests {
 
     fn story(octets: &[u8]) -> Story {
         Story {
+            staged: Arc::default(),
             number: 12,
             at: 1_395_921_600,
             uptime: Duration::from_micros(1_500_000),
@@ -278,7 +297,7 @@ mod tests {
         let text = json["replies"][0].as_object_mut().unwrap().remove("text").unwrap();
         assert!(text.as_str().unwrap().starts_with("status: NOERROR, flags: qr rd ra\n"), "{text}");
         let expected = json!({
-            "number": 12, "at": "2014-03-27T12:00:00Z", "at_unix": 1_395_921_600, "uptime_us": 1_500_000,
+            "scenario": "", "seed": 0, "stub_mode": "doc", "number": 12, "at": "2014-03-27T12:00:00Z", "at_unix": 1_395_921_600, "uptime_us": 1_500_000,
             "network": "isp-a", "client": "127.0.1.5:40000", "server": "[::1]:5300", "transport": "udp",
             "name": "www.example.net", "type": "A", "query": hex(QUERY),
             "rule": "stub", "action": "stub", "intent": "The block page", "evidence": "measured",
@@ -361,6 +380,7 @@ mod tests {
         let numbers = (any::<u64>(), any::<i64>(), any::<u64>(), ".*");
         (numbers, (who, server, how), octets(), option::of(decided), vec(sent, 0..4), end).prop_map(
             |((number, at, uptime, network), (client, server, transport), query, rule, replies, end)| Story {
+                staged: Arc::default(),
                 number,
                 at,
                 uptime: Duration::from_micros(uptime),

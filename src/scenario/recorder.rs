@@ -234,7 +234,7 @@ mod tests {
         let (sender, receiver) = sync_channel(1);
         let sink = Sink { sender, dropped: Arc::default() };
         let story = record::from_json(
-            r#"{"number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
+            r#"{"scenario":"a","seed":1,"stub_mode":"doc","number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
             "transport":"udp","query":"","replies":[],"end":"open"}"#,
         );
         let story = story.unwrap();

@@ -128,7 +128,10 @@ fn what_was_recorded_is_answered_alike_again_and_not_by_another_seed() {
     let folder = tempfile::tempdir().unwrap();
     let record = folder.path().join("run.jsonl");
     let record = record.to_str().unwrap();
-    let mut playing = Playing::start(&["cn-gfw-injection", "--port-per-network", "--record", record]);
+    // A seed and addresses of its own, which the record knows.
+    let own = ["--seed", "99", "--stub-mode", "loopback"];
+    let mut playing =
+        Playing::start(&[&["cn-gfw-injection", "--port-per-network", "--record", record], &own[..]].concat());
     let networks: Vec<String> = playing.ready["networks"].as_object().unwrap().keys().cloned().collect();
     for network in &networks {
         for name in ["facebook.com", "www.google.com", "facebook.com"] {
@@ -157,9 +160,16 @@ fn what_was_recorded_is_answered_alike_again_and_not_by_another_seed() {
     let (code, told, _) = replay(&["--seed", "12345"]);
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("\n  - ") && told.contains("\n  + "), "{told}");
-    std::fs::write(record, "{\"number\": 1}\n").unwrap();
-    let (code, _, problem) = replay(&[]);
-    assert!(code == 2 && problem.contains("run.jsonl:1: "), "{code} {problem}");
+    let (code, _, problem) = run(&["scenario", "run", "ir-injection", "--replay", record]);
+    assert!(
+        code == 2 && problem.contains("run.jsonl:1: this is a record of `cn-gfw-injection`"),
+        "{code} {problem}"
+    );
+    for (text, words) in [("{\"number\": 1}\n", "run.jsonl:1: "), ("\n", "nothing was recorded")] {
+        std::fs::write(record, text).unwrap();
+        let (code, _, problem) = replay(&[]);
+        assert!(code == 2 && problem.contains(words), "{code} {problem}");
+    }
 }
 
 #[test]
@@ -178,6 +188,40 @@ fn the_clock_is_set_and_runs() {
     while running.ask("isp-auto", "linkedin.com", "A").unwrap().0 == genuine {
         assert!(std::time::Instant::now() < end, "the clock stands");
     }
+}
+
+#[test]
+fn who_is_blind_sees_what_is_on_the_wire_and_nothing_else() {
+    let mut playing = Playing::start(&["ru-2016-linkedin", "--blind", "--port-per-network", "--json"]);
+    playing.ask("B", "linkedin.com", "A").unwrap();
+    let mut line = String::new();
+    playing.out.read_line(&mut line).unwrap();
+    let seen: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((seen["network"].as_str(), seen["replies"].as_array().map(Vec::len)), (Some("B"), Some(2)));
+    for told in ["isp", "inject", "genuine", "modelled", "2016-linkedin", "+03:00"] {
+        assert!(!line.contains(told) && !playing.ready.to_string().contains(told), "{told} in {line}");
+    }
+}
+
+#[test]
+fn a_quiet_time_says_when_to_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut child = portcullis()
+        .args(["scenario", "run", "tr-2014-twitter", "--listen", "127.0.0.1:0"])
+        .stdout(std::fs::File::create(&out).unwrap())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + PATIENCE;
+    let text = loop {
+        let text = std::fs::read_to_string(&out).unwrap();
+        if text.contains("Ctrl-C") || std::time::Instant::now() > end {
+            break text;
+        }
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(text.contains("start it with --at 2014-0"), "{text}");
 }
 
 #[test]
