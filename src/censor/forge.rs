@@ -53,8 +53,8 @@ pub(super) fn forge(
             Body::Addresses { a, aaaa, other } => {
                 if message.addresses(None, ttl, &picker.of(qtype, a, aaaa)) { Other::NoData } else { *other }
             }
-            Body::Cname { target, a, aaaa, target_ttl, other } => match qtype {
-                Qtype::A | Qtype::AAAA | Qtype::CNAME => {
+            Body::Cname { target, a, aaaa, target_ttl, other } => match (qtype, other) {
+                (Qtype::A | Qtype::AAAA | Qtype::CNAME, _) | (_, Other::Alias) => {
                     message.record(None, Qtype::CNAME, ttl, target.as_bytes());
                     message.addresses(Some(target.as_name()), *target_ttl, &picker.of(qtype, a, aaaa));
                     Other::NoData
@@ -71,7 +71,7 @@ pub(super) fn forge(
             }
         };
     match other {
-        Other::NoData => {}
+        Other::NoData | Other::Alias => {}
         Other::Pass => return Forgery::Pass,
         Other::Drop => return Forgery::Nothing,
         Other::A => {

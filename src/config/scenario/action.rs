@@ -220,7 +220,7 @@ impl Check<'_> {
             }),
             "nodata" => Some(Body::NoData(self.soa(table, shape.ttl))),
             "stub" => {
-                let (a, aaaa, other) = self.given(table, pools);
+                let (a, aaaa, other) = self.given(table, pools, &[]);
                 if !table.filled("a") && !table.filled("aaaa") {
                     let problem = "no address is given".to_owned();
                     self.wrong(&table.title, &table.span, problem, "give `a`, `aaaa` or both");
@@ -230,7 +230,7 @@ impl Check<'_> {
             "cname" => {
                 let target = table.needed(self, "target");
                 let target = target.and_then(|text| self.name(&table.key("target"), &text));
-                let (a, aaaa, other) = self.given(table, pools);
+                let (a, aaaa, other) = self.given(table, pools, &[("alias", Other::Alias)]);
                 let target_ttl = table.ttl(self, "target-ttl").map_or(shape.ttl, Spanned::into_inner);
                 target.map(|target| Body::Cname { target, a, aaaa, target_ttl, other })
             }
@@ -301,17 +301,18 @@ impl Check<'_> {
         })
     }
 
-    /// The addresses of an answer, and what types without one get.
+    /// The addresses of an answer, and what types without one get, for which there are `more` words.
     fn given(
         &mut self,
         table: &mut Table<'_>,
         pools: &[Pool],
+        more: &[(&str, Other)],
     ) -> (Addresses<Ipv4Addr>, Addresses<Ipv6Addr>, Other) {
         let a = self.addresses(table, "a", pools);
         let aaaa = self.addresses(table, "aaaa", pools);
         let words =
             [("nodata", Other::NoData), ("pass", Other::Pass), ("a", Other::A), ("drop", Other::Drop)];
-        let other = table.word(self, "other", &words).unwrap_or_default();
+        let other = table.word(self, "other", &[&words, more].concat()).unwrap_or_default();
         if other == Other::A && !table.filled("a") {
             let problem = "there is no address in `a` to give".to_owned();
             self.wrong(&table.key("other"), &table.place("other"), problem, "give `a`");

@@ -528,6 +528,10 @@ fn actions_that_can_not_be() {
             "kind = \"stub\", aaaa = \"six\", other = \"a\"",
             "action.other: there is no address in `a` to give",
         ),
+        (
+            "kind = \"stub\", a = \"four\", other = \"alias\"",
+            "action.other: `alias` is not known; expected one of nodata, pass, a, drop",
+        ),
         ("kind = \"cname\"", "action: `target` is missing"),
         ("kind = \"cname\", target = \"a b\"", "action.target: `a b` is no domain name"),
         ("kind = \"raw\"", "action: `hex` is missing"),
