@@ -365,8 +365,8 @@ pub enum Soa {
     /// None, as most forgers.
     #[default]
     None,
-    /// An invented one at the name that was asked for, with this TTL.
-    Own(u32),
+    /// An invented one at the name that was asked for, with the TTL of the answer.
+    Own,
     /// This one.
     Given {
         /// The owner.

@@ -216,9 +216,9 @@ impl Check<'_> {
         let body = match kind {
             "rcode" => self.rcode(table).map(|rcode| {
                 self.code_in_flags(table, rcode, shape.flags);
-                Body::Rcode(rcode, self.soa(table, shape.ttl))
+                Body::Rcode(rcode, self.soa(table))
             }),
-            "nodata" => Some(Body::NoData(self.soa(table, shape.ttl))),
+            "nodata" => Some(Body::NoData(self.soa(table))),
             "stub" => {
                 let (a, aaaa, other) = self.given(table, pools, &[]);
                 if !table.filled("a") && !table.filled("aaaa") {
@@ -279,7 +279,7 @@ impl Check<'_> {
         let Some(text) = table.text(self, "soa") else { return Soa::None };
         match text.get_ref().as_str() {
             "none" => return Soa::None,
-            "own" => return Soa::Own(own_ttl),
+            "own" => return Soa::Own,
             _ => {}
         }
         let read = || {
