@@ -275,7 +275,7 @@ impl Check<'_> {
         octets
     }
 
-    fn soa(&mut self, table: &mut Table<'_>, own_ttl: u32) -> Soa {
+    fn soa(&mut self, table: &mut Table<'_>) -> Soa {
         let Some(text) = table.text(self, "soa") else { return Soa::None };
         match text.get_ref().as_str() {
             "none" => return Soa::None,
@@ -372,7 +372,7 @@ impl Check<'_> {
         let ttl = table.ttl(self, "ttl").map_or(300, Spanned::into_inner);
         let ttl_mode = self.ttl_mode(table, ttl);
         let manners = [("keep", EdnsManner::Keep), ("strip", EdnsManner::Strip), ("echo", EdnsManner::Echo)];
-        Shape {
+        let shape = Shape {
             flags: self.flags_by_rd(table),
             echo_ad: table.flag(self, "echo-ad").unwrap_or(false),
             edns: table.word(self, "edns", &manners).unwrap_or_default(),
@@ -383,7 +383,19 @@ impl Check<'_> {
             ip_ttl,
             ede: self.ede(table),
             extra: self.extra(table),
+        };
+        // What would never be seen is a mistake.
+        if shape.ede.is_some() && (shape.edns != EdnsManner::Keep || shape.malform == Malform::AppendAfterOpt)
+        {
+            let problem = "it stands in an OPT record of the server's own, and there is none".to_owned();
+            let remedy = "leave out `edns` and `append-after-opt`, or the error";
+            self.wrong(&table.key("ede"), &table.place("ede"), problem, remedy);
         }
+        if shape.malform == Malform::ShortRdata && matches!(kind, "rcode" | "nodata" | "truncate") {
+            let problem = format!("the kind `{kind}` has no answer whose data could be short");
+            self.wrong(&table.key("malform"), &table.place("malform"), problem, "use `stub` or `cname`");
+        }
+        shape
     }
 
     fn ttl_mode(&mut self, table: &mut Table<'_>, ttl: u32) -> TtlMode {
