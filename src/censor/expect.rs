@@ -59,7 +59,7 @@ pub enum WantedReply {
     Message(WantedMessage),
 }
 
-/// Everything that is in a message, but the question, which must be the query's.
+/// Everything that is in a message. The question must be the query's, letter for letter.
 #[derive(Clone, Debug, Default)]
 pub struct WantedMessage {
     /// The flags, code included.
@@ -76,6 +76,8 @@ pub struct WantedMessage {
     pub edes: Vec<(u16, String)>,
     /// The id is another than the query's.
     pub wrong_id: bool,
+    /// The name in the question is in lower case, whatever was asked.
+    pub lower_case: bool,
 }
 
 /// One record.

@@ -37,41 +37,45 @@ pub(super) fn forge(
     let shape = &forged.shape;
     let qtype = asked.query.qtype;
     let picker = Picker { scenario, asked, draw, turns };
-    let ttl = shape.ttl_now(asked, draw);
+    let ttl_of = |whole| shape.ttl_now(whole, asked, draw);
+    let ttl = ttl_of(shape.ttl);
     let mut message = Message::new(asked, shape);
-    let other =
-        match &forged.body {
-            Body::Rcode(rcode, soa) => {
-                message.rcode = *rcode;
-                message.soa(soa);
+    let other = match &forged.body {
+        Body::Rcode(rcode, soa) => {
+            message.rcode = *rcode;
+            message.soa(soa, ttl);
+            Other::NoData
+        }
+        Body::NoData(soa) => {
+            message.soa(soa, ttl);
+            Other::NoData
+        }
+        Body::Addresses { a, aaaa, other } => {
+            if message.addresses(None, ttl, &picker.of(qtype, a, aaaa)) {
+                Other::NoData
+            } else {
+                *other
+            }
+        }
+        Body::Cname { target, a, aaaa, target_ttl, other } => match (qtype, other) {
+            (Qtype::A | Qtype::AAAA | Qtype::CNAME, _) | (_, Other::Alias) => {
+                message.record(None, Qtype::CNAME, ttl, target.as_bytes());
+                message.addresses(Some(target.as_name()), ttl_of(*target_ttl), &picker.of(qtype, a, aaaa));
                 Other::NoData
             }
-            Body::NoData(soa) => {
-                message.soa(soa);
-                Other::NoData
-            }
-            Body::Addresses { a, aaaa, other } => {
-                if message.addresses(None, ttl, &picker.of(qtype, a, aaaa)) { Other::NoData } else { *other }
-            }
-            Body::Cname { target, a, aaaa, target_ttl, other } => match qtype {
-                Qtype::A | Qtype::AAAA | Qtype::CNAME => {
-                    message.record(None, Qtype::CNAME, ttl, target.as_bytes());
-                    message.addresses(Some(target.as_name()), *target_ttl, &picker.of(qtype, a, aaaa));
-                    Other::NoData
-                }
-                _ => *other,
-            },
-            Body::Truncated if asked.transport == Transport::Tcp => Other::Pass,
-            Body::Truncated => {
-                message.flags |= flag::TC;
-                Other::NoData
-            }
-            Body::Raw(octets) => {
-                return Forgery::Reply([&message.id.to_be_bytes(), &octets[..]].concat());
-            }
-        };
+            _ => *other,
+        },
+        Body::Truncated if asked.transport == Transport::Tcp => Other::Pass,
+        Body::Truncated => {
+            message.flags |= flag::TC;
+            Other::NoData
+        }
+        Body::Raw(octets) => {
+            return Forgery::Reply([&message.id.to_be_bytes(), &octets[..]].concat());
+        }
+    };
     match other {
-        Other::NoData => {}
+        Other::NoData | Other::Alias => {}
         Other::Pass => return Forgery::Pass,
         Other::Drop => return Forgery::Nothing,
         Other::A => {
@@ -99,16 +103,17 @@ pub(super) fn one_record(query: &Query<'_>, ttl: u32, rdata: &[u8]) -> Vec<u8> {
 }
 
 impl Shape {
-    /// The TTL of records of the answer now, in seconds.
-    fn ttl_now(&self, asked: Asked<'_, '_>, draw: Draw) -> u32 {
+    /// What a TTL of so many seconds is now. All records of one answer go by the same draw.
+    fn ttl_now(&self, whole: u32, asked: Asked<'_, '_>, draw: Draw) -> u32 {
         match self.ttl_mode {
-            TtlMode::Static => self.ttl,
+            TtlMode::Static => whole,
             TtlMode::Tick => {
-                let gone = asked.uptime.as_secs() % u64::from(self.ttl.max(1));
-                self.ttl - u32::try_from(gone).unwrap_or(0).min(self.ttl)
+                let gone = asked.uptime.as_secs() % u64::from(whole.max(1));
+                whole - u32::try_from(gone).unwrap_or(0).min(whole)
             }
             TtlMode::Random(least) => {
-                let width = u64::from(self.ttl.saturating_sub(least)) + 1;
+                let least = least.min(whole);
+                let width = u64::from(whole - least) + 1;
                 least + u32::try_from(draw.number(u64::MAX).below(width)).unwrap_or(0)
             }
         }
@@ -134,32 +139,34 @@ impl Picker<'_, '_, '_> {
     fn of(&self, qtype: Qtype, a: &Addresses<Ipv4Addr>, aaaa: &Addresses<Ipv6Addr>) -> Found {
         match qtype {
             Qtype::A => Found::V4(self.v4(a)),
-            Qtype::AAAA => Found::V6(self.some(aaaa, |pool| &pool.v6)),
+            Qtype::AAAA => Found::V6(self.some(aaaa, 6, |pool| &pool.v6)),
             _ => Found::None,
         }
     }
 
     fn v4(&self, a: &Addresses<Ipv4Addr>) -> Vec<Ipv4Addr> {
-        self.some(a, |pool| &pool.v4)
+        self.some(a, 4, |pool| &pool.v4)
     }
 
-    fn some<T: Copy>(&self, addresses: &Addresses<T>, of: impl Fn(&Pool) -> &Vec<T>) -> Vec<T> {
+    fn some<T: Copy>(&self, addresses: &Addresses<T>, family: u64, of: impl Fn(&Pool) -> &Vec<T>) -> Vec<T> {
         match addresses {
             Addresses::These(all) => all.clone(),
             Addresses::Pool(place) => {
                 let Some(pool) = self.scenario.pools.get(usize::from(*place)) else { return Vec::new() };
-                self.one(*place, pool, of(pool)).into_iter().collect()
+                self.one(*place, pool, family, of(pool)).into_iter().collect()
             }
         }
     }
 
-    fn one<T: Copy>(&self, place: u16, pool: &Pool, all: &[T]) -> Option<T> {
+    fn one<T: Copy>(&self, place: u16, pool: &Pool, family: u64, all: &[T]) -> Option<T> {
         let qname = Folded::new(self.asked.query.qname);
         let name = Draw::new(self.asked.seed).octets(pool.id.as_bytes()).octets(qname.from(0));
         // The part of the pool that the name sees begins somewhere and goes on over the end.
         let count = if pool.per_name == 0 { all.len() } else { pool.per_name.min(all.len()) } as u64;
         let (first, of) =
             if pool.per_name == 0 { (0, 0) } else { (name.below(all.len() as u64), name.finish()) };
+        // Each family goes round on its own: who asks for A and AAAA in turn sees all of both.
+        let of = if family == 4 { of } else { Draw::new(of).number(family).finish() };
         let nth = match pool.pick {
             Pick::Cycle => self.turns.turn(Counter::Pool(place, of)) % count.max(1),
             Pick::Hash => name.number(1).below(count),
@@ -232,16 +239,16 @@ impl<'a> Message<'a> {
         self.ancount > before
     }
 
-    fn soa(&mut self, soa: &Soa) {
+    fn soa(&mut self, soa: &Soa, own_ttl: u32) {
         match soa {
             Soa::None => return,
             // Its primary is the name itself, its mailbox the root, its times are usual ones.
-            Soa::Own(ttl) => {
+            Soa::Own => {
                 let mut rdata = vec![0xc0, 12, 0];
                 for number in [1u32, 3600, 600, 86_400, 60] {
                     rdata.extend(number.to_be_bytes());
                 }
-                put_record(&mut self.authority, None, Qtype::SOA, *ttl, &rdata);
+                put_record(&mut self.authority, None, Qtype::SOA, own_ttl, &rdata);
             }
             Soa::Given { owner, ttl, rdata } => {
                 put_record(&mut self.authority, Some(owner.as_name()), Qtype::SOA, *ttl, rdata);
@@ -284,7 +291,9 @@ impl<'a> Message<'a> {
                         .concat()
                 });
                 let [n0, n1] = u16::try_from(options.len()).unwrap_or(0).to_be_bytes();
-                additional.extend([0, 0, 41, p0, p1, 0, 0, dnssec_ok, 0, n0, n1]);
+                // The upper bits of a code that four do not hold (RFC 6891 §6.1.3).
+                let [_, high] = (self.rcode.0 >> 4).to_be_bytes();
+                additional.extend([0, 0, 41, p0, p1, high, 0, dnssec_ok, 0, n0, n1]);
                 additional.extend(options);
                 arcount += 1;
             }
@@ -320,7 +329,7 @@ impl<'a> Message<'a> {
         if whole.len() > asked.transport.limit(query) {
             let flags = header.flags | flag::TC;
             let header = Header { flags, ancount: 0, nscount: 0, arcount: 0, ..header };
-            return [&header.to_bytes()[..], question].concat();
+            return [&header.to_bytes()[..], &asked_name].concat();
         }
         whole
     }

@@ -313,7 +313,7 @@ pub enum Body {
         aaaa: Addresses<Ipv6Addr>,
         /// The TTL of the target's addresses.
         target_ttl: u32,
-        /// What types other than A and AAAA get.
+        /// What types other than A, AAAA and CNAME get.
         other: Other,
     },
     /// TC set and nothing else, over UDP; over TCP the query passes.
@@ -353,6 +353,8 @@ pub enum Other {
     Pass,
     /// An A record, whatever was asked.
     A,
+    /// The alias, as a resolver gives it for whatever type of which its target has nothing.
+    Alias,
     /// Nothing at all.
     Drop,
 }
@@ -363,8 +365,8 @@ pub enum Soa {
     /// None, as most forgers.
     #[default]
     None,
-    /// An invented one at the name that was asked for, with this TTL.
-    Own(u32),
+    /// An invented one at the name that was asked for, with the TTL of the answer.
+    Own,
     /// This one.
     Given {
         /// The owner.

@@ -47,13 +47,38 @@ impl Names {
         let text = joined.text();
         self.patterns.iter().any(|p| p.takes(text)) && !self.except.iter().any(|s| is_within(text, s))
     }
+
+    /// True if these patterns take every name that the others take. False says nothing.
+    #[must_use]
+    pub fn covers(&self, others: &Self) -> bool {
+        let same_view = self.flattened == others.flattened;
+        self.except.is_empty()
+            && !others.patterns.is_empty()
+            && (self.patterns.iter().any(|p| matches!(p, Pattern::Any))
+                || same_view
+                    && others.patterns.iter().all(|other| self.patterns.iter().any(|p| p.covers(other))))
+    }
 }
 
 impl Pattern {
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (Self::Suffix(a), Self::Suffix(b) | Self::Exact(b)) => is_within(b.as_bytes(), a),
+            (Self::Exact(a), Self::Exact(b))
+            | (Self::EndsWith(a), Self::EndsWith(b))
+            | (Self::Prefix(a), Self::Prefix(b))
+            | (Self::Substring(a), Self::Substring(b))
+            | (Self::Regex(a, _), Self::Regex(b, _)) => a == b,
+            _ => false,
+        }
+    }
+
     fn takes(&self, text: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::Exact(name) => text == name.as_bytes(),
+            // The root, which is written as a dot, has no labels.
+            Self::Exact(name) => text == name.strip_prefix('.').unwrap_or(name).as_bytes(),
             Self::Suffix(suffix) => is_within(text, suffix),
             Self::EndsWith(end) => text.ends_with(end.as_bytes()),
             Self::Prefix(start) => text.starts_with(start.as_bytes()),
@@ -136,6 +161,9 @@ mod tests {
             (Pattern::Suffix(text("twitter.com")), false, "a.b.twitter.com", true),
             (Pattern::Suffix(text("twitter.com")), false, "xtwitter.com", false),
             (Pattern::Suffix(text("")), false, "anything", true),
+            (Pattern::Suffix(text(".")), false, "anything", true),
+            (Pattern::Exact(text(".")), false, ".", true),
+            (Pattern::Exact(text(".")), true, "anything", false),
             (Pattern::EndsWith(text("twitter.com")), false, "xtwitter.com", true),
             (Pattern::EndsWith(text("twitter.com")), false, "twitter.comx", false),
             (Pattern::Prefix(text("shadowvpn.com")), false, "shadowvpn.company.example", true),

@@ -93,6 +93,16 @@ pub fn plan(scenario: &Scenario, asked: Asked<'_, '_>, turns: &dyn Turns) -> Pla
 }
 
 impl Rule {
+    /// True if this rule decides on every query that the other would take, so that behind this one the other
+    /// does nothing. False says nothing.
+    #[must_use]
+    pub fn hides(&self, other: &Self) -> bool {
+        // In class CH a redirection may leave a question to the next.
+        !matches!(other.action, Action::Redirect(_))
+            && self.when.covers(&other.when)
+            && self.names.covers(&other.names)
+    }
+
     /// All conditions but the draw.
     fn applies(&self, asked: Asked<'_, '_>) -> bool {
         // What resolvers say of themselves is asked in another class.
@@ -105,6 +115,24 @@ impl Rule {
 }
 
 impl When {
+    /// True if this holds whenever the other does.
+    fn covers(&self, other: &Self) -> bool {
+        fn all_in<T: PartialEq>(all: &[T], some: &[T]) -> bool {
+            all.is_empty() || !some.is_empty() && some.iter().all(|one| all.contains(one))
+        }
+        self.chance.is_none_or(|chance| chance.bad == chance.of)
+            && all_in(&self.networks, &other.networks)
+            && self.from.is_none_or(|from| other.from.is_some_and(|other| other >= from))
+            && self.until.is_none_or(|until| other.until.is_some_and(|other| other <= until))
+            && (self.daily.is_none() || self.daily == other.daily)
+            && all_in(&self.types, &other.types)
+            && self
+                .other_types
+                .iter()
+                .all(|t| other.other_types.contains(t) || !other.types.is_empty() && !other.types.contains(t))
+            && (self.transport.is_none() || self.transport == other.transport)
+    }
+
     fn holds(&self, asked: Asked<'_, '_>) -> bool {
         let qtype = asked.query.qtype;
         (self.networks.is_empty() || self.networks.contains(&asked.network))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::End;
 use super::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
 use crate::dns::header::{Header, flag};
-use crate::dns::message::Message;
+use crate::dns::message::{Message, Record};
 use crate::dns::reply::Section;
 use crate::dns::types::{Class, Qtype};
 
@@ -124,8 +124,16 @@ impl WantedMessage {
             return Err(if same_id { "its id is right" } else { "its id is wrong" }.into());
         }
         let question = Message::parse(query).map(|q| q.question().to_vec()).unwrap_or_default();
-        if !message.question().eq_ignore_ascii_case(&question) {
-            return Err("it repeats another question".into());
+        let mut wanted = question.clone();
+        if self.lower_case {
+            // Type and class are left alone.
+            let name = wanted.len().saturating_sub(4);
+            wanted.get_mut(..name).unwrap_or_default().make_ascii_lowercase();
+        }
+        if message.question() != wanted {
+            let other = !message.question().eq_ignore_ascii_case(&question);
+            let what = if other { "another question" } else { "the question in other letters" };
+            return Err(format!("it repeats {what}: {}", hex(message.question())));
         }
         let class = question.last_chunk().map_or(Class::IN.0, |class| u16::from_be_bytes(*class));
         if message.header.flags != self.flags {
@@ -135,21 +143,22 @@ impl WantedMessage {
                 describe(octets)
             ));
         }
+        // Anywhere else it is no OPT record but a mistake (RFC 6891 §6.1.1).
+        let is_opt = |r: &Record<'_>| r.section == Section::Additional && r.rtype == Qtype::OPT;
         for (section, wanted, name) in [
             (Section::Answer, &self.answer, "answer"),
             (Section::Authority, &self.authority, "authority section"),
             (Section::Additional, &self.additional, "additional section"),
         ] {
-            let found: Vec<_> =
-                message.records().filter(|r| r.section == section && r.rtype != Qtype::OPT).collect();
+            let found: Vec<_> = message.records().filter(|r| r.section == section && !is_opt(r)).collect();
             let fits = found.len() == wanted.len()
                 && found.iter().zip(wanted).all(|(record, wanted)| {
                     let owner = message.name_at(record.start);
-                    owner.as_ref() == Some(&wanted.owner)
+                    owner.is_some_and(|owner| owner.as_name() == wanted.owner.as_name())
                         && record.class == class
                         && record.rtype == wanted.rtype
                         && (wanted.ttl.0..=wanted.ttl.1).contains(&record.ttl)
-                        && message.rdata_text(record).eq_ignore_ascii_case(&wanted.data)
+                        && same_data(record.rtype, &message.rdata_text(record), &wanted.data)
                 });
             if !fits {
                 let wanted: Vec<String> = wanted.iter().map(WantedRecord::to_string).collect();
@@ -166,6 +175,11 @@ impl WantedMessage {
         }
         Ok(())
     }
+}
+
+/// Names are the same in any letters, and text is not.
+fn same_data(rtype: Qtype, a: &str, b: &str) -> bool {
+    if rtype == Qtype::TXT { a == b } else { a.eq_ignore_ascii_case(b) }
 }
 
 impl std::fmt::Display for WantedRecord {
@@ -194,4 +208,129 @@ pub fn describe(octets: &[u8]) -> String {
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|o| format!("{o:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::name::NameBuf;
+    use crate::dns::reply::Transport;
+
+    fn record(owner: &str, ttl: (u32, u32), rtype: Qtype, data: &str) -> WantedRecord {
+        WantedRecord { owner: NameBuf::from_text(owner).unwrap(), ttl, rtype, data: data.into() }
+    }
+
+    /// A row whose reply has something in every section, and that reply.
+    fn row() -> (Expect, Seen) {
+        let message = WantedMessage {
+            flags: 0x8180,
+            answer: vec![
+                record("a.test", (5, 9), Qtype::CNAME, "b.test."),
+                record("b.test", (7, 7), Qtype::A, "192.0.2.1"),
+            ],
+            authority: vec![record("test", (1, 1), Qtype::NS, "ns.test.")],
+            additional: vec![record("a.test", (0, 0), Qtype::TXT, "\"Why\"")],
+            opt: true,
+            edes: vec![(16, "x".into())],
+            wrong_id: false,
+            lower_case: false,
+        };
+        let expect = Expect {
+            line: 1,
+            network: 0,
+            at: None,
+            client: None,
+            qname: NameBuf::try_from(b"\x01A\x04Test\0".to_vec()).unwrap(),
+            qtype: Qtype::A,
+            qclass: Class::IN,
+            transport: Transport::Tcp,
+            edns: true,
+            rd: true,
+            ad: false,
+            replies: vec![Wanted { after: Duration::from_millis(2), what: WantedReply::Message(message) }],
+            end: End::Close,
+        };
+        let octets = [
+            &b"\x00\x07\x81\x80\0\x01\0\x02\0\x01\0\x02\x01A\x04Test\0\0\x01\0\x01"[..],
+            b"\xc0\x0c\0\x05\0\x01\0\0\0\x06\0\x08\x01b\x04test\0",
+            b"\x01b\x04test\0\0\x01\0\x01\0\0\0\x07\0\x04\xc0\0\x02\x01",
+            b"\x04test\0\0\x02\0\x01\0\0\0\x01\0\x09\x02ns\x04test\0",
+            b"\xc0\x0c\0\x10\0\x01\0\0\0\0\0\x04\x03Why",
+            b"\0\0\x29\x04\xd0\0\0\0\0\0\x07\0\x0f\0\x03\0\x10x",
+        ]
+        .concat();
+        (expect, Seen { replies: vec![(Duration::from_millis(3), octets)], end: End::Close })
+    }
+
+    fn held(expect: &Expect, seen: &Seen) -> Result<(), String> {
+        expect.holds(&expect.query(7), seen, None, Slack { late: Duration::from_millis(1) })
+    }
+
+    /// Whatever is wanted otherwise, the same reply is not it.
+    #[test]
+    fn nothing_that_is_wanted_is_overlooked() {
+        type InMessage = fn(&mut WantedMessage);
+        type Around = fn(&mut Expect, &mut Seen);
+        let (expect, seen) = row();
+        assert_eq!(held(&expect, &seen), Ok(()));
+        let in_message: [(&str, InMessage); 19] = [
+            ("the flags 8580", |m| m.flags = 0x8580),
+            ("in the answer", |m| m.answer.reverse()),
+            ("in the answer", |m| m.answer.truncate(1)),
+            ("in the answer", |m| m.answer[0].ttl = (7, 9)),
+            ("in the answer", |m| m.answer[0].ttl = (1, 5)),
+            ("in the answer", |m| m.answer[0].data = "c.test.".into()),
+            ("in the answer", |m| m.answer[1].owner = NameBuf::from_text("c.test").unwrap()),
+            ("in the answer", |m| m.answer[1].rtype = Qtype::AAAA),
+            ("in the answer", |m| m.answer[1].data = "192.0.2.2".into()),
+            ("in the authority section", |m| m.authority.clear()),
+            ("in the authority section", |m| m.authority[0].ttl = (2, 2)),
+            ("in the additional section", |m| m.additional.clear()),
+            ("in the additional section", |m| m.additional[0].data = "\"why\"".into()),
+            ("it has an OPT record", |m| m.opt = false),
+            ("expected the errors", |m| m.edes.clear()),
+            ("expected the errors", |m| m.edes[0].0 = 17),
+            ("expected the errors", |m| m.edes[0].1 = "y".into()),
+            ("its id is right", |m| m.wrong_id = true),
+            ("the question in other letters", |m| m.lower_case = true),
+        ];
+        for (told, change) in in_message {
+            let (mut expect, seen) = row();
+            let WantedReply::Message(message) = &mut expect.replies[0].what else { panic!() };
+            change(message);
+            let why = held(&expect, &seen).unwrap_err();
+            assert!(why.contains(told), "{told}: {why}");
+        }
+        let around: [(&str, Around); 10] = [
+            ("the connection", |e, _| e.end = End::Reset),
+            ("the connection", |_, s| s.end = End::Open),
+            ("reply 1 was not expected", |e, _| e.replies.clear()),
+            ("reply 1 did not come", |_, s| s.replies.clear()),
+            ("reply 2 was not expected", |_, s| s.replies.push(s.replies[0].clone())),
+            ("expected after 4.0 ms", |e, _| e.replies[0].after = Duration::from_millis(4)),
+            ("expected after 1.0 ms", |e, _| e.replies[0].after = Duration::from_millis(1)),
+            ("expected the genuine one", |e, _| e.replies[0].what = WantedReply::Genuine),
+            ("expected the octets", |e, _| e.replies[0].what = WantedReply::Octets(vec![0x81])),
+            ("octets follow", |_, s| s.replies[0].1.push(0)),
+        ];
+        for (told, change) in around {
+            let (mut expect, mut seen) = row();
+            change(&mut expect, &mut seen);
+            let why = held(&expect, &seen).unwrap_err();
+            assert!(why.contains(told), "{told}: {why}");
+        }
+    }
+
+    #[test]
+    fn an_opt_record_among_the_answers_is_none() {
+        let (mut expect, mut seen) = row();
+        let WantedReply::Message(message) = &mut expect.replies[0].what else { panic!() };
+        *message = WantedMessage { flags: 0x8180, ..WantedMessage::default() };
+        seen.replies[0].1 = [
+            &b"\x00\x07\x81\x80\0\x01\0\x01\0\0\0\0\x01A\x04Test\0\0\x01\0\x01"[..],
+            b"\0\0\x29\x04\xd0\0\0\0\0\0\0",
+        ]
+        .concat();
+        assert!(held(&expect, &seen).unwrap_err().contains("expected in the answer: nothing"));
+    }
 }

@@ -1,9 +1,10 @@
 //! Which addresses are given out in the place of those that censors used.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::expect::{WantedRecord, WantedReply};
-use super::{Action, Addresses, Body, Scenario};
+use super::{Action, Addresses, Body, Extra, Scenario};
 use crate::dns::types::Qtype;
 
 /// What forged answers lead to.
@@ -38,7 +39,8 @@ impl StubMode {
 pub fn apply(scenario: &mut Scenario, mode: StubMode) {
     scenario.stub_mode = mode;
     let mut stubs = Stubs::default();
-    let mut given = Given { mode, stubs: &mut stubs };
+    let taken = taken(scenario);
+    let mut given = Given { mode, stubs: &mut stubs, taken, v4_given: 0, v6_given: 0 };
     for pool in &mut scenario.pools {
         pool.v4.iter_mut().for_each(|a| given.v4(a));
         pool.v6.iter_mut().for_each(|a| given.v6(a));
@@ -47,6 +49,9 @@ pub fn apply(scenario: &mut Scenario, mode: StubMode) {
         match &mut rule.action {
             Action::Forge { forged, .. } => {
                 for forged in forged {
+                    for extra in &mut forged.shape.extra {
+                        given.record(extra);
+                    }
                     if let Body::Addresses { a, aaaa, .. } | Body::Cname { a, aaaa, .. } = &mut forged.body {
                         if let Addresses::These(all) = a {
                             all.iter_mut().for_each(|a| given.v4(a));
@@ -93,21 +98,98 @@ impl Stubs {
     }
 }
 
+/// The addresses that the file itself has of those for documentation, in its honest zones and in forged
+/// answers: no other address may become one of them.
+fn taken(scenario: &Scenario) -> HashSet<IpAddr> {
+    let mut taken: HashSet<IpAddr> = scenario
+        .zones
+        .iter()
+        .flat_map(|zone| zone.text.split_whitespace())
+        .filter_map(|w| w.parse().ok())
+        .collect();
+    for pool in &scenario.pools {
+        taken.extend(pool.v4.iter().copied().map(IpAddr::from));
+        taken.extend(pool.v6.iter().copied().map(IpAddr::from));
+    }
+    for rule in &scenario.rules {
+        let Action::Forge { forged, .. } = &rule.action else { continue };
+        for forged in forged {
+            let (Body::Addresses { a, aaaa, .. } | Body::Cname { a, aaaa, .. }) = &forged.body else {
+                continue;
+            };
+            if let Addresses::These(all) = a {
+                taken.extend(all.iter().copied().map(IpAddr::from));
+            }
+            if let Addresses::These(all) = aaaa {
+                taken.extend(all.iter().copied().map(IpAddr::from));
+            }
+        }
+    }
+    taken
+}
+
 struct Given<'s> {
     mode: StubMode,
     stubs: &'s mut Stubs,
+    taken: HashSet<IpAddr>,
+    /// How many numbers were used up.
+    v4_given: u8,
+    v6_given: u16,
 }
 
 impl Given<'_> {
+    /// 192.0.2.1 to 254, and from the start again where there are more.
+    fn next_v4(&mut self) -> Ipv4Addr {
+        for _ in 0..254 {
+            self.v4_given = self.v4_given % 254 + 1;
+            let next = Ipv4Addr::new(192, 0, 2, self.v4_given);
+            if !self.taken.contains(&next.into()) {
+                return next;
+            }
+        }
+        Ipv4Addr::new(192, 0, 2, 1)
+    }
+
+    /// 2001:db8:53::1 and so on.
+    fn next_v6(&mut self) -> Ipv6Addr {
+        loop {
+            self.v6_given = self.v6_given % 0xffff + 1;
+            let next = Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, self.v6_given);
+            // No file has them all.
+            if !self.taken.contains(&next.into()) || self.v6_given == 0xffff {
+                return next;
+            }
+        }
+    }
+
+    /// The address in a record beside the answer.
+    fn record(&mut self, extra: &mut Extra) {
+        match extra.rtype {
+            Qtype::A => {
+                if let Ok(octets) = <[u8; 4]>::try_from(&extra.rdata[..]) {
+                    let mut address = Ipv4Addr::from(octets);
+                    self.v4(&mut address);
+                    extra.rdata = address.octets().to_vec();
+                }
+            }
+            Qtype::AAAA => {
+                if let Ok(octets) = <[u8; 16]>::try_from(&extra.rdata[..]) {
+                    let mut address = Ipv6Addr::from(octets);
+                    self.v6(&mut address);
+                    extra.rdata = address.octets().to_vec();
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn v4(&mut self, address: &mut Ipv4Addr) {
         if !is_somewhere_v4(*address) {
             return;
         }
-        let count = self.stubs.v4.len();
         let known = self.stubs.v4.iter().find(|(old, _)| old == address).map(|(_, new)| *new);
-        let new = known.unwrap_or(match self.mode {
-            // 192.0.2.1 to 254, and from the start again where a pool is larger.
-            StubMode::Doc => Ipv4Addr::new(192, 0, 2, u8::try_from(count % 254 + 1).unwrap_or(1)),
+        let new = known.unwrap_or_else(|| match self.mode {
+            StubMode::Doc => self.next_v4(),
             StubMode::Loopback => Ipv4Addr::LOCALHOST,
             StubMode::Historical => *address,
         });
@@ -121,13 +203,9 @@ impl Given<'_> {
         if !is_somewhere_v6(*address) {
             return;
         }
-        let count = self.stubs.v6.len();
         let known = self.stubs.v6.iter().find(|(old, _)| old == address).map(|(_, new)| *new);
-        let new = known.unwrap_or(match self.mode {
-            StubMode::Doc => {
-                let number = u16::try_from(count % 0xffff + 1).unwrap_or(1);
-                Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, number)
-            }
+        let new = known.unwrap_or_else(|| match self.mode {
+            StubMode::Doc => self.next_v6(),
             StubMode::Loopback => Ipv6Addr::LOCALHOST,
             StubMode::Historical => *address,
         });
@@ -147,16 +225,25 @@ fn is_somewhere_v4(a: Ipv4Addr) -> bool {
     !(nowhere || shared || benchmark || first == 0 || first >= 224)
 }
 
-/// The same: global unicast (RFC 4291 §2.4, 2000::/3) without the block for documentation.
+/// The same: global unicast (RFC 4291 §2.4, 2000::/3) without the block for documentation, and the forms
+/// that lead to an IPv4 address, `::ffff:0:0/96` and `64:ff9b::/96`.
 fn is_somewhere_v6(a: Ipv6Addr) -> bool {
-    let [first, second, ..] = a.segments();
+    let [first, second, third, fourth, fifth, sixth, ..] = a.segments();
+    if matches!(
+        [first, second, third, fourth, fifth, sixth],
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]
+    ) {
+        let [.., p, q, r, s] = a.octets();
+        return is_somewhere_v4(Ipv4Addr::new(p, q, r, s));
+    }
     first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::censor::{Forged, Pool, Rule};
+    use crate::censor::{Forged, Pool, Rule, ZoneText};
+    use crate::dns::name::NameBuf;
 
     fn rule(a: &[&str]) -> Rule {
         let a = Addresses::These(a.iter().map(|a| a.parse().unwrap()).collect());
@@ -189,6 +276,50 @@ mod tests {
             let Body::Addresses { a, aaaa, .. } = &forged[0].body else { panic!() };
             assert_eq!(*a, Addresses::These(v4.iter().map(|a| a.parse().unwrap()).collect()), "{mode:?}");
             assert_eq!(*aaaa, Addresses::These(v6.iter().map(|a| a.parse().unwrap()).collect()), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_addresses_become_one() {
+        let mut scenario =
+            Scenario { rules: vec![rule(&["5.3.3.17", "192.0.2.1", "8.7.198.45"])], ..Scenario::default() };
+        let text = "@ 300 A 192.0.2.2\n@ 300 AAAA 2001:db8:53::1\n".into();
+        scenario.zones.push(ZoneText { origin: NameBuf::from_text("test").unwrap(), text, line: 1 });
+        let Action::Forge { forged, .. } = &mut scenario.rules[0].action else { panic!() };
+        for (rtype, rdata) in
+            [(Qtype::A, vec![5, 3, 3, 17]), (Qtype::A, vec![10, 0, 0, 1]), (Qtype::TXT, vec![1, 65])]
+        {
+            forged[0].shape.extra.push(Extra { owner: None, rtype, ttl: 0, rdata });
+        }
+        apply(&mut scenario, StubMode::Doc);
+        let Action::Forge { forged, .. } = &scenario.rules[0].action else { panic!() };
+        let Body::Addresses { a: Addresses::These(a), aaaa: Addresses::These(aaaa), .. } = &forged[0].body
+        else {
+            panic!()
+        };
+        assert_eq!(
+            a.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["192.0.2.3", "192.0.2.1", "192.0.2.4"]
+        );
+        assert_eq!(aaaa[1].to_string(), "2001:db8:53::2");
+        // What stands beside the answer leads nowhere either.
+        let extra: Vec<&[u8]> = forged[0].shape.extra.iter().map(|e| &e.rdata[..]).collect();
+        assert_eq!(extra, [&[192, 0, 2, 3][..], &[10, 0, 0, 1], &[1, 65]]);
+    }
+
+    #[test]
+    fn disguised_addresses_are_somewhere_too() {
+        for (address, somewhere) in [
+            ("2a02:2698::17", true),
+            ("2001:db8::1", false),
+            ("d0::11", false),
+            ("::1", false),
+            ("::ffff:5.3.3.17", true),
+            ("::ffff:10.10.34.36", false),
+            ("64:ff9b::503:311", true),
+            ("64:ff9b::a0a:2224", false),
+        ] {
+            assert_eq!(is_somewhere_v6(address.parse().unwrap()), somewhere, "{address}");
         }
     }
 }

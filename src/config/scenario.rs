@@ -80,8 +80,16 @@ impl Check<'_> {
         }
         let mut ids = Ids::new();
         for rule in file.tables(self, "rule", "[[rule]]").unwrap_or_default() {
-            let rule = self.rule(rule, ahead, &mut ids, &scenario);
-            scenario.rules.extend(rule);
+            let span = rule.span.clone();
+            let Some(rule) = self.rule(rule, ahead, &mut ids, &scenario) else { continue };
+            if let Some(first) = scenario.rules.iter().find(|first| first.hides(&rule)) {
+                let problem = format!(
+                    "`{}` is never reached: `{}` in line {} takes all that it takes",
+                    rule.id, first.id, first.line
+                );
+                self.wrong("[[rule]]", &span, problem, "let the narrower rule stand first, or leave it out");
+            }
+            scenario.rules.push(rule);
         }
         let mut origins = Ids::new();
         for zone in file.tables(self, "zone", "[[zone]]").unwrap_or_default() {

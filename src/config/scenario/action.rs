@@ -216,11 +216,11 @@ impl Check<'_> {
         let body = match kind {
             "rcode" => self.rcode(table).map(|rcode| {
                 self.code_in_flags(table, rcode, shape.flags);
-                Body::Rcode(rcode, self.soa(table, shape.ttl))
+                Body::Rcode(rcode, self.soa(table))
             }),
-            "nodata" => Some(Body::NoData(self.soa(table, shape.ttl))),
+            "nodata" => Some(Body::NoData(self.soa(table))),
             "stub" => {
-                let (a, aaaa, other) = self.given(table, pools);
+                let (a, aaaa, other) = self.given(table, pools, &[]);
                 if !table.filled("a") && !table.filled("aaaa") {
                     let problem = "no address is given".to_owned();
                     self.wrong(&table.title, &table.span, problem, "give `a`, `aaaa` or both");
@@ -230,7 +230,7 @@ impl Check<'_> {
             "cname" => {
                 let target = table.needed(self, "target");
                 let target = target.and_then(|text| self.name(&table.key("target"), &text));
-                let (a, aaaa, other) = self.given(table, pools);
+                let (a, aaaa, other) = self.given(table, pools, &[("alias", Other::Alias)]);
                 let target_ttl = table.ttl(self, "target-ttl").map_or(shape.ttl, Spanned::into_inner);
                 target.map(|target| Body::Cname { target, a, aaaa, target_ttl, other })
             }
@@ -275,11 +275,11 @@ impl Check<'_> {
         octets
     }
 
-    fn soa(&mut self, table: &mut Table<'_>, own_ttl: u32) -> Soa {
+    fn soa(&mut self, table: &mut Table<'_>) -> Soa {
         let Some(text) = table.text(self, "soa") else { return Soa::None };
         match text.get_ref().as_str() {
             "none" => return Soa::None,
-            "own" => return Soa::Own(own_ttl),
+            "own" => return Soa::Own,
             _ => {}
         }
         let read = || {
@@ -301,17 +301,18 @@ impl Check<'_> {
         })
     }
 
-    /// The addresses of an answer, and what types without one get.
+    /// The addresses of an answer, and what types without one get, for which there are `more` words.
     fn given(
         &mut self,
         table: &mut Table<'_>,
         pools: &[Pool],
+        more: &[(&str, Other)],
     ) -> (Addresses<Ipv4Addr>, Addresses<Ipv6Addr>, Other) {
         let a = self.addresses(table, "a", pools);
         let aaaa = self.addresses(table, "aaaa", pools);
         let words =
             [("nodata", Other::NoData), ("pass", Other::Pass), ("a", Other::A), ("drop", Other::Drop)];
-        let other = table.word(self, "other", &words).unwrap_or_default();
+        let other = table.word(self, "other", &[&words, more].concat()).unwrap_or_default();
         if other == Other::A && !table.filled("a") {
             let problem = "there is no address in `a` to give".to_owned();
             self.wrong(&table.key("other"), &table.place("other"), problem, "give `a`");
@@ -371,7 +372,7 @@ impl Check<'_> {
         let ttl = table.ttl(self, "ttl").map_or(300, Spanned::into_inner);
         let ttl_mode = self.ttl_mode(table, ttl);
         let manners = [("keep", EdnsManner::Keep), ("strip", EdnsManner::Strip), ("echo", EdnsManner::Echo)];
-        Shape {
+        let shape = Shape {
             flags: self.flags_by_rd(table),
             echo_ad: table.flag(self, "echo-ad").unwrap_or(false),
             edns: table.word(self, "edns", &manners).unwrap_or_default(),
@@ -382,7 +383,19 @@ impl Check<'_> {
             ip_ttl,
             ede: self.ede(table),
             extra: self.extra(table),
+        };
+        // What would never be seen is a mistake.
+        if shape.ede.is_some() && (shape.edns != EdnsManner::Keep || shape.malform == Malform::AppendAfterOpt)
+        {
+            let problem = "it stands in an OPT record of the server's own, and there is none".to_owned();
+            let remedy = "leave out `edns` and `append-after-opt`, or the error";
+            self.wrong(&table.key("ede"), &table.place("ede"), problem, remedy);
         }
+        if shape.malform == Malform::ShortRdata && matches!(kind, "rcode" | "nodata" | "truncate") {
+            let problem = format!("the kind `{kind}` has no answer whose data could be short");
+            self.wrong(&table.key("malform"), &table.place("malform"), problem, "use `stub` or `cname`");
+        }
+        shape
     }
 
     fn ttl_mode(&mut self, table: &mut Table<'_>, ttl: u32) -> TtlMode {

@@ -32,7 +32,9 @@ impl Check<'_> {
         };
         let at = table.time(self, "at").map(|at| at.get_ref().unix);
         let client = table.text(self, "client").and_then(|text| self.address(&table.key("client"), &text));
-        let qname = table.needed(self, "name").and_then(|text| self.name(&table.key("name"), &text));
+        let qname = table.needed(self, "name");
+        let qname =
+            qname.and_then(|text| Some(in_letters_of(self.name(&table.key("name"), &text)?, text.get_ref())));
         let qtype = match table.text(self, "type") {
             Some(text) => self.question_type(&table.key("type"), &text),
             None => Some(Qtype::A),
@@ -140,8 +142,9 @@ impl Check<'_> {
             self.wrong(&key, &table.place("ede"), problem, "give edns = true, or opt = true in the reply");
         }
         let wrong_id = table.word(self, "id", &[("wrong", true)]).unwrap_or(false);
+        let lower_case = table.word(self, "case", &[("keep", false), ("lower", true)]).unwrap_or(false);
         let flags = flags.unwrap_or(default);
-        WantedMessage { flags, answer, authority, additional, opt, edes, wrong_id }
+        WantedMessage { flags, answer, authority, additional, opt, edes, wrong_id, lower_case }
     }
 
     fn record(&mut self, key: &str, text: &Spanned<String>, class: Class) -> Option<WantedRecord> {
@@ -158,7 +161,26 @@ impl Check<'_> {
 }
 
 /// Keys that say what is in a message.
-const MESSAGE: [&str; 7] = ["flags", "answer", "authority", "additional", "opt", "ede", "id"];
+const MESSAGE: [&str; 8] = ["flags", "answer", "authority", "additional", "opt", "ede", "id", "case"];
+
+/// A name in the letters in which it was written: queries are asked so. Escapes and other scripts stay in
+/// lower case.
+fn in_letters_of(name: NameBuf, text: &str) -> NameBuf {
+    let letters = text.bytes().filter(|b| *b != b'.');
+    let mut octets = Vec::from(name.clone());
+    let (mut at, mut slots) = (0, Vec::new());
+    while let Some(len) = octets.get(at).map(|len| usize::from(*len)).filter(|len| *len > 0) {
+        slots.extend(at + 1..=at + len);
+        at += len + 1;
+    }
+    for (slot, letter) in slots.into_iter().zip(letters) {
+        match octets.get_mut(slot) {
+            Some(octet) if octet.eq_ignore_ascii_case(&letter) => *octet = letter,
+            _ => return name,
+        }
+    }
+    NameBuf::try_from(octets).unwrap_or(name)
+}
 
 /// One record from its line.
 fn record(text: &str, class: Class) -> Result<WantedRecord, String> {

@@ -42,6 +42,16 @@ impl Check<'_> {
         }
         let expressions = table.texts(self, "regex").map(Spanned::into_inner).unwrap_or_default();
         for text in expressions {
+            if text.get_ref().is_empty() || !text.get_ref().is_ascii() {
+                let (problem, remedy) = match text.get_ref().as_str() {
+                    "" => ("the expression is empty".to_owned(), "give any = true to take all names"),
+                    other => {
+                        (format!("`{other}` takes no name"), "write other scripts as A-labels (`xn--…`)")
+                    }
+                };
+                self.wrong(&table.key("regex"), &text.span(), problem, remedy);
+                continue;
+            }
             match automaton(text.get_ref()) {
                 Ok(dfa) => names.patterns.push(Pattern::Regex(text.into_inner(), Box::new(dfa))),
                 Err(reason) => {
@@ -76,7 +86,16 @@ impl Check<'_> {
                 self.wrong(&key, &text.span(), problem, "leave out `*.`; `suffix` takes the names below too");
                 continue;
             }
-            names.extend(self.name(&key, text).map(|name| name.to_string()));
+            let Some(name) = self.name(&key, text).map(|name| name.to_string()) else { continue };
+            // Labels are compared as they are, and not as they are written.
+            if name.contains('\\') {
+                let problem =
+                    format!("`{}` has characters that are written with a backslash", text.get_ref());
+                let remedy = "use `regex`, in which a dot within a label is any character but a dot";
+                self.wrong(&key, &text.span(), problem, remedy);
+                continue;
+            }
+            names.push(name);
         }
         names
     }
@@ -91,6 +110,11 @@ impl Check<'_> {
                 Some(rest) if key == "endswith" => rest.to_owned(),
                 _ => letters,
             };
+            if letters.contains(['*', '\\']) {
+                let problem = format!("`{}` is compared letter by letter", text.get_ref());
+                self.wrong(&table.key(key), &text.span(), problem, "leave out `*` and `\\`, or use `regex`");
+                continue;
+            }
             if letters.is_empty() || !letters.is_ascii() || letters.contains(char::is_whitespace) {
                 let problem = format!("`{}` is no part of a name", text.get_ref());
                 let remedy = "expected letters, digits and the like; other scripts as A-labels (`xn--…`)";
@@ -131,6 +155,10 @@ impl Check<'_> {
             }
             let texts = texts.map(Spanned::into_inner).unwrap_or_default();
             types.extend(texts.iter().filter_map(|t| self.question_type(&table.key(key), t)));
+        }
+        if !when.types.is_empty() && when.types.iter().all(|t| when.other_types.contains(t)) {
+            let problem = "it takes back all that `type` gives".to_owned();
+            self.wrong(&table.key("not-type"), &table.place("not-type"), problem, "keep one of the two");
         }
         when.transport = table.word(self, "transport", &TRANSPORTS);
         when.chance = self.chance(&mut table);

@@ -204,7 +204,7 @@ fn actions() {
     assert_eq!(identity.whoami, "2001:db8::1".parse().ok());
     assert_eq!((identity.chaos_id.as_deref(), identity.ttl), (Some("r1"), 0));
 
-    for (text, soa) in [("none", Soa::None), ("own", Soa::Own(60))] {
+    for (text, soa) in [("none", Soa::None), ("own", Soa::Own)] {
         let text = format!("kind = \"rcode\", rcode = \"NXDOMAIN\", ttl = 60, soa = \"{text}\"");
         assert!(matches!(forged(&text).body, Body::Rcode(Rcode::NXDOMAIN, found) if found == soa), "{text}");
     }
@@ -232,13 +232,15 @@ fn actions() {
     assert_eq!((both.len(), both[0].after), (2, delay(20, 2, Spread::Uniform)));
 
     let shape = forged(
-        "kind = \"nodata\", ttl = 600, ttl-mode = \"random\", ttl-min = 60, flags = \"rd?8180:8400\", echo-ad = true, edns = \"echo\", case = \"lower\", malform = \"extra-bytes\", ip-ttl = 255, ede = { code = 16, text = \"x\" }, extra = [{ type = \"TXT\", data = \"a b\" }, { name = \"x.\", type = \"CNAME\", ttl = 5, data = \"b.c\" }]",
+        "kind = \"nodata\", ttl = 600, ttl-mode = \"random\", ttl-min = 60, flags = \"rd?8180:8400\", echo-ad = true, edns = \"echo\", case = \"lower\", malform = \"extra-bytes\", ip-ttl = 255, extra = [{ type = \"TXT\", data = \"a b\" }, { name = \"x.\", type = \"CNAME\", ttl = 5, data = \"b.c\" }]",
     )
     .shape;
     assert_eq!((shape.ttl, shape.ttl_mode, shape.ip_ttl), (600, TtlMode::Random(60), Some(255)));
     assert_eq!(shape.flags, Some(Flags { rd: 0x8180, no_rd: 0x8400 }));
     assert_eq!((shape.echo_ad, shape.edns, shape.lower_case), (true, EdnsManner::Echo, true));
-    assert_eq!((shape.malform, shape.ede), (Malform::ExtraBytes, Some((EdeCode(16), "x".into()))));
+    assert_eq!((shape.malform, shape.ede), (Malform::ExtraBytes, None));
+    let shape_of_ede = forged("kind = \"nodata\", ede = { code = 16, text = \"x\" }").shape;
+    assert_eq!(shape_of_ede.ede, Some((EdeCode(16), "x".into())));
     assert_eq!((&shape.extra[0].owner, &shape.extra[0].rdata[..]), (&None, &b"\x01a\x01b"[..]));
     assert_eq!((&shape.extra[1].owner, &shape.extra[1].rdata[..]), (&Some(name("x")), &b"\x01b\x01c\0"[..]));
 }
@@ -528,6 +530,10 @@ fn actions_that_can_not_be() {
             "kind = \"stub\", aaaa = \"six\", other = \"a\"",
             "action.other: there is no address in `a` to give",
         ),
+        (
+            "kind = \"stub\", a = \"four\", other = \"alias\"",
+            "action.other: `alias` is not known; expected one of nodata, pass, a, drop",
+        ),
         ("kind = \"cname\"", "action: `target` is missing"),
         ("kind = \"cname\", target = \"a b\"", "action.target: `a b` is no domain name"),
         ("kind = \"raw\"", "action: `hex` is missing"),
@@ -570,6 +576,18 @@ fn actions_that_can_not_be() {
         (
             &format!("kind = \"nodata\", ede = {{ code = 16, text = \"{long}\" }}"),
             "action.ede.text: the text has 256 octets",
+        ),
+        (
+            "kind = \"nodata\", edns = \"strip\", ede = { code = 16 }",
+            "action.ede: it stands in an OPT record of the server's own, and there is none",
+        ),
+        (
+            "kind = \"stub\", a = \"four\", malform = \"append-after-opt\", ede = { code = 16 }",
+            "action.ede: it stands in an OPT record of the server's own, and there is none",
+        ),
+        (
+            "kind = \"nodata\", malform = \"short-rdata\"",
+            "action.malform: the kind `nodata` has no answer whose data could be short",
         ),
         ("kind = \"nodata\", extra = [{ data = \"x\" }]", "action.extra: `type` is missing"),
         ("kind = \"nodata\", extra = [{ type = \"TXT\" }]", "action.extra: `data` is missing"),
@@ -640,6 +658,71 @@ fn expectations_that_can_not_be() {
     ] {
         let text = expect(&format!("name = \"a\"\nreplies = [{{ {reply} }}]"));
         refused(&[(&text, &[&format!("9: {told}")])]);
+    }
+}
+
+#[test]
+fn patterns_that_would_take_nothing() {
+    for (matching, told) in [
+        (
+            "exact = ['a\\.b.test']",
+            "match.exact: `a\\.b.test` has characters that are written with a backslash",
+        ),
+        ("suffix = [\"a@b.test\"]", "match.suffix: `a@b.test` has characters that are written"),
+        ("substring = [\"*twitter.com*\"]", "match.substring: `*twitter.com*` is compared letter by letter"),
+        ("endswith = ['a\\.test']", "match.endswith: `a\\.test` is compared letter by letter"),
+        ("regex = [\"\"]", "match.regex: the expression is empty"),
+        ("regex = [\"müller\"]", "match.regex: `müller` takes no name; write other scripts as A-labels"),
+    ] {
+        refused(&[(&rule(matching, "kind = \"drop\""), &[&format!("9: [[rule]] {told}")])]);
+    }
+    let text = when("type = [\"A\", \"MX\"], not-type = [\"MX\", \"A\"]");
+    refused(&[(&text, &["11: [[rule]] when.not-type: it takes back all that `type` gives"])]);
+    accepted(&when("type = [\"A\", \"MX\"], not-type = [\"MX\"]"));
+}
+
+/// Two rules, the keys of their `match`, `when`, and the second one's kind given; the second is in line 12.
+fn two(first: (&str, &str), second: (&str, &str), kind: &str) -> String {
+    let rule = |id, (matching, when), kind| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nmatch = {{ {matching} }}\nwhen = {{ {when} }}\naction = {{ kind = \"{kind}\" }}\n"
+        )
+    };
+    format!("{HEAD}{}{}", rule("first", first, "drop"), rule("second", second, kind))
+}
+
+#[test]
+fn rules_that_are_never_reached() {
+    let (any, net) = ("any = true", "suffix = [\"example.net\"]");
+    for (first, second) in [
+        ((any, ""), (any, "")),
+        ((any, ""), ("any = true, except = [\"a\"]", "chance = 0.5")),
+        ((net, ""), ("exact = [\"a.example.net\"], suffix = [\"example.net\"]", "network = [\"n\"]")),
+        ((any, "type = [\"A\", \"MX\"]"), (any, "type = [\"MX\"]")),
+        ((any, "not-type = [\"A\"]"), (any, "type = [\"MX\"]")),
+        ((any, "until = 2020-01-03T00:00:00Z"), (any, "until = 2020-01-02T00:00:00Z, transport = \"tcp\"")),
+        (("regex = [\"^a\"]", "chance = 1.0"), ("regex = [\"^a\"]", "")),
+    ] {
+        let told = "12: [[rule]]: `second` is never reached: `first` in line 7 takes all that it takes";
+        refused(&[(&two(first, second, "drop"), &[told])]);
+    }
+    for (first, second, kind) in [
+        ((net, ""), (any, ""), "drop"),
+        (("any = true, except = [\"a\"]", ""), (any, ""), "drop"),
+        ((net, ""), ("suffix = [\"example.net\"], view = \"flattened\"", ""), "drop"),
+        ((net, ""), ("suffix = [\"notexample.net\"]", ""), "drop"),
+        ((net, ""), ("endswith = [\"example.net\"]", ""), "drop"),
+        ((any, "network = [\"n\"]"), (any, ""), "drop"),
+        ((any, "transport = \"udp\""), (any, ""), "drop"),
+        ((any, "type = [\"A\"]"), (any, ""), "drop"),
+        ((any, "not-type = [\"A\"]"), (any, "type = [\"A\"]"), "drop"),
+        ((any, "from = 2020-01-03T00:00:00Z"), (any, "from = 2020-01-02T00:00:00Z"), "drop"),
+        ((any, "daily = \"01:00-02:00\""), (any, ""), "drop"),
+        ((any, "chance = 0.5"), (any, ""), "drop"),
+        // What a resolver says of itself is asked in another class.
+        ((any, ""), (any, ""), "redirect"),
+    ] {
+        accepted(&two(first, second, kind));
     }
 }
 
