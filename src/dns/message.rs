@@ -338,7 +338,7 @@ mod tests {
             (Qtype::SVCB, "1 a. mandatory=alpn,port alpn=dot no-default-alpn port=853 dohpath=/q key99=x"),
             // What no text would give back as it is.
             (Qtype::HTTPS, r"\# 7 00010000010000"),
-            (Qtype::HTTPS, r"\# 9 000100000100020161"),
+            (Qtype::HTTPS, r"\# 9 000100000100020261"),
             (Qtype::HTTPS, r"\# 2 0001"),
         ] {
             let data = rdata::from_text(rtype, text, Name::ROOT).unwrap();

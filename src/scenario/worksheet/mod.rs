@@ -312,10 +312,11 @@ fn times(scenario: &Scenario, asked: &[Expect], seed: u64, most: usize) -> BTree
     });
     // As many as give the questions; for few of them one will do.
     let (mut chosen, mut given) = (BTreeSet::new(), 0);
-    for (at, count) in last.into_iter().chain(others) {
-        if chosen.len() < ROUNDS && (given < most as u64 || chosen.len() < most.div_ceil(3)) {
+    for (at, _) in last.into_iter().chain(others) {
+        if chosen.len() < ROUNDS && (given < most || chosen.len() < most.div_ceil(3)) {
             chosen.insert(at);
-            given += count;
+            let there = asked.iter().filter(|e| moment(scenario, e) == at);
+            given += there.map(command).collect::<BTreeSet<_>>().len();
         }
     }
     chosen
@@ -439,11 +440,12 @@ mod tests {
     }
 
     #[test]
-    fn a_short_sheet_has_one_round() {
+    fn a_short_sheet_has_few_rounds() {
         for (name, _) in shipped::ALL {
             let scenario = shipped::load(name).unwrap();
             let sheet = Sheet::new(&scenario, name, 7, 3, false);
-            assert_eq!((sheet.rounds.len(), sheet.rounds[0].questions.len()), (1, 3), "{name}");
+            assert_eq!(sheet.rounds.iter().map(|r| r.questions.len()).sum::<usize>(), 3, "{name}");
+            assert!(sheet.rounds.len() == 1 || *name == "tr-2014-twitter", "{name}");
         }
     }
 
