@@ -196,12 +196,13 @@ pub fn describe(octets: &[u8]) -> String {
     let Some(message) = Message::parse(octets) else { return format!("broken: {}", hex(octets)) };
     let mut text = format!("{} {:04x}", message.rcode(), message.header.flags);
     for record in message.records().filter(|r| r.rtype != Qtype::OPT) {
-        let owner = message.name_at(record.start).map_or_else(|| "?".into(), |n| n.to_string());
+        let owner = message.owner_text(&record);
         let (ttl, rtype, data) = (record.ttl, record.rtype, message.rdata_text(&record));
-        let _ = write!(text, ", {owner}. {ttl} {rtype} {data}");
+        let _ = write!(text, ", {owner} {ttl} {rtype} {data}");
     }
     for (code, said) in message.edes() {
-        let _ = write!(text, ", EDE {} {said}", code.0);
+        let blank = if said.is_empty() { "" } else { " " };
+        let _ = write!(text, ", EDE {}{blank}{said}", code.0);
     }
     text
 }
@@ -211,6 +212,7 @@ fn hex(octets: &[u8]) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "tests make small numbers")]
 mod tests {
     use super::*;
     use crate::dns::name::NameBuf;
@@ -332,5 +334,20 @@ mod tests {
         ]
         .concat();
         assert!(held(&expect, &seen).unwrap_err().contains("expected in the answer: nothing"));
+    }
+
+    #[test]
+    fn a_packet_is_one_line() {
+        let head = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\x01\0\0\x0f\0\x01";
+        let mx = b"\0\0\x0f\0\x01\0\0\0\x09\0\x03\0\0\0";
+        let opt = |option: &[u8]| {
+            let (length, option_length) = (option.len() as u8 + 4, option.len() as u8);
+            [&b"\0\0\x29\x04\xd0\0\0\0\0\0"[..], &[length, 0, 15, 0, option_length], option].concat()
+        };
+        for (option, said) in [(&b"\0\x10"[..], "EDE 16"), (b"\0\x0ftext", "EDE 15 text")] {
+            let packet = [&head[..], mx, &opt(option)].concat();
+            assert_eq!(describe(&packet), format!("NOERROR 8180, . 9 MX 0 ., {said}"));
+        }
+        assert_eq!(describe(b"\x01"), "broken: 01");
     }
 }

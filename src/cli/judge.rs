@@ -80,7 +80,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn server(text: &str) -> Result<SocketAddr, String> {
+/// Reads an option: a server, at port 53 unless one is given.
+pub(super) fn server(text: &str) -> Result<SocketAddr, String> {
     let with_port = text.parse().ok();
     let bare = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53));
     with_port.or_else(bare).ok_or_else(|| "expected an address and a port, such as 127.0.0.1:5301".into())

@@ -18,10 +18,12 @@ mod worksheet;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ipnet::IpNet;
 
 use crate::config;
 use crate::policy::overrides::Overrides;
@@ -59,10 +61,13 @@ enum Command {
     /// Compile lists into one index file, which `format = "index"` maps at the start
     Compile(compile::Args),
     /// Compare lists
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  portcullis lists diff ads.yesterday.txt ads.txt")]
     Lists(lists::Command),
     /// Imitate censors, and judge what a resolver does
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  portcullis scenario list\n  portcullis scenario run ru-2016-linkedin --port-per-network"
+    )]
     Scenario(scenario::Command),
 }
 
@@ -105,6 +110,22 @@ fn say_error(problem: &str) {
 /// A line on standard output. A reader that has gone away ends the program quietly elsewhere.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Reads an option: an address and a port.
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:5300".into())
+}
+
+/// Reads an option: a network, or a single address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let one = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| one()).map_err(|_| "expected a network, such as 192.168.1.0/24".into())
+}
+
+/// Reads an option: what draws start from.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
 
 /// A number with its noun.

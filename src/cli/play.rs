@@ -53,15 +53,17 @@ pub(super) struct Args {
     /// Let the clock run so many times as fast as the one on the wall; otherwise it stands
     #[arg(long, value_name = "TIMES", default_value_t = 0.0, value_parser = speed)]
     speed: f64,
-    /// What all draws start from, in the place of the scenario's own
-    #[arg(long, value_name = "N")]
+    /// What all draws start from, in the place of the scenario's own; with --blind and no name it picks the
+    /// scenario instead
+    #[arg(long, value_name = "N", value_parser = super::seed)]
     seed: Option<u64>,
-    /// Where forged answers lead: `historical` gives out the real addresses of the time
+    /// Where forged answers lead: `doc` to addresses for documentation, `loopback` to 127.0.0.1 and ::1,
+    /// `historical` to the real addresses of the time; otherwise what the scenario says, mostly doc
     #[arg(long, alias = "stub_mode", value_name = "MODE", value_parser = stub_mode)]
     stub_mode: Option<StubMode>,
     /// The address to listen on, UDP and TCP; port 0 takes any free one [default: 127.0.0.1:5300; with
     /// --transparent 0.0.0.0:53 and, where there is IPv6, [::]:53]
-    #[arg(short, long, value_name = "ADDRESS:PORT")]
+    #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = super::socket)]
     listen: Option<SocketAddr>,
     /// Answer for whatever resolver was asked, from its address, as a censor on the way does, and pass on to
     /// it what is let through; packets must be routed here, as below. Linux only; needs root, or CAP_NET_ADMIN
@@ -76,10 +78,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
     network: Option<String>,
     /// Who may ask beside loopback and private networks
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", value_parser = super::network)]
     allow: Vec<IpNet>,
-    /// Ask this resolver for names that the scenario has no zone for
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// Ask this resolver for names that the scenario has no zone for, which are refused otherwise; the port
+    /// is 53 unless given
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = super::judge::server)]
     forward: Vec<SocketAddr>,
     /// Write each question and its answers, and why, to this file as JSON lines, and as a capture beside it
     #[arg(long, value_name = "FILE")]

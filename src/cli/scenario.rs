@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use super::{FAILED, OK, judge, play, say, say_error, worksheet};
+use crate::censor::names::{Names, Pattern};
 use crate::censor::stub::StubMode;
-use crate::censor::{Evidence, Scenario};
+use crate::censor::{Evidence, Rule, Scenario};
 use crate::scenario::harness::time_text;
 use crate::scenario::shipped;
 use crate::scenario::stage::{Setting, Stage};
 pub(super) use crate::scenario::worksheet::changes;
+
+/// So many of a rule's names are shown.
+const SHOWN: usize = 4;
 
 /// What is done with scenarios.
 #[derive(clap::Subcommand)]
@@ -78,6 +82,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
 fn list(args: &ListArgs) -> Result<u8, String> {
     for (name, _) in shipped::ALL {
         let scenario = shipped::load(name)?;
+        let day = |unix: Option<i64>| unix.map(|unix| day(unix, scenario.offset));
         let (from, until) = (day(scenario.from), day(scenario.until));
         if args.json {
             let networks: Vec<&str> = scenario.networks.iter().map(|n| n.id.as_str()).collect();
@@ -101,8 +106,9 @@ fn measured(scenario: &Scenario) -> usize {
     scenario.rules.iter().filter(|r| r.evidence == Evidence::Measured).count()
 }
 
-fn day(unix: Option<i64>) -> Option<String> {
-    unix.map(|unix| time_text(unix, 0).chars().take(10).collect())
+/// The day, where the clocks are so many seconds ahead of UTC.
+fn day(unix: i64, ahead: i32) -> String {
+    time_text(unix, ahead).chars().take(10).collect()
 }
 
 fn show(args: &ShowArgs) -> Result<u8, String> {
@@ -122,27 +128,44 @@ fn show(args: &ShowArgs) -> Result<u8, String> {
     let offset = scenario.offset;
     say(&format!("{} ({})\n", scenario.title, scenario.name));
     say(&format!("{}\n", wrapped(&scenario.summary, "")));
-    say("What happened:");
     let mut lines: Vec<(i64, String)> = scenario.events.iter().map(|e| (e.at, e.text.clone())).collect();
     for (at, what) in changes(&scenario) {
         lines.push((at, format!("on the wire: {what}")));
     }
     lines.sort();
-    for (at, text) in lines {
-        say(&format!("  {}  {text}", time_text(at, offset)));
+    if !lines.is_empty() {
+        say("What happened:");
+        for (at, text) in lines {
+            say(&hung(&format!("  {}  ", time_text(at, offset)), &text));
+        }
+        say("");
     }
-    say("\nNetworks:");
+    say("Networks:");
+    let wide = scenario.networks.iter().map(|n| n.id.chars().count()).max().unwrap_or(0);
     for network in &scenario.networks {
         let only = if network.injector_only { " (nobody is at home there)" } else { "" };
-        say(&format!("  {:<14} {}{only}", network.id, network.title));
+        say(&hung(&format!("  {:<wide$}  ", network.id), &format!("{}{only}", network.title)));
     }
-    say("\nRules, the first that applies decides:");
+    if !scenario.rules.is_empty() {
+        say("\nRules, the first that applies decides:");
+    }
     for rule in &scenario.rules {
-        let sure = match rule.evidence {
-            Evidence::Measured => "measured",
-            Evidence::Modelled => "modelled",
-        };
-        say(&format!("  {:<20} {:<9} {:<9} {}", rule.id, rule.kind, sure, rule.intent));
+        let networks = networks_of(&scenario, rule);
+        let place =
+            if networks.is_empty() { "everywhere".into() } else { format!("in {}", networks.join(", ")) };
+        let head = format!("{}, {} ({}): {place}", rule.id, rule.kind, evidence(rule.evidence));
+        say(&hung("  ", &head));
+        say(&wrapped(&names_of(&rule.names), "    "));
+        if !rule.intent.is_empty() {
+            say(&wrapped(&rule.intent, "    "));
+        }
+    }
+    let origins: Vec<String> = scenario.zones.iter().map(|zone| zone.origin.to_string()).collect();
+    if origins.is_empty() {
+        say("\nIt has no zones: every name is refused where no rule takes it, unless --forward is given.");
+    } else {
+        say(&format!("\nNames it knows:\n{}", wrapped(&origins.join(", "), "  ")));
+        say("  and those below them. Others are refused, unless --forward is given.");
     }
     say("\nSources:");
     for source in &scenario.sources {
@@ -152,27 +175,56 @@ fn show(args: &ShowArgs) -> Result<u8, String> {
     Ok(OK)
 }
 
+/// The ids of a rule's networks; none: it applies in all.
+fn networks_of<'s>(scenario: &'s Scenario, rule: &Rule) -> Vec<&'s str> {
+    let known = |place: &u16| scenario.networks.get(usize::from(*place));
+    rule.when.networks.iter().filter_map(known).map(|n| n.id.as_str()).collect()
+}
+
+/// The first few of the names that a rule takes.
+fn names_of(names: &Names) -> String {
+    let few = |all: Vec<String>| match all.split_at_checked(SHOWN) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
+        _ => all.join(", "),
+    };
+    let pattern = |pattern: &Pattern| match pattern {
+        Pattern::Any => "every name".to_owned(),
+        Pattern::Exact(name) => name.clone(),
+        Pattern::Suffix(name) => format!("{name} and below"),
+        Pattern::EndsWith(part) => format!("…{part}"),
+        Pattern::Prefix(part) => format!("{part}…"),
+        Pattern::Substring(part) => format!("…{part}…"),
+        Pattern::Regex(text, _) => format!("/{text}/"),
+    };
+    let mut text = few(names.patterns.iter().map(pattern).collect());
+    if !names.except.is_empty() {
+        let except = names.except.iter().map(|name| format!("{name} and below")).collect();
+        text.push_str(&format!("; but not {}", few(except)));
+    }
+    text
+}
+
 fn json(scenario: &Scenario) -> serde_json::Value {
-    let rules: Vec<_> = scenario.rules.iter().map(|rule| {
-        let networks: Vec<_> =
-            rule.when.networks.iter().filter_map(|n| scenario.networks.get(usize::from(*n))).map(|n| &n.id).collect();
-        serde_json::json!({
-            "id": rule.id, "line": rule.line, "action": rule.kind, "evidence": evidence(rule.evidence),
-            "intent": rule.intent, "networks": networks,
-            "from": rule.when.from.map(|t| time_text(t, 0)), "until": rule.when.until.map(|t| time_text(t, 0)),
+    let time = |unix| time_text(unix, scenario.offset);
+    let rules: Vec<_> = scenario
+        .rules
+        .iter()
+        .map(|rule| {
+            serde_json::json!({
+                "id": rule.id, "line": rule.line, "action": rule.kind, "evidence": evidence(rule.evidence),
+                "intent": rule.intent, "networks": networks_of(scenario, rule),
+                "from": rule.when.from.map(time), "until": rule.when.until.map(time),
+            })
         })
-    }).collect();
+        .collect();
     let networks: Vec<_> = scenario.networks.iter().map(|n| {
         serde_json::json!({ "id": n.id, "title": n.title, "injector_only": n.injector_only, "clients": n.clients })
     }).collect();
-    let events: Vec<_> = scenario
-        .events
-        .iter()
-        .map(|e| serde_json::json!({ "at": time_text(e.at, 0), "text": e.text }))
-        .collect();
+    let events: Vec<_> =
+        scenario.events.iter().map(|e| serde_json::json!({ "at": time(e.at), "text": e.text })).collect();
     serde_json::json!({
         "name": scenario.name, "title": scenario.title, "summary": scenario.summary, "place": scenario.place,
-        "from": scenario.from.map(|t| time_text(t, 0)), "until": scenario.until.map(|t| time_text(t, 0)),
+        "from": scenario.from.map(time), "until": scenario.until.map(time),
         "seed": scenario.seed, "sources": scenario.sources, "networks": networks, "events": events,
         "rules": rules,
     })
@@ -184,6 +236,13 @@ pub(super) const fn evidence(evidence: Evidence) -> &'static str {
         Evidence::Measured => "measured",
         Evidence::Modelled => "modelled",
     }
+}
+
+/// Text in lines of at most 96 characters, the first behind a beginning, the rest as far from the edge.
+fn hung(begin: &str, text: &str) -> String {
+    let blank = " ".repeat(begin.chars().count());
+    let lines = wrapped(text, &blank);
+    format!("{begin}{}", lines.strip_prefix(&blank).unwrap_or(&lines))
 }
 
 /// Text in lines of at most 96 characters, each behind the same beginning.
@@ -248,5 +307,6 @@ fn checked(file: &str) -> Result<String, String> {
     })?;
     let rules = super::count(rules, "rule");
     let networks = super::count(networks, "network");
-    Ok(format!("{rules} in {networks}; {} hold", super::count(asked, "expectation")))
+    let hold = if asked == 1 { "holds" } else { "hold" };
+    Ok(format!("{rules} in {networks}; {} {hold}", super::count(asked, "expectation")))
 }

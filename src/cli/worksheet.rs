@@ -14,19 +14,23 @@ use crate::scenario::worksheet::log::Log;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  portcullis scenario worksheet ru-2016-linkedin --seed 7 > sheet.md\n  \
     portcullis scenario worksheet ru-2016-linkedin --seed 7 --key > key.md\n  \
+    portcullis scenario worksheet ru-2016-linkedin --questions 3\n  \
     portcullis scenario worksheet cn-gfw-injection --blind\n  \
     portcullis scenario worksheet ru-2016-linkedin --log run.jsonl   (what `scenario run --record` wrote)")]
 pub(super) struct Args {
     /// A scenario that comes with the program, or a file
     name: String,
     /// What the choice of the questions and all draws start from; otherwise the scenario's own
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::seed)]
     seed: Option<u64>,
+    /// How many questions at most, 1 to 50: 8 are homework or a lesson, 3 are a quarter of an hour
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=50))]
+    questions: u8,
     /// Print the key to the sheet of this seed: what comes back, and the rule behind it
     #[arg(long)]
     key: bool,
     /// Print the key to the questions in this record instead
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "blind"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "blind", "questions"])]
     log: Option<PathBuf>,
     /// Tell neither the scenario nor the networks by name, as `scenario run --blind`; the key tells both
     #[arg(long)]
@@ -47,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         (text, json) = (log.text(), log.json());
     } else {
         let seed = args.seed.unwrap_or(scenario.seed);
-        let sheet = Sheet::new(&scenario, &args.name, seed, args.blind);
+        let sheet = Sheet::new(&scenario, &args.name, seed, args.questions.into(), args.blind);
         if args.key {
             let key = Key::new(&sheet, shipped::load(&args.name)?, super::now())?;
             (text, json) = (key.text(), key.json());

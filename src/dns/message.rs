@@ -7,6 +7,7 @@ use super::ede::EdeCode;
 use super::edns::{Edns, OPTION_EDE};
 use super::header::{self, Header};
 use super::name::{MAX_LABELS, MAX_NAME, Name, NameBuf};
+use super::rdata;
 use super::reply::Section;
 use super::types::{Class, Qtype, Rcode};
 
@@ -182,6 +183,16 @@ impl<'m> Message<'m> {
         }
     }
 
+    /// The name at an offset with its final dot, or `?` in its place if it is broken.
+    #[must_use]
+    pub fn owner_text(&self, record: &Record<'m>) -> String {
+        self.dotted_at(record.start).unwrap_or_else(|| "?.".into())
+    }
+
+    fn dotted_at(&self, at: usize) -> Option<String> {
+        self.name_at(at).map(|name| name.as_name().dotted())
+    }
+
     /// A record's data as a person reads it; RFC 3597 form where this server has no other.
     #[must_use]
     pub fn rdata_text(&self, record: &Record<'m>) -> String {
@@ -190,10 +201,11 @@ impl<'m> Message<'m> {
         let known = match record.rtype {
             Qtype::A => <[u8; 4]>::try_from(data).ok().map(|a| Ipv4Addr::from(a).to_string()),
             Qtype::AAAA => <[u8; 16]>::try_from(data).ok().map(|a| Ipv6Addr::from(a).to_string()),
-            Qtype::CNAME | Qtype::NS | Qtype::PTR | Qtype::DNAME => self.name_at(at).map(|n| format!("{n}.")),
+            Qtype::CNAME | Qtype::NS | Qtype::PTR | Qtype::DNAME => self.dotted_at(at),
             Qtype::MX => data
                 .first_chunk::<2>()
-                .and_then(|p| Some(format!("{} {}.", u16::from_be_bytes(*p), self.name_at(at + 2)?))),
+                .and_then(|p| Some(format!("{} {}", u16::from_be_bytes(*p), self.dotted_at(at + 2)?))),
+            Qtype::HTTPS | Qtype::SVCB => rdata::binding_text(record.rtype, data),
             Qtype::TXT | Qtype::HINFO => Some(character_strings(data)),
             Qtype::SOA => self.soa_text(at, data),
             _ => None,
@@ -207,8 +219,7 @@ impl<'m> Message<'m> {
     fn soa_text(&self, at: usize, data: &[u8]) -> Option<String> {
         let numbers = data.last_chunk::<20>()?;
         let second = at + skip_name(data)?;
-        let (mname, rname) = (self.name_at(at)?, self.name_at(second)?);
-        let mut text = format!("{mname}. {rname}.");
+        let mut text = format!("{} {}", self.dotted_at(at)?, self.dotted_at(second)?);
         for word in numbers.chunks_exact(4) {
             if let Ok(word) = <[u8; 4]>::try_from(word) {
                 text.push_str(&format!(" {}", u32::from_be_bytes(word)));
@@ -245,14 +256,9 @@ impl fmt::Display for Message<'_> {
                 Section::Authority => "authority",
                 Section::Additional => "additional",
             };
-            let owner = self.name_at(record.start).map_or_else(|| "?".into(), |n| n.to_string());
+            let owner = self.owner_text(&record);
             let (class, rtype) = (Class(record.class), record.rtype);
-            writeln!(
-                f,
-                "{section:<10} {owner}. {} {class} {rtype} {}",
-                record.ttl,
-                self.rdata_text(&record)
-            )?;
+            writeln!(f, "{section:<10} {owner} {} {class} {rtype} {}", record.ttl, self.rdata_text(&record))?;
         }
         Ok(())
     }
@@ -318,6 +324,34 @@ mod tests {
         let record = message.records().next().unwrap();
         assert_eq!(message.rdata_text(&record), "192.0.2.1");
         assert_eq!(message.name_at(record.start), None);
+    }
+
+    #[test]
+    fn data_is_written_as_in_a_master_file() {
+        for (rtype, text) in [
+            (Qtype::MX, "0 ."),
+            (Qtype::MX, "10 mx.org."),
+            (Qtype::NS, "."),
+            (Qtype::SOA, ". . 1 2 3 4 5"),
+            (Qtype::HTTPS, "1 . alpn=h2,h3 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1"),
+            (Qtype::HTTPS, "0 a.org."),
+            (Qtype::SVCB, "1 a. mandatory=alpn,port alpn=dot no-default-alpn port=853 dohpath=/q key99=x"),
+            // What no text would give back as it is.
+            (Qtype::HTTPS, r"\# 7 00010000010000"),
+            (Qtype::HTTPS, r"\# 9 000100000100020261"),
+            (Qtype::HTTPS, r"\# 2 0001"),
+        ] {
+            let data = rdata::from_text(rtype, text, Name::ROOT).unwrap();
+            let mut bytes = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\0\0\x01\0\x01\0".to_vec();
+            for word in [rtype.0, 1, 0, 9, data.len() as u16] {
+                bytes.extend(word.to_be_bytes());
+            }
+            bytes.extend(data);
+            let message = Message::parse(&bytes).unwrap();
+            let record = message.records().next().unwrap();
+            let shown = if text.contains(" 7 ") { "1 . alpn=" } else { text };
+            assert_eq!((message.owner_text(&record), &*message.rdata_text(&record)), (".".into(), shown));
+        }
     }
 
     #[test]

@@ -391,6 +391,14 @@ impl Borrow<[u8]> for NameBuf {
     }
 }
 
+impl Name<'_> {
+    /// Presentation format with the final dot, as in a master file: `www.example.org.`, and `.` for the root.
+    #[must_use]
+    pub fn dotted(self) -> String {
+        if self.is_root() { ".".into() } else { format!("{self}.") }
+    }
+}
+
 impl fmt::Display for Name<'_> {
     /// Presentation format, without the final dot except for the root itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -162,12 +162,61 @@ fn param(text: &str) -> Result<(u16, Vec<u8>), String> {
     }
 }
 
+/// The data of an HTTPS or SVCB record as [`from_text`] reads it; `None` if that would not give it back.
+#[must_use]
+pub fn binding_text(rtype: Qtype, data: &[u8]) -> Option<String> {
+    let (&priority, rest) = data.split_first_chunk::<2>()?;
+    let target = Name::parse(rest).ok()?;
+    let mut text = format!("{} {}", u16::from_be_bytes(priority), target.dotted());
+    let mut rest = rest.get(target.as_bytes().len()..)?;
+    while let Some((&[k0, k1, l0, l1], tail)) = rest.split_first_chunk::<4>() {
+        let key = u16::from_be_bytes([k0, k1]);
+        let (value, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
+        rest = tail;
+        text.push(' ');
+        text.push_str(&key_text(key));
+        if key == 2 {
+            continue;
+        }
+        text.push('=');
+        text.push_str(&value_text(key, value)?);
+    }
+    (from_text(rtype, &text, Name::ROOT).as_deref() == Ok(data)).then_some(text)
+}
+
+fn value_text(key: u16, value: &[u8]) -> Option<String> {
+    let list = match key {
+        0 => value.as_chunks::<2>().0.iter().map(|k| key_text(u16::from_be_bytes(*k))).collect(),
+        1 => {
+            let (mut all, mut rest) = (Vec::new(), value);
+            while let Some((&len, tail)) = rest.split_first() {
+                let (id, tail) = tail.split_at_checked(usize::from(len))?;
+                all.push(std::str::from_utf8(id).ok()?.to_owned());
+                rest = tail;
+            }
+            all
+        }
+        3 => vec![u16::from_be_bytes(value.try_into().ok()?).to_string()],
+        4 => value.as_chunks::<4>().0.iter().map(|a| Ipv4Addr::from(*a).to_string()).collect(),
+        6 => value.as_chunks::<16>().0.iter().map(|a| Ipv6Addr::from(*a).to_string()).collect(),
+        _ => vec![std::str::from_utf8(value).ok().filter(|v| !v.contains(char::is_control))?.to_owned()],
+    };
+    Some(list.join(","))
+}
+
+fn key_text(key: u16) -> String {
+    KEYS.get(usize::from(key)).map_or_else(|| format!("key{key}"), |name| (*name).to_owned())
+}
+
+/// The names of the parameters from 0 on (RFC 9460 §14.3.2, RFC 9461 §7).
+const KEYS: [&str; 8] =
+    ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
+
 fn key_number(key: &str) -> Result<u16, String> {
-    let known = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
     if key == "ech" {
         return Err("the parameter `ech` is not supported".into());
     }
-    match (known.iter().zip(0u16..).find(|(k, _)| **k == key), key.strip_prefix("key")) {
+    match (KEYS.iter().zip(0u16..).find(|(k, _)| **k == key), key.strip_prefix("key")) {
         (Some((_, number)), _) => Ok(number),
         (None, Some(digits)) => digits.parse().map_err(|_| format!("`{key}` is no parameter")),
         _ => Err(format!("`{key}` is no parameter")),

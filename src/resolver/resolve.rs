@@ -98,6 +98,9 @@ pub fn resolve(
     if let Some(local) = zone::of(&snapshot.zones, &query) {
         let mut reply = step.writer(out);
         zone::write(&snapshot.zones, local, &query, &mut reply);
+        if !snapshot.authority {
+            reply.flags(flag::AA, false);
+        }
         let len = reply.finish();
         return sent(event, Source::Local, wire_rcode(out), len);
     }

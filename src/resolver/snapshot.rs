@@ -43,7 +43,7 @@ pub struct Snapshot {
     pub blocking: bool,
     /// The counter of each list, by its index.
     pub list_slots: Arc<[u16]>,
-    /// Zones answered with authority.
+    /// Zones answered for this server's names.
     pub zones: Arc<Zones>,
     /// Where everything else is asked.
     pub routes: Arc<Routes>,
@@ -59,6 +59,8 @@ pub struct Snapshot {
     pub version: Option<String>,
     /// The answer to `id.server` and `hostname.bind` CH TXT, if any is to be given.
     pub identity: Option<String>,
+    /// False: zones are answered without authority, as by a resolver that has asked for them.
+    pub authority: bool,
     /// A censor that is imitated; `None` but in scenarios.
     pub censor: Option<Arc<Censor>>,
     /// The number of this generation: what was found in order under it need not be looked at again.

@@ -213,7 +213,12 @@ impl Drop for Playing {
 /// It is none.
 pub fn unix(time: &str) -> Result<i64, String> {
     let parsed = time.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second);
-    parsed.map_err(|_| format!("`{time}` is no time; expected one such as 2016-11-17T12:00:00+03:00"))
+    parsed.map_err(|_| match time.parse::<jiff::civil::DateTime>() {
+        Ok(_) => format!(
+            "`{time}` does not say in which time zone; add an offset, as in 2016-11-17T12:00:00+03:00"
+        ),
+        Err(_) => format!("`{time}` is no time; expected one such as 2016-11-17T12:00:00+03:00"),
+    })
 }
 
 /// Seconds since 1970 (UTC) as RFC 3339 has them, where the clocks are so many seconds ahead of UTC.

@@ -40,14 +40,31 @@ pub fn load(name: &str) -> Result<Scenario, String> {
     }
     let path = Path::new(name);
     if path.extension().is_none() && !path.exists() {
-        let nearest = ALL.iter().map(|(known, _)| (strsim::damerau_levenshtein(name, known), *known)).min();
-        let hint = match nearest.filter(|(distance, _)| *distance <= 1 + name.len() / 3) {
-            Some((_, known)) => format!("did you mean `{known}`?"),
-            None => "`portcullis scenario list` shows those that there are".into(),
+        let meant = meant(name);
+        let hint = if meant.is_empty() {
+            "`portcullis scenario list` shows those that there are".into()
+        } else {
+            format!("did you mean `{}`?", meant.join("` or `"))
         };
         return Err(format!("`{name}` is no scenario that comes with the program, and no file; {hint}"));
     }
     with_zones(scenario::load(path).map_err(|e| e.to_string())?, path)
+}
+
+/// The names that a part of one, or a mistyped one, may stand for.
+fn meant(name: &str) -> Vec<&'static str> {
+    let typed = name.to_ascii_lowercase();
+    let known = || ALL.iter().map(|(known, _)| *known);
+    let parts: Vec<&str> = known().filter(|known| typed.len() > 1 && known.contains(&typed)).collect();
+    if !parts.is_empty() {
+        return parts;
+    }
+    let nearest = known().map(|known| (strsim::damerau_levenshtein(&typed, known), known)).min();
+    nearest
+        .filter(|(distance, _)| *distance <= 1 + typed.len() / 3)
+        .map(|(_, known)| known)
+        .into_iter()
+        .collect()
 }
 
 /// The scenario, if its zones can be read.
@@ -62,4 +79,24 @@ fn with_zones(scenario: Scenario, file: &Path) -> Result<Scenario, String> {
     };
     let wrong: Vec<String> = scenario.zones.iter().filter_map(wrong).collect();
     if wrong.is_empty() { Ok(scenario) } else { Err(wrong.join("\n")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn a_part_of_a_name_or_a_mistyped_one_is_understood() {
+        for (name, known) in [
+            ("linkedin", &["ru-2016-linkedin"][..]),
+            ("cn-gfw", &["cn-gfw-injection"]),
+            ("CN-GFW-injektion", &["cn-gfw-injection"]),
+            ("injection", &["cn-gfw-injection", "ir-injection"]),
+            ("ru-2016-linkedn", &["ru-2016-linkedin"]),
+            ("nothing-of-the-kind", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(meant(name), known, "{name}");
+        }
+    }
 }

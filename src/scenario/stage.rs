@@ -82,8 +82,10 @@ impl Stage {
         }
         let counters = Arc::new(CounterSet::default());
         let cache = Arc::new(Cache::new(settings.cache_bytes));
-        let (behind, _) = refresh::build(&settings, &cache, &counters, Build::default(), now.unix)
+        let (mut behind, _) = refresh::build(&settings, &cache, &counters, Build::default(), now.unix)
             .map_err(|e| e.to_string())?;
+        // Clients ask resolvers; an authoritative answer would tell the genuine one from the forged.
+        behind.authority = false;
         let unix = setting.at.unwrap_or_else(|| scenario.last_state());
         let clock = Arc::new(Clock::new(now.at, unix, setting.speed));
         let seed = setting.seed.unwrap_or(scenario.seed);

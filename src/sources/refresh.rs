@@ -350,6 +350,7 @@ pub fn build(
         blocking: settings.blocking,
         zones: Arc::new(zones),
         routes: Arc::new(routes(settings)?),
+        authority: true,
         censor: None,
         epoch: 0,
         cache: Arc::clone(cache),

@@ -117,10 +117,47 @@ fn all_that_is_shipped_is_listed_shown_and_holds() {
     for name in &names {
         let (code, shown, _) = run(&["scenario", "show", name]);
         assert!(code == 0 && shown.contains("Sources:") && shown.contains("modelled"), "{shown}");
+        let long = shown.lines().find(|l| l.chars().count() > 100 && !l.trim_start().starts_with("https://"));
+        assert_eq!(long, None, "{name}");
+        assert!(!shown.contains(":\n\n"), "an empty heading: {shown}");
     }
     let (code, checked, problem) = run(&["scenario", "check"]);
     assert_eq!((code, problem.as_str()), (0, ""));
     assert_eq!(checked.lines().filter(|l| l.ends_with("hold")).count(), 11, "{checked}");
+}
+
+#[test]
+fn show_tells_names_networks_and_days_as_they_were_there() {
+    let (_, shown, _) = run(&["scenario", "show", "ru-2016-linkedin"]);
+    for part in [
+        "  auto-block-page, stub (modelled): in isp-auto\n    linkedin.com and below\n",
+        "Names it knows:\n  linkedin.com, ",
+    ] {
+        assert!(shown.contains(part), "no `{part}` in {shown}");
+    }
+    let json = |arguments: &[&str]| -> Value {
+        let (_, out, _) = run(&[arguments, &["--json"]].concat());
+        serde_json::from_str(out.lines().next().unwrap()).unwrap()
+    };
+    assert_eq!(json(&["scenario", "list"])["from"], "2015-09-01");
+    let shown = json(&["scenario", "show", "ru-2016-linkedin"]);
+    assert_eq!(shown["from"], "2015-09-01T00:00:00+03:00");
+    assert_eq!(shown["rules"][0]["from"], "2016-11-17T10:00:00+03:00");
+    for (arguments, says) in [
+        (&["show", "linkedin"][..], "did you mean `ru-2016-linkedin`?"),
+        (&["run", "cn-gfw"], "did you mean `cn-gfw-injection`?"),
+        (&["run", "x", "--listen", "5300"], "expected an address and a port, such as 127.0.0.1:5300"),
+        (&["run", "x", "--forward", "x"], "expected an address and a port, such as 127.0.0.1:5301"),
+        (&["run", "x", "--allow", "x"], "expected a network, such as 192.168.1.0/24"),
+        (&["run", "x", "--seed", "x"], "expected a whole number"),
+        (&["run", "x", "--at", "2016-11-17T09:00"], "add an offset, as in 2016-11-17T12:00:00+03:00"),
+    ] {
+        let (code, _, problem) = run(&[&["scenario"], arguments].concat());
+        assert!(code == 2 && problem.contains(says), "{arguments:?}: {problem}");
+    }
+    for group in ["scenario", "lists"] {
+        assert!(run(&[group, "--help"]).1.contains("Example"), "{group}");
+    }
 }
 
 #[test]

@@ -279,7 +279,8 @@ fn expectations() {
         ("AAAA 2001:DB8:0::1", "2001:db8::1"),
         ("CNAME B.org", "b.org."),
         ("MX 10  mx.org.", "10 mx.org."),
-        ("HTTPS 1 . alpn=h2", r"\# 10 00010000010003026832"),
+        ("HTTPS 1 . alpn=h2", "1 . alpn=h2"),
+        ("MX 0 .", "0 ."),
     ] {
         let text = format!("name = \"a\"\nreplies = [{{ answer = ['a. 1 IN {line}'] }}]");
         assert_eq!(forms(&text).answer[0].data, data, "{line}");

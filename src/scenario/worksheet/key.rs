@@ -398,7 +398,7 @@ mod tests {
 
     fn key_of(name: &str, seed: u64, blind: bool) -> String {
         let scenario = shipped::load(name).unwrap();
-        let sheet = Sheet::new(&scenario, name, seed, blind);
+        let sheet = Sheet::new(&scenario, name, seed, 8, blind);
         Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap().text()
     }
 
@@ -432,7 +432,7 @@ mod tests {
                 let questions = text.matches("\n### ").count();
                 assert!((4..=8).contains(&questions), "{name} {seed}: {questions}");
                 let scenario = shipped::load(name).unwrap();
-                let sheet = Sheet::new(&scenario, name, seed, false);
+                let sheet = Sheet::new(&scenario, name, seed, 8, false);
                 let key = Key::new(&sheet, shipped::load(name).unwrap(), now()).unwrap();
                 let json = key.json();
                 let lies = key.played.iter().flatten().flatten().filter(|p| !p.untouched()).count();

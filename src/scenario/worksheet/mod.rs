@@ -18,9 +18,7 @@ use crate::censor::expect::{Expect, WantedReply};
 use crate::dns::reply::Transport;
 use crate::dns::types::Class;
 
-/// A sheet has at most so many questions.
-const QUESTIONS: usize = 8;
-/// And the clock stands at most at so many moments in it.
+/// The clock stands at most at so many moments in a sheet.
 const ROUNDS: usize = 3;
 /// The port before that of the first network, as `scenario run` has it.
 const PORT: u16 = 5300;
@@ -75,15 +73,15 @@ fn port(place: usize) -> u16 {
 }
 
 impl<'a> Sheet<'a> {
-    /// Chooses the questions: the same for the same seed.
+    /// Chooses so many questions at most: the same for the same seed.
     #[must_use]
-    pub fn new(scenario: &'a Scenario, name: &'a str, seed: u64, blind: bool) -> Self {
+    pub fn new(scenario: &'a Scenario, name: &'a str, seed: u64, most: usize, blind: bool) -> Self {
         let asked = askable(scenario);
-        let times = times(scenario, &asked, seed);
+        let times = times(scenario, &asked, seed, most);
         let mut rest: Vec<&Expect> = asked.iter().filter(|e| times.contains(&moment(scenario, e))).collect();
         let mut chosen: Vec<&Expect> = Vec::new();
         // Greedily: what shows most that the sheet does not have yet; of two alike the seed decides.
-        while chosen.len() < QUESTIONS {
+        while chosen.len() < most {
             let best = (0..rest.len()).max_by_key(|place| {
                 let expect = rest.get(*place).copied();
                 (expect.map(|e| worth(scenario, e, &chosen)), drawn(seed, *place))
@@ -300,20 +298,28 @@ fn moment(scenario: &Scenario, expect: &Expect) -> i64 {
 }
 
 /// The moments at which a sheet asks: the last state, and some before.
-fn times(scenario: &Scenario, asked: &[Expect], seed: u64) -> BTreeSet<i64> {
+fn times(scenario: &Scenario, asked: &[Expect], seed: u64, most: usize) -> BTreeSet<i64> {
     let last = scenario.last_state();
     let mut all: BTreeMap<i64, u64> = BTreeMap::new();
     for expect in asked {
         *all.entry(moment(scenario, expect)).or_default() += 1;
     }
-    let last = all.remove(&last).map(|_| last);
+    let last = all.remove_entry(&last);
     let mut others: Vec<(i64, u64)> = all.into_iter().collect();
     // The more there is to ask at a moment, the likelier it is.
     others.sort_by_key(|(at, count)| {
         Draw::new(seed).octets(b"time").octets(&at.to_be_bytes()).finish() / count
     });
-    others.truncate(ROUNDS - last.iter().count());
-    others.into_iter().map(|(at, _)| at).chain(last).collect()
+    // As many as give the questions; for few of them one will do.
+    let (mut chosen, mut given) = (BTreeSet::new(), 0);
+    for (at, _) in last.into_iter().chain(others) {
+        if chosen.len() < ROUNDS && (given < most || chosen.len() < most.div_ceil(3)) {
+            chosen.insert(at);
+            let there = asked.iter().filter(|e| moment(scenario, e) == at);
+            given += there.map(command).collect::<BTreeSet<_>>().len();
+        }
+    }
+    chosen
 }
 
 fn drawn(seed: u64, place: usize) -> u64 {
@@ -398,8 +404,10 @@ mod tests {
     use super::*;
     use crate::scenario::shipped;
 
+    const QUESTIONS: usize = 8;
+
     fn of(name: &str, seed: u64, blind: bool) -> String {
-        Sheet::new(&shipped::load(name).unwrap(), name, seed, blind).text()
+        Sheet::new(&shipped::load(name).unwrap(), name, seed, QUESTIONS, blind).text()
     }
 
     #[test]
@@ -416,7 +424,7 @@ mod tests {
     fn a_sheet_covers_networks_types_and_transports() {
         for seed in 0..10 {
             let scenario = shipped::load("ru-2016-linkedin").unwrap();
-            let sheet = Sheet::new(&scenario, "ru-2016-linkedin", seed, false);
+            let sheet = Sheet::new(&scenario, "ru-2016-linkedin", seed, QUESTIONS, false);
             let all: Vec<&Expect> = sheet.rounds.iter().flat_map(|r| &r.questions).collect();
             assert_eq!(all.len(), QUESTIONS);
             let networks: BTreeSet<u16> = all.iter().map(|e| e.network).collect();
@@ -432,10 +440,20 @@ mod tests {
     }
 
     #[test]
+    fn a_short_sheet_has_few_rounds() {
+        for (name, _) in shipped::ALL {
+            let scenario = shipped::load(name).unwrap();
+            let sheet = Sheet::new(&scenario, name, 7, 3, false);
+            assert_eq!(sheet.rounds.iter().map(|r| r.questions.len()).sum::<usize>(), 3, "{name}");
+            assert!(sheet.rounds.len() == 1 || *name == "tr-2014-twitter", "{name}");
+        }
+    }
+
+    #[test]
     fn a_blind_sheet_does_not_tell() {
         for (name, _) in shipped::ALL {
             let scenario = shipped::load(name).unwrap();
-            let sheet = Sheet::new(&scenario, name, 3, true);
+            let sheet = Sheet::new(&scenario, name, 3, QUESTIONS, true);
             for text in [sheet.text(), sheet.json().to_string()] {
                 for secret in [name, scenario.title.as_str(), "--at", "Roskomnadzor", "201", "202"] {
                     assert!(!text.contains(secret), "{name}: {secret} in\n{text}");
