@@ -127,7 +127,9 @@ fn show(args: &ShowArgs) -> Result<u8, String> {
     }
     let offset = scenario.offset;
     say(&format!("{} ({})\n", scenario.title, scenario.name));
-    say(&format!("{}\n", wrapped(&scenario.summary, "")));
+    if !scenario.summary.is_empty() {
+        say(&format!("{}\n", wrapped(&scenario.summary, "")));
+    }
     let mut lines: Vec<(i64, String)> = scenario.events.iter().map(|e| (e.at, e.text.clone())).collect();
     for (at, what) in changes(&scenario) {
         lines.push((at, format!("on the wire: {what}")));
