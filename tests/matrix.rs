@@ -45,13 +45,13 @@ struct Row {
 
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
-    // Nothing is done. The zones are our own, hence AA.
+    // Nothing is done.
     Row {
         asked: "clean",
         judge: "ok | 1: 93.184.215.14 | consistent 0 - | ip.matchip",
-        dig: "status: NOERROR | 300 IN A 93.184.215.14 | flags: qr aa rd ra; | exit 0",
-        kdig: "status: NOERROR | 300 IN A 93.184.215.14 | Flags: qr aa rd ra; | exit 0",
-        dnsping: "NOERROR [TTL=300 ] [QR AA RD RA] [RDATA: A 93.184.215.14] | 0% lost",
+        dig: "status: NOERROR | 300 IN A 93.184.215.14 | flags: qr rd ra; | exit 0",
+        kdig: "status: NOERROR | 300 IN A 93.184.215.14 | Flags: qr rd ra; | exit 0",
+        dnsping: "NOERROR [TTL=300 ] [QR RD RA] [RDATA: A 93.184.215.14] | 0% lost",
     },
     // The codes. dnsping's exit code is always 0.
     Row {
@@ -180,7 +180,7 @@ const TABLE: &[Row] = &[
         judge: "ok | 1: 93.184.215.14 | consistent 0 - | ip.matchip",
         dig: "status: NOERROR | 300 IN A 93.184.215.14",
         kdig: "status: NOERROR | 300 IN A 93.184.215.14",
-        dnsping: "NOERROR [TTL=300 ] [QR AA RD RA] [RDATA: A 93.184.215.14]",
+        dnsping: "NOERROR [TTL=300 ] [QR RD RA] [RDATA: A 93.184.215.14]",
     },
     // Two answers race. All three clients take the first and go; the judge and OONI listen on. Over TCP
     // nobody injects here.
@@ -196,7 +196,7 @@ const TABLE: &[Row] = &[
         judge: "ok | 1: 93.184.215.14 | consistent 0 - | -",
         dig: "300 IN A 93.184.215.14 | !5.3.3.17",
         kdig: "300 IN A 93.184.215.14 | !5.3.3.17",
-        dnsping: "[QR AA RD RA] [RDATA: A 93.184.215.14] | !5.3.3.17",
+        dnsping: "[QR RD RA] [RDATA: A 93.184.215.14] | !5.3.3.17",
     },
     // A wrong id: dig and kdig warn and wait, OONI's probe and dnsping give up.
     Row {
@@ -264,7 +264,7 @@ const TABLE: &[Row] = &[
         judge: "ok | 1: 93.184.215.14 | consistent 0 - | -",
         dig: "status: NOERROR | 300 IN A 93.184.215.14 | !Truncated",
         kdig: "status: NOERROR | 300 IN A 93.184.215.14 | !retrying",
-        dnsping: "NOERROR [TTL=300 ] [QR AA RD RA] [RDATA: A 93.184.215.14]",
+        dnsping: "NOERROR [TTL=300 ] [QR RD RA] [RDATA: A 93.184.215.14]",
     },
     // The connection ends by RST or by FIN, after UDP said to come over TCP. kdig has one text for both.
     Row {

@@ -378,6 +378,8 @@ impl Doors<'_> {
         } else {
             "Networks, UDP and TCP:"
         });
+        let wide =
+            (0..scenario.networks.len()).map(|place| self.name(place).len()).max().unwrap_or(0).max(14);
         for (place, network) in scenario.networks.iter().enumerate() {
             let title = if args.blind { "" } else { &network.title };
             let door = match (args.port_per_network, self.addresses.first()) {
@@ -390,7 +392,7 @@ impl Doors<'_> {
                 }
                 (false, None) => String::new(),
             };
-            say(format!("  {:<14} {door}  {title}", self.name(place)).trim_end());
+            say(format!("  {:<wide$} {door}  {title}", self.name(place)).trim_end());
         }
         say(if args.transparent {
             "\nTry, on a machine whose port 53 is routed here (see --help):"

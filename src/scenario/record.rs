@@ -153,8 +153,8 @@ fn bare(octets: &[u8]) -> Option<Rcode> {
 
 fn answers(message: &Message<'_>) -> Vec<String> {
     let line = |r: Record<'_>| {
-        let owner = message.name_at(r.start).map_or_else(|| "?".to_owned(), |n| n.to_string());
-        format!("{owner}. {} {} {} {}", r.ttl, Class(r.class), r.rtype, message.rdata_text(&r))
+        let owner = message.owner_text(&r);
+        format!("{owner} {} {} {} {}", r.ttl, Class(r.class), r.rtype, message.rdata_text(&r))
     };
     message.records().filter(|r| r.section == Section::Answer).map(line).collect()
 }
