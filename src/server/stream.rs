@@ -86,15 +86,18 @@ async fn accept(listener: TcpListener, number: u16, shared: Shared, mut stopped:
         };
         tokio::select! {
             _ = stopped.changed() => return,
-            (Ok((stream, peer)), Ok(place)) = accepted => {
+            accepted = accepted => {
+                let (Ok((stream, peer)), Ok(place)) = accepted else {
+                    // Out of descriptors, most likely; one will be given back.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
                 let shared = shared.clone();
                 connections.spawn(async move {
                     serve(stream, peer, number, shared).await;
                     drop(place);
                 });
             }
-            // Out of descriptors, most likely; one will be given back.
-            else => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
