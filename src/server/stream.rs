@@ -210,7 +210,7 @@ impl Connection {
             event
         };
         // The one that is named first goes first where both are due.
-        let ((), event) = tokio::join!(forged, genuine);
+        let ((), event) = tokio::join!(biased; forged, genuine);
         if plan.end != End::Open {
             self.end(plan.end).await;
         }
