@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::moment::Moment;
@@ -45,7 +45,9 @@ pub struct Censor {
     /// Who wants to know what happens.
     pub audience: Option<Arc<dyn Audience>>,
     turns: Turned,
-    queries: AtomicU64,
+    /// The queries that were told of. Whoever holds it counts its query and draws for it, so that who asks
+    /// again in the order of the numbers draws the same.
+    queries: Mutex<u64>,
 }
 
 /// What the censor makes of one query; the edge sends it.
@@ -63,7 +65,7 @@ impl Censor {
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
         let turns = Turned::new(scenario.pools.len());
-        let (listeners, queries) = (Vec::new(), AtomicU64::new(0));
+        let (listeners, queries) = (Vec::new(), Mutex::default());
         Self { scenario, seed, clock, listeners, behind, between: false, audience: None, turns, queries }
     }
 
@@ -82,12 +84,17 @@ impl Censor {
             uptime,
             seed: self.seed,
         };
+        let Some(audience) = &self.audience else {
+            let plan = plan(&self.scenario, asked, &self.turns);
+            return Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None });
+        };
+        let mut queries = self.counted();
+        *queries += 1;
         let plan = plan(&self.scenario, asked, &self.turns);
-        let story = self.audience.as_ref().map(|audience| {
-            let story = self.story(asked, client, &plan);
-            audience.begun(&story);
-            (story, Arc::clone(audience))
-        });
+        let story = self.story(*queries, asked, client, &plan);
+        audience.begun(&story);
+        drop(queries);
+        let story = Some((story, Arc::clone(audience)));
         Box::new(Play { plan, behind: Arc::clone(&self.behind), story })
     }
 
@@ -101,11 +108,15 @@ impl Censor {
         Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None })
     }
 
-    fn story(&self, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {
+    fn counted(&self) -> MutexGuard<'_, u64> {
+        self.queries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn story(&self, number: u64, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {
         let rule = plan.rule.and_then(|place| self.scenario.rules.get(usize::from(place)));
         let network = self.scenario.networks.get(usize::from(asked.network));
         Story {
-            number: self.queries.fetch_add(1, Relaxed) + 1,
+            number,
             at: asked.unix,
             uptime: asked.uptime,
             network: network.map_or_else(String::new, |n| n.id.clone()),
@@ -127,8 +138,9 @@ impl Censor {
 
     /// Counts from the start again, so that what comes falls as it fell at the first time.
     pub fn rewind(&self) {
+        let mut queries = self.counted();
         self.turns.rewind();
-        self.queries.store(0, Relaxed);
+        *queries = 0;
     }
 }
 
