@@ -32,6 +32,8 @@ pub struct Story {
     pub replies: Vec<Sent>,
     /// How the TCP connection was ended.
     pub end: End,
+    /// Not all that was planned was sent: the connection ended before, or the server did.
+    pub cut: bool,
 }
 
 impl Story {
@@ -39,6 +41,12 @@ impl Story {
     #[must_use]
     pub fn question(&self) -> String {
         Query::parse(&self.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype))
+    }
+
+    /// The octets of all packets in it.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.query.len() + self.replies.iter().map(|reply| reply.octets.len()).sum::<usize>()
     }
 
     /// The id of the rule that decided; `None`: none did.

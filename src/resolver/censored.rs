@@ -133,6 +133,7 @@ impl Censor {
             }),
             replies: Vec::new(),
             end: plan.end,
+            cut: false,
         }
     }
 

@@ -486,6 +486,7 @@ mod tests {
             }),
             replies,
             end,
+            cut: false,
         }
     }
 
