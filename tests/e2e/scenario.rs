@@ -318,7 +318,7 @@ fn what_a_record_holds_is_answered_alike_however_it_came() {
         for network in ["one", "two", "one", "two"] {
             let address = playing.address(network);
             scope.spawn(move || {
-                (0..500).for_each(|_| drop(exchange(address, &question("half.test", "A"), PATIENCE)))
+                (0..500).for_each(|_| drop(exchange(address, &question("half.test", "A"), PATIENCE)));
             });
         }
     });
