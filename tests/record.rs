@@ -67,6 +67,7 @@ fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replie
         }),
         replies,
         end: End::Open,
+        cut: false,
     }
 }
 

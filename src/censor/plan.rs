@@ -147,7 +147,7 @@ impl When {
 
 /// True within these minutes of the day, which may run over midnight.
 fn is_daily((from, until, offset): (u16, u16, i32), unix: i64) -> bool {
-    let minute = (unix + i64::from(offset)).rem_euclid(86_400) / 60;
+    let minute = unix.saturating_add(i64::from(offset)).rem_euclid(86_400) / 60;
     let (from, until) = (i64::from(from), i64::from(until));
     if from <= until { (from..until).contains(&minute) } else { minute >= from || minute < until }
 }
@@ -268,7 +268,9 @@ impl Delay {
             }
             Spread::Exponential => base - jitter * (1.0 - one).ln(),
         };
-        Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(self.base)
+        let drawn = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(self.base);
+        // Whole microseconds, as a record has them.
+        u64::try_from(drawn.as_micros()).map_or(self.base, Duration::from_micros)
     }
 
     /// Always this long.
@@ -305,5 +307,29 @@ impl Identity {
             _ => return None,
         };
         Some(forge::one_record(query, self.ttl, &rdata))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_whole_microseconds_as_in_a_record() {
+        for spread in [Spread::Uniform, Spread::Normal, Spread::Exponential] {
+            let (base, jitter) = (Duration::from_millis(20), Duration::from_millis(7));
+            let delay = Delay { base, jitter, spread };
+            let drawn: Vec<_> = (0..100).map(|seed| delay.drawn(Draw::new(seed))).collect();
+            assert!(drawn.iter().all(|d| d.subsec_nanos() % 1000 == 0), "{drawn:?}");
+            assert!(drawn.iter().any(|d| d.as_micros() % 1000 > 0), "{drawn:?}");
+        }
+    }
+
+    #[test]
+    fn no_time_of_the_clock_is_too_far() {
+        for (unix, offset) in [(i64::MAX, 3600), (i64::MIN, -3600)] {
+            let (early, late) = (is_daily((0, 720, offset), unix), is_daily((720, 1440, offset), unix));
+            assert!(early != late, "{unix}");
+        }
     }
 }

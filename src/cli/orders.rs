@@ -1,7 +1,7 @@
 //! Orders on standard input to a scenario that plays: its clock, and its draws.
 
 use std::io::BufRead;
-use std::sync::Arc;
+use std::sync::Weak;
 
 use super::say;
 use crate::resolver::censored::Censor;
@@ -9,13 +9,14 @@ use crate::scenario::harness::{time_text, unix};
 
 /// Takes an order a line until the input ends, and tells after each what the clock shows: as JSON, or in
 /// words.
-pub(super) fn take(input: impl BufRead, censor: &Arc<Censor>, json: bool) {
+pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
     for line in input.lines().map_while(Result::ok) {
         let order = line.trim();
         if order.is_empty() {
             continue;
         }
-        let done = obey(order, censor);
+        let Some(censor) = censor.upgrade() else { return };
+        let done = obey(order, &censor);
         let (now, _) = censor.clock.read(super::now().at);
         let at = time_text(now, censor.scenario.offset);
         match (json, done) {

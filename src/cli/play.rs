@@ -4,8 +4,9 @@
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
@@ -18,7 +19,7 @@ use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
 use crate::observe::story::Story;
-use crate::resolver::censored::Audience;
+use crate::resolver::censored::{Audience, Clock};
 use crate::scenario::harness::{time_text, unix};
 use crate::scenario::recorder::{Recorder, Sink};
 use crate::scenario::stage::{Setting, Stage, transport_word};
@@ -28,6 +29,10 @@ use crate::server::{self, Bound};
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
+/// Octets of packets in them.
+const LOG_OCTETS: usize = 64 << 20;
+/// How long a slow terminal may take at the end.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Options of `scenario run`.
 #[derive(clap::Args)]
@@ -101,7 +106,7 @@ pub(super) struct Args {
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
-    /// Print each query as a line of JSON, as --record writes it
+    /// Print each query as a line of JSON, as --record writes it; with --blind without the truth
     #[arg(long)]
     json: bool,
 }
@@ -173,12 +178,11 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
     let now = super::now();
-    let started = now.unix.saturating_mul(1_000_000);
-    let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
-    let recorder = recorder.transpose()?;
     let (lines, told) = sync_channel(LOG_BOUND);
-    let hall = Hall { recorder: recorder.as_ref().map(Recorder::sink), lines };
-    let setting = Setting { audience: Some(Arc::new(hall)), ..setting(args) };
+    let hall =
+        Arc::new(Hall { recorder: OnceLock::new(), lines, waiting: Arc::default(), missed: Arc::default() });
+    let (waiting, missed) = (Arc::clone(&hall.waiting), Arc::clone(&hall.missed));
+    let setting = Setting { audience: Some(Arc::<Hall>::clone(&hall)), ..setting(args) };
     let mode = setting.stubs.unwrap_or(scenario.stub_mode);
     if mode == StubMode::Historical {
         tracing::warn!(
@@ -192,8 +196,15 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         );
     }
     let stage = Stage::new(scenario, &setting, now)?;
-    let scenario = &stage.censor.scenario;
+    drop(setting);
+    let scenario = &*Arc::clone(&stage.censor.scenario);
     let bound = bind(args, scenario)?;
+    // Not before all else is well: what was in the files is lost with this.
+    let started = now.unix.saturating_mul(1_000_000);
+    let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
+    let recorder = recorder.transpose()?;
+    recorder.as_ref().map(|recorder| hall.recorder.set(recorder.sink()));
+    drop(hall);
     let addresses = bound.addresses.clone();
     let threads = server::UdpThreads { batch: 64, pin: false };
     let running = server::start(bound, &stage.engine, server::now, threads)
@@ -211,17 +222,26 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         offset: scenario.offset,
         began: stage.censor.clock.read(now.at).0,
     };
-    let watched = Arc::clone(&stage.censor);
     if args.orders {
-        let (censor, json) = (Arc::clone(&stage.censor), args.ready_json || args.json);
+        // Not held on to, so that the end of the scenario does not wait for the end of the orders.
+        let (censor, json) = (Arc::downgrade(&stage.censor), args.ready_json || args.json);
         std::thread::spawn(move || orders::take(std::io::stdin().lock(), &censor, json));
     }
-    // The thread ends with the program: it holds nothing that could be lost.
-    std::thread::spawn(move || print(&told, style, &watched));
+    let (shown, clock) = (Arc::clone(&stage.censor.scenario), Arc::clone(&stage.censor.clock));
+    let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
     while let Signal::Reload = signals.next().await {}
     let (hurried, held_up) = (running.hurried(), running.held_up());
     running.stop().await;
-    drop(stage.engine);
+    // With the last who could tell something the printer ends.
+    drop(stage);
+    let patience = super::now().at + FAREWELL;
+    while !printer.is_finished() && super::now().at < patience {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let missed = missed.load(Relaxed);
+    if args.json && (missed > 0 || !printer.is_finished()) {
+        tracing::warn!(missed, "queries were not printed, because who reads them is too slow");
+    }
     let mut code = OK;
     if hurried > 0 {
         tracing::warn!(packets = hurried, "sent before their time, because too many waited for theirs");
@@ -246,28 +266,36 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         }
     }
     if args.blind && !args.json && !args.ready_json {
-        say(&format!("It was {}: {}.", stage.censor.scenario.name, stage.censor.scenario.title));
+        say(&format!("It was {}: {}.", scenario.name, scenario.title));
     }
     Ok(code)
 }
 
 /// Where to listen.
-fn wanted(args: &Args, scenario: &Scenario) -> Vec<SocketAddr> {
+fn wanted(args: &Args, scenario: &Scenario) -> Result<Vec<SocketAddr>, String> {
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 5300)));
     if !args.port_per_network {
-        return vec![listen];
+        return Ok(vec![listen]);
     }
     let port = |place: u16| match listen.port() {
-        0 => 0,
-        first => first.saturating_add(1 + place),
+        0 => Some(0),
+        first => first.checked_add(1)?.checked_add(place),
     };
     let places = scenario.networks.iter().zip(0u16..);
-    places.map(|(_, place)| SocketAddr::new(listen.ip(), port(place))).collect()
+    let addresses: Option<Vec<_>> =
+        places.map(|(_, place)| Some(SocketAddr::new(listen.ip(), port(place)?))).collect();
+    addresses.ok_or_else(|| {
+        let networks = super::count(scenario.networks.len(), "network");
+        format!(
+            "--listen {listen}: no ports are left after {} for {networks}; take a lower one",
+            listen.port()
+        )
+    })
 }
 
 fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
     if !args.transparent {
-        return server::bind(&wanted(args, scenario), 1).map_err(|e| e.to_string());
+        return server::bind(&wanted(args, scenario)?, 1).map_err(|e| e.to_string());
     }
     if let Some(listen) = args.listen {
         if !listen.ip().is_unspecified() {
@@ -289,8 +317,12 @@ fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
 
 /// Who gets to know of the queries: the record, and the terminal.
 struct Hall {
-    recorder: Option<Sink>,
+    recorder: OnceLock<Sink>,
     lines: SyncSender<Story>,
+    /// Octets of the stories that wait to be printed.
+    waiting: Arc<AtomicUsize>,
+    /// Stories that never will be.
+    missed: Arc<AtomicU64>,
 }
 
 impl Audience for Hall {
@@ -298,8 +330,13 @@ impl Audience for Hall {
 
     fn ended(&self, story: Story) {
         // A terminal that is too slow misses lines; the record does not.
-        let _ = self.lines.try_send(story.clone());
-        if let Some(recorder) = &self.recorder {
+        let octets = story.octets();
+        let before = self.waiting.fetch_add(octets, Relaxed);
+        if before + octets > LOG_OCTETS || self.lines.try_send(story.clone()).is_err() {
+            self.waiting.fetch_sub(octets, Relaxed);
+            self.missed.fetch_add(1, Relaxed);
+        }
+        if let Some(recorder) = self.recorder.get() {
             recorder.push(story);
         }
     }
@@ -470,21 +507,21 @@ struct Style {
 }
 
 /// Prints what happens: queries, and what the clock passes.
-fn print(told: &Receiver<Story>, style: Style, censor: &crate::resolver::censored::Censor) {
+fn print(told: &Receiver<Story>, waiting: &AtomicUsize, style: Style, scenario: &Scenario, clock: &Clock) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
     let mut passed = style.began;
-    let scenario = &censor.scenario;
     loop {
         let story = match told.recv_timeout(std::time::Duration::from_millis(100)) {
             Ok(story) => Some(story),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
         };
+        story.as_ref().map(|story| waiting.fetch_sub(story.octets(), Relaxed));
         if style.quiet {
             continue;
         }
-        let (now, _) = censor.clock.read(super::now().at);
+        let (now, _) = clock.read(super::now().at);
         if !style.json && !style.blind {
             let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
             let mut news: Vec<_> =

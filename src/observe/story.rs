@@ -36,6 +36,8 @@ pub struct Story {
     pub replies: Vec<Sent>,
     /// How the TCP connection was ended.
     pub end: End,
+    /// Not all that was planned was sent: the connection ended before, or the server did.
+    pub cut: bool,
 }
 
 impl Story {
@@ -51,6 +53,12 @@ impl Story {
     pub fn is_elsewhere(&self) -> bool {
         let refused = |sent: &Sent| sent.octets.get(3).is_some_and(|b| b & 0xf == 5);
         self.rule.is_none() && matches!(&self.replies[..], [sent] if sent.genuine && refused(sent))
+    }
+
+    /// The octets of all packets in it.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.query.len() + self.replies.iter().map(|reply| reply.octets.len()).sum::<usize>()
     }
 
     /// The id of the rule that decided; `None`: none did.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::moment::Moment;
@@ -46,7 +46,9 @@ pub struct Censor {
     pub audience: Option<Arc<dyn Audience>>,
     staged: Arc<Staged>,
     turns: Turned,
-    queries: AtomicU64,
+    /// The queries that were told of. Whoever holds it counts its query and draws for it, so that who asks
+    /// again in the order of the numbers draws the same.
+    queries: Mutex<u64>,
 }
 
 /// What the censor makes of one query; the edge sends it.
@@ -64,7 +66,7 @@ impl Censor {
     #[must_use]
     pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
         let turns = Turned::new(scenario.pools.len());
-        let (listeners, queries) = (Vec::new(), AtomicU64::new(0));
+        let (listeners, queries) = (Vec::new(), Mutex::default());
         let staged = Staged { scenario: scenario.name.clone(), seed, stubs: scenario.stub_mode };
         let (staged, between, audience) = (Arc::new(staged), false, None);
         Self { scenario, seed, clock, listeners, behind, between, audience, staged, turns, queries }
@@ -85,12 +87,17 @@ impl Censor {
             uptime,
             seed: self.seed,
         };
+        let Some(audience) = &self.audience else {
+            let plan = plan(&self.scenario, asked, &self.turns);
+            return Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None });
+        };
+        let mut queries = self.counted();
+        *queries += 1;
         let plan = plan(&self.scenario, asked, &self.turns);
-        let story = self.audience.as_ref().map(|audience| {
-            let story = self.story(asked, client, &plan);
-            audience.begun(&story);
-            (story, Arc::clone(audience))
-        });
+        let story = self.story(*queries, asked, client, &plan);
+        audience.begun(&story);
+        drop(queries);
+        let story = Some((story, Arc::clone(audience)));
         Box::new(Play { plan, behind: Arc::clone(&self.behind), story })
     }
 
@@ -104,12 +111,16 @@ impl Censor {
         Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None })
     }
 
-    fn story(&self, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {
+    fn counted(&self) -> MutexGuard<'_, u64> {
+        self.queries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn story(&self, number: u64, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {
         let rule = plan.rule.and_then(|place| self.scenario.rules.get(usize::from(place)));
         let network = self.scenario.networks.get(usize::from(asked.network));
         Story {
             staged: Arc::clone(&self.staged),
-            number: self.queries.fetch_add(1, Relaxed) + 1,
+            number,
             at: asked.unix,
             uptime: asked.uptime,
             network: network.map_or_else(String::new, |n| n.id.clone()),
@@ -126,13 +137,15 @@ impl Censor {
             }),
             replies: Vec::new(),
             end: plan.end,
+            cut: false,
         }
     }
 
     /// Counts from the start again, so that what comes falls as it fell at the first time.
     pub fn rewind(&self) {
+        let mut queries = self.counted();
         self.turns.rewind();
-        self.queries.store(0, Relaxed);
+        *queries = 0;
     }
 }
 

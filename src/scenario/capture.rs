@@ -487,6 +487,7 @@ mod tests {
             }),
             replies,
             end,
+            cut: false,
         }
     }
 

@@ -43,6 +43,7 @@ pub fn to_json(story: &Story) -> Value {
         "evidence": rule.map(|r| evidence_word(r.evidence)),
         "replies": story.replies.iter().map(sent).collect::<Vec<_>>(),
         "end": end_word(story.end),
+        "cut": story.cut,
     })
 }
 
@@ -80,6 +81,10 @@ pub fn from_json(line: &str) -> Result<Story, String> {
         rule,
         replies: replies.iter().enumerate().map(|(i, r)| reply(i, r)).collect::<Result<_, _>>()?,
         end: fields.word("end", &ENDS, end_word)?,
+        cut: match fields.optional("cut") {
+            None => false,
+            Some(cut) => cut.as_bool().ok_or_else(|| fields.wrong("cut", "`true` or `false`"))?,
+        },
     })
 }
 
@@ -288,6 +293,7 @@ mod tests {
                 ip_ttl: Some(47),
             }],
             end: End::Open,
+            cut: false,
         }
     }
 
@@ -305,7 +311,7 @@ mod tests {
                 "planned_us": 1000, "after_us": 1024, "genuine": false, "ip_ttl": 47, "rcode": "NOERROR",
                 "answers": ["www.example.net. 600 IN A 5.3.3.17"], "octets": hex(REPLY),
             }],
-            "end": "open",
+            "end": "open", "cut": false,
         });
         assert_eq!(json, expected);
         assert!(!json.to_string().contains('\n'));
@@ -348,6 +354,7 @@ mod tests {
             ("/query", json!("+1"), "`query` is not a text of hexadecimal octets"),
             ("/end", json!("later"), "`end` is not one of open, reset, close"),
             ("/number", json!(-1), "`number` is not a number from 0"),
+            ("/cut", json!("yes"), "`cut` is not `true` or `false`"),
             ("/replies/0", json!(1), "`replies[0]` is no object"),
             ("/replies/0/ip_ttl", json!(256), "`replies[0].ip_ttl` is not an IP TTL"),
             ("/replies/0/genuine", json!(1), "`replies[0].genuine` is not `true` or `false`"),
@@ -376,10 +383,17 @@ mod tests {
         let who = (any::<std::net::IpAddr>(), any::<u16>()).prop_map(Into::into);
         let server = (any::<std::net::IpAddr>(), any::<u16>()).prop_map(Into::into);
         let how = prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)];
-        let end = prop_oneof![Just(End::Open), Just(End::Reset), Just(End::Close)];
+        let end = (prop_oneof![Just(End::Open), Just(End::Reset), Just(End::Close)], any::<bool>());
         let numbers = (any::<u64>(), any::<i64>(), any::<u64>(), ".*");
         (numbers, (who, server, how), octets(), option::of(decided), vec(sent, 0..4), end).prop_map(
-            |((number, at, uptime, network), (client, server, transport), query, rule, replies, end)| Story {
+            |(
+                (number, at, uptime, network),
+                (client, server, transport),
+                query,
+                rule,
+                replies,
+                (end, cut),
+            )| Story {
                 staged: Arc::default(),
                 number,
                 at,
@@ -392,6 +406,7 @@ mod tests {
                 rule,
                 replies,
                 end,
+                cut,
             },
         )
     }

@@ -1,10 +1,10 @@
 //! Writes the record and the capture next to it, in a thread of its own: who sends packets never waits for it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -15,6 +15,8 @@ use crate::observe::story::Story;
 
 /// How many stories may wait to be written.
 const BOUND: usize = 10_000;
+/// How many octets of packets may wait in them.
+const OCTETS: usize = 64 << 20;
 
 /// A record under way.
 pub struct Recorder {
@@ -29,6 +31,8 @@ pub struct Recorder {
 pub struct Sink {
     sender: SyncSender<Item>,
     dropped: Arc<AtomicU64>,
+    /// Octets that wait.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What became of the stories.
@@ -50,7 +54,10 @@ enum Item {
 impl Sink {
     /// Hands a story over, or counts it as dropped.
     pub fn push(&self, story: Story) {
-        if self.sender.try_send(Item::Story(Box::new(story))).is_err() {
+        let octets = story.octets();
+        let before = self.waiting.fetch_add(octets, Relaxed);
+        if before + octets > OCTETS || self.sender.try_send(Item::Story(Box::new(story))).is_err() {
+            self.waiting.fetch_sub(octets, Relaxed);
             self.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -72,18 +79,28 @@ impl Recorder {
     /// Why there can be no such file, in words.
     pub fn create(path: &Path, networks: &[Network], started_unix_us: i64) -> Result<Self, String> {
         let (record, capture) = paths(path)?;
-        let create = |path: &Path| {
-            File::create(path)
-                .map(BufWriter::new)
-                .map_err(|e| format!("cannot write {}: {e}", path.display()))
+        let cannot = |path: &Path, e: io::Error| format!("cannot write {}: {e}", path.display());
+        // Nothing is lost unless both can be written.
+        let open = |path: &Path| {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+            file.map_err(|e| cannot(path, e))
         };
-        let lines = create(&record)?;
-        let packets = Capture::new(create(&capture)?, networks, started_unix_us)
-            .map_err(|e| format!("cannot write {}: {e}", capture.display()))?;
+        let files = [(open(&record)?, &record), (open(&capture)?, &capture)];
+        let [lines, packets] = files.map(|(file, path)| {
+            // There is nothing in a pipe that could be cut.
+            let cut = match file.metadata() {
+                Ok(is) if is.is_file() => file.set_len(0),
+                is => is.map(drop),
+            };
+            cut.map(|()| BufWriter::new(file)).map_err(|e| cannot(path, e))
+        });
+        let lines = lines?;
+        let packets = Capture::new(packets?, networks, started_unix_us).map_err(|e| cannot(&capture, e))?;
         let (sender, receiver) = sync_channel(BOUND);
         let dropped = Arc::new(AtomicU64::new(0));
-        let sink = Sink { sender, dropped: Arc::clone(&dropped) };
-        let writer = Writer { lines, packets, written: 0, unsure: 0, problem: None, dropped };
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let sink = Sink { sender, dropped: Arc::clone(&dropped), waiting: Arc::clone(&waiting) };
+        let writer = Writer { lines, packets, written: 0, unsure: 0, problem: None, dropped, waiting };
         let thread = std::thread::Builder::new()
             .name("record".to_owned())
             .spawn(move || writer.run(&receiver))
@@ -140,6 +157,7 @@ struct Writer {
     unsure: u64,
     problem: Option<String>,
     dropped: Arc<AtomicU64>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Writer {
@@ -158,7 +176,10 @@ impl Writer {
                 }
             };
             match item {
-                Item::Story(story) => self.write(&story),
+                Item::Story(story) => {
+                    self.waiting.fetch_sub(story.octets(), Relaxed);
+                    self.write(&story);
+                }
                 Item::Finish => break,
             }
         }
@@ -232,7 +253,7 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_counted() {
         let (sender, receiver) = sync_channel(1);
-        let sink = Sink { sender, dropped: Arc::default() };
+        let sink = Sink { sender, dropped: Arc::default(), waiting: Arc::default() };
         let story = record::from_json(
             r#"{"scenario":"a","seed":1,"stub_mode":"doc","number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
             "transport":"udp","query":"","replies":[],"end":"open"}"#,
@@ -240,8 +261,13 @@ mod tests {
         let story = story.unwrap();
         (0..3).for_each(|_| sink.clone().push(story.clone()));
         assert_eq!(sink.dropped(), 2);
+        drop(receiver.recv());
+        let long = Story { query: vec![0; OCTETS + 1], ..story.clone() };
+        sink.push(long);
+        assert!(receiver.try_recv().is_err());
+        assert_eq!((sink.dropped(), sink.waiting.load(Relaxed)), (3, 0));
         drop(receiver);
         sink.push(story);
-        assert_eq!(sink.dropped(), 3);
+        assert_eq!(sink.dropped(), 4);
     }
 }

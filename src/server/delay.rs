@@ -75,11 +75,19 @@ impl Delayer {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Does `job` at `due`, or at once if that has passed, or if too many others wait already.
-    pub fn at(&self, due: Instant, octets: usize, job: impl FnOnce() + Send + 'static) {
+    /// Does `job` at `due`, or at once if that has passed, or if too many others wait already; says whether
+    /// it waits.
+    pub fn at(&self, due: Instant, octets: usize, job: impl FnOnce() + Send + 'static) -> bool {
         if due <= (self.shared.clock)().at {
-            return job();
+            job();
+            return false;
         }
+        self.in_turn(due, octets, job)
+    }
+
+    /// Does `job` at `due`, and never before others that are due earlier, even if they are late; at once if
+    /// too many others wait already. Says whether it waits.
+    pub fn in_turn(&self, due: Instant, octets: usize, job: impl FnOnce() + Send + 'static) -> bool {
         let mut queue = self.shared.lock();
         let full =
             queue.jobs.len() >= self.shared.bound.count || queue.octets + octets > self.shared.bound.octets;
@@ -88,7 +96,8 @@ impl Delayer {
             if full && self.shared.hurried.fetch_add(1, Relaxed) == 0 {
                 tracing::warn!("more packets wait for their time than are allowed; some are sent early");
             }
-            return job();
+            job();
+            return false;
         }
         let number = queue.next;
         queue.next += 1;
@@ -100,6 +109,7 @@ impl Delayer {
         if sooner {
             self.shared.sooner.notify_one();
         }
+        true
     }
 
     /// How many things were done too early because too many waited.
@@ -201,6 +211,27 @@ mod tests {
         }
         let done: Vec<_> = receiver.iter().take(5).collect();
         assert_eq!(done, [("first", true), ("a", true), ("b", true), ("c", true), ("d", true)]);
+    }
+
+    #[test]
+    fn what_waits_is_not_overtaken_by_what_comes_late() {
+        let delayer = Delayer::start(now, Bound::default()).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let start = now().at;
+        let ((began, begun), (go, held)) = (mpsc::channel(), mpsc::channel::<()>());
+        delayer.at(start + Duration::from_millis(1), 1, move || {
+            began.send(()).unwrap();
+            held.recv().unwrap();
+        });
+        begun.recv().unwrap();
+        // All of these are late by now.
+        for number in [1, 2] {
+            let sender = sender.clone();
+            assert!(delayer.in_turn(start, 1, move || sender.send(number).unwrap()));
+        }
+        assert!(!delayer.at(start, 1, move || sender.send(0).unwrap()));
+        go.send(()).unwrap();
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]

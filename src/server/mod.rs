@@ -230,8 +230,11 @@ impl Running {
     }
 
     /// Takes no more queries, waits for those under way, and ends.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.store(true, Relaxed);
+        if let Tcp::Own(streams) = &self.tcp {
+            streams.close();
+        }
         let threads = self.threads;
         let joined =
             tokio::task::spawn_blocking(move || threads.into_iter().map(JoinHandle::join).all(|r| r.is_ok()));
@@ -240,13 +243,20 @@ impl Running {
         }
         let engine = self.engine;
         let delayed = || self.delayer.as_ref().map_or(0, |d| d.waiting());
+        let passing = || self.passage.as_ref().map_or(0, |p| p.passing());
+        let tcp = &mut self.tcp;
         let drained = async {
-            while !engine.waiting.is_empty() || delayed() > 0 {
+            // What has passed may then wait for its time.
+            while !engine.waiting.is_empty() || passing() > 0 || delayed() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if let Tcp::Own(streams) = tcp {
+                streams.drained().await;
             }
         };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!(waiting = engine.waiting.len(), "stopped before all answers had come");
+            let (waiting, packets) = (engine.waiting.len(), delayed());
+            tracing::warn!(waiting, packets, "stopped before all answers had come or were sent");
         }
         if let Some(passage) = self.passage {
             passage.stop().await;

@@ -92,6 +92,13 @@ impl Passage {
         tasks.spawn(task);
     }
 
+    /// How many queries that came over UDP are on their way.
+    pub(super) fn passing(&self) -> usize {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.len()
+    }
+
     /// Ends all that is on its way.
     pub(super) async fn stop(&self) {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));

@@ -1,8 +1,9 @@
 //! Sends what a censor answers, each packet at its time, over UDP; tells the story when all have left.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::delay::Delayer;
 use super::passage::Passage;
@@ -60,9 +61,10 @@ pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u
     }
     let teller = story.map(|(mut story, audience)| {
         story.server = came.server().unwrap_or(story.server);
-        Arc::new(Teller::new(story, audience, shared.clock, came.at.at))
+        Arc::new(Teller::new(story, audience, shared.clock, came.at.at, &plan))
     });
-    let outgoing = Outgoing { came, delayer: Arc::clone(&player.delayer), teller };
+    let (delayer, query) = (Arc::clone(&player.delayer), packet.len());
+    let mut outgoing = Outgoing { came, delayer, teller, query, waits: false };
     let engine = &shared.engine;
     let censored = censored(&plan, outgoing.came.client);
     let genuine = plan.genuine;
@@ -73,7 +75,6 @@ pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u
         engine.observe(&mut &*shared.waited, &behind, event, packet);
     }
     let Some(after) = genuine else { return };
-    let shot = move |octets: &[u8]| Shot { after, octets: octets.to_vec(), ip_ttl: None };
     let mut out = [0u8; MAX_REPLY];
     let Came { client, at, .. } = outgoing.came;
     if let Some(passage) = &player.passage
@@ -83,9 +84,7 @@ pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u
         return passage.spawn(async move {
             let reply = way.over_udp(asked, &packet).await;
             let event = passed(reply.as_deref(), client, at, shared.clock);
-            if let Some(octets) = reply {
-                outgoing.send(Shot { after, octets, ip_ttl: None }, true);
-            }
+            outgoing.genuine(after, reply.unwrap_or_default());
             if censored.is_none() {
                 shared.engine.observe(&mut &*shared.waited, &behind, &event, &packet);
             }
@@ -103,9 +102,7 @@ pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u
             pending.begin(shared.clock, move |pending, answered| {
                 let mut out = [0u8; MAX_REPLY];
                 let (len, event) = pending.write(answered, &mut out);
-                if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
-                    outgoing.send(shot(reply), true);
-                }
+                outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
                 if censored.is_none() {
                     shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet());
                 }
@@ -115,9 +112,7 @@ pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u
         // Behind the censor there is no other.
         Outcome::Drop | Outcome::Play(_) => 0,
     };
-    if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
-        outgoing.send(shot(reply), true);
-    }
+    outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
     if censored.is_none() {
         engine.observe(&mut &*shared.waited, &behind, &event, packet);
     }
@@ -144,19 +139,39 @@ struct Outgoing {
     came: Came,
     delayer: Arc<Delayer>,
     teller: Option<Arc<Teller>>,
+    /// The octets of the query.
+    query: usize,
+    /// A packet before the next one waits for its time.
+    waits: bool,
 }
 
 impl Outgoing {
-    fn send(&self, shot: Shot, genuine: bool) {
+    fn send(&mut self, shot: Shot, genuine: bool) {
         let (Came { to, socket, at, .. }, teller) = (self.came.clone(), self.teller.clone());
-        let (due, octets) = (at.at + shot.after, shot.octets.len());
-        self.delayer.at(due, octets, move || {
+        // The query waits too, in its story.
+        let (due, octets) = (at.at + shot.after, shot.octets.len() + self.query);
+        let job = move || {
             // A packet that the kernel will not take is lost as any datagram may be.
             let _ = send_marked(&socket, &shot.octets, &to, shot.ip_ttl);
             if let Some(teller) = teller {
                 teller.sent(shot, genuine);
             }
-        });
+        };
+        // Where one waits those behind it do too, or they might overtake it.
+        self.waits = if self.waits {
+            self.delayer.in_turn(due, octets, job)
+        } else {
+            self.delayer.at(due, octets, job)
+        };
+    }
+
+    /// What the honest network says, if it says anything.
+    fn genuine(mut self, after: Duration, octets: Vec<u8>) {
+        match (octets.is_empty(), &self.teller) {
+            (false, _) => self.send(Shot { after, octets, ip_ttl: None }, true),
+            (true, Some(teller)) => teller.silent(),
+            (true, None) => {}
+        }
     }
 }
 
@@ -166,18 +181,33 @@ pub(super) struct Teller {
     audience: Arc<dyn Audience>,
     clock: Clock,
     received: Instant,
+    /// Packets that have yet to be sent.
+    ahead: AtomicUsize,
 }
 
 impl Teller {
-    /// A story that has just begun.
-    pub(super) fn new(story: Story, audience: Arc<dyn Audience>, clock: Clock, received: Instant) -> Self {
-        Self { story: Mutex::new(Some(story)), audience, clock, received }
+    /// A story that has just begun, and goes on as planned.
+    pub(super) fn new(
+        story: Story,
+        audience: Arc<dyn Audience>,
+        clock: Clock,
+        received: Instant,
+        plan: &Plan,
+    ) -> Self {
+        let ahead = AtomicUsize::new(plan.forged.len() + usize::from(plan.genuine.is_some()));
+        Self { story: Mutex::new(Some(story)), audience, clock, received, ahead }
+    }
+
+    /// There is nothing to be sent in the place of a packet that was planned.
+    pub(super) fn silent(&self) {
+        self.ahead.fetch_sub(1, Relaxed);
     }
 
     /// A packet has just left.
     pub(super) fn sent(&self, shot: Shot, genuine: bool) {
         let after = (self.clock)().at.saturating_duration_since(self.received);
         let Shot { after: planned, octets, ip_ttl } = shot;
+        self.ahead.fetch_sub(1, Relaxed);
         if let Some(story) = &mut *self.story.lock().unwrap_or_else(PoisonError::into_inner) {
             story.replies.push(Sent { planned, after, octets, genuine, ip_ttl });
         }
@@ -187,7 +217,8 @@ impl Teller {
 impl Drop for Teller {
     fn drop(&mut self) {
         let story = self.story.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(story) = story {
+        if let Some(mut story) = story {
+            story.cut = *self.ahead.get_mut() > 0;
             self.audience.ended(story);
         }
     }

@@ -52,29 +52,50 @@ pub(super) struct Shared {
 
 /// The TCP side of a scenario.
 pub(super) struct Streams {
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     listeners: JoinSet<()>,
+}
+
+/// How far the server has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    /// It serves.
+    Serves,
+    /// It takes nothing more, and answers what it has taken.
+    Drains,
+    /// It ends.
+    Ends,
 }
 
 impl Streams {
     /// Serves these listeners. Must run within a runtime.
     pub(super) fn start(listeners: Vec<TcpListener>, shared: &Shared) -> Self {
-        let (stop, stopped) = watch::channel(false);
+        let (phase, at) = watch::channel(Phase::Serves);
         let mut tasks = JoinSet::new();
         for (listener, number) in listeners.into_iter().zip(0u16..) {
-            tasks.spawn(accept(listener, number, shared.clone(), stopped.clone()));
+            tasks.spawn(accept(listener, number, shared.clone(), at.clone()));
         }
-        Self { stop, listeners: tasks }
+        Self { phase, listeners: tasks }
+    }
+
+    /// Takes no more connections and queries.
+    pub(super) fn close(&self) {
+        let _ = self.phase.send(Phase::Drains);
+    }
+
+    /// Waits until all queries are answered; of use after [`Streams::close`].
+    pub(super) async fn drained(&mut self) {
+        while self.listeners.join_next().await.is_some() {}
     }
 
     /// Ends all connections.
     pub(super) async fn stop(mut self) {
-        let _ = self.stop.send(true);
-        while self.listeners.join_next().await.is_some() {}
+        let _ = self.phase.send(Phase::Ends);
+        self.drained().await;
     }
 }
 
-async fn accept(listener: TcpListener, number: u16, shared: Shared, mut stopped: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, number: u16, shared: Shared, mut phase: watch::Receiver<Phase>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -85,22 +106,33 @@ async fn accept(listener: TcpListener, number: u16, shared: Shared, mut stopped:
             (listener.accept().await, place)
         };
         tokio::select! {
-            _ = stopped.changed() => return,
-            (Ok((stream, peer)), Ok(place)) = accepted => {
-                let shared = shared.clone();
+            _ = phase.changed() => break,
+            accepted = accepted => {
+                let (Ok((stream, peer)), Ok(place)) = accepted else {
+                    // Out of descriptors, most likely; one will be given back.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
+                let (shared, phase) = (shared.clone(), phase.clone());
                 connections.spawn(async move {
-                    serve(stream, peer, number, shared).await;
+                    serve(stream, peer, number, shared, phase).await;
                     drop(place);
                 });
             }
-            // Out of descriptors, most likely; one will be given back.
-            else => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
 /// One connection, until the client or the censor ends it, or nothing happens on it.
-async fn serve(stream: TcpStream, peer: SocketAddr, listener: u16, shared: Shared) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: u16,
+    shared: Shared,
+    mut phase: watch::Receiver<Phase>,
+) {
     let Ok(server) = stream.local_addr() else { return };
     // Small replies must not wait for one another.
     let _ = stream.set_nodelay(true);
@@ -111,8 +143,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, listener: u16, shared: Share
     let mut answering = JoinSet::new();
     loop {
         let packet = tokio::select! {
-            packet = timeout(IDLE, read(&mut reader)) => packet,
+            // What came behind the question that ended the connection is not answered.
+            biased;
             _ = ended.changed() => break,
+            _ = phase.wait_for(|phase| *phase != Phase::Serves) => break,
+            packet = timeout(IDLE, read(&mut reader)) => packet,
         };
         let Ok(Ok(packet)) = packet else { break };
         while answering.len() >= QUERIES && answering.join_next().await.is_some() {}
@@ -125,10 +160,21 @@ async fn serve(stream: TcpStream, peer: SocketAddr, listener: u16, shared: Share
         tokio::select! {
             done = answering.join_next() => if done.is_none() { break },
             _ = ended.changed() => break,
+            _ = phase.wait_for(|phase| *phase == Phase::Ends) => break,
         }
     }
     answering.abort_all();
     while answering.join_next().await.is_some() {}
+    if *connection.end.borrow() != End::Reset {
+        // The kernel ends by RST a connection of which something was not read.
+        let mut rest = [0; 4096];
+        let mut more = || reader.try_read(&mut rest).is_ok_and(|len| len > 0);
+        for _ in 0..256 {
+            if !more() {
+                break;
+            }
+        }
+    }
 }
 
 /// One message behind its length.
@@ -140,7 +186,7 @@ async fn read(reader: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
 }
 
 struct Connection {
-    /// `None` once it is reset.
+    /// `None` once it has ended.
     writer: Mutex<Option<OwnedWriteHalf>>,
     end: watch::Sender<End>,
     peer: SocketAddr,
@@ -151,6 +197,9 @@ struct Connection {
 
 impl Connection {
     async fn answer(&self, packet: Vec<u8>) {
+        if *self.end.borrow() != End::Open {
+            return;
+        }
         let Shared { engine, clock, counters, .. } = &self.shared;
         let received = clock();
         let snapshot = Arc::clone(&engine.snapshot_at(received.unix));
@@ -158,6 +207,8 @@ impl Connection {
         let mut out = vec![0u8; MAX_MESSAGE];
         let outcome = resolve(engine, &snapshot, &packet, self.client(), received, &mut out, &mut event);
         if let Outcome::Play(play) = outcome {
+            // It may play for a minute.
+            drop(out);
             return self.play(*play, &packet, received).await;
         }
         let reply = self.finish(outcome, out, &mut event).await;
@@ -180,13 +231,13 @@ impl Connection {
         let passage = passage.as_ref().filter(|_| Passage::leads_on(self.server));
         let teller = story.map(|(mut story, audience)| {
             story.server = self.server;
-            Teller::new(story, audience, *clock, received.at)
+            Teller::new(story, audience, *clock, received.at, &plan)
         });
-        let teller = teller.as_ref();
+        let going = Going { received: received.at, query: packet.len(), teller: teller.as_ref() };
         let censored = censored(&plan, self.client());
         let forged = async {
             for shot in plan.forged {
-                self.send(shot, false, received.at, teller).await;
+                self.send(shot, false, going).await;
             }
         };
         let genuine = async {
@@ -202,12 +253,12 @@ impl Connection {
                     let outcome = resolve(engine, &behind, packet, client, received, &mut out, &mut event);
                     self.finish(outcome, out, &mut event).await
                 };
-                self.send(Shot { after, octets, ip_ttl: None }, true, received.at, teller).await;
+                self.send(Shot { after, octets, ip_ttl: None }, true, going).await;
             }
             event
         };
         // The one that is named first goes first where both are due.
-        let ((), event) = tokio::join!(forged, genuine);
+        let ((), event) = tokio::join!(biased; forged, genuine);
         if plan.end != End::Open {
             self.end(plan.end).await;
         }
@@ -216,13 +267,17 @@ impl Connection {
         engine.observe(&mut &**counters, &behind, &event, packet);
     }
 
-    async fn send(&self, shot: Shot, genuine: bool, received: Instant, teller: Option<&Teller>) {
+    async fn send(&self, shot: Shot, genuine: bool, going: Going<'_>) {
+        let Going { received, query, teller } = going;
         if shot.octets.is_empty() {
+            teller.inspect(|teller| teller.silent());
             return;
         }
         if !shot.after.is_zero() {
             let (sender, time) = oneshot::channel();
-            self.shared.delayer.at(received + shot.after, shot.octets.len(), move || {
+            // The query waits too, and a second time in its story.
+            let octets = shot.octets.len() + 2 * query;
+            self.shared.delayer.at(received + shot.after, octets, move || {
                 // The connection may have ended meanwhile.
                 let _ = sender.send(());
             });
@@ -230,14 +285,16 @@ impl Connection {
                 return;
             }
         }
-        self.write(&shot.octets).await;
-        if let Some(teller) = teller {
+        if self.write(&shot.octets).await
+            && let Some(teller) = teller
+        {
             teller.sent(shot, genuine);
         }
     }
 
     /// The octets that came of an outcome, if need be after waiting for an upstream; none: silence.
     async fn finish(&self, outcome: Outcome, mut out: Vec<u8>, event: &mut Event) -> Vec<u8> {
+        // Many may wait, for an upstream or for their time, and none with more room than it needs.
         let clock = self.shared.clock;
         let len = match outcome {
             Outcome::Reply(len) => len,
@@ -246,10 +303,13 @@ impl Connection {
                 len
             }
             Outcome::Later(pending) => {
+                drop(out);
                 let (sender, receiver) = oneshot::channel();
                 pending.begin(clock, move |pending, answered| {
+                    let mut out = vec![0u8; MAX_MESSAGE];
                     let (len, event) = pending.write(answered, &mut out);
                     out.truncate(len);
+                    out.shrink_to_fit();
                     // The connection may have ended meanwhile.
                     let _ = sender.send((out, event));
                 });
@@ -261,25 +321,30 @@ impl Connection {
             Outcome::Drop | Outcome::Play(_) => 0,
         };
         out.truncate(len);
+        out.shrink_to_fit();
         out
     }
 
-    /// One message behind its length; nothing for an empty one.
-    async fn write(&self, octets: &[u8]) {
-        let Some(len) = u16::try_from(octets.len()).ok().filter(|len| *len > 0) else { return };
+    /// One message behind its length, nothing for an empty one; says whether it left.
+    async fn write(&self, octets: &[u8]) -> bool {
+        let Some(len) = u16::try_from(octets.len()).ok().filter(|len| *len > 0) else { return false };
         let framed = [&len.to_be_bytes(), octets].concat();
-        let mut writer = self.writer.lock().await;
-        let Some(writer) = &mut *writer else { return };
+        let mut place = self.writer.lock().await;
+        let Some(writer) = &mut *place else { return false };
         // A client that does not read what it asked for is not waited for for ever.
-        if !matches!(timeout(IDLE, writer.write_all(&framed)).await, Ok(Ok(()))) {
+        let left = matches!(timeout(IDLE, writer.write_all(&framed)).await, Ok(Ok(())));
+        if !left {
+            // Half a message may have left: nothing goes behind it.
+            *place = None;
             let _ = self.end.send(End::Close);
         }
+        left
     }
 
     /// Ends the connection the way the censor does.
     async fn end(&self, end: End) {
-        if end == End::Reset
-            && let Some(writer) = self.writer.lock().await.take()
+        if let Some(writer) = self.writer.lock().await.take()
+            && end == End::Reset
         {
             let stream: &TcpStream = writer.as_ref();
             // What lingers for no time at all is ended by RST (tcp(7), SO_LINGER).
@@ -291,4 +356,13 @@ impl Connection {
         }
         let _ = self.end.send(end);
     }
+}
+
+/// What all packets of one query have in common.
+#[derive(Clone, Copy)]
+struct Going<'t> {
+    received: Instant,
+    /// The octets of the query.
+    query: usize,
+    teller: Option<&'t Teller>,
 }

@@ -1,7 +1,7 @@
 //! `portcullis scenario`: the command as a tester uses it.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -335,8 +335,225 @@ fn nothing_but_loopback_is_listened_on_and_blind_tells_nothing() {
         }
     }
     assert!(playing.ready["networks"]["A"].is_string());
+    assert!(playing.ready["at"].as_str().unwrap().ends_with("+00:00"), "{ready}");
     assert_eq!(playing.stop(), 0);
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut playing.out, &mut rest).unwrap();
     assert_eq!(rest, "");
+}
+
+/// What a scenario is made of for these tests.
+const OF_OWN: &str = r#"
+[scenario]
+name = "own"
+sources = ["me"]
+[[network]]
+id = "one"
+[[network]]
+id = "two"
+[[zone]]
+origin = "test"
+records = """
+@ 60 SOA ns.test. host.test. 1 2 3 4 5
+* 60 A 198.51.100.7
+"""
+[[rule]]
+id = "strays"
+match = { suffix = ["strays.test"] }
+action = { kind = "delay", delay = "20ms", jitter = "7ms", spread = "normal" }
+[[rule]]
+id = "slow"
+match = { suffix = ["slow.test"] }
+action = { kind = "delay", delay = "60s" }
+[[rule]]
+id = "late"
+match = { suffix = ["late.test"] }
+action = { kind = "delay", delay = "1s" }
+[[rule]]
+id = "tie"
+match = { suffix = ["tie.test"] }
+action = { kind = "inject", replies = [{ a = ["192.0.2.1"], after = "10ms" }], genuine = "10ms" }
+[[rule]]
+id = "close"
+match = { exact = ["close.test"] }
+when = { transport = "tcp" }
+action = { kind = "close" }
+[[rule]]
+id = "half"
+match = { exact = ["half.test"] }
+when = { chance = 0.5 }
+action = { kind = "rcode", rcode = "NXDOMAIN" }
+"#;
+
+/// A folder with the scenario in it, its path, and that of a record.
+fn of_own() -> (tempfile::TempDir, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (scenario, record) = (path("own.toml"), path("run.jsonl"));
+    std::fs::write(&scenario, OF_OWN).unwrap();
+    (folder, scenario, record)
+}
+
+fn framed(names: &[&str]) -> Vec<u8> {
+    let frame = |name: &&str| {
+        let packet = question(name, "A");
+        [&(packet.len() as u16).to_be_bytes()[..], &packet].concat()
+    };
+    names.iter().flat_map(frame).collect()
+}
+
+/// The lines of a record, in the order of their numbers.
+fn lines(record: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(record).unwrap();
+    let mut lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    lines.sort_by_key(|l| l["number"].as_u64());
+    lines
+}
+
+#[test]
+fn what_a_record_holds_is_answered_alike_however_it_came() {
+    let (_folder, scenario, record) = of_own();
+    let mut playing = Playing::start(&[&scenario, "--port-per-network", "--record", &record]);
+    for _ in 0..5 {
+        playing.ask("one", "a.strays.test", "A").unwrap();
+    }
+    // Many at once, at two ports, draw for one question.
+    std::thread::scope(|scope| {
+        for network in ["one", "two", "one", "two"] {
+            let address = playing.address(network);
+            scope.spawn(move || {
+                (0..500).for_each(|_| drop(exchange(address, &question("half.test", "A"), PATIENCE)));
+            });
+        }
+    });
+    // Who asks does not wait for the second answer, or for any.
+    for names in [["a.tie.test", "b.tie.test"], ["late.test", "close.test"]] {
+        let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+        for name in names {
+            stream.write_all(&framed(&[name])).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        stream.read_exact(&mut [0; 1]).ok();
+    }
+    // A minute is more than the end waits for.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(&question("slow.test", "A"), playing.address("one")).unwrap();
+    assert_eq!(playing.stop(), 0);
+    let lines = lines(&record);
+    let cut = |name: &str| {
+        let line = lines.iter().find(|l| l["name"] == name).unwrap();
+        (line["cut"].as_bool().unwrap(), line["replies"].as_array().unwrap().len())
+    };
+    assert_eq!((cut("late.test"), cut("slow.test")), ((true, 0), (true, 0)));
+    assert_eq!((cut("close.test"), cut("a.strays.test")), ((false, 0), (false, 1)));
+    let (code, told, problem) = run(&["scenario", "run", &scenario, "--replay", &record]);
+    assert_eq!(code, 0, "{told}{problem}");
+    assert!(told.starts_with("2010 questions"), "{told}");
+}
+
+#[test]
+fn over_tcp_the_forged_answer_comes_first_and_the_stop_waits_for_what_is_under_way() {
+    let (_folder, scenario, record) = of_own();
+    let mut playing = Playing::start(&[&scenario, "--port-per-network", "--record", &record]);
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+        stream.write_all(&framed(&["a.tie.test"])).unwrap();
+        for _ in 0..2 {
+            let mut len = [0; 2];
+            stream.read_exact(&mut len).unwrap();
+            stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes(len))]).unwrap();
+        }
+    }
+    let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+    stream.write_all(&framed(&["a.test", "late.test"])).unwrap();
+    stream.read_exact(&mut [0; 1]).unwrap();
+    assert_eq!(playing.stop(), 0);
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(rest.windows(4).filter(|w| *w == [198, 51, 100, 7]).count() == 2, "{rest:?}");
+    for line in lines(&record).iter().filter(|l| l["name"] == "a.tie.test") {
+        let genuine: Vec<_> =
+            line["replies"].as_array().unwrap().iter().map(|r| r["genuine"].as_bool()).collect();
+        assert_eq!(genuine, [Some(false), Some(true)], "{line}");
+    }
+}
+
+#[test]
+fn behind_a_close_nothing_is_answered_and_it_is_no_reset() {
+    let (_folder, scenario, record) = of_own();
+    let mut playing = Playing::start(&[&scenario, "--port-per-network", "--record", &record]);
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&framed(&[&["close.test"][..], &["a.test"; 50]].concat())).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    assert_eq!(playing.stop(), 0);
+    // Those that were read before the end are answered side by side with it.
+    assert!(lines(&record).iter().filter(|l| l["name"] == "close.test").count() == 20);
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_record_as_it_was() {
+    let (folder, scenario, record) = of_own();
+    std::fs::write(&record, "precious\n").unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let (code, _, problem) = run(&["scenario", "run", &scenario, "--listen", &taken, "--record", &record]);
+    assert!(code == 2 && problem.contains("in use"), "{problem}");
+    assert_eq!(std::fs::read_to_string(&record).unwrap(), "precious\n");
+    // Nor does a capture that can't be written cost the record.
+    std::fs::create_dir(folder.path().join("run.pcapng")).unwrap();
+    let free = ["--listen", "127.0.0.1:0"];
+    let (code, _, problem) = run(&[&["scenario", "run", &scenario, "--record", &record][..], &free].concat());
+    assert!(code == 2 && problem.contains("run.pcapng"), "{problem}");
+    assert_eq!(std::fs::read_to_string(&record).unwrap(), "precious\n");
+    for listen in ["127.0.0.1:65535", "127.0.0.1:65534"] {
+        let (code, _, problem) =
+            run(&["scenario", "run", &scenario, "--port-per-network", "--listen", listen]);
+        assert!(code == 2 && problem.contains("no ports are left"), "{problem}");
+    }
+}
+
+#[test]
+fn each_query_is_printed_before_the_end() {
+    let (_folder, scenario, _) = of_own();
+    let mut playing = Playing::start(&[&scenario, "--port-per-network", "--json"]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..500 {
+        socket.send_to(&question("late.test", "A"), playing.address("one")).unwrap();
+    }
+    // The others are still under way when the first line is there.
+    let mut first = String::new();
+    playing.out.read_line(&mut first).unwrap();
+    let told = Command::new("kill").args(["-TERM", &playing.child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!((&mut playing.out).lines().count(), 499);
+    assert_eq!(playing.child.wait().unwrap().code(), Some(0));
+}
+
+/// Runs out of file descriptors, and gets them back.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_accepted_again_when_there_were_too_many() {
+    let (_folder, scenario, _) = of_own();
+    let playing = Playing::start(&[&scenario, "--port-per-network"]);
+    let limit = format!("--nofile={0}:{0}", 40);
+    let limited = Command::new("prlimit").args(["--pid", &playing.child.id().to_string(), &limit]).status();
+    // Without util-linux there is nothing to test with.
+    if !limited.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let connect = || TcpStream::connect(playing.address("one")).unwrap();
+    let many: Vec<_> = (0..60).map(|_| connect()).collect();
+    // The last one of those that find room is answered when all have been accepted that can be.
+    let mut first = &many[0];
+    first.write_all(&framed(&["a.test"])).unwrap();
+    first.read_exact(&mut [0; 1]).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    drop(many);
+    let mut stream = connect();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(&framed(&["a.test"])).unwrap();
+    stream.read_exact(&mut [0; 1]).expect("nobody accepts any more");
 }
