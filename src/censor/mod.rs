@@ -163,6 +163,17 @@ pub enum Evidence {
     Modelled,
 }
 
+impl Evidence {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Modelled => "modelled",
+        }
+    }
+}
+
 /// When a rule applies; what is empty or `None` sets no condition.
 #[derive(Clone, Debug, Default)]
 pub struct When {
@@ -240,6 +251,18 @@ pub enum End {
     Reset,
     /// By FIN.
     Close,
+}
+
+impl End {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Reset => "reset",
+            Self::Close => "close",
+        }
+    }
 }
 
 /// What a resolver says of itself.

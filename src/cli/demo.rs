@@ -6,7 +6,6 @@ use std::sync::mpsc::Receiver;
 
 use super::serve::{Service, Signal, Signals, runtime};
 use super::{OK, say, shipped};
-use crate::dns::reply::Transport;
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::decide::Class;
 use crate::resolver::settings::Settings;
@@ -130,10 +129,7 @@ fn plain(line: &Line, colour: bool) -> String {
     let question = line.question.as_ref().map_or_else(|| "(no question)".into(), |(n, t)| format!("{n} {t}"));
     let rcode = event.rcode.map_or_else(|| "no reply".into(), |r| r.to_string());
     let rule = line.rule.as_ref().map_or_else(String::new, |r| format!("  {} ({})", r.rule, r.place()));
-    let transport = match event.transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    };
+    let transport = event.transport.word();
     let verdict = event.verdict.word();
     let (on, off) = match (colour, event.verdict.class()) {
         (false, _) => ("", ""),

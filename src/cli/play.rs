@@ -22,7 +22,7 @@ use crate::observe::story::Story;
 use crate::resolver::censored::{Audience, Clock};
 use crate::scenario::harness::{time_text, unix};
 use crate::scenario::recorder::{Recorder, Sink};
-use crate::scenario::stage::{Setting, Stage, transport_word};
+use crate::scenario::stage::{Setting, Stage};
 use crate::scenario::worksheet::{in_shell, letter};
 use crate::scenario::{record, shipped};
 use crate::server::{self, Bound};
@@ -567,7 +567,7 @@ fn blind_json(story: &Story, scenario: &Scenario) -> serde_json::Value {
 fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
     let question = story.question();
     let time = time_text(story.at, style.offset);
-    let transport = transport_word(story.transport);
+    let transport = story.transport.word();
     if style.blind {
         let packets = super::count(story.replies.len(), "packet");
         // The time would tell the country by its offset.

@@ -155,7 +155,7 @@ fn show(args: &ShowArgs) -> Result<u8, String> {
         let networks = networks_of(&scenario, rule);
         let place =
             if networks.is_empty() { "everywhere".into() } else { format!("in {}", networks.join(", ")) };
-        let head = format!("{}, {} ({}): {place}", rule.id, rule.kind, evidence(rule.evidence));
+        let head = format!("{}, {} ({}): {place}", rule.id, rule.kind, rule.evidence.word());
         say(&hung("  ", &head));
         say(&wrapped(&names_of(&rule.names), "    "));
         if !rule.intent.is_empty() {
@@ -213,7 +213,7 @@ fn json(scenario: &Scenario) -> serde_json::Value {
         .iter()
         .map(|rule| {
             serde_json::json!({
-                "id": rule.id, "line": rule.line, "action": rule.kind, "evidence": evidence(rule.evidence),
+                "id": rule.id, "line": rule.line, "action": rule.kind, "evidence": rule.evidence.word(),
                 "intent": rule.intent, "networks": networks_of(scenario, rule),
                 "from": rule.when.from.map(time), "until": rule.when.until.map(time),
             })
@@ -230,14 +230,6 @@ fn json(scenario: &Scenario) -> serde_json::Value {
         "seed": scenario.seed, "sources": scenario.sources, "networks": networks, "events": events,
         "rules": rules,
     })
-}
-
-/// The word for it.
-pub(super) const fn evidence(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Measured => "measured",
-        Evidence::Modelled => "modelled",
-    }
 }
 
 /// Text in lines of at most 96 characters, the first behind a beginning, the rest as far from the edge.

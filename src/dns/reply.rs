@@ -37,6 +37,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// The word for it in logs and records.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+
     /// The longest reply that this client takes, in octets: over UDP 512 without EDNS, else what
     /// it announced, held between 512 and [`PAYLOAD_SIZE`] (RFC 6891 §6.2.5).
     #[must_use]

@@ -33,16 +33,16 @@ pub fn to_json(story: &Story) -> Value {
         "network": story.network,
         "client": story.client,
         "server": story.server,
-        "transport": transport_word(story.transport),
+        "transport": story.transport.word(),
         "name": question.map(|(name, _)| name.to_string()),
         "type": question.and_then(|(_, qtype)| qtype).map(|t| t.to_string()),
         "query": hex(&story.query),
         "rule": rule.map(|r| &r.id),
         "action": rule.map(|r| &r.action),
         "intent": rule.map(|r| &r.intent),
-        "evidence": rule.map(|r| evidence_word(r.evidence)),
+        "evidence": rule.map(|r| r.evidence.word()),
         "replies": story.replies.iter().map(sent).collect::<Vec<_>>(),
-        "end": end_word(story.end),
+        "end": story.end.word(),
         "cut": story.cut,
     })
 }
@@ -60,7 +60,7 @@ pub fn from_json(line: &str) -> Result<Story, String> {
             id: fields.text("rule")?.to_owned(),
             action: fields.text("action")?.to_owned(),
             intent: fields.text("intent")?.to_owned(),
-            evidence: fields.word("evidence", &EVIDENCE, evidence_word)?,
+            evidence: fields.word("evidence", &EVIDENCE, Evidence::word)?,
         }),
     };
     let replies = fields.get("replies")?.as_array().ok_or("`replies` is no list")?;
@@ -76,11 +76,11 @@ pub fn from_json(line: &str) -> Result<Story, String> {
         network: fields.text("network")?.to_owned(),
         client: fields.address("client")?,
         server: fields.address("server")?,
-        transport: fields.word("transport", &TRANSPORTS, transport_word)?,
+        transport: fields.word("transport", &TRANSPORTS, Transport::word)?,
         query: fields.octets("query")?,
         rule,
         replies: replies.iter().enumerate().map(|(i, r)| reply(i, r)).collect::<Result<_, _>>()?,
-        end: fields.word("end", &ENDS, end_word)?,
+        end: fields.word("end", &ENDS, End::word)?,
         cut: match fields.optional("cut") {
             None => false,
             Some(cut) => cut.as_bool().ok_or_else(|| fields.wrong("cut", "`true` or `false`"))?,
@@ -92,33 +92,11 @@ const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 const ENDS: [End; 3] = [End::Open, End::Reset, End::Close];
 const EVIDENCE: [Evidence; 2] = [Evidence::Measured, Evidence::Modelled];
 
-const fn transport_word(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    }
-}
-
 const fn stub_word(mode: StubMode) -> &'static str {
     match mode {
         StubMode::Doc => "doc",
         StubMode::Loopback => "loopback",
         StubMode::Historical => "historical",
-    }
-}
-
-const fn end_word(end: End) -> &'static str {
-    match end {
-        End::Open => "open",
-        End::Reset => "reset",
-        End::Close => "close",
-    }
-}
-
-const fn evidence_word(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Measured => "measured",
-        Evidence::Modelled => "modelled",
     }
 }
 

@@ -10,7 +10,6 @@ use crate::censor::expect::Expect;
 use crate::censor::seen::{Seen, Slack};
 use crate::censor::stub::{self, StubMode};
 use crate::censor::{Network, Scenario};
-use crate::dns::reply::Transport;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
 use crate::observe::story::Story;
@@ -173,13 +172,4 @@ pub fn client_again(scenario: &Scenario, story: &Story) -> Client {
     let network = scenario.networks.iter().position(|n| n.id == story.network).unwrap_or(0);
     let listener = u16::try_from(network).unwrap_or(0);
     Client { address: story.client, transport: story.transport, listener }
-}
-
-/// The word for a transport.
-#[must_use]
-pub const fn transport_word(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Sheet, cell, changes, command, in_words, letter, port, question_json};
 use crate::censor::expect::Expect;
 use crate::censor::seen::{Seen, describe};
-use crate::censor::{End, Evidence, Scenario};
+use crate::censor::{End, Scenario};
 use crate::dns::message::Message;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Qtype, Rcode};
@@ -17,7 +17,7 @@ use crate::observe::story::{Decided, Story};
 use crate::resolver::censored::Audience;
 use crate::resolver::moment::Moment;
 use crate::scenario::harness::time_text;
-use crate::scenario::stage::{Setting, Stage, client_of, transport_word};
+use crate::scenario::stage::{Setting, Stage, client_of};
 
 /// How long after the first time a question is asked a second time.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -221,7 +221,7 @@ impl Played {
         json!({
             "network": id, "letter": letter(place), "port": port(place), "rule": rule.map(|r| &r.id),
             "action": rule.map(|r| &r.action), "intent": rule.map(|r| &r.intent),
-            "evidence": rule.map(|r| evidence_word(r.evidence)), "replies": replies.collect::<Vec<_>>(),
+            "evidence": rule.map(|r| r.evidence.word()), "replies": replies.collect::<Vec<_>>(),
             "end": end_word(self.seen.end), "signs": self.signs, "honest": self.honest(),
             "other_transport_honest": self.other_is_honest,
         })
@@ -242,7 +242,7 @@ pub(super) fn told_rule(rule: Option<&Decided>) -> String {
     match rule {
         None => "no rule takes it".into(),
         Some(rule) => {
-            let (id, action, sure) = (&rule.id, &rule.action, evidence_word(rule.evidence));
+            let (id, action, sure) = (&rule.id, &rule.action, rule.evidence.word());
             let intent: Vec<&str> = rule.intent.split_whitespace().collect();
             format!("rule `{id}` ({action}, {sure}). {}", intent.join(" "))
         }
@@ -255,14 +255,6 @@ pub(super) const fn end_word(end: End) -> Option<&'static str> {
         End::Open => None,
         End::Reset => Some("reset"),
         End::Close => Some("close"),
-    }
-}
-
-/// The word for it.
-pub(super) const fn evidence_word(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Measured => "measured",
-        Evidence::Modelled => "modelled",
     }
 }
 
@@ -284,7 +276,7 @@ fn told(text: &mut String, played: &Played, transport: Transport) {
     if !played.signs.is_empty() {
         let _ = writeln!(text, "  - to be noticed: {}", played.signs.join("; "));
     }
-    let other = transport_word(other(transport)).to_uppercase();
+    let other = other(transport).word().to_uppercase();
     let _ = match played.other_is_honest {
         true => writeln!(text, "  - {other} gets the truth and nothing else"),
         false => writeln!(text, "  - {other} does not help"),

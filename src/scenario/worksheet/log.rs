@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use serde_json::{Value, json};
 
-use super::key::{end_word, evidence_word, told_networks, told_rule};
+use super::key::{end_word, told_networks, told_rule};
 use super::letter;
 use crate::censor::Scenario;
 use crate::censor::seen::describe;
@@ -14,7 +14,6 @@ use crate::dns::query::Query;
 use crate::observe::story::{Decided, Story};
 use crate::scenario::harness::time_text;
 use crate::scenario::record;
-use crate::scenario::stage::transport_word;
 
 /// Of the answers to one question so many are told; that there are more is said.
 const ANSWERS: usize = 4;
@@ -75,7 +74,7 @@ impl<'a> Log<'a> {
         })?;
         let question = Query::parse(&story.query)
             .map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname.to_folded(), q.qtype));
-        let transport = transport_word(story.transport);
+        let transport = story.transport.word();
         let rule = story.rule.as_ref().map(|rule| rule.id.clone());
         let group =
             self.groups.entry(Asked { network, question, transport, rule }).or_insert_with(|| Group {
@@ -143,7 +142,7 @@ impl<'a> Log<'a> {
                 "first": time_text(group.first, self.scenario.offset),
                 "last": time_text(group.last, self.scenario.offset),
                 "rule": rule.map(|r| &r.id), "action": rule.map(|r| &r.action), "intent": rule.map(|r| &r.intent),
-                "evidence": rule.map(|r| evidence_word(r.evidence)),
+                "evidence": rule.map(|r| r.evidence.word()),
                 "sent": group.answers,
             })
         });

@@ -11,7 +11,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::{Value, json};
 
 use super::harness::time_text;
-use super::stage::transport_word;
 use crate::censor::Scenario;
 use crate::censor::draw::Draw;
 use crate::censor::expect::{Expect, WantedReply};
@@ -273,7 +272,7 @@ impl<'a> Sheet<'a> {
 fn question_json(number: usize, question: &Expect) -> Value {
     json!({
         "number": number, "name": question.qname.to_string(), "type": question.qtype.to_string(),
-        "transport": transport_word(question.transport), "edns": question.edns, "rd": question.rd,
+        "transport": question.transport.word(), "edns": question.edns, "rd": question.rd,
         "dig": command(question),
     })
 }
@@ -429,7 +428,7 @@ mod tests {
             assert_eq!(all.len(), QUESTIONS);
             let networks: BTreeSet<u16> = all.iter().map(|e| e.network).collect();
             let types: BTreeSet<u16> = all.iter().map(|e| e.qtype.0).collect();
-            let transports: BTreeSet<&str> = all.iter().map(|e| transport_word(e.transport)).collect();
+            let transports: BTreeSet<&str> = all.iter().map(|e| e.transport.word()).collect();
             assert_eq!((networks.len(), transports.len()), (4, 2), "{seed}");
             assert!(types.len() >= 4, "{seed}: {types:?}");
             assert_eq!(sheet.rounds.last().unwrap().at, scenario.last_state());
