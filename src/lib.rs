@@ -5,13 +5,8 @@
 
 // ── core: values and pure functions ─────────────────────────────────────────────────────────────
 
-pub mod dns;
-pub mod rule;
-pub mod lists;
-pub mod trie;
-pub mod policy;
-pub mod answer;
-pub mod censor;
+pub use portcullis_censor as censor;
+pub use portcullis_core::{answer, dns, lists, policy, rule, trie};
 
 // ── engine: state, and the order of the steps ───────────────────────────────────────────────────
 

@@ -61,6 +61,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
+/// Where sources are, and what stands before their names here.
+const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates/censor/src", "censor/")];
+
 /// Words that only some places may hold, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
@@ -104,7 +107,17 @@ const NOT_IN_CORE: &[&str] = &[
     "Atomic",
 ];
 
+/// The code of each file: without unit tests, which may use what they like, and without comments, which
+/// name what they explain.
 fn sources() -> BTreeMap<String, String> {
+    let code = |text: String| {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        code.lines().filter(|l| !l.trim_start().starts_with("//")).flat_map(|l| [l, "\n"]).collect()
+    };
+    texts().into_iter().map(|(file, text)| (file, code(text))).collect()
+}
+
+fn texts() -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
@@ -112,20 +125,17 @@ fn sources() -> BTreeMap<String, String> {
                 walk(&path, root, found);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                // Unit tests may use what they like; comments name what they explain.
-                let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
-                let code: String = code
-                    .lines()
-                    .filter(|l| !l.trim_start().starts_with("//"))
-                    .flat_map(|l| [l, "\n"])
-                    .collect();
-                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"), code);
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"), text);
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeMap::new();
-    walk(&root, &root, &mut found);
+    for (root, room) in ROOTS {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+        let mut files = BTreeMap::new();
+        walk(&root, &root, &mut files);
+        found.extend(files.into_iter().map(|(file, text)| (format!("{room}{file}"), text)));
+    }
     assert!(found.len() > 40, "the sources were not found");
     found
 }
@@ -141,6 +151,7 @@ fn modules_name_only_those_below_them() {
         let this = module(&file);
         let (_, may) =
             MAY_NAME.iter().find(|(m, _)| *m == this).unwrap_or_else(|| panic!("{this} has no row"));
+        let code = code.replace("portcullis_core::", "crate::");
         for rest in code.split("crate::").skip(1) {
             let named: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let known = MAY_NAME.iter().any(|(m, _)| *m == named);
@@ -178,9 +189,7 @@ fn reserved_words_stay_where_they_belong() {
 
 #[test]
 fn every_file_says_first_what_it_is_for() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for file in sources().keys() {
-        let text = fs::read_to_string(root.join(file)).unwrap();
+    for (file, text) in texts() {
         assert!(text.starts_with("//! "), "{file}");
     }
 }

@@ -216,15 +216,15 @@ fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy {
         language,
     };
     let json = structured.json();
-    ListPolicy {
-        inherits: list.inherits,
-        rewrites: list.is_rewrites(),
-        notes: list.notes.clone(),
-        types: list.types.clone(),
-        schedule: list.schedule.clone(),
-        structured: (!json.is_empty()).then(|| (json, structured.brief())),
-        ..ListPolicy::new(list.name.clone(), list.action.clone(), list.ttl, list.authority.clone())
-    }
+    let mut policy =
+        ListPolicy::new(list.name.clone(), list.action.clone(), list.ttl, list.authority.clone());
+    policy.inherits = list.inherits;
+    policy.rewrites = list.is_rewrites();
+    policy.notes = list.notes.clone();
+    policy.types.clone_from(&list.types);
+    policy.schedule.clone_from(&list.schedule);
+    policy.structured = (!json.is_empty()).then(|| (json, structured.brief()));
+    policy
 }
 
 /// Takes the addresses out of a list that has some; what is left of it is read as text.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::expect::{WantedRecord, WantedReply};
 use super::{Action, Addresses, Body, Extra, Scenario};
-use crate::dns::types::Qtype;
+use portcullis_core::dns::types::Qtype;
 
 /// What forged answers lead to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -242,21 +242,21 @@ fn is_somewhere_v6(a: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::censor::{Forged, Pool, Rule, ZoneText};
-    use crate::dns::name::NameBuf;
+    use crate::{Forged, Pool, Rule, ZoneText};
+    use portcullis_core::dns::name::NameBuf;
 
     fn rule(a: &[&str]) -> Rule {
         let a = Addresses::These(a.iter().map(|a| a.parse().unwrap()).collect());
         let aaaa = Addresses::These(vec!["d0::11".parse().unwrap(), "2a02:2698::17".parse().unwrap()]);
-        let body = Body::Addresses { a, aaaa, other: crate::censor::Other::NoData };
+        let body = Body::Addresses { a, aaaa, other: crate::Other::NoData };
         Rule {
             id: "r".into(),
             line: 1,
-            names: crate::censor::names::Names::default(),
-            when: crate::censor::When::default(),
+            names: crate::names::Names::default(),
+            when: crate::When::default(),
             kind: "stub".into(),
             action: Action::Forge { forged: vec![Forged { body, ..Forged::default() }], genuine: None },
-            evidence: crate::censor::Evidence::Modelled,
+            evidence: crate::Evidence::Modelled,
             intent: String::new(),
         }
     }

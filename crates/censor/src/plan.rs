@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::draw::Draw;
 use super::forge::{self, Forgery};
 use super::{Action, Delay, End, Identity, Rule, Scenario, Spread, Sticky, When};
-use crate::dns::name::Folded;
-use crate::dns::query::Query;
-use crate::dns::reply::Transport;
-use crate::dns::types::{Class, Qtype};
+use portcullis_core::dns::name::Folded;
+use portcullis_core::dns::query::Query;
+use portcullis_core::dns::reply::Transport;
+use portcullis_core::dns::types::{Class, Qtype};
 
 /// What is done with one query.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,6 +1,6 @@
 //! Writes forged answers, quirks and faults included.
 //!
-//! [`ReplyWriter`](crate::dns::reply::ReplyWriter) writes only what is right, so that forgeries are put
+//! [`ReplyWriter`](portcullis_core::dns::reply::ReplyWriter) writes only what is right, so that forgeries are put
 //! together here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -8,12 +8,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::draw::Draw;
 use super::plan::{Asked, Counter, Turns};
 use super::{Addresses, Body, EdnsManner, Forged, Malform, Other, Pick, Pool, Scenario, Shape, Soa, TtlMode};
-use crate::dns::edns::{OPTION_EDE, PAYLOAD_SIZE};
-use crate::dns::header::{self, Header, flag};
-use crate::dns::name::{Folded, Name};
-use crate::dns::query::Query;
-use crate::dns::reply::Transport;
-use crate::dns::types::{Class, Qtype, Rcode};
+use portcullis_core::dns::edns::{OPTION_EDE, PAYLOAD_SIZE};
+use portcullis_core::dns::header::{self, Header, flag};
+use portcullis_core::dns::name::{Folded, Name};
+use portcullis_core::dns::query::Query;
+use portcullis_core::dns::reply::Transport;
+use portcullis_core::dns::types::{Class, Qtype, Rcode};
 
 /// What a forger makes of one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +93,10 @@ pub(super) fn forge(
 /// A plain answer of one record of the type and class that were asked for.
 pub(super) fn one_record(query: &Query<'_>, ttl: u32, rdata: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 512];
-    let mut reply = crate::dns::reply::ReplyWriter::new(query, &mut out, 512);
+    let mut reply = portcullis_core::dns::reply::ReplyWriter::new(query, &mut out, 512);
     let kind = (query.qtype, query.qclass);
     // One record of a few octets fits.
-    let _ = reply.record_in(crate::dns::reply::Section::Answer, None, kind, ttl, &[rdata]);
+    let _ = reply.record_in(portcullis_core::dns::reply::Section::Answer, None, kind, ttl, &[rdata]);
     let len = reply.finish();
     out.truncate(len);
     out
@@ -277,7 +277,7 @@ impl<'a> Message<'a> {
         let append = shape.malform == Malform::AppendAfterOpt && query.edns.is_some();
         let (mut additional, mut arcount) = (Vec::new(), 0u16);
         for extra in &shape.extra {
-            let owner = extra.owner.as_ref().map(crate::dns::name::NameBuf::as_name);
+            let owner = extra.owner.as_ref().map(portcullis_core::dns::name::NameBuf::as_name);
             put_record(&mut additional, owner, extra.rtype, extra.ttl, &extra.rdata);
             arcount += 1;
         }

@@ -40,7 +40,7 @@ pub struct ListPolicy {
     /// small reply has no room for.
     pub structured: Option<(String, String)>,
     /// A hash of the name, which references begin with.
-    pub(crate) seed: u64,
+    seed: u64,
 }
 
 /// Why a list blocks, for people.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::known::AsnMap;
 use super::lookup::{Failure, Lookup};
 use super::{Control, Pair};
-use crate::dns::types::Rcode;
+use portcullis_core::dns::types::Rcode;
 
 /// An outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

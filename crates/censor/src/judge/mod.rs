@@ -16,11 +16,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::dns::types::Qtype;
 use bogon::is_bogon;
 use known::{AsnMap, Fingerprint};
 use lookup::{Failure, Lookup};
 use ooni::{Classic, Consistency, Rule};
+use portcullis_core::dns::types::Qtype;
 use satellite::Outcome;
 
 /// From here on the pipeline's likelihood of blocking counts as interference.

@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::dns::ede::EdeCode;
-use crate::dns::name::NameBuf;
-use crate::dns::reply::Transport;
-use crate::dns::types::{Qtype, Rcode};
 use expect::Expect;
 use names::Names;
+use portcullis_core::dns::ede::EdeCode;
+use portcullis_core::dns::name::NameBuf;
+use portcullis_core::dns::reply::Transport;
+use portcullis_core::dns::types::{Qtype, Rcode};
 
 /// One documented case of interference with the DNS.
 #[derive(Clone, Debug, Default)]

@@ -2,9 +2,9 @@
 
 use super::lookup::Question;
 use super::*;
-use crate::censor::End;
-use crate::censor::seen::Seen;
-use crate::dns::name::NameBuf;
+use crate::End;
+use crate::seen::Seen;
+use portcullis_core::dns::name::NameBuf;
 
 const ID: u16 = 0x1234;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::End;
 use super::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
-use crate::dns::header::{Header, flag};
-use crate::dns::message::{Message, Record};
-use crate::dns::reply::Section;
-use crate::dns::types::{Class, Qtype};
+use portcullis_core::dns::header::{Header, flag};
+use portcullis_core::dns::message::{Message, Record};
+use portcullis_core::dns::reply::Section;
+use portcullis_core::dns::types::{Class, Qtype};
 
 /// All that came back for one query, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -215,8 +215,8 @@ fn hex(octets: &[u8]) -> String {
 #[allow(clippy::cast_possible_truncation, reason = "tests make small numbers")]
 mod tests {
     use super::*;
-    use crate::dns::name::NameBuf;
-    use crate::dns::reply::Transport;
+    use portcullis_core::dns::name::NameBuf;
+    use portcullis_core::dns::reply::Transport;
 
     fn record(owner: &str, ttl: (u32, u32), rtype: Qtype, data: &str) -> WantedRecord {
         WantedRecord { owner: NameBuf::from_text(owner).unwrap(), ttl, rtype, data: data.into() }

@@ -4,7 +4,7 @@ use regex_automata::Input;
 use regex_automata::dfa::Automaton;
 use regex_automata::dfa::dense::DFA;
 
-use crate::dns::name::{MAX_NAME, Name};
+use portcullis_core::dns::name::{MAX_NAME, Name};
 
 /// Stands for a dot within a label where labels are kept apart: no pattern has it.
 const INNER_DOT: u8 = 0xff;
@@ -138,7 +138,7 @@ impl Joined {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::name::NameBuf;
+    use portcullis_core::dns::name::NameBuf;
     use proptest::prelude::*;
 
     fn takes(pattern: Pattern, flattened: bool, name: &str) -> bool {

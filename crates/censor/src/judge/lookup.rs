@@ -4,15 +4,15 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::censor::End;
-use crate::censor::seen::Seen;
-use crate::dns::ede::EdeCode;
-use crate::dns::header::{self, Header, flag};
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::query;
-use crate::dns::reply::Section;
-use crate::dns::types::{Class, Qtype, Rcode};
+use crate::End;
+use crate::seen::Seen;
+use portcullis_core::dns::ede::EdeCode;
+use portcullis_core::dns::header::{self, Header, flag};
+use portcullis_core::dns::message::Message;
+use portcullis_core::dns::name::NameBuf;
+use portcullis_core::dns::query;
+use portcullis_core::dns::reply::Section;
+use portcullis_core::dns::types::{Class, Qtype, Rcode};
 
 /// A question that a probe asks.
 #[derive(Clone, Debug)]
