@@ -8,13 +8,11 @@
     clippy::cast_possible_truncation
 )]
 
-mod common;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
-use common::{Reply, Upstream, question, reply};
+use crate::common::{Reply, Upstream, question, reply};
 use portcullis::cache::store::Cache;
 use portcullis::dns::reply::Transport;
 use portcullis::observe::counters::CounterSet;
@@ -61,7 +59,7 @@ fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
                 out.truncate(len);
                 sender.send(out).unwrap();
             });
-            let reply = receiver.recv_timeout(common::PATIENCE).expect("an answer");
+            let reply = receiver.recv_timeout(crate::common::PATIENCE).expect("an answer");
             out[..reply.len()].copy_from_slice(&reply);
             (reply.len(), false)
         }

@@ -12,19 +12,17 @@
     clippy::disallowed_methods
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::portcullis;
+use crate::common::portcullis;
 use portcullis::scenario::Harness;
 use portcullis::scenario::harness::Playing;
 use serde_json::Value;
 
-const SCENARIO: &str = include_str!("scenarios/matrix.toml");
+const SCENARIO: &str = include_str!("../scenarios/matrix.toml");
 
 /// One question and what each program makes of the answer.
 ///

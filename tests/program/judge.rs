@@ -1,8 +1,6 @@
 //! `portcullis scenario judge` against servers that lie, over real sockets.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
-mod common;
-
 use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Stdio;
@@ -11,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use common::{Upstream, portcullis, reply};
+use crate::common::{Upstream, portcullis, reply};
 use portcullis::dns::query::Query;
 use portcullis::dns::types::Qtype;
 use serde_json::Value;
