@@ -1,9 +1,20 @@
-//! The same answers as dig and kdig see them. Skipped where they are not installed, unless
-//! `PORTCULLIS_CLIENTS=required` (as in `.ci/run`).
+//! Every kind of answer as dig and kdig see it.
 
+use std::path::Path;
 use std::process::Command;
 
-use crate::common::Server;
+use libtest_mimic::Trial;
+
+use crate::client::{Client, DIG, KDIG, test};
+use crate::common::{Run, Server};
+
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test("dig::dig_reads_every_kind_of_answer", &[DIG], || reads_every_kind_of_answer(&DIG)),
+        test("dig::kdig_reads_every_kind_of_answer", &[KDIG], || reads_every_kind_of_answer(&KDIG)),
+        test("dig::what_only_dig_can_ask", &[DIG], what_only_dig_can_ask),
+    ]
+}
 
 const CONFIG: &str = r#"
 version = "portcullis test"
@@ -46,73 +57,67 @@ origin = "z.test"
 file = "z"
 "#;
 
-/// The client's name if it is there.
-fn client(name: &'static str) -> Option<&'static str> {
-    if Command::new(name).arg("-h").output().is_ok() {
-        return Some(name);
-    }
-    assert!(std::env::var_os("PORTCULLIS_CLIENTS").is_none(), "{name} is not installed");
-    eprintln!("skipped: {name} is not installed");
-    None
-}
-
-fn ask(client: &str, server: &Server, arguments: &str) -> String {
+fn ask(client: &Path, server: &Server, arguments: &str) -> String {
     let port = server.dns.port().to_string();
     let output = Command::new(client)
         .args(["@127.0.0.1", "-p", &port, "+time=1"])
         // dig counts tries and sends EDNS by itself, kdig counts retries and does not.
-        .args(if client == "dig" { ["+tries=1", "+edns=0"] } else { ["+retry=0", "+edns"] })
+        .args(if client.ends_with("dig") { ["+tries=1", "+edns=0"] } else { ["+retry=0", "+edns"] })
         .args(arguments.split_whitespace())
-        .output()
-        .unwrap();
+        .run();
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
 }
 
-#[test]
-fn dig_and_kdig_read_every_kind_of_answer() {
+/// The server with all kinds of answers.
+fn server() -> Server {
     let zone = format!(
         "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.4\nlong 60 IN TXT {}\n",
         vec![format!("\"{}\"", "x".repeat(200)); 8].join(" ")
     );
-    let server = Server::start(CONFIG, &[("z", &zone)]);
-    for name in ["dig", "kdig"] {
-        let Some(client) = client(name) else { continue };
-        for (arguments, expected) in [
-            ("linkedin.com A", "NXDOMAIN|nobody.invalid.|Censored"),
-            ("www.linkedin.com HTTPS", "NXDOMAIN|nobody.invalid."),
-            ("+tcp linkedin.com A", "NXDOMAIN|nobody.invalid.|Censored"),
-            ("nodata.test A", "NOERROR|nobody.invalid.|Blocked"),
-            ("refused.test A", "REFUSED"),
-            ("servfail.test A", "SERVFAIL"),
-            ("stub.test A", "NOERROR|192.0.2.1|Forged Answer"),
-            ("stub.test AAAA", "2001:db8::1"),
-            ("stub.test TXT", "NOERROR|nobody.invalid."),
-            ("alias.test A", "walled.example."),
-            ("truncate.test A", "REFUSED"),
-            ("drop.test A", "timed out#timeout#no response"),
-            ("www.z.test A", "NOERROR|192.0.2.4|CNAME"),
-            ("nope.z.test A", "NXDOMAIN|SOA"),
-            ("long.z.test TXT", "NOERROR|xxxx"),
-            ("+noedns www.z.test A", "192.0.2.4"),
-            ("version.bind CH TXT", "portcullis test"),
-            ("a.z.test ANY", "192.0.2.4"),
-            ("other.test ANY", "RFC8482"),
-        ] {
-            let output = ask(client, &server, arguments);
-            for word in expected.split('|') {
-                assert!(
-                    word.split('#').any(|w| output.contains(w)),
-                    "{client} {arguments}: no `{word}` in\n{output}"
-                );
-            }
+    Server::start(CONFIG, &[("z", &zone)])
+}
+
+fn reads_every_kind_of_answer(client: &Client) {
+    let (server, client) = (server(), client.path());
+    for (arguments, expected) in [
+        ("linkedin.com A", "NXDOMAIN|nobody.invalid.|Censored"),
+        ("www.linkedin.com HTTPS", "NXDOMAIN|nobody.invalid."),
+        ("+tcp linkedin.com A", "NXDOMAIN|nobody.invalid.|Censored"),
+        ("nodata.test A", "NOERROR|nobody.invalid.|Blocked"),
+        ("refused.test A", "REFUSED"),
+        ("servfail.test A", "SERVFAIL"),
+        ("stub.test A", "NOERROR|192.0.2.1|Forged Answer"),
+        ("stub.test AAAA", "2001:db8::1"),
+        ("stub.test TXT", "NOERROR|nobody.invalid."),
+        ("alias.test A", "walled.example."),
+        ("truncate.test A", "REFUSED"),
+        ("drop.test A", "timed out#timeout#no response"),
+        ("www.z.test A", "NOERROR|192.0.2.4|CNAME"),
+        ("nope.z.test A", "NXDOMAIN|SOA"),
+        ("long.z.test TXT", "NOERROR|xxxx"),
+        ("+noedns www.z.test A", "192.0.2.4"),
+        ("version.bind CH TXT", "portcullis test"),
+        ("a.z.test ANY", "192.0.2.4"),
+        ("other.test ANY", "RFC8482"),
+    ] {
+        let output = ask(&client, &server, arguments);
+        for word in expected.split('|') {
+            assert!(
+                word.split('#').any(|w| output.contains(w)),
+                "{client:?} {arguments}: no `{word}` in\n{output}"
+            );
         }
     }
-    if let Some(dig) = client("dig") {
-        let output = ask(dig, &server, "+ignore +noedns long.z.test TXT");
-        assert!(output.contains("flags: qr aa tc rd ra"), "{output}");
-        let output = ask(dig, &server, "+edns=1 +noednsnegotiation linkedin.com");
-        assert!(output.contains("BADVERS"), "{output}");
-        let output = ask(dig, &server, "+opcode=notify linkedin.com");
-        assert!(output.contains("NOTIMP"), "{output}");
+}
+
+fn what_only_dig_can_ask() {
+    let (server, dig) = (server(), DIG.path());
+    for (arguments, expected) in [
+        ("+ignore +noedns long.z.test TXT", "flags: qr aa tc rd ra"),
+        ("+edns=1 +noednsnegotiation linkedin.com", "BADVERS"),
+        ("+opcode=notify linkedin.com", "NOTIMP"),
+    ] {
+        let output = ask(&dig, &server, arguments);
+        assert!(output.contains(expected), "{arguments}: no `{expected}` in\n{output}");
     }
 }

@@ -11,6 +11,7 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod recorded;
 mod wait;
 
 use std::io::{Read, Write};

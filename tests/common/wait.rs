@@ -72,6 +72,9 @@ pub trait Run {
 
     /// The same with this on its standard input.
     fn run_with(&mut self, input: &str) -> Output;
+
+    /// The same of a program that may not be there.
+    fn try_run(&mut self, input: &str) -> std::io::Result<Output>;
 }
 
 impl Run for Command {
@@ -82,9 +85,13 @@ impl Run for Command {
 
     #[track_caller]
     fn run_with(&mut self, input: &str) -> Output {
+        self.try_run(input).unwrap_or_else(|error| panic!("{self:?}: {error}"))
+    }
+
+    #[track_caller]
+    fn try_run(&mut self, input: &str) -> std::io::Result<Output> {
         let what = format!("{self:?}");
-        let started = self.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = started.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut child = self.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (out, err) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
         let mut process = Process {
             stdin: child.stdin.take(),
@@ -102,7 +109,7 @@ impl Run for Command {
                 .recv_timeout(PATIENCE)
                 .unwrap_or_else(|_| panic!("{}: its output has no end", process.what))
         };
-        Output { status, stdout: take(out), stderr: take(err) }
+        Ok(Output { status, stdout: take(out), stderr: take(err) })
     }
 }
 
