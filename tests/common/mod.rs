@@ -56,11 +56,8 @@ impl Server {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        // The same tests hold for the portable way of moving datagrams: set this to 1.
-        let batch = std::env::var("PORTCULLIS_UDP_BATCH")
-            .map_or_else(|_| String::new(), |n| format!("udp-batch = {n}\n"));
         let listen = if config.contains("listen = [") { "" } else { "listen = [\"127.0.0.1:0\"]\n" };
-        let config = format!("[server]\n{batch}{listen}{config}");
+        let config = format!("[server]\n{listen}{config}");
         let path = folder.path().join("portcullis.toml");
         std::fs::write(&path, config).unwrap();
         Self::run(folder)

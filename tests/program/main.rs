@@ -22,5 +22,6 @@ mod judge;
 mod lists;
 mod packets;
 mod policy;
+mod portable;
 mod scenario;
 mod transports;
