@@ -1,6 +1,7 @@
 //! What the tests share: a server started from the real binary, a mock upstream, questions.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,10 +11,13 @@
     clippy::cast_possible_truncation
 )]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+pub mod recorded;
+mod wait;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -25,8 +29,8 @@ use portcullis::dns::query::encode;
 use portcullis::dns::types::Qtype;
 use tempfile::TempDir;
 
-/// How long a test waits for a reply that must come.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub use wait::{Gate, PATIENCE, Process, RUN, Run, connect, find, until};
+
 /// How long a test listens for a reply that must not come.
 pub const SILENCE: Duration = Duration::from_millis(300);
 
@@ -37,7 +41,7 @@ pub fn portcullis() -> Command {
 
 /// `portcullis serve` on free ports with a configuration of its own folder.
 pub struct Server {
-    pub child: Child,
+    pub child: Process,
     pub dns: SocketAddr,
     pub web: Option<SocketAddr>,
     /// The ready line.
@@ -52,11 +56,8 @@ impl Server {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        // The same tests hold for the portable way of moving datagrams: set this to 1.
-        let batch = std::env::var("PORTCULLIS_UDP_BATCH")
-            .map_or_else(|_| String::new(), |n| format!("udp-batch = {n}\n"));
         let listen = if config.contains("listen = [") { "" } else { "listen = [\"127.0.0.1:0\"]\n" };
-        let config = format!("[server]\n{batch}{listen}{config}");
+        let config = format!("[server]\n{listen}{config}");
         let path = folder.path().join("portcullis.toml");
         std::fs::write(&path, config).unwrap();
         Self::run(folder)
@@ -85,7 +86,8 @@ impl Server {
     /// Tells the server to end and waits until it has.
     pub fn stop(&mut self) {
         self.signal("-TERM");
-        assert!(self.child.wait().unwrap().success());
+        let status = self.child.ended();
+        assert!(status.success(), "{status}\n{}", self.child.log());
     }
 
     /// Asks over UDP.
@@ -105,21 +107,19 @@ impl Server {
 
     /// Sends a packet over TCP; `None` if nothing comes back.
     pub fn send_tcp(&self, packet: &[u8]) -> Option<Reply> {
-        let mut stream = TcpStream::connect(self.dns).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = connect(self.dns);
         write_framed(&mut stream, packet);
         read_framed(&mut stream).map(Reply)
     }
 
-    /// Sends a signal by its number.
+    /// Sends a signal, such as `-TERM`.
     pub fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
+        self.child.signal(name);
     }
 
     /// The metrics page.
     pub fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(self.web.unwrap()).unwrap();
+        let mut stream = connect(self.web.unwrap());
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -128,34 +128,12 @@ impl Server {
 }
 
 /// Starts a server and waits until it is ready; gives what it says then.
-fn serve(config: &Path) -> (Child, serde_json::Value) {
-    let mut child = portcullis()
-        .args(["serve", "--ready-json", "--config"])
-        .arg(config)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    if line.is_empty() {
-        let mut text = String::new();
-        child.stderr.as_mut().unwrap().read_to_string(&mut text).unwrap();
-        panic!("the server did not start: {text}");
-    }
-    // The log must not fill its pipe.
-    let mut log = child.stderr.take().unwrap();
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+fn serve(config: &Path) -> (Process, serde_json::Value) {
+    let server = Process::start(portcullis().args(["serve", "--ready-json", "--config"]).arg(config));
+    let Some(line) = server.line() else { panic!("the server did not start: {}", server.log()) };
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(ready["ready"], true);
-    (child, ready)
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    (server, ready)
 }
 
 /// A reply's octets.

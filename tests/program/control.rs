@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::common::{PATIENCE, Server, Upstream, portcullis, read, reply};
+use crate::common::{PATIENCE, Run, Server, Upstream, portcullis, read, reply};
 
 /// No server to ask, so that a name which is not blocked is refused.
 const CONFIG: &str = r#"
@@ -39,7 +39,7 @@ fn ctl_at(folder: &Path, arguments: &str) -> (i32, String, String) {
     let socket = folder.join("s");
     let mut command = portcullis();
     command.args(["ctl", "--socket", socket.to_str().unwrap()]).args(arguments.split(' '));
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output { status, stdout, stderr } = command.run();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -60,6 +60,7 @@ fn done(server: &Server, arguments: &str) -> String {
 fn said(server: &Server, line: &[u8]) -> Value {
     let mut stream = UnixStream::connect(server.folder.path().join("s")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(line).unwrap();
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).unwrap();
@@ -232,7 +233,7 @@ fn with_config(server: &Server, arguments: &str) -> (i32, String, String) {
     let (command, more) = arguments.split_once(' ').unwrap_or((arguments, ""));
     let mut run = portcullis();
     run.arg(command).arg("--config").arg(server.folder.path().join("portcullis.toml"));
-    let Output { status, stdout, stderr } = run.args(more.split_whitespace()).output().unwrap();
+    let Output { status, stdout, stderr } = run.args(more.split_whitespace()).run();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -322,8 +323,7 @@ fn two_servers_can_not_have_one_socket() {
     fs::write(other.path().join("s"), "a file").unwrap();
     let config = read(&first.folder.path().join("portcullis.toml"));
     fs::write(other.path().join("portcullis.toml"), config).unwrap();
-    let run =
-        portcullis().args(["serve", "--config"]).arg(other.path().join("portcullis.toml")).output().unwrap();
+    let run = portcullis().args(["serve", "--config"]).arg(other.path().join("portcullis.toml")).run();
     assert!(String::from_utf8(run.stderr).unwrap().contains("exists and is no socket"));
     assert_eq!(read(&other.path().join("s")), "a file");
 }
@@ -331,8 +331,7 @@ fn two_servers_can_not_have_one_socket() {
 #[test]
 fn what_a_killed_server_left_is_replaced() {
     let mut server = server();
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.child.kill();
     assert!(server.folder.path().join("s").exists());
     server.start_again();
     done(&server, "pause");

@@ -8,13 +8,11 @@
     clippy::cast_possible_truncation
 )]
 
-mod common;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
-use common::{Reply, Upstream, question, reply};
+use crate::common::{Reply, Upstream, question, reply, until};
 use portcullis::cache::store::Cache;
 use portcullis::dns::reply::Transport;
 use portcullis::observe::counters::CounterSet;
@@ -61,7 +59,7 @@ fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
                 out.truncate(len);
                 sender.send(out).unwrap();
             });
-            let reply = receiver.recv_timeout(common::PATIENCE).expect("an answer");
+            let reply = receiver.recv_timeout(crate::common::PATIENCE).expect("an answer");
             out[..reply.len()].copy_from_slice(&reply);
             (reply.len(), false)
         }
@@ -90,13 +88,11 @@ fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits(
     assert_eq!(upstream.asked(), 1);
     assert_eq!(at(90), (10, true));
     // The fetched reply takes the old one's place; until then nobody fetches it a second time.
-    loop {
-        match at(90) {
-            (100, false) => break,
-            (10, false) => std::thread::yield_now(),
-            other => panic!("{other:?}"),
-        }
-    }
+    until("the fetched reply is kept", || match at(90) {
+        (100, false) => true,
+        (10, false) => false,
+        other => panic!("{other:?}"),
+    });
     assert_eq!(upstream.asked(), 2);
     assert_eq!(at(150), (40, false));
     // What nobody asks for near its end simply expires.

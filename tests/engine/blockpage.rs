@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,7 +255,7 @@ async fn a_body_that_nobody_reads_does_not_cost_the_answer() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\nHost: legal.test\r\nContent-Length: 50000\r\n\r\n").await.unwrap();
     // The answer is there before the body, which must not meet a reset.
-    stream.readable().await.unwrap();
+    timeout(PATIENT, stream.readable()).await.expect("no answer").unwrap();
     for _ in 0..5 {
         stream.write_all(&[b'x'; 10_000]).await.unwrap();
     }
@@ -386,25 +385,4 @@ async fn tls_is_refused_at_once_on_either_port() {
     assert_eq!(bytes, b"");
     let mut silent = TcpStream::connect(tls).await.unwrap();
     assert_eq!(rest(&mut silent).await, b"");
-}
-
-/// Skipped where there is no Chromium.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_browser_shows_it_in_its_language() {
-    let address = start(Limits::default()).await;
-    let profile = tempfile::tempdir().unwrap();
-    let mut browser = Command::new("chromium");
-    browser
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--accept-lang=ar"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("--host-resolver-rules=MAP * 127.0.0.1:{}", address.port()))
-        .args(["--timeout=15000", "--dump-dom", "http://legal.test/"]);
-    let Ok(seen) = tokio::task::spawn_blocking(move || browser.output()).await.unwrap() else {
-        eprintln!("skipped: chromium is not installed");
-        return;
-    };
-    let seen = String::from_utf8_lossy(&seen.stdout).into_owned();
-    for phrase in ["<html lang=\"ar\" dir=\"rtl\">", "هذا الموقع محجوب", "Roskomnadzor"] {
-        assert!(seen.contains(phrase), "{seen}");
-    }
 }

@@ -1,12 +1,11 @@
 //! The command line: outputs, errors, exit codes.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use crate::common::{PATIENCE, exchange, portcullis, question};
+use crate::common::{PATIENCE, Process, Run, exchange, portcullis, question};
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = portcullis().args(arguments).run();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
@@ -124,15 +123,6 @@ fn help_has_an_example_for_every_command() {
     assert_eq!(run(&["nonsense"]).0, 2);
 }
 
-struct Demo(std::process::Child);
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_demo_blocks_shows_each_query_and_moves_from_a_taken_port() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -140,10 +130,8 @@ fn the_demo_blocks_shows_each_query_and_moves_from_a_taken_port() {
     for (block, status, verdict) in
         [("on", "NXDOMAIN", "blocked NXDOMAIN"), ("off", "NOERROR", "pass    NOERROR")]
     {
-        let child =
-            portcullis().args(["demo", "--port", &port, "--block", block]).stdout(Stdio::piped()).spawn();
-        let mut demo = Demo(child.unwrap());
-        let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut demo = Process::start(portcullis().args(["demo", "--port", &port, "--block", block]));
+        let mut lines = demo.lines();
         assert!(lines.next().unwrap().starts_with(&format!("Port {port} is taken")));
         let introduction: Vec<String> = lines.by_ref().take_while(|l| !l.contains("Ctrl-C")).collect();
         let promised = introduction.iter().any(|l| l.contains("blocked: NXDOMAIN"));
@@ -154,8 +142,9 @@ fn the_demo_blocks_shows_each_query_and_moves_from_a_taken_port() {
         let shown = lines.find(|l| l.contains("linkedin.com A")).unwrap();
         assert!(shown.contains(verdict) && shown.contains("µs") && !shown.contains('\x1b'), "{shown}");
         assert_eq!(block == "on", shown.contains("||linkedin.com^ (ru-2016-linkedin:4)"), "{shown}");
-        let stopped = Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status().unwrap();
-        assert!(stopped.success() && demo.0.wait().unwrap().success());
+        drop(lines);
+        demo.signal("-INT");
+        assert!(demo.ended().success());
     }
 }
 
@@ -170,7 +159,7 @@ fn check_tells_who_is_served_what() {
         [blockpage]\nlisten = [\"127.0.0.1:8080\"]\n[control]\nsocket = \"s\"\n";
     let path = folder.path().join("p.toml");
     std::fs::write(&path, config).unwrap();
-    let done = portcullis().args(["check", "-c"]).arg(&path).output().unwrap();
+    let done = portcullis().args(["check", "-c"]).arg(&path).run();
     let text = String::from_utf8(done.stdout).unwrap();
     for line in [
         "group kids: 2 networks; lists ads; out of its schedule now",

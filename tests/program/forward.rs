@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
-use crate::common::{Reply, Server, Upstream, question, reply, soa};
+use crate::common::{Gate, Reply, Server, Upstream, question, reply, soa, until};
 
 const A: &[u8] = &[192, 0, 2, 9];
 
@@ -128,26 +128,24 @@ fn a_truncated_reply_is_fetched_over_tcp() {
 
 #[test]
 fn identical_questions_in_flight_are_asked_once() {
-    let gate = Arc::new(Barrier::new(2));
+    let gate = Gate::default();
     let first = Arc::new(AtomicUsize::new(0));
     let upstream = {
-        let gate = Arc::clone(&gate);
+        let gate = gate.clone();
         Upstream::start(move |query, _| {
             if first.fetch_add(1, Ordering::Relaxed) == 0 {
-                gate.wait();
+                gate.pass("all twenty wait");
             }
             Some(reply(query, 0, &[(1, 300, A)], &[], None))
         })
     };
-    let config = Upstream::config(&[&upstream]).replace("300ms", "5s");
+    let config = Upstream::config(&[&upstream]).replace("300ms", "30s");
     let server = Server::start(&format!("{config}[metrics]\nlisten = \"127.0.0.1:0\"\n"), &[]);
     std::thread::scope(|scope| {
         let asks: Vec<_> = (0..20).map(|_| scope.spawn(|| server.ask("same.test", "A").status())).collect();
         // All twenty wait before the upstream answers the first.
-        while !server.metrics().contains("portcullis_queries_waiting 20") {
-            std::thread::yield_now();
-        }
-        gate.wait();
+        until("twenty queries wait", || server.metrics().contains("portcullis_queries_waiting 20"));
+        gate.open();
         for ask in asks {
             assert_eq!(ask.join().unwrap(), "NOERROR");
         }

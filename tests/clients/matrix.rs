@@ -1,9 +1,6 @@
 //! What an imitated censor looks like to the programs of others: every action of `scenarios/matrix.toml`, and
 //! what `scenario judge`, dig, kdig and dnsping say of it. The table is what is promised to those who test
 //! with these programs; each row is asked over real sockets.
-//!
-//! dig, kdig and dnsping are skipped where they are not installed, unless `PORTCULLIS_CLIENTS=required` (as in
-//! `.ci/run`). dnsping is looked for in `PORTCULLIS_DNSPING` and on the path.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,19 +9,34 @@
     clippy::disallowed_methods
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 
-use common::portcullis;
+use libtest_mimic::Trial;
+
+use crate::client::{DIG, DNSPING, DNSPYTHON, KDIG, test};
+use crate::common::{Run, portcullis};
 use portcullis::scenario::Harness;
 use portcullis::scenario::harness::Playing;
 use serde_json::Value;
 
-const SCENARIO: &str = include_str!("scenarios/matrix.toml");
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test("matrix::no_action_is_without_a_row", &[], no_action_is_without_a_row),
+        test("matrix::the_judge_says_what_the_table_says", &[], the_judge_says_what_the_table_says),
+        test("matrix::dig_says_what_the_table_says", &[DIG], dig_says_what_the_table_says),
+        test("matrix::kdig_says_what_the_table_says", &[KDIG], kdig_says_what_the_table_says),
+        test("matrix::dnsping_says_what_the_table_says", &[DNSPING], dnsping_says_what_the_table_says),
+        test(
+            "matrix::dnspython_takes_no_address_for_another_type",
+            &[DNSPYTHON],
+            dnspython_takes_no_address_for_another_type,
+        ),
+    ]
+}
+
+const SCENARIO: &str = include_str!("../scenarios/matrix.toml");
 
 /// One question and what each program makes of the answer.
 ///
@@ -326,7 +338,7 @@ fn start() -> Playing {
 
 /// What a program prints, with single spaces, and its exit code.
 fn output(command: &mut Command) -> String {
-    let done = command.output().unwrap();
+    let done = command.run();
     let text = String::from_utf8(done.stdout).unwrap() + &String::from_utf8(done.stderr).unwrap();
     let lines =
         text.lines().map(|line| line.split('\t').filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" "));
@@ -364,24 +376,8 @@ fn check(column: fn(&Row) -> &'static str, ask: impl Fn(SocketAddr, Asked) -> St
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// A client if it is there.
-fn client(name: &str, path: PathBuf) -> Option<PathBuf> {
-    if Command::new(&path).arg("-h").output().is_ok() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("PORTCULLIS_CLIENTS").is_none(), "{name} is not installed");
-    eprintln!("skipped: {name} is not installed");
-    None
-}
-
-fn dnsping() -> Option<PathBuf> {
-    let path = std::env::var_os("PORTCULLIS_DNSPING").unwrap_or_else(|| "dnsping".into());
-    client("dnsping", path.into())
-}
-
-#[test]
 fn dig_says_what_the_table_says() {
-    let Some(dig) = client("dig", "dig".into()) else { return };
+    let dig = DIG.path();
     check(
         |row| row.dig,
         |server, asked| {
@@ -394,9 +390,8 @@ fn dig_says_what_the_table_says() {
     );
 }
 
-#[test]
 fn kdig_says_what_the_table_says() {
-    let Some(kdig) = client("kdig", "kdig".into()) else { return };
+    let kdig = KDIG.path();
     check(
         |row| row.kdig,
         |server, asked| {
@@ -409,9 +404,8 @@ fn kdig_says_what_the_table_says() {
     );
 }
 
-#[test]
 fn dnsping_says_what_the_table_says() {
-    let Some(dnsping) = dnsping() else { return };
+    let dnsping = DNSPING.path();
     check(
         |row| row.dnsping,
         |server, asked| {
@@ -425,7 +419,6 @@ fn dnsping_says_what_the_table_says() {
     );
 }
 
-#[test]
 fn the_judge_says_what_the_table_says() {
     let playing = start();
     let address = |network| playing.address(network).unwrap().to_string();
@@ -444,8 +437,7 @@ fn the_judge_says_what_the_table_says() {
             .args(["--json", "--timeout", "1500ms"])
             .args(options)
             .args(rows.iter().map(|row| row.asked().name()))
-            .output()
-            .unwrap();
+            .run();
         assert_eq!((done.status.code(), String::from_utf8(done.stderr).unwrap().as_str()), (Some(1), ""));
         let records: Vec<Value> = String::from_utf8(done.stdout)
             .unwrap()
@@ -518,15 +510,7 @@ fn judged(record: &Value, qtype: &str) -> String {
 }
 
 /// The library of most Python programs: an address is no answer to a question for MX or AAAA.
-#[test]
 fn dnspython_takes_no_address_for_another_type() {
-    // It comes with dnsping.
-    let Some(dnsping) = dnsping() else { return };
-    let python = dnsping.parent().map(|folder| folder.join("python3")).filter(|path| path.exists());
-    let Some(python) = python else {
-        eprintln!("skipped: dnsping is in no environment of its own");
-        return;
-    };
     let playing = start();
     let server = playing.address("censored").unwrap();
     let program = format!(
@@ -539,11 +523,10 @@ fn dnspython_takes_no_address_for_another_type() {
         server.ip(),
         server.port()
     );
-    let said = output(Command::new(python).args(["-c", &program]));
+    let said = output(Command::new(DNSPYTHON.path()).args(["-c", &program]));
     assert_eq!(said, "A 5.3.3.17\nAAAA NoAnswer\nMX NoAnswer\nexit 0\n");
 }
 
-#[test]
 fn no_action_is_without_a_row() {
     let names: BTreeSet<&str> =
         SCENARIO.split("exact = [\"").skip(1).map(|rest| rest.split(".test\"").next().unwrap()).collect();

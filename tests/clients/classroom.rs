@@ -1,5 +1,4 @@
 //! Every command of `docs/classroom.md` is run as it stands there, and its output compared with the page.
-//! Skipped where dig or tshark are not installed, unless `PORTCULLIS_CLIENTS=required` (as in `.ci/run`).
 //!
 //! What the fenced blocks of the page mean:
 //!
@@ -10,7 +9,6 @@
 //!
 //! A clock that runs 600 times as fast on the page runs 3600 times here. A line `...` stands for any number of lines. Ports from 5300 on are replaced by free ones, times in
 //! milliseconds and ids are not compared, and white space counts as one space.
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -25,10 +23,26 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long the page's programs may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+use libtest_mimic::Trial;
+
+use crate::client::{DIG, TSHARK, test};
+use crate::common::{PATIENCE, Run, find};
+
+pub fn tests() -> Vec<Trial> {
+    vec![
+        test(
+            "classroom::every_command_of_the_page_does_what_the_page_says",
+            &[DIG, TSHARK],
+            every_command_of_the_page_does_what_the_page_says,
+        ),
+        test("classroom::mistakes_are_told", &[], mistakes_are_told),
+        test("classroom::the_comparison_finds_differences", &[], the_comparison_finds_differences),
+        test("classroom::blocks_and_steps_are_read", &[], blocks_and_steps_are_read),
+    ]
+}
+
 /// So many ports from 5300 on belong to the page.
 const PORTS: u16 = 10;
 
@@ -230,22 +244,13 @@ impl Running {
 
     /// Ends it as Ctrl-C does and gives all that it printed since its introduction.
     fn interrupt(mut self) -> Vec<String> {
-        let done = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
+        let done = Command::new("kill").args(["-INT", &self.child.id().to_string()]).run();
+        assert!(done.status.success());
         let lines = self.wait(|p| p.ended);
-        assert!(self.child.wait().unwrap().success());
+        let status = find("the end of the scenario", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
         self.since_introduced(&lines).to_vec()
     }
-}
-
-/// Whether a program of the page is there.
-fn installed(name: &str) -> bool {
-    if Command::new(name).arg("-v").output().is_ok() {
-        return true;
-    }
-    assert!(std::env::var_os("PORTCULLIS_CLIENTS").is_none(), "{name} is not installed");
-    eprintln!("skipped: {name} is not installed");
-    false
 }
 
 /// A shell with `portcullis` on its path.
@@ -257,12 +262,7 @@ fn shell(command: &str, folder: &Path) -> Command {
     shell
 }
 
-#[test]
 fn every_command_of_the_page_does_what_the_page_says() {
-    if !installed("dig") {
-        return;
-    }
-    let tshark = installed("tshark");
     let page =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/classroom.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -302,10 +302,7 @@ fn every_command_of_the_page_does_what_the_page_says() {
                 running = Some(started);
                 continue;
             }
-            if command.contains("tshark") && !tshark {
-                continue;
-            }
-            let done = shell(&ports(command, 5300, base), folder.path()).output().unwrap();
+            let done = shell(&ports(command, 5300, base), folder.path()).run();
             // Notices on standard error, such as tshark's, are no output; the program's own mistakes are.
             let errors = String::from_utf8_lossy(&done.stderr);
             if errors.contains("portcullis:") {
@@ -321,11 +318,10 @@ fn every_command_of_the_page_does_what_the_page_says() {
     assert!(count > 40, "the page has lost its commands: {count}");
 }
 
-#[test]
 fn mistakes_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let told = |command: &str| {
-        let done = shell(command, folder.path()).output().unwrap();
+        let done = shell(command, folder.path()).run();
         let text = String::from_utf8(done.stderr).unwrap() + &String::from_utf8(done.stdout).unwrap();
         (done.status.code().unwrap(), text)
     };
@@ -348,7 +344,6 @@ fn mistakes_are_told() {
     }
 }
 
-#[test]
 fn the_comparison_finds_differences() {
     let lines = |text: &str| -> Vec<String> { text.lines().map(str::to_owned).collect() };
     for (page, real, same) in [
@@ -378,7 +373,6 @@ fn the_comparison_finds_differences() {
     assert_eq!(error, "docs/classroom.md:7: $ dig x\nthe page says:\n    a\nit is:\n    b\n");
 }
 
-#[test]
 fn blocks_and_steps_are_read() {
     let page = "text\n```console\n$ one\n1\n2\n$ two\n```\n```sh\n$ no\n```\n```text\nseen\n```\n```console\n^C\nend\n```\n";
     let blocks = blocks(page);

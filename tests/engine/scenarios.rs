@@ -1,12 +1,13 @@
-//! The shipped scenarios: everything that they expect, asked over real sockets; and that one seed always
-//! plays the same.
+//! The shipped scenarios: everything that they expect; one case of each shape over real sockets; and that one
+//! seed always plays the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::cast_possible_truncation)]
 
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use portcullis::censor::expect::Expect;
+use portcullis::censor::expect::{Expect, WantedMessage, WantedReply};
 use portcullis::censor::seen::{Seen, Slack};
 use portcullis::dns::name::NameBuf;
 use portcullis::dns::query::encode;
@@ -19,6 +20,8 @@ use portcullis::scenario::stage::{Setting, Stage};
 use portcullis::scenario::{Harness, shipped};
 use portcullis::server::now;
 
+/// A scenario of every behaviour that a censor can have.
+const TAXONOMY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/taxonomy.toml");
 /// How much later than planned a packet may come on a busy machine. How exact the times are is measured
 /// elsewhere.
 const LATE: Duration = Duration::from_millis(400);
@@ -43,26 +46,47 @@ fn seen(playing: &Playing, expect: &Expect, packet: &[u8], runtime: &tokio::runt
     })
 }
 
-/// Asks all that a scenario expects. Most of it is waiting, so that some wait side by side.
-fn over_sockets(name: &str) -> usize {
-    const SIDE_BY_SIDE: usize = 4;
-    std::thread::scope(|scope| {
-        let part = |part| scope.spawn(move || ask_every(name, part, SIDE_BY_SIDE));
-        let parts: Vec<_> = (0..SIDE_BY_SIDE).map(part).collect();
-        parts.into_iter().map(|part| part.join().unwrap()).sum()
-    })
+/// The part of a case that makes it another path through the server than others: how it is asked, how often and
+/// when it is answered, and what kinds of packets these are.
+fn shape(expect: &Expect) -> String {
+    let mut shape = format!("{:?} {:?} edns {}:", expect.transport, expect.end, expect.edns);
+    for wanted in &expect.replies {
+        shape += if wanted.after.is_zero() { " at once" } else { " later" };
+        match &wanted.what {
+            WantedReply::Genuine => shape += " genuine",
+            WantedReply::Octets(_) => shape += " octets",
+            WantedReply::Message(message) => {
+                let mut types: Vec<u16> = message.answer.iter().map(|record| record.rtype.0).collect();
+                types.dedup();
+                let WantedMessage { flags, opt, wrong_id, lower_case, .. } = message;
+                shape += &format!(" {flags:x} {types:?} {opt} {wrong_id} {lower_case}");
+                shape += &format!(" {} {}", message.edes.len(), message.authority.len());
+            }
+        }
+    }
+    shape
 }
 
-/// Asks every `step`th question from the one with number `first` on, each as if nobody had asked before.
-fn ask_every(name: &str, first: usize, step: usize) -> usize {
+/// Asks all that a scenario expects, without sending anything; gives how much that was.
+fn in_process(name: &str) -> usize {
+    let scenario = shipped::load(name).unwrap();
+    let asked = scenario.expects.len();
+    let stage = Stage::new(scenario, &Setting { by_listener: true, ..Setting::default() }, now()).unwrap();
+    if let Err(wrong) = stage.check(now()) {
+        panic!("{name}: {wrong:#?}");
+    }
+    asked
+}
+
+/// Asks these expectations of a scenario, by their places, each as if nobody had asked before.
+fn over_sockets(name: &str, places: &[usize]) {
     let playing = Harness::new(name).unwrap().start().unwrap();
     playing.hold_uptime(Duration::ZERO);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let setting = Setting { by_listener: true, ..Setting::default() };
     let honest = Stage::new(shipped::load(name).unwrap(), &setting, now()).unwrap();
     let scenario = playing.scenario();
-    let mut asked = 0;
-    for expect in scenario.expects.iter().skip(first).step_by(step) {
+    for expect in places.iter().map(|place| &scenario.expects[*place]) {
         playing.rewind();
         playing.set_clock_unix(expect.at.unwrap_or_else(|| scenario.last_state()));
         let packet = expect.query(0x1d00 + u16::try_from(expect.line).unwrap());
@@ -73,9 +97,24 @@ fn ask_every(name: &str, first: usize, step: usize) -> usize {
         if let Err(difference) = expect.holds(&packet, &seen, genuine.as_deref(), Slack { late: LATE }) {
             panic!("{name}, line {}: {difference}\n{seen:?}", expect.line);
         }
-        asked += 1;
     }
-    asked
+}
+
+/// One case of each shape. Most of it is waiting, so that the scenarios wait side by side.
+#[test]
+fn what_is_sent_is_what_was_planned() {
+    let mut shapes = HashSet::new();
+    std::thread::scope(|scope| {
+        for name in [TAXONOMY].into_iter().chain(shipped::ALL.iter().map(|(name, _)| *name)) {
+            let scenario = shipped::load(name).unwrap();
+            let new = |expect: &Expect| shapes.insert(shape(expect));
+            let new: Vec<bool> = scenario.expects.iter().map(new).collect();
+            let places: Vec<usize> = (0..new.len()).filter(|place| new[*place]).collect();
+            scope.spawn(move || over_sockets(name, &places));
+        }
+    });
+    assert!(shapes.len() >= 40, "{shapes:#?}");
+    println!("{} shapes", shapes.len());
 }
 
 macro_rules! scenarios {
@@ -83,7 +122,7 @@ macro_rules! scenarios {
         $(#[test]
         fn $test() {
             // A scenario that expects next to nothing is not tested.
-            assert!(over_sockets($name) >= 15);
+            assert!(in_process($name) >= 15);
         })+
 
         #[test]
@@ -111,8 +150,7 @@ scenarios! {
 
 #[test]
 fn every_behaviour_of_the_taxonomy() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/taxonomy.toml");
-    assert!(over_sockets(file) >= 60);
+    assert!(in_process(TAXONOMY) >= 60);
 }
 
 /// How many of `count` questions get no answer; `client` says who asks the nth, and `minute` when.

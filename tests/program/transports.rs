@@ -1,8 +1,8 @@
 //! UDP and TCP give the same answers; connections, signals, reloads.
 
-use std::net::TcpStream;
-
-use crate::common::{PATIENCE, Server, Upstream, question, read_framed, reply, without_edns, write_framed};
+use crate::common::{
+    Server, Upstream, connect, question, read_framed, reply, until, without_edns, write_framed,
+};
 
 const ZONE: &str = "@ 60 IN SOA ns host 1 2 3 4 5\n@ 60 IN NS ns\nns 60 IN A 192.0.2.53\n*.w 60 IN A 192.0.2.1\n\
     www 60 IN CNAME ns\nmx 60 IN MX 10 ns\ntxt 60 IN TXT \"one\" \"two\"\nh 60 IN HTTPS 1 . alpn=\"h2\" ipv4hint=192.0.2.1\n\
@@ -59,8 +59,7 @@ fn a_slow_name_does_not_hold_up_its_connection() {
     let config =
         format!("{}[[list]]\nname = \"l\"\nrules = [\"||blocked.test^\"]\n", Upstream::config(&[&upstream]));
     let server = Server::start(&config, &[]);
-    let mut stream = TcpStream::connect(server.dns).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect(server.dns);
     write_framed(&mut stream, &question("slow.test", "A"));
     write_framed(&mut stream, &question("blocked.test", "A"));
     let first = read_framed(&mut stream).unwrap();
@@ -75,7 +74,7 @@ fn a_reload_loses_nothing_and_a_bad_one_changes_nothing() {
     assert_eq!(server.ask("two.test", "A").status(), "REFUSED");
     std::fs::write(server.folder.path().join("l"), "two.test\n").unwrap();
     server.signal("-HUP");
-    while server.ask("two.test", "A").status() != "NXDOMAIN" {}
+    until("the new list serves", || server.ask("two.test", "A").status() == "NXDOMAIN");
     assert_eq!(server.ask("one.test", "A").status(), "REFUSED");
     // A list that is gone leaves the last good generation serving; the next good one shows that
     // the reload was tried.
@@ -84,7 +83,7 @@ fn a_reload_loses_nothing_and_a_bad_one_changes_nothing() {
     assert_eq!(server.ask("two.test", "A").status(), "NXDOMAIN");
     std::fs::write(server.folder.path().join("l"), "three.test\n").unwrap();
     server.signal("-HUP");
-    while server.ask("three.test", "A").status() != "NXDOMAIN" {}
+    until("the third list serves", || server.ask("three.test", "A").status() == "NXDOMAIN");
 }
 
 #[test]
@@ -93,7 +92,7 @@ fn sigterm_and_sigint_end_it_with_success() {
         let mut server = Server::start("[upstream]\nservers = []\n", &[]);
         server.ask("a.test", "A");
         server.signal(signal);
-        assert!(server.child.wait().unwrap().success(), "{signal}");
+        assert!(server.child.ended().success(), "{signal}");
     }
 }
 

@@ -14,6 +14,8 @@ use portcullis::upstream::{Answer, Failure, Forwarder, Question, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
+use crate::common::PATIENCE;
+
 /// Long enough for an answer on a busy machine, where one is to come.
 const PATIENT: Duration = Duration::from_secs(5);
 /// For servers that keep silent.
@@ -141,16 +143,21 @@ fn forwarder(addrs: &[SocketAddr], timeout: Duration) -> Forwarder {
 
 async fn ask(forwarder: &Forwarder, name: &str, qtype: u16) -> Result<Answer, Failure> {
     let name = NameBuf::from_text(name).unwrap();
-    forwarder
-        .ask(&Question {
-            qname: name,
-            qtype: Qtype(qtype),
-            qclass: Class::IN,
-            dnssec_ok: true,
-            checking_disabled: false,
-            authentic_data: false,
-        })
-        .await
+    let question = Question {
+        qname: name,
+        qtype: Qtype(qtype),
+        qclass: Class::IN,
+        dnssec_ok: true,
+        checking_disabled: false,
+        authentic_data: false,
+    };
+    within("the forwarder's answer", forwarder.ask(&question)).await
+}
+
+/// Waits for this, but not for ever.
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(PATIENCE, future).await;
+    done.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for this: {what}"))
 }
 
 fn rcode(answer: &Answer) -> u8 {
@@ -179,8 +186,8 @@ async fn the_query_is_as_asked() {
         checking_disabled: true,
         authentic_data: false,
     };
-    forwarder.ask(&question).await.unwrap();
-    let query = seen.recv().await.unwrap();
+    within("the answer", forwarder.ask(&question)).await.unwrap();
+    let query = within("the query", seen.recv()).await.unwrap();
     // RD and CD; one question, one additional record; the name's case kept; DO and 1232 octets.
     assert_eq!(
         query[2..],
@@ -188,8 +195,8 @@ async fn the_query_is_as_asked() {
            \x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x00"
     );
     question = Question { dnssec_ok: false, checking_disabled: false, authentic_data: true, ..question };
-    forwarder.ask(&question).await.unwrap();
-    let query = seen.recv().await.unwrap();
+    within("the answer", forwarder.ask(&question)).await.unwrap();
+    let query = within("the query", seen.recv()).await.unwrap();
     assert_eq!(query[2..4], [0x01, 0x20]);
     assert_eq!(query[query.len() - 4..], [0, 0, 0, 0]);
 }
@@ -205,7 +212,7 @@ async fn a_negative_reply_keeps_every_octet() {
     .await;
     let forwarder = forwarder(&[addr], PATIENT);
     let answer = ask(&forwarder, "none.example.org", 1).await.unwrap();
-    assert_eq!(Some(answer.bytes), sent.recv().await);
+    assert_eq!(Some(answer.bytes), within("the reply", sent.recv()).await);
     assert_eq!(counts(&forwarder), [(1, 0)]);
 }
 

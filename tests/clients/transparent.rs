@@ -1,19 +1,38 @@
 //! A middlebox between a client and the resolvers of the internet, each in a network namespace of its own
-//! (Linux). Skipped where namespaces, or IPv6, are not to be had.
+//! (Linux).
 //!
-//! The client's part is a test of its own, which this binary runs once more within the client's namespace.
+//! The client's part is run by this binary, started once more within the client's namespace.
 
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use libtest_mimic::Trial;
 use portcullis::censor::Evidence;
 use portcullis::observe::story::Story;
 use portcullis::scenario::record::from_json;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::common::{PATIENCE, Reply, SILENCE, question, read_framed, write_framed};
+use crate::client::{IP, NSENTER, UNSHARE, namespaces, test_if};
+use crate::common::{PATIENCE, Reply, Run, SILENCE, connect, question, read_framed, write_framed};
+
+/// The argument with which this binary is the client and runs no tests.
+pub const AS_CLIENT: &str = "as-the-client-behind-a-middlebox";
+
+pub fn tests() -> Vec<Trial> {
+    vec![test_if(
+        "transparent::a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through",
+        &[IP, NSENTER, UNSHARE],
+        || namespaces().and_then(|()| ipv6()),
+        a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through,
+    )]
+}
+
+fn ipv6() -> Result<(), String> {
+    let there = std::path::Path::new("/proc/sys/net/ipv6").exists();
+    there.then_some(()).ok_or_else(|| "the kernel has no IPv6".into())
+}
 
 /// The censor. Its own network knows other addresses than the resolvers do, so that it shows who answered.
 const SCENARIO: &str = r#"
@@ -70,8 +89,6 @@ set -e
 mount -t tmpfs none /run
 ip netns add client
 ip netns add resolver
-[ -d /proc/sys/net/ipv6 ] || { echo "no IPv6" >&2; exit 1; }
-echo "namespaces are there"
 in_client="nsenter --net=/run/netns/client"
 in_resolver="nsenter --net=/run/netns/resolver"
 ip link set lo up
@@ -122,25 +139,14 @@ read -r line < ready
 other=$!
 trap 'cat resolver.log middlebox.log other.log; kill $resolver $middlebox $other' EXIT
 read -r line < ready
-$in_client "$2" --ignored --exact transparent::as_the_client_sees_it --nocapture
+$in_client "$2" "$3"
 kill $middlebox
 wait $middlebox
 kill $resolver $other
 trap 'cat middlebox.log' EXIT
 "#;
 
-fn present(program: &str) -> bool {
-    let there = Command::new(program).arg("-V").output().is_ok();
-    assert!(there || std::env::var_os("PORTCULLIS_CLIENTS").is_none(), "{program} is not installed");
-    there
-}
-
-#[test]
 fn a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through() {
-    if !["ip", "unshare", "nsenter"].into_iter().all(present) {
-        eprintln!("skipped: ip, unshare or nsenter is not installed");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("portcullis.toml"), RESOLVER).unwrap();
     std::fs::write(folder.path().join("zone"), ZONE).unwrap();
@@ -149,15 +155,11 @@ fn a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through() {
         .args(["--user", "--map-root-user", "--mount", "--net", "sh", "-c", SCRIPT, "sh"])
         .arg(env!("CARGO_BIN_EXE_portcullis"))
         .arg(std::env::current_exe().unwrap())
+        .arg(AS_CLIENT)
         .current_dir(folder.path())
-        .output()
-        .unwrap();
+        .run();
     let (text, errors) = (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
-    if !text.contains("namespaces are there") {
-        eprintln!("skipped: no such namespaces here: {errors}");
-        return;
-    }
-    assert!(seen.status.success() && text.contains("1 passed"), "{text}\n{errors}");
+    assert!(seen.status.success() && text.contains(ALL_SEEN), "{text}\n{errors}");
     assert!(!text.contains("come back"), "queries went round\n{text}");
 
     let record = std::fs::read_to_string(folder.path().join("run.jsonl")).unwrap();
@@ -211,9 +213,11 @@ fn told(from: SocketAddr, server: &str, name: &str, count: usize) -> Vec<String>
     replies.iter().map(|(_, reply)| which(reply)).collect()
 }
 
-#[test]
-#[ignore = "run by the test above, where a middlebox is"]
-fn as_the_client_sees_it() {
+/// What the client says in the end.
+const ALL_SEEN: &str = "the client has seen all of it";
+
+/// What a client behind the middlebox sees.
+pub fn as_the_client_sees_it() {
     let client = address("10.77.1.2:0");
 
     // The censor is faster than the resolver that was asked, and what that says comes late.
@@ -246,9 +250,8 @@ fn as_the_client_sees_it() {
 
     // TCP: one connection for several questions, and reset for what is banned.
     for server in ["8.8.8.8:53", "[2001:db8:8::8]:53"] {
-        let mut stream = TcpStream::connect(address(server)).unwrap();
+        let mut stream = connect(address(server));
         assert_eq!(stream.peer_addr().unwrap(), address(server));
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         for name in ["www.free.test", "free.test"] {
             write_framed(&mut stream, &question(name, "A"));
             let reply = Reply(read_framed(&mut stream).unwrap());
@@ -262,6 +265,7 @@ fn as_the_client_sees_it() {
 
     times_to_live(address("8.8.8.8:53"));
     times_to_live(address("10.77.1.9:5300"));
+    println!("{ALL_SEEN}");
 }
 
 /// The packets themselves, with their IP heads: the first forged one comes with its own TTL, so does the

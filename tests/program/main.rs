@@ -13,17 +13,15 @@
 mod common;
 
 mod block;
-mod browser;
 mod cache;
-mod clients;
 mod command;
 #[cfg(unix)]
 mod control;
 mod forward;
+mod judge;
 mod lists;
 mod packets;
 mod policy;
+mod portable;
 mod scenario;
-#[cfg(target_os = "linux")]
-mod transparent;
 mod transports;

@@ -1,40 +1,37 @@
 //! `portcullis scenario`: the command as a tester uses it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::common::{PATIENCE, Reply, exchange, portcullis, question};
+use crate::common::{
+    PATIENCE, Process, Reply, Run, connect, exchange, portcullis, question, read_framed, until,
+};
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = portcullis().args(arguments).run();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
 /// `scenario run` with its ready line.
 struct Playing {
-    child: Child,
+    program: Process,
     ready: Value,
-    out: BufReader<std::process::ChildStdout>,
 }
 
 impl Playing {
     fn start(arguments: &[&str]) -> Self {
-        let mut child = portcullis()
-            .args(["scenario", "run", "--listen", "127.0.0.1:0", "--ready-json"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        Self { child, ready: serde_json::from_str(&line).unwrap(), out }
+        Self::of(&mut portcullis(), arguments)
+    }
+
+    fn of(program: &mut Command, arguments: &[&str]) -> Self {
+        let start = ["scenario", "run", "--listen", "127.0.0.1:0", "--ready-json"];
+        let program = Process::start(program.args(start).args(arguments));
+        let Some(line) = program.line() else { panic!("the scenario did not start: {}", program.log()) };
+        Self { program, ready: serde_json::from_str(&line).unwrap() }
     }
 
     fn address(&self, network: &str) -> SocketAddr {
@@ -46,16 +43,8 @@ impl Playing {
     }
 
     fn stop(&mut self) -> i32 {
-        let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.program.signal("-TERM");
+        self.program.ended().code().unwrap()
     }
 }
 
@@ -221,18 +210,14 @@ fn the_clock_is_set_and_runs() {
     assert_ne!(after.ask("isp-auto", "linkedin.com", "A").unwrap().0, genuine);
     // A second before, and a day a second: it turns before the test's eyes.
     let running = at("2016-11-17T08:00:00+03:00", "7200");
-    let end = std::time::Instant::now() + PATIENCE;
-    while running.ask("isp-auto", "linkedin.com", "A").unwrap().0 == genuine {
-        assert!(std::time::Instant::now() < end, "the clock stands");
-    }
+    until("the clock reaches ten", || running.ask("isp-auto", "linkedin.com", "A").unwrap().0 != genuine);
 }
 
 #[test]
 fn who_is_blind_sees_what_is_on_the_wire_and_nothing_else() {
-    let mut playing = Playing::start(&["ru-2016-linkedin", "--blind", "--port-per-network", "--json"]);
+    let playing = Playing::start(&["ru-2016-linkedin", "--blind", "--port-per-network", "--json"]);
     playing.ask("B", "linkedin.com", "A").unwrap();
-    let mut line = String::new();
-    playing.out.read_line(&mut line).unwrap();
+    let line = playing.program.line().unwrap();
     let seen: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((seen["network"].as_str(), seen["replies"].as_array().map(Vec::len)), (Some("B"), Some(2)));
     for told in ["isp", "inject", "genuine", "modelled", "2016-linkedin", "+03:00"] {
@@ -242,34 +227,20 @@ fn who_is_blind_sees_what_is_on_the_wire_and_nothing_else() {
 
 #[test]
 fn a_quiet_time_says_when_to_look() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let mut child = portcullis()
-        .args(["scenario", "run", "tr-2014-twitter", "--listen", "127.0.0.1:0"])
-        .stdout(std::fs::File::create(&out).unwrap())
-        .spawn()
-        .unwrap();
-    let end = std::time::Instant::now() + PATIENCE;
-    let text = loop {
-        let text = std::fs::read_to_string(&out).unwrap();
-        if text.contains("Ctrl-C") || std::time::Instant::now() > end {
-            break text;
-        }
-    };
-    let _ = child.kill();
-    let _ = child.wait();
+    let arguments = ["scenario", "run", "tr-2014-twitter", "--listen", "127.0.0.1:0"];
+    let program = Process::start(portcullis().args(arguments));
+    let introduction: Vec<String> = program.lines().take_while(|line| !line.contains("Ctrl-C")).collect();
+    let text = introduction.join("\n");
     assert!(text.contains("start it with --at 2014-0"), "{text}");
 }
 
 #[test]
 fn the_clock_takes_orders_while_it_plays() {
     let mut playing = Playing::start(&["ru-2016-linkedin", "--port-per-network", "--orders"]);
-    let mut orders = playing.child.stdin.take().unwrap();
+    let mut orders = playing.program.stdin.take().unwrap();
     let mut order = |order: &str| -> Value {
         writeln!(orders, "{order}").unwrap();
-        let mut line = String::new();
-        playing.out.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+        serde_json::from_str(&playing.program.line().unwrap()).unwrap()
     };
     let told = order("at 2016-11-16T12:00:00+03:00");
     assert!(told["ok"] == true && told["at"] == "2016-11-16T12:00:00+03:00", "{told}");
@@ -278,9 +249,8 @@ fn the_clock_takes_orders_while_it_plays() {
     assert_eq!(order("now")["at"], "2016-11-16T12:00:00+03:00");
     assert_eq!(order("sing")["ok"], false);
     let genuine = playing.ask("isp-nx", "linkedin.com", "A").unwrap().0;
-    let mut line = String::new();
     writeln!(orders, "at 2016-11-18T00:00:00+03:00").unwrap();
-    playing.out.read_line(&mut line).unwrap();
+    playing.program.line().unwrap();
     assert_ne!(playing.ask("isp-nx", "linkedin.com", "A").unwrap().0, genuine);
     // The end of the orders is not the end of the scenario.
     drop(orders);
@@ -337,9 +307,7 @@ fn nothing_but_loopback_is_listened_on_and_blind_tells_nothing() {
     assert!(playing.ready["networks"]["A"].is_string());
     assert!(playing.ready["at"].as_str().unwrap().ends_with("+00:00"), "{ready}");
     assert_eq!(playing.stop(), 0);
-    let mut rest = String::new();
-    std::io::Read::read_to_string(&mut playing.out, &mut rest).unwrap();
-    assert_eq!(rest, "");
+    assert_eq!(playing.program.line(), None);
 }
 
 /// What a scenario is made of for these tests.
@@ -428,7 +396,7 @@ fn what_a_record_holds_is_answered_alike_however_it_came() {
     });
     // Who asks does not wait for the second answer, or for any.
     for names in [["a.tie.test", "b.tie.test"], ["late.test", "close.test"]] {
-        let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+        let mut stream = connect(playing.address("one"));
         for name in names {
             stream.write_all(&framed(&[name])).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(100));
@@ -456,15 +424,13 @@ fn over_tcp_the_forged_answer_comes_first_and_the_stop_waits_for_what_is_under_w
     let (_folder, scenario, record) = of_own();
     let mut playing = Playing::start(&[&scenario, "--port-per-network", "--record", &record]);
     for _ in 0..20 {
-        let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+        let mut stream = connect(playing.address("one"));
         stream.write_all(&framed(&["a.tie.test"])).unwrap();
         for _ in 0..2 {
-            let mut len = [0; 2];
-            stream.read_exact(&mut len).unwrap();
-            stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes(len))]).unwrap();
+            read_framed(&mut stream).unwrap();
         }
     }
-    let mut stream = TcpStream::connect(playing.address("one")).unwrap();
+    let mut stream = connect(playing.address("one"));
     stream.write_all(&framed(&["a.test", "late.test"])).unwrap();
     stream.read_exact(&mut [0; 1]).unwrap();
     assert_eq!(playing.stop(), 0);
@@ -483,8 +449,7 @@ fn behind_a_close_nothing_is_answered_and_it_is_no_reset() {
     let (_folder, scenario, record) = of_own();
     let mut playing = Playing::start(&[&scenario, "--port-per-network", "--record", &record]);
     for _ in 0..20 {
-        let mut stream = TcpStream::connect(playing.address("one")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = connect(playing.address("one"));
         stream.write_all(&framed(&[&["close.test"][..], &["a.test"; 50]].concat())).unwrap();
         stream.read_to_end(&mut Vec::new()).unwrap();
     }
@@ -524,12 +489,10 @@ fn each_query_is_printed_before_the_end() {
         socket.send_to(&question("late.test", "A"), playing.address("one")).unwrap();
     }
     // The others are still under way when the first line is there.
-    let mut first = String::new();
-    playing.out.read_line(&mut first).unwrap();
-    let told = Command::new("kill").args(["-TERM", &playing.child.id().to_string()]).status().unwrap();
-    assert!(told.success());
-    assert_eq!((&mut playing.out).lines().count(), 499);
-    assert_eq!(playing.child.wait().unwrap().code(), Some(0));
+    playing.program.line().unwrap();
+    playing.program.signal("-TERM");
+    assert_eq!(playing.program.lines().count(), 499);
+    assert_eq!(playing.program.ended().code(), Some(0));
 }
 
 /// Runs out of file descriptors, and gets them back.
@@ -537,14 +500,10 @@ fn each_query_is_printed_before_the_end() {
 #[test]
 fn connections_are_accepted_again_when_there_were_too_many() {
     let (_folder, scenario, _) = of_own();
-    let playing = Playing::start(&[&scenario, "--port-per-network"]);
-    let limit = format!("--nofile={0}:{0}", 40);
-    let limited = Command::new("prlimit").args(["--pid", &playing.child.id().to_string(), &limit]).status();
-    // Without util-linux there is nothing to test with.
-    if !limited.is_ok_and(|status| status.success()) {
-        return;
-    }
-    let connect = || TcpStream::connect(playing.address("one")).unwrap();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""]).arg(portcullis().get_program());
+    let playing = Playing::of(&mut limited, &[&scenario, "--port-per-network"]);
+    let connect = || connect(playing.address("one"));
     let many: Vec<_> = (0..60).map(|_| connect()).collect();
     // The last one of those that find room is answered when all have been accepted that can be.
     let mut first = &many[0];
@@ -553,7 +512,6 @@ fn connections_are_accepted_again_when_there_were_too_many() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     drop(many);
     let mut stream = connect();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&framed(&["a.test"])).unwrap();
     stream.read_exact(&mut [0; 1]).expect("nobody accepts any more");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::common::{PATIENCE, Server, portcullis};
+use crate::common::{Run, Server, portcullis, until};
 
 /// A folder with files; paths in it.
 struct Folder(TempDir);
@@ -25,7 +25,7 @@ impl Folder {
 
     /// Runs the program here; gives its exit code and all that it said.
     fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let output = portcullis().current_dir(self.0.path()).args(arguments).output().unwrap();
+        let output = portcullis().current_dir(self.0.path()).args(arguments).run();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout) + &text(output.stderr))
     }
@@ -43,14 +43,6 @@ fn verdicts(server: &Server, names: &[&str]) -> Vec<String> {
 const NAMES: [&str; 7] =
     ["a.test", "www.a.test", "x.www.a.test", "nota.test", "b.test", "deep.er.b.test", "test"];
 const ANSWERS: [&str; 7] = ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN", "REFUSED", "NXDOMAIN", "NXDOMAIN", "REFUSED"];
-
-/// Asks until something is so; fails if it does not become so.
-fn until(what: &str, so: impl Fn() -> bool) {
-    let begin = std::time::Instant::now();
-    while !so() {
-        assert!(begin.elapsed() < PATIENCE, "{what}");
-    }
-}
 
 #[test]
 fn one_list_in_seven_formats_gives_the_same_answers() {

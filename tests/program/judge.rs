@@ -1,17 +1,13 @@
 //! `portcullis scenario judge` against servers that lie, over real sockets.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
-mod common;
-
-use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use common::{Upstream, portcullis, reply};
+use crate::common::{Run, Upstream, portcullis, reply};
 use portcullis::dns::query::Query;
 use portcullis::dns::types::Qtype;
 use serde_json::Value;
@@ -111,17 +107,11 @@ impl Done {
 }
 
 fn run(resolver: SocketAddr, control: SocketAddr, more: &[&str], input: &str) -> Done {
-    let mut child = portcullis()
+    let done = portcullis()
         .args(["scenario", "judge", "--resolver", &resolver.to_string(), "--control", &control.to_string()])
         .args(["--timeout", "1500ms", "--wait", "400ms"])
         .args(more)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let done = child.wait_with_output().unwrap();
+        .run_with(input);
     let text = |octets| String::from_utf8(octets).unwrap();
     Done { out: text(done.stdout), err: text(done.stderr), code: done.status.code() }
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::common::{PATIENCE, Server, Upstream, exchange, question, reply};
+use crate::common::{PATIENCE, Server, Upstream, connect, exchange, question, reply, until};
 use portcullis::dns::message::Message;
 
 const A: &[u8] = &[192, 0, 2, 9];
@@ -69,7 +69,7 @@ fn a_group_can_be_those_who_ask_at_one_listener() {
     let status = |at: SocketAddr, tcp: bool| {
         let packet = question("games.test", "A");
         if tcp {
-            let mut stream = std::net::TcpStream::connect(at).unwrap();
+            let mut stream = connect(at);
             crate::common::write_framed(&mut stream, &packet);
             crate::common::Reply(crate::common::read_framed(&mut stream).unwrap()).status()
         } else {
@@ -91,9 +91,9 @@ fn a_group_can_be_those_who_ask_at_one_listener() {
         .replace("||games.test^\"", "||games.test^\", \"||new.test^\"");
     std::fs::write(&path, turned).unwrap();
     server.signal("-HUP");
-    while exchange(ports[1], &question("new.test", "A"), PATIENCE).unwrap().status() != "NXDOMAIN" {
-        std::thread::yield_now();
-    }
+    until("the new rule blocks", || {
+        exchange(ports[1], &question("new.test", "A"), PATIENCE).unwrap().status() == "NXDOMAIN"
+    });
     assert_eq!([status(ports[0], false), status(ports[1], false)], ["NOERROR", "NXDOMAIN"]);
 }
 
@@ -153,9 +153,7 @@ fn a_reload_judges_what_is_cached() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("||elsewhere.test^", "||tracker.test^")).unwrap();
     server.signal("-HUP");
-    while server.ask("shop.test", "A").status() != "NXDOMAIN" {
-        std::thread::yield_now();
-    }
+    until("the new rule blocks what is cached", || server.ask("shop.test", "A").status() == "NXDOMAIN");
     assert_eq!(upstream.asked(), 1);
 }
 

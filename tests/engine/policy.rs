@@ -15,8 +15,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::disallowed_methods)]
 
-mod common;
-
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -24,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::{PATIENCE, Reply, SILENCE, Server, Upstream, question, reply, soa};
+use crate::common::{PATIENCE, Reply, Run, SILENCE, Server, Upstream, portcullis, question, reply, soa};
 use portcullis::cache::store::Cache;
 use portcullis::config::check;
 use portcullis::dns::message::Message;
@@ -253,8 +251,8 @@ fn explain_shows_rules_that_do_not_speak_and_why() {
     let path = folder.path().join("c.toml");
     std::fs::write(&path, config).unwrap();
     let run = |arguments: &[&str]| {
-        let done = common::portcullis().args(["explain", "x.test", "-c"]).arg(&path).args(arguments).output();
-        String::from_utf8(done.unwrap().stdout).unwrap()
+        let done = portcullis().args(["explain", "x.test", "-c"]).arg(&path).args(arguments).run();
+        String::from_utf8(done.stdout).unwrap()
     };
     let text = run(&[]);
     assert!(text.contains("||x.test^  (late, line 1; out of its schedule)"), "{text}");

@@ -1,0 +1,122 @@
+//! Exchanges of every shape, as a scenario records them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis::censor::{End, Evidence, Network};
+use portcullis::dns::name::NameBuf;
+use portcullis::dns::query::{Query, encode};
+use portcullis::dns::reply::{ReplyWriter, Section, Transport};
+use portcullis::dns::types::Qtype;
+use portcullis::observe::story::{Decided, Sent, Story};
+use portcullis::scenario::recorder::{Recorder, Summary};
+
+/// 2024-01-01 00:00:00 UTC, in microseconds.
+pub const STARTED: i64 = 1_704_067_200_000_000;
+
+fn query(name: &str, qtype: Qtype) -> Vec<u8> {
+    encode(NameBuf::from_text(name).unwrap().as_name(), qtype)
+}
+
+/// A reply with as many addresses as are given.
+fn reply(query: &[u8], addresses: impl IntoIterator<Item = [u8; 4]>) -> Vec<u8> {
+    let query = Query::parse(query).unwrap();
+    let mut buf = vec![0; 65_535];
+    let mut writer = ReplyWriter::new(&query, &mut buf, 65_535);
+    for address in addresses {
+        writer.record(Section::Answer, None, Qtype::A, 600, &[&address]).unwrap();
+    }
+    let len = writer.finish();
+    buf.truncate(len);
+    buf
+}
+
+fn sent(octets: Vec<u8>, after: u64, ip_ttl: Option<u8>) -> Sent {
+    let after = Duration::from_millis(after);
+    Sent { planned: after, after, octets, genuine: ip_ttl.is_none(), ip_ttl }
+}
+
+fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replies: Vec<Sent>) -> Story {
+    let client: std::net::SocketAddr = client.parse().unwrap();
+    Story {
+        staged: std::sync::Arc::default(),
+        number,
+        at: 1_395_921_600,
+        uptime: Duration::from_millis(number * 1000),
+        network: "isp-a".into(),
+        client,
+        server: if client.is_ipv4() { "127.0.0.1:5300" } else { "[::1]:5300" }.parse().unwrap(),
+        transport,
+        query,
+        rule: Some(Decided {
+            id: "isp-dpi".into(),
+            action: "inject".into(),
+            intent: "Two answers race".into(),
+            evidence: Evidence::Measured,
+        }),
+        replies,
+        end: End::Open,
+        cut: false,
+    }
+}
+
+/// One of each kind.
+pub fn stories() -> Vec<Story> {
+    let [a, b, c, d, e] =
+        ["a.example", "b.example", "c.example", "d.example", "e.example"].map(|n| query(n, Qtype::A));
+    let address = [5, 3, 3, 17];
+    let short = |octets: Vec<u8>| octets[..octets.len() - 15].to_vec();
+    vec![
+        // Over IPv4, a forged answer with a TTL of its own before the genuine one.
+        story(
+            1,
+            "127.0.1.5:40001",
+            Transport::Udp,
+            a.clone(),
+            vec![sent(reply(&a, [address]), 1, Some(47)), sent(reply(&a, [[192, 0, 2, 1]]), 150, None)],
+        ),
+        // Over IPv6.
+        story(2, "[::1]:40002", Transport::Udp, b.clone(), vec![sent(reply(&b, [address]), 2, Some(3))]),
+        // One answer over TCP, a long one, and then a reset on the same connection.
+        story(
+            3,
+            "127.0.1.5:40003",
+            Transport::Tcp,
+            c.clone(),
+            vec![sent(reply(&c, [address; 4000]), 0, None)],
+        ),
+        Story {
+            end: End::Reset,
+            network: "isp-b".into(),
+            ..story(4, "127.0.1.5:40004", Transport::Tcp, d, vec![])
+        },
+        // Cut off within the answer.
+        story(
+            5,
+            "127.0.1.5:40005",
+            Transport::Udp,
+            e.clone(),
+            vec![sent(short(reply(&e, [address])), 0, Some(64))],
+        ),
+        Story { end: End::Close, ..story(6, "127.0.1.5:40003", Transport::Tcp, a, vec![]) },
+    ]
+}
+
+pub fn networks() -> Vec<Network> {
+    let network =
+        |id: &str, title: &str| Network { id: id.into(), title: title.into(), ..Network::default() };
+    vec![network("isp-a", "Provider A"), network("isp-b", "Provider B")]
+}
+
+/// Records all of them in `folder/truth.jsonl` and `folder/truth.pcapng`.
+pub fn recorded(folder: &Path) {
+    let recorder = Recorder::create(&folder.join("truth"), &networks(), STARTED).unwrap();
+    let sink = recorder.sink();
+    let stories = stories();
+    let count = stories.len() as u64;
+    stories.into_iter().for_each(|s| sink.push(s));
+    assert_eq!(recorder.finish().unwrap(), Summary { written: count, dropped: 0, problem: None });
+    // Whoever still has a handle loses what it hands over, and is not held up.
+    sink.push(self::stories().remove(0));
+    assert_eq!(sink.dropped(), 1);
+}
