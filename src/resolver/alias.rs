@@ -21,7 +21,7 @@ use crate::dns::reply::{ReplyWriter, Transport};
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
 use crate::policy::active::View;
-use crate::policy::decide::{Asker, Rung, Verdict, decide, decide_behind};
+use crate::policy::decide::{Asker, Rung, Verdict, decide, decide_in_answer};
 use crate::policy::list::ListPolicy;
 use crate::rule::Action;
 use crate::zones::answer as zone;
@@ -123,13 +123,13 @@ pub(super) fn follow(
         // Where a list, and not the operator, points to a name that is blocked, that is what it gets.
         if !by.list.rewrites
             && right == Right::Rewrite
-            && let Verdict::Blocked(d) = decide_behind(&snapshot.policy, query.qname, by.asker)
+            && let Verdict::Blocked(d) = decide_in_answer(&snapshot.policy, query.qname, by.asker)
             && let Some(blocking) = snapshot.policy.list(d.list)
             && let Some(action) = snapshot.policy.action(d.rule, d.list, by.view)
             && let Blocked::Reply(len) =
                 answer::blocked((blocking, Right::Block), action, step.query, transport, out)
         {
-            event.verdict = Verdict::Behind(d);
+            event.verdict = Verdict::InAnswer(d);
             return sent(event, Source::Policy, wire_rcode(out), len);
         }
         // A zone of this server.

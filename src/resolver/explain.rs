@@ -74,7 +74,7 @@ pub struct Record {
     /// What the verdict rests on, if on anything.
     pub rests_on: Option<RuleText>,
     /// The name or address in the answer that is the reason.
-    pub behind: Option<String>,
+    pub in_answer: Option<String>,
     /// Every rule that speaks of the name, the winner first.
     pub rules: Vec<Candidate>,
     /// What the client gets instead of an answer.
@@ -181,7 +181,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         group: view.and_then(|v| policy.group_name(v)),
         paused: matches!(event.verdict, Verdict::Ordered(Ordered::Paused, _)),
     };
-    let behind = Message::parse(&answer)
+    let in_answer = Message::parse(&answer)
         .filter(|_| rests_on_answer(event.verdict))
         .and_then(|reply| because(policy, by, name.as_name(), &reply));
     let list = refusing(&snapshot, event.verdict);
@@ -199,7 +199,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         precedence: policy.precedence.word(),
         verdict: if event.source == Source::Guard { "refused" } else { event.verdict.word() },
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
-        behind,
+        in_answer,
         rules: candidates,
         action: action
             .or_else(|| list.map(|l| &l.action))
@@ -219,7 +219,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
 const fn rests_on_answer(verdict: Verdict) -> bool {
     matches!(
         verdict,
-        Verdict::Behind(_)
+        Verdict::InAnswer(_)
             | Verdict::Address(_)
             | Verdict::NotedAddress(_)
             | Verdict::Rebinding
@@ -231,8 +231,8 @@ const fn rests_on_answer(verdict: Verdict) -> bool {
 fn refusing(snapshot: &Snapshot, verdict: Verdict) -> Option<&ListPolicy> {
     match verdict {
         Verdict::Blocked(d) if matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite) => None,
-        Verdict::Behind(d) if !matches!(d.rung, Rung::Block | Rung::ImportantBlock) => None,
-        Verdict::Blocked(d) | Verdict::Behind(d) => snapshot.policy.list(d.list),
+        Verdict::InAnswer(d) if !matches!(d.rung, Rung::Block | Rung::ImportantBlock) => None,
+        Verdict::Blocked(d) | Verdict::InAnswer(d) => snapshot.policy.list(d.list),
         Verdict::Address(list) => snapshot.policy.list(list),
         Verdict::Rebinding => Some(&snapshot.rebinding),
         Verdict::Ordered(Ordered::Blocked, _) => Some(&snapshot.ordered),
@@ -321,7 +321,7 @@ impl Record {
             "client": self.client, "group": self.group, "at": self.at, "precedence": self.precedence,
             "verdict": self.verdict, "action": self.action, "rules": rules,
             "rests_on": rests_on.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
-            "behind": self.behind,
+            "in_answer": self.in_answer,
             "list": refusal.map(|r| &r.list), "authority": refusal.and_then(|r| r.authority.as_ref()),
             "reason": refusal.and_then(|r| r.reason.as_ref()), "since": refusal.and_then(|r| r.since.as_ref()),
             "reply": self.reply, "wire": hex,

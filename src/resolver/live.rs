@@ -113,5 +113,5 @@ impl Engine {
 /// another of the same group.
 fn epoch(epochs: &AtomicU64, snapshot: &Snapshot) -> u64 {
     let next = epochs.fetch_add(1, Relaxed) + 1;
-    if snapshot.policy.names_clients() || !snapshot.active.is_quiet() { 0 } else { next }
+    if snapshot.policy.names_clients() || snapshot.active.has_orders() { 0 } else { next }
 }

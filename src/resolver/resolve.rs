@@ -205,7 +205,7 @@ impl Step<'_, '_> {
     }
 
     fn verdict(self, snapshot: &Snapshot, view: Option<&View>) -> Verdict {
-        if !snapshot.active.is_quiet() {
+        if snapshot.active.has_orders() {
             let group = view.and_then(|v| snapshot.policy.group_name(v));
             let client = self.client.address.ip();
             if let Some((what, number)) = snapshot.active.ordered(self.query.qname, client, group) {
@@ -290,8 +290,8 @@ impl Step<'_, '_> {
     ) -> Outcome {
         let len = self.stored(stored, now, out);
         let answer = |event: &mut Event| sent(event, source, stored.rcode(), len);
-        let looks = snapshot.blocking && (snapshot.looks || !snapshot.active.is_quiet());
-        if !looks || matches!(event.verdict, Verdict::Allowed(_) | Verdict::Ordered(Ordered::Allowed, _)) {
+        let inspects = snapshot.blocking && (snapshot.inspects || snapshot.active.has_orders());
+        if !inspects || matches!(event.verdict, Verdict::Allowed(_) | Verdict::Ordered(Ordered::Allowed, _)) {
             return answer(event);
         }
         let view = snapshot.view(&self.client);
@@ -313,7 +313,7 @@ impl Step<'_, '_> {
         };
         let found = inspect(&snapshot.policy, by, self.query.qname, &reply);
         let (list, action) = match found {
-            Verdict::Behind(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
+            Verdict::InAnswer(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
                 (snapshot.policy.list(d.list), snapshot.policy.action(d.rule, d.list, view))
             }
             Verdict::Address(list) => (snapshot.policy.list(list), snapshot.policy.list_action(list, view)),
@@ -338,8 +338,8 @@ impl Step<'_, '_> {
             MadeUp::Outcome(outcome) => outcome,
             // An action that only notes, or truncates over UDP alone.
             MadeUp::Nothing => {
-                if let Verdict::Behind(decider) = found {
-                    event.verdict = Verdict::Behind(Decider { rung: Rung::Log, ..decider });
+                if let Verdict::InAnswer(decider) = found {
+                    event.verdict = Verdict::InAnswer(Decider { rung: Rung::Log, ..decider });
                 }
                 let len = self.stored(stored, now, out);
                 sent(event, source, stored.rcode(), len)
