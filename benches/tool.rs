@@ -154,7 +154,7 @@ fn keep(cache: &Cache, packet: &[u8], now: Instant) {
     reply.record(Section::Answer, None, Qtype::A, 3600, &[&[192, 0, 2, 1]]).unwrap();
     let len = reply.finish();
     let message = Message::parse(&out[..len]).unwrap();
-    cache.put(&Stored::new(Key::of(&query, 0).as_bytes(), &message, now, 86_400).unwrap());
+    cache.put(&Stored::new(&Key::of(&query, 0), &message, now, 86_400).unwrap());
 }
 
 /// The most memory that the process has had, in octets, where the system tells it.

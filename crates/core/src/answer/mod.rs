@@ -76,19 +76,19 @@ pub fn blocked<'a>(
     Blocked::Reply(reply.finish())
 }
 
-/// Writes a chain of aliases with the reply to the question for the last of them, if there is one.
+/// Writes a chain of aliases that a list begins with, and what ends them, if anything does.
 #[must_use]
 pub fn aliased(
     (list, right): (&ListPolicy, Right),
-    targets: &[NameBuf],
-    end: Option<&crate::dns::message::Message<'_>>,
+    targets: &[alias::Target],
+    end: Option<alias::End<'_>>,
     query: &Query<'_>,
     transport: Transport,
     out: &mut [u8],
 ) -> usize {
     let text = Text::of(list, query);
     let mut reply = ReplyWriter::new(query, out, transport.limit(query));
-    alias::write(&mut reply, targets, list.ttl, end);
+    alias::write(&mut reply, targets, end);
     explain(&mut reply, &text, (list, right), query, true);
     reply.finish()
 }
