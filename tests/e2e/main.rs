@@ -27,3 +27,4 @@ mod scenario;
 #[cfg(target_os = "linux")]
 mod transparent;
 mod transports;
+mod zones;
