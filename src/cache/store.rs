@@ -10,13 +10,14 @@ use quick_cache::sync::{Cache as Map, DefaultLifecycle};
 use triomphe::ThinArc;
 
 use super::key::Key;
-use super::stale::STALE_TTL;
 use crate::dns::ede::{Ede, EdeCode};
 use crate::dns::header::{Header, LEN, flag};
 use crate::dns::message::Message;
 use crate::dns::reply::{MAX_EDE, ReplyWriter, Section};
 use crate::dns::types::{Qtype, Rcode};
 
+/// The TTL of a stale record, in seconds (RFC 8767 §5).
+const STALE_TTL: u32 = 30;
 /// A negative answer is kept no longer than this, whatever its SOA says (RFC 2308 §5).
 const MAX_NEGATIVE_TTL: u32 = 3 * 3600;
 /// What a cached reply costs beside its octets: its fixed part, map slot and bookkeeping, about.
