@@ -68,7 +68,7 @@ fn fill(engine: &Engine, questions: &[Vec<u8>], now: Instant) {
         reply.record(Section::Answer, None, Qtype::A, 3600, &[&[192, 0, 2, 1]]).unwrap();
         let len = reply.finish();
         let (key, message) = (Key::of(&query, 0), Message::parse(&out[..len]).unwrap());
-        engine.snapshot().cache.put(&Stored::new(key.as_bytes(), &message, now, 86_400).unwrap());
+        engine.snapshot().cache.put(&Stored::new(&key, &message, now, 86_400).unwrap());
     }
 }
 

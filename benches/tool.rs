@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! tool names N           the first N names of the seeded list
-//! tool resolve KIND N    N queries from packet to reply (blocked, refused) over the same list
+//! tool resolve KIND N    N queries from packet to reply over the same list: blocked, refused for want of an upstream,
+//!                        cached, or cached and inspected anew each time
 //! tool lookups KIND N    N lookups (hit, miss, second) in a list of 1,000,000 names
 //! tool load FILE         reads and compiles a list, opens it compiled: time, sizes, peak memory
 //! ```
@@ -23,10 +24,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use portcullis::cache::store::Cache;
+use portcullis::cache::key::Key;
+use portcullis::cache::store::{Cache, Stored};
+use portcullis::dns::message::Message;
 use portcullis::dns::name::Name;
-use portcullis::dns::query::encode;
-use portcullis::dns::reply::Transport;
+use portcullis::dns::query::{Query, encode};
+use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
 use portcullis::lists::Reader;
 use portcullis::observe::counters::CounterSet;
@@ -37,7 +40,7 @@ use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
-use portcullis::resolver::snapshot::Client;
+use portcullis::resolver::snapshot::{Client, Snapshot};
 use portcullis::rule::{Effect, Format};
 use portcullis::sources::refresh;
 
@@ -126,7 +129,12 @@ fn queries(kind: &str, count: usize) {
     let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), 0).unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     let mut counters = engine.counters.own();
-    let (now, snapshot) = (Moment { at: Instant::now(), unix: 0 }, Arc::clone(&engine.snapshot()));
+    let (now, snapshot) = (Moment { at: Instant::now(), unix: 0 }, Snapshot::clone(&engine.snapshot()));
+    let epoch = if kind == "inspected" { 0 } else { snapshot.epoch };
+    let snapshot = Arc::new(Snapshot { epoch, ..snapshot });
+    if matches!(kind, "cached" | "inspected") {
+        packets.iter().for_each(|packet| keep(&snapshot.cache, packet, now.at));
+    }
     let address = "127.0.0.1:5353".parse().unwrap();
     let client = Client { address, transport: Transport::Udp, listener: 0 };
     let mut out = [0u8; 1232];
@@ -136,6 +144,17 @@ fn queries(kind: &str, count: usize) {
         black_box(resolve(&engine, &snapshot, packet, client, now, &mut out, &mut event));
         engine.observe(&mut counters, &snapshot, &event, packet);
     }
+}
+
+/// Puts a reply with one address into the cache.
+fn keep(cache: &Cache, packet: &[u8], now: Instant) {
+    let query = Query::parse(packet).unwrap();
+    let mut out = [0; 512];
+    let mut reply = ReplyWriter::new(&query, &mut out, 512);
+    reply.record(Section::Answer, None, Qtype::A, 3600, &[&[192, 0, 2, 1]]).unwrap();
+    let len = reply.finish();
+    let message = Message::parse(&out[..len]).unwrap();
+    cache.put(&Stored::new(&Key::of(&query, 0), &message, now, 86_400).unwrap());
 }
 
 /// The most memory that the process has had, in octets, where the system tells it.

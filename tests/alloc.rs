@@ -130,7 +130,7 @@ fn keep(engine: &Engine, packet: &[u8]) {
     reply.record(Section::Answer, None, Qtype::A, 300, &[&[192, 0, 2, 1]]).unwrap();
     let len = reply.finish();
     let message = Message::parse(&out[..len]).unwrap();
-    let stored = Stored::new(Key::of(&query, 0).as_bytes(), &message, Instant::now(), 300).unwrap();
+    let stored = Stored::new(&Key::of(&query, 0), &message, Instant::now(), 300).unwrap();
     engine.snapshot().cache.put(&stored);
 }
 

@@ -31,6 +31,6 @@ fn show(list: &List) -> Vec<String> {
         known(skipped.line);
         format!("{skipped:?}")
     });
-    let rest = format!("{} {} {:?}", list.lines, list.quiet, list.format);
+    let rest = format!("{} {} {:?}", list.lines, list.blank, list.format);
     names.chain(patterns).chain(skipped).chain([rest]).collect()
 }

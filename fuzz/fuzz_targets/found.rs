@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::found::{Item, MAX_HOPS, found};
+use portcullis::dns::found::{Item, MAX_ALIASES, found};
 use portcullis::dns::message::Message;
 use portcullis::dns::relay::{expanded_rdata, without_ech};
 
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
             ControlFlow::Continue(())
         });
-        assert!(names <= 2 * MAX_HOPS + usize::from(message.header.ancount));
+        assert!(names <= 2 * MAX_ALIASES + usize::from(message.header.ancount));
         for record in message.records() {
             let _ = expanded_rdata(&message, &record);
         }

@@ -1,13 +1,14 @@
 //! What two questions must share to share an answer: name, type, class, the bits DO and CD, and the
 //! upstreams that they go to.
 
-use crate::dns::header::flag;
+use crate::dns::header::{LEN, flag};
 use crate::dns::name::MAX_NAME;
 use crate::dns::query::Query;
 
-const MAX_KEY: usize = MAX_NAME + 7;
+const MAX_KEY: usize = LEN + MAX_NAME + 4;
 
-/// A cache key on the stack.
+/// A cache key on the stack, in the shape of a message: where the header stands, the bits and the number
+/// of the upstreams; then the question, in lower case.
 #[derive(Clone, Copy)]
 pub struct Key {
     bytes: [u8; MAX_KEY],
@@ -21,17 +22,17 @@ impl Key {
     pub fn of(query: &Query<'_>, route: u16) -> Self {
         let mut key = Self { bytes: [0; MAX_KEY], len: 0 };
         let question = query.question();
-        if let Some(slot) = key.bytes.get_mut(..question.len() + 3) {
-            if let Some((rest, tail)) = slot.split_last_chunk_mut::<3>() {
-                let flags = u8::from(query.dnssec_ok()) | u8::from(query.header.has(flag::CD)) << 1;
-                let [r0, r1] = route.to_be_bytes();
-                *tail = [flags, r0, r1];
-                rest.copy_from_slice(question);
+        if let Some(slot) = key.bytes.get_mut(..LEN + question.len())
+            && let Some((head, rest)) = slot.split_first_chunk_mut::<LEN>()
+        {
+            let flags = u8::from(query.dnssec_ok()) | u8::from(query.header.has(flag::CD)) << 1;
+            let [r0, r1] = route.to_be_bytes();
+            [head[0], head[1], head[2]] = [flags, r0, r1];
+            rest.copy_from_slice(question);
+            if let Some(name) = rest.get_mut(..query.qname.as_bytes().len()) {
+                name.make_ascii_lowercase();
             }
-            key.len = slot.len();
-        }
-        if let Some(name) = key.bytes.get_mut(..query.qname.as_bytes().len()) {
-            name.make_ascii_lowercase();
+            key.len = LEN + question.len();
         }
         key
     }

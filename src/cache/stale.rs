@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use super::store::Stored;
 
-/// The TTL of a stale record, in seconds (RFC 8767 §5).
-pub const STALE_TTL: u32 = 30;
 /// A failed or begun fetch ahead of expiry is not tried again for so many seconds.
 const REFRESH_PAUSE: u32 = 5;
 

@@ -9,13 +9,15 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache as Map, DefaultLifecycle};
 use triomphe::ThinArc;
 
-use super::stale::STALE_TTL;
+use super::key::Key;
 use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::header::flag;
+use crate::dns::header::{Header, LEN, flag};
 use crate::dns::message::Message;
 use crate::dns::reply::{MAX_EDE, ReplyWriter, Section};
 use crate::dns::types::{Qtype, Rcode};
 
+/// The TTL of a stale record, in seconds (RFC 8767 §5).
+const STALE_TTL: u32 = 30;
 /// A negative answer is kept no longer than this, whatever its SOA says (RFC 2308 §5).
 const MAX_NEGATIVE_TTL: u32 = 3 * 3600;
 /// What a cached reply costs beside its octets: its fixed part, map slot and bookkeeping, about.
@@ -25,8 +27,8 @@ const OVERHEAD: usize = 160;
 /// piece, so that a cache that does not fit the processor's waits for memory but once or twice a reply.
 #[derive(Clone, Debug)]
 pub struct Stored(
-    /// The octets: the key; the sections without question and OPT; where their TTLs stand in them, two
-    /// octets each.
+    /// The octets: the key, which has the shape of a header and the question; the sections without
+    /// question and OPT; where their TTLs stand in them, two octets each.
     ThinArc<Fixed, u8>,
 );
 
@@ -54,10 +56,13 @@ type Edes = Box<[(EdeCode, Box<str>)]>;
 
 impl Stored {
     /// Takes a reply apart: OPT and what follows it are left out, TTLs above `max_ttl` cut.
-    /// `None` if it is too long to be a message.
+    /// `None` if it is too long to be a message, or its question is not that of the key.
     #[must_use]
-    pub fn new(key: &[u8], message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
-        let begin = message.question_end();
+    pub fn new(key: &Key, message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
+        let (key, begin) = (key.as_bytes(), message.question_end());
+        if !key.get(LEN..)?.eq_ignore_ascii_case(message.question()) {
+            return None;
+        }
         let (mut end, mut counts) = (begin, [0u16; 3]);
         let mut ttls = Vec::new();
         let (mut answers, mut negative) = (None::<u32>, None::<u32>);
@@ -128,6 +133,35 @@ impl Stored {
         Some((key, sections, ttls))
     }
 
+    /// The reply as it came, without OPT and with the TTLs that it had then; in its header stand TC and
+    /// the low bits of the response code. To be judged without being written first.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        let Fixed { key_len, sections_len, counts: [ancount, nscount, arcount], .. } = *self.fixed();
+        let tc = if self.is_truncated() { flag::TC } else { 0 };
+        let flags = flag::QR | tc | self.rcode().0 & 0xf;
+        let header = Header { id: 0, flags, qdcount: 1, ancount, nscount, arcount };
+        let question_end = usize::from(key_len);
+        let bytes = self.0.slice.get(..question_end + usize::from(sections_len)).unwrap_or_default();
+        Message::kept(bytes, header, question_end)
+    }
+
+    /// The TTL at `now` of a record that came with the TTL `given`.
+    #[must_use]
+    pub fn ttl(&self, given: u32, now: Instant) -> u32 {
+        let age = self.age(now);
+        if self.is_stale_at(age) { STALE_TTL } else { self.counted_down(given, age) }
+    }
+
+    fn is_stale_at(&self, age: u32) -> bool {
+        let lifetime = self.fixed().lifetime;
+        lifetime > 0 && age >= lifetime
+    }
+
+    fn counted_down(&self, given: u32, age: u32) -> u32 {
+        sane(given).min(self.fixed().cap).saturating_sub(age)
+    }
+
     /// Seconds that it may be kept; 0: not at all.
     #[must_use]
     pub fn lifetime(&self) -> u32 {
@@ -184,7 +218,7 @@ impl Stored {
     pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, now: Instant) {
         let fixed = self.fixed();
         let age = self.age(now);
-        let stale = fixed.lifetime > 0 && age >= fixed.lifetime;
+        let stale = self.is_stale_at(age);
         if stale {
             let nxdomain = fixed.rcode == Rcode::NXDOMAIN;
             reply.ede(Ede::new(if nxdomain { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER }, ""));
@@ -203,11 +237,7 @@ impl Stored {
         for at in ttls.as_chunks::<2>().0 {
             let at = usize::from(u16::from_ne_bytes(*at));
             let Some(slot) = sections.get_mut(at..).and_then(|s| s.first_chunk_mut::<4>()) else { continue };
-            let ttl = if stale {
-                STALE_TTL
-            } else {
-                sane(u32::from_be_bytes(*slot)).min(fixed.cap).saturating_sub(age)
-            };
+            let ttl = if stale { STALE_TTL } else { self.counted_down(u32::from_be_bytes(*slot), age) };
             *slot = ttl.to_be_bytes();
         }
     }
@@ -277,7 +307,8 @@ impl Cache {
 
     /// The reply to a question, whatever its age, if one is kept. Allocates nothing.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Stored> {
+    pub fn get(&self, key: &Key) -> Option<Stored> {
+        let key = key.as_bytes();
         let stored = self.map.as_ref()?.get(&self.hasher.hash_one(key))?;
         stored.parts().is_some_and(|(own, _, _)| own == key).then_some(stored)
     }
@@ -292,9 +323,9 @@ impl Cache {
     }
 
     /// Forgets the reply to a question.
-    pub fn remove(&self, key: &[u8]) {
+    pub fn remove(&self, key: &Key) {
         if let Some(map) = &self.map {
-            map.remove(&self.hasher.hash_one(key));
+            map.remove(&self.hasher.hash_one(key.as_bytes()));
         }
     }
 
@@ -319,6 +350,10 @@ mod tests {
 
     const ASK: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
 
+    fn key(route: u16) -> Key {
+        Key::of(&Query::parse(ASK).unwrap(), route)
+    }
+
     fn reply(rcode: u8, answers: &[(u16, u32)], soa: Option<(u32, u32)>) -> Vec<u8> {
         let mut bytes = b"\0\x01\x81\x80\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
         bytes[3] |= rcode;
@@ -342,7 +377,7 @@ mod tests {
     }
 
     fn stored(bytes: &[u8], now: Instant) -> Stored {
-        Stored::new(b"key", &Message::parse(bytes).unwrap(), now, 86_400).unwrap()
+        Stored::new(&key(0), &Message::parse(bytes).unwrap(), now, 86_400).unwrap()
     }
 
     #[test]
@@ -369,7 +404,7 @@ mod tests {
         let cache = Cache::new(1 << 20);
         cache.put(&stored(&reply(0, &[(1, 100)], None), now));
         let query = Query::parse(ASK).unwrap();
-        let kept = cache.get(b"key").unwrap();
+        let kept = cache.get(&key(0)).unwrap();
         let ttl = |after| {
             let mut out = [0; 512];
             let mut writer = ReplyWriter::new(&query, &mut out, 512);
@@ -378,7 +413,27 @@ mod tests {
             Message::parse(&out[..len]).unwrap().records().next().unwrap().ttl
         };
         assert_eq!([0, 40, 99, 100, 5000].map(ttl), [100, 60, 1, STALE_TTL, STALE_TTL]);
-        assert!(Cache::new(0).get(b"key").is_none());
+        assert!(Cache::new(0).get(&key(0)).is_none());
+    }
+
+    #[test]
+    fn a_kept_reply_reads_as_it_came() {
+        let now = Instant::now();
+        let mut bytes = reply(0, &[(1, 100), (1, 50)], Some((900, 60)));
+        // The question in another case, and an OPT record, which is not kept.
+        bytes[13] = b'A';
+        bytes[11] = 1;
+        bytes.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
+        let kept = stored(&bytes, now);
+        let shown =
+            |message: Message<'_>| message.to_string().to_lowercase().replace(" rd", "").replace(" ra", "");
+        assert_eq!(shown(kept.message()), shown(Message::parse(&bytes).unwrap()));
+        assert_eq!(
+            [0, 40, 50].map(|after| kept.ttl(100, now + Duration::from_secs(after))),
+            [100, 60, STALE_TTL]
+        );
+        let other = Key::of(&Query::parse(b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01b\0\0\x01\0\x01").unwrap(), 0);
+        assert!(Stored::new(&other, &Message::parse(&bytes).unwrap(), now, 60).is_none(), "another question");
     }
 
     #[test]
@@ -406,8 +461,8 @@ mod tests {
         let now = Instant::now();
         let reply = reply(0, &[(1, 100)], None);
         let message = Message::parse(&reply).unwrap();
-        for i in 0..10_000u32 {
-            cache.put(&Stored::new(&i.to_be_bytes(), &message, now, 86_400).unwrap());
+        for i in 0..10_000 {
+            cache.put(&Stored::new(&key(i), &message, now, 86_400).unwrap());
         }
         assert!(cache.bytes() <= 100_000, "{}", cache.bytes());
         assert!(cache.bytes() > 50_000, "{}", cache.bytes());

@@ -149,7 +149,7 @@ fn account_text(account: &Account) -> String {
         (account.cancelled, "taken back"),
         (account.unsupported, "unsupported"),
         (account.invalid, "invalid"),
-        (account.quiet, "empty or comment"),
+        (account.blank, "empty or comment"),
     ];
     let words: Vec<String> = parts
         .iter()
@@ -214,7 +214,7 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         "rules": list.rules, "skipped": skipped, "left_out": left_out,
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
-            "unsupported": a.unsupported, "invalid": a.invalid, "quiet": a.quiet,
+            "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,
         },
     })
 }

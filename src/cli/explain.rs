@@ -154,9 +154,9 @@ pub(super) fn print(record: &Value, wire: bool) {
     let decided = rules.iter().any(|r| r.get("lost").is_some_and(Value::is_null));
     match record.get("rests_on").filter(|r| !r.is_null()) {
         Some(other) if !decided => {
-            let behind = text("behind").map_or_else(String::new, |b| format!(": {b}"));
+            let in_answer = text("in_answer").map_or_else(String::new, |b| format!(": {b}"));
             let (list, line) = (field(other, "list"), line(other));
-            say(&format!("==> {list:<18} {}{behind}{}", field(other, "rule"), line.replacen(',', ";", 1)));
+            say(&format!("==> {list:<18} {}{in_answer}{}", field(other, "rule"), line.replacen(',', ";", 1)));
         }
         _ => {
             let next = if decided || refused { "   " } else { "==>" };

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::censor::stub::StubMode;
 use crate::censor::{End, Evidence};
+use crate::dns::header;
 use crate::dns::query::Query;
 use crate::dns::reply::Transport;
+use crate::dns::types::Rcode;
 
 /// One question with all that was sent for it.
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ impl Story {
     /// nobody else is asked.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
-        let refused = |sent: &Sent| sent.octets.get(3).is_some_and(|b| b & 0xf == 5);
+        let refused = |sent: &Sent| header::rcode(&sent.octets) == Some(Rcode::REFUSED);
         self.rule.is_none() && matches!(&self.replies[..], [sent] if sent.genuine && refused(sent))
     }
 

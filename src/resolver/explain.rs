@@ -8,12 +8,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::live::Engine;
+use super::lookup::route;
 use super::moment::Moment;
 use super::outcome::Outcome;
 use super::resolve::resolve;
+use super::ruling::Ruling;
 use super::snapshot::{Client, Snapshot};
+use crate::answer::Right;
 use crate::cache::key::Key;
 use crate::cache::store::{Cache, Stored};
+use crate::dns::header::MAX_MESSAGE;
 use crate::dns::message::Message;
 use crate::dns::name::NameBuf;
 use crate::dns::query::{Query, encode};
@@ -24,11 +28,6 @@ use crate::policy::active::Ordered;
 use crate::policy::decide::{Asker, Decider, Rung, Verdict, ladder};
 use crate::policy::explain::{RuleText, rule_text, verdict_text};
 use crate::policy::inspect::{Inspector, because};
-use crate::policy::list::ListPolicy;
-use crate::rule::Action;
-
-/// The longest message, in octets.
-const MAX_MESSAGE: usize = 65_535;
 
 /// What to explain.
 #[derive(Clone, Debug)]
@@ -74,7 +73,7 @@ pub struct Record {
     /// What the verdict rests on, if on anything.
     pub rests_on: Option<RuleText>,
     /// The name or address in the answer that is the reason.
-    pub behind: Option<String>,
+    pub in_answer: Option<String>,
     /// Every rule that speaks of the name, the winner first.
     pub rules: Vec<Candidate>,
     /// What the client gets instead of an answer.
@@ -117,7 +116,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let Question { name, qtype, client, .. } = question;
     let mut packet = encode(name.as_name(), *qtype);
     let view = snapshot.view(client);
-    let route = snapshot.routes.route(name.as_name(), view.map_or(0, |v| v.route));
+    let route = route(snapshot, view, name.as_name(), *qtype);
     let answer = if question.answer.is_empty() {
         kept(snapshot, &mut packet, route, now)
     } else {
@@ -127,7 +126,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     // else's, and what is kept is not touched.
     let cache = Arc::new(Cache::new(1 << 20));
     if let (Ok(query), Some(reply)) = (Query::parse(&packet), Message::parse(&answer))
-        && let Some(stored) = Stored::new(Key::of(&query, route).as_bytes(), &reply, now.at, u32::MAX)
+        && let Some(stored) = Stored::new(&Key::of(&query, route), &reply, now.at, u32::MAX)
     {
         cache.put(&stored);
     }
@@ -181,14 +180,11 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         group: view.and_then(|v| policy.group_name(v)),
         paused: matches!(event.verdict, Verdict::Ordered(Ordered::Paused, _)),
     };
-    let behind = Message::parse(&answer)
+    let in_answer = Message::parse(&answer)
         .filter(|_| rests_on_answer(event.verdict))
         .and_then(|reply| because(policy, by, name.as_name(), &reply));
-    let list = refusing(&snapshot, event.verdict);
-    let action = event.verdict.list().and_then(|number| match winner {
-        Some(d) => policy.action(d.rule, number, view),
-        None => policy.list_action(number, view),
-    });
+    let ruling = Ruling::of(&snapshot, view, event.verdict);
+    let list = ruling.filter(|r| r.right == Right::Block).map(|r| r.list);
     Record {
         id: list.map(|l| l.reference(name.as_name()).to_string()),
         name: name.clone(),
@@ -199,12 +195,9 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         precedence: policy.precedence.word(),
         verdict: if event.source == Source::Guard { "refused" } else { event.verdict.word() },
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
-        behind,
+        in_answer,
         rules: candidates,
-        action: action
-            .or_else(|| list.map(|l| &l.action))
-            .filter(|_| event.source == Source::Policy)
-            .map(Action::to_string),
+        action: ruling.filter(|_| event.source == Source::Policy).map(|r| r.action.to_string()),
         refusal: list.map(|list| Refusal {
             list: list.name.clone(),
             authority: list.authority.clone(),
@@ -219,25 +212,12 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
 const fn rests_on_answer(verdict: Verdict) -> bool {
     matches!(
         verdict,
-        Verdict::Behind(_)
+        Verdict::InAnswer(_)
             | Verdict::Address(_)
             | Verdict::NotedAddress(_)
             | Verdict::Rebinding
             | Verdict::Ordered(Ordered::Blocked, _)
     )
-}
-
-/// The list by which a verdict refuses.
-fn refusing(snapshot: &Snapshot, verdict: Verdict) -> Option<&ListPolicy> {
-    match verdict {
-        Verdict::Blocked(d) if matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite) => None,
-        Verdict::Behind(d) if !matches!(d.rung, Rung::Block | Rung::ImportantBlock) => None,
-        Verdict::Blocked(d) | Verdict::Behind(d) => snapshot.policy.list(d.list),
-        Verdict::Address(list) => snapshot.policy.list(list),
-        Verdict::Rebinding => Some(&snapshot.rebinding),
-        Verdict::Ordered(Ordered::Blocked, _) => Some(&snapshot.ordered),
-        _ => None,
-    }
 }
 
 /// The reply that is in the cache, however old, if the question is known there. `packet` becomes the
@@ -249,7 +229,7 @@ fn kept(snapshot: &Snapshot, packet: &mut [u8], route: u16, now: Moment) -> Vec<
             *high = dnssec_ok;
         }
         let Ok(query) = Query::parse(packet) else { continue };
-        if let Some(stored) = snapshot.cache.get(Key::of(&query, route).as_bytes()) {
+        if let Some(stored) = snapshot.cache.get(&Key::of(&query, route)) {
             let mut out = vec![0; MAX_MESSAGE];
             let mut reply = ReplyWriter::new(&query, &mut out, MAX_MESSAGE);
             stored.write(&mut reply, false, now.at);
@@ -321,7 +301,7 @@ impl Record {
             "client": self.client, "group": self.group, "at": self.at, "precedence": self.precedence,
             "verdict": self.verdict, "action": self.action, "rules": rules,
             "rests_on": rests_on.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
-            "behind": self.behind,
+            "in_answer": self.in_answer,
             "list": refusal.map(|r| &r.list), "authority": refusal.and_then(|r| r.authority.as_ref()),
             "reason": refusal.and_then(|r| r.reason.as_ref()), "since": refusal.and_then(|r| r.since.as_ref()),
             "reply": self.reply, "wire": hex,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::pending::Waiting;
 use super::snapshot::Snapshot;
+use super::waiting::Waiting;
 use crate::dns::query::Query;
 use crate::observe::counters::{Count, CounterSet};
 use crate::observe::event::Event;
@@ -25,7 +25,7 @@ pub struct Engine {
     ordering: Mutex<()>,
     epochs: AtomicU64,
     /// Queries that wait for an upstream.
-    pub waiting: Waiting,
+    pub waiting: Arc<Waiting>,
     /// Counters of all threads.
     pub counters: Arc<CounterSet>,
     /// The query log, if somebody reads it.
@@ -40,7 +40,7 @@ impl Engine {
         snapshot.epoch = epoch(&epochs, &snapshot);
         let snapshot = ArcSwap::from_pointee(snapshot);
         let (changing, ordering) = (Mutex::default(), Mutex::default());
-        Self { snapshot, changing, ordering, epochs, waiting: Waiting::default(), counters, log }
+        Self { snapshot, changing, ordering, epochs, waiting: Arc::default(), counters, log }
     }
 
     /// The current generation, whatever the time. Cheap.
@@ -113,5 +113,5 @@ impl Engine {
 /// another of the same group.
 fn epoch(epochs: &AtomicU64, snapshot: &Snapshot) -> u64 {
     let next = epochs.fetch_add(1, Relaxed) + 1;
-    if snapshot.policy.names_clients() || !snapshot.active.is_quiet() { 0 } else { next }
+    if snapshot.policy.names_clients() || snapshot.active.has_orders() { 0 } else { next }
 }

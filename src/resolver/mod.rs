@@ -1,14 +1,19 @@
 //! The engine's middle: the order of the steps of one query, and what they share.
 
 pub mod ahead;
-pub mod alias;
+mod alias;
 pub mod builtin;
 pub mod censored;
 pub mod explain;
+mod follow;
 pub mod live;
+mod lookup;
 pub mod moment;
 pub mod outcome;
 pub mod pending;
+mod request;
 pub mod resolve;
+mod ruling;
 pub mod settings;
 pub mod snapshot;
+pub mod waiting;

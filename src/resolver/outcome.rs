@@ -17,3 +17,14 @@ pub enum Outcome {
     /// if it says so.
     Play(Box<Play>),
 }
+
+impl Outcome {
+    /// A reply of so many octets, or none; if there is one, the fetch that is due because of it.
+    pub(super) fn of(reply: Option<usize>, refresh: Option<Box<Pending>>) -> Self {
+        match (reply, refresh) {
+            (None, _) => Self::Drop,
+            (Some(len), None) => Self::Reply(len),
+            (Some(len), Some(pending)) => Self::ReplyAndRefresh(len, pending),
+        }
+    }
+}

@@ -1,24 +1,21 @@
-//! Queries that wait for an upstream: bounded in number, and asked once if they are the same.
+//! One query that waits for an upstream, and what becomes of it when there is an answer.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::alias::Alias;
 use super::live::Engine;
+use super::lookup::Ask;
 use super::moment::{Clock, Moment};
-use super::outcome::Outcome;
-use super::resolve::Step;
+use super::request::Request;
+use super::ruling::judged;
 use super::snapshot::{Client, Snapshot};
+use super::waiting::{Fetched, Wake};
+use crate::answer::alias::End;
 use crate::cache::key::Key;
 use crate::cache::store::Stored;
 use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::header::flag;
 use crate::dns::message::Message;
-use crate::dns::name::Name;
 use crate::dns::query::Query;
 use crate::dns::relay::without_ech;
 use crate::dns::types::Rcode;
@@ -26,119 +23,9 @@ use crate::observe::event::{Event, Source};
 use crate::upstream::hickory::Forwarder;
 use crate::upstream::{Failure, Question};
 
-/// Names are told apart by this many counters when one crowds out the others.
-const CROWDS: usize = 1024;
-
-type Verdict = Result<Stored, Failure>;
-
-/// Wakes one who waits, with what came and when.
-type Wake = Box<dyn FnOnce(&Verdict, Moment) + Send>;
-
-/// The queries that wait, by question and whom it was put to: everybody who asked it.
-type Same = HashMap<Box<[u8]>, Vec<Wake>, RandomState>;
-
-/// The queries that wait: how many, for which names, and who asks the same.
-pub struct Waiting {
-    count: AtomicUsize,
-    /// How many wait for names with the same last two labels, by their hash. One domain gets a quarter
-    /// of the places at most, so that random names below it crowd nobody out.
-    crowds: Box<[AtomicUsize]>,
-    hasher: RandomState,
-    same: Mutex<Same>,
-}
-
-impl Default for Waiting {
-    fn default() -> Self {
-        Self {
-            count: AtomicUsize::new(0),
-            crowds: (0..CROWDS).map(|_| AtomicUsize::new(0)).collect(),
-            hasher: RandomState::new(),
-            same: Mutex::default(),
-        }
-    }
-}
-
-/// A place among the waiting; given back when dropped.
-pub struct Place {
-    engine: Arc<Engine>,
-    crowd: usize,
-}
-
-impl Place {
-    /// A place for a name, if one of `limit` is free.
-    #[must_use]
-    pub fn take(engine: &Arc<Engine>, qname: Name<'_>, limit: usize) -> Option<Self> {
-        let waiting = &engine.waiting;
-        let crowd = waiting.crowd(qname);
-        let place = Self { engine: Arc::clone(engine), crowd };
-        let all = waiting.count.fetch_add(1, Relaxed);
-        let alike = waiting.crowds.get(crowd).map_or(0, |c| c.fetch_add(1, Relaxed));
-        (all < limit && alike < limit.div_ceil(4)).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let waiting = &self.engine.waiting;
-        waiting.count.fetch_sub(1, Relaxed);
-        if let Some(crowd) = waiting.crowds.get(self.crowd) {
-            crowd.fetch_sub(1, Relaxed);
-        }
-    }
-}
-
-impl Waiting {
-    /// How many wait now.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.count.load(Relaxed)
-    }
-
-    /// True if none waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn crowd(&self, qname: Name<'_>) -> usize {
-        let name = qname.as_bytes();
-        // From the label before the last: the name's own octets, in one case.
-        let mut starts = [0; 2];
-        let mut at = 0;
-        while let Some(len) = name.get(at).filter(|len| **len > 0) {
-            starts = [starts[1], at];
-            at += usize::from(*len) + 1;
-        }
-        let mut hasher = self.hasher.build_hasher();
-        for octet in name.get(starts[0]..).unwrap_or_default() {
-            hasher.write_u8(octet.to_ascii_lowercase());
-        }
-        usize::try_from(hasher.finish() % CROWDS as u64).unwrap_or(0)
-    }
-
-    /// Joins those who ask the same; true for the first, who must ask for all.
-    fn join(&self, asked: &[u8], wake: Wake) -> bool {
-        let mut same = self.same.lock().unwrap_or_else(PoisonError::into_inner);
-        match same.entry(asked.into()) {
-            Entry::Occupied(mut others) => {
-                others.get_mut().push(wake);
-                false
-            }
-            Entry::Vacant(free) => {
-                free.insert(vec![wake]);
-                true
-            }
-        }
-    }
-
-    fn take(&self, asked: &[u8]) -> Vec<Wake> {
-        self.same.lock().unwrap_or_else(PoisonError::into_inner).remove(asked).unwrap_or_default()
-    }
-}
-
 /// What came of the waiting, and when.
 pub struct Answered {
-    verdict: Verdict,
+    fetched: Fetched,
     now: Moment,
 }
 
@@ -146,42 +33,34 @@ pub struct Answered {
 pub struct Pending {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
-    upstream: Arc<Forwarder>,
-    key: Key,
+    ask: Box<Ask>,
     packet: Box<[u8]>,
     client: Client,
     event: Event,
     received: Instant,
-    /// What is served if no fresh answer comes, or none in time.
-    stale: Option<Stored>,
     /// The answer begins with aliases, and another question than the client's is what waits.
     alias: Option<Alias>,
-    _place: Place,
 }
 
 impl Pending {
-    /// The query that `step` has come so far with; `key` is that of the question that waits.
+    /// The query that `event` tells of; `ask` is what waits.
     pub(super) fn new(
-        (engine, snapshot, upstream): (&Arc<Engine>, &Arc<Snapshot>, &Arc<Forwarder>),
-        step: Step<'_, '_>,
-        (key, alias): (Key, Option<Alias>),
+        (engine, snapshot): (&Arc<Engine>, &Arc<Snapshot>),
+        request: Request<'_, '_>,
+        ask: Box<Ask>,
+        alias: Option<Alias>,
         event: Event,
         received: Instant,
-        stale: Option<Stored>,
-        place: Place,
     ) -> Box<Self> {
         Box::new(Self {
             engine: Arc::clone(engine),
             snapshot: Arc::clone(snapshot),
-            upstream: Arc::clone(upstream),
-            key,
-            packet: step.query.packet().into(),
-            client: step.client,
+            ask,
+            packet: request.query.packet().into(),
+            client: request.client,
             event,
             received,
-            stale,
             alias,
-            _place: place,
         })
     }
 
@@ -201,20 +80,20 @@ impl Pending {
     /// called once, on a thread of the runtime or this one. `clock` is read when there is an answer.
     /// Must run within a runtime.
     pub fn begin(self: Box<Self>, clock: Clock, done: impl FnOnce(&Self, &Answered) + Send + 'static) {
-        let asking = Asking::of(&self, clock);
-        let patience = self.stale.as_ref().map(|_| self.snapshot.aging.patience);
-        let wake: Wake = Box::new(move |verdict, now| {
-            done(&self, &Answered { verdict: verdict.clone(), now });
+        let (asking, question) = (Asking::of(&self, clock), self.ask.question.clone());
+        let patience = self.ask.stale.as_ref().map(|_| self.snapshot.aging.patience);
+        let wake: Wake = Box::new(move |fetched, now| {
+            done(&self, &Answered { fetched: fetched.clone(), now });
         });
         let wake = match patience {
             None => wake,
             // Whoever comes first, the answer or the end of patience, takes it.
             Some(patience) => {
                 let once = Arc::new(Mutex::new(Some(wake)));
-                let take = move |verdict: &Verdict, now: Moment| {
+                let take = move |fetched: &Fetched, now: Moment| {
                     let wake = once.lock().unwrap_or_else(PoisonError::into_inner).take();
                     if let Some(wake) = wake {
-                        wake(verdict, now);
+                        wake(fetched, now);
                     }
                 };
                 let late = take.clone();
@@ -222,18 +101,19 @@ impl Pending {
                     tokio::time::sleep(patience).await;
                     late(&Err(Failure::Timeout), clock());
                 });
-                Box::new(move |verdict: &Verdict, now: Moment| {
+                Box::new(move |fetched: &Fetched, now: Moment| {
                     timer.abort();
-                    take(verdict, now);
+                    take(fetched, now);
                 })
             }
         };
-        asking.begin(wake);
+        asking.begin(question, wake);
     }
 
     /// Asks the upstreams for the cache alone; nobody waits for the answer.
     pub fn refresh(self: Box<Self>, clock: Clock) {
-        Asking::of(&self, clock).begin(Box::new(move |_, _| drop(self)));
+        let question = self.ask.question.clone();
+        Asking::of(&self, clock).begin(question, Box::new(move |_, _| drop(self)));
     }
 
     /// Writes the reply into `out`; returns its length in octets and the query's story.
@@ -241,8 +121,8 @@ impl Pending {
         let mut event = self.event;
         event.took = answered.now.at.saturating_duration_since(self.received);
         let Ok(query) = Query::parse(&self.packet) else { return (0, event) };
-        let step = Step { query: &query, client: self.client };
-        let stored = match (&answered.verdict, &self.stale) {
+        let request = Request { query: &query, client: self.client };
+        let stored = match (&answered.fetched, &self.ask.stale) {
             (Ok(stored), Some(_)) if says_something_new(stored) => stored,
             (_, Some(stale)) => {
                 event.source = Source::Stale;
@@ -251,18 +131,19 @@ impl Pending {
             (Ok(stored), None) => stored,
             (Err(failure), None) => {
                 event.rcode = Some(Rcode::SERVFAIL);
-                return (step.bare(out, Rcode::SERVFAIL, Some(failure_ede(failure))), event);
+                return (request.bare(out, Rcode::SERVFAIL, Some(failure_ede(failure))), event);
             }
         };
-        if let Some(alias) = &self.alias {
-            event.rcode = Some(stored.rcode());
-            return (alias.write(step, stored, answered.now.at, out), event);
-        }
-        let source = event.source;
-        match step.judged(&self.snapshot, stored, answered.now.at, source, out, &mut event) {
-            Outcome::Reply(len) => (len, event),
-            _ => (0, event),
-        }
+        let (now, source) = (answered.now.at, event.source);
+        let reply = match &self.alias {
+            Some(alias) => {
+                let ttl = |given| stored.ttl(given, now);
+                let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
+                alias.answer(request, &self.snapshot, (Some(end), source), out, &mut event)
+            }
+            None => judged(request, &self.snapshot, (stored, source), now, out, &mut event),
+        };
+        (reply.unwrap_or(0), event)
     }
 }
 
@@ -274,7 +155,6 @@ struct Asking {
     key: Key,
     /// The key and the upstreams' address: others may say other things.
     asked: Box<[u8]>,
-    question: Option<Question>,
     clock: Clock,
     received: Instant,
     told: bool,
@@ -282,22 +162,20 @@ struct Asking {
 
 impl Asking {
     fn of(pending: &Pending, clock: Clock) -> Self {
-        let upstream = Arc::as_ptr(&pending.upstream).addr();
+        let upstream = Arc::as_ptr(&pending.ask.upstream).addr();
         Self {
             engine: Arc::clone(&pending.engine),
             snapshot: Arc::clone(&pending.snapshot),
-            upstream: Arc::clone(&pending.upstream),
-            key: pending.key,
-            asked: [pending.key.as_bytes(), &upstream.to_ne_bytes()].concat().into(),
-            question: question(pending.alias.as_ref().map_or(&*pending.packet, Alias::packet)),
+            upstream: Arc::clone(&pending.ask.upstream),
+            key: pending.ask.key,
+            asked: [pending.ask.key.as_bytes(), &upstream.to_ne_bytes()].concat().into(),
             clock,
             received: pending.received,
             told: true,
         }
     }
 
-    fn begin(mut self, wake: Wake) {
-        let Some(question) = self.question.take() else { return };
+    fn begin(mut self, question: Question, wake: Wake) {
         if !self.engine.waiting.join(&self.asked, wake) {
             return;
         }
@@ -310,31 +188,30 @@ impl Asking {
     /// asks, so the drop must not touch it any more.
     fn tell(mut self, reply: Result<&[u8], Failure>) {
         let now = (self.clock)();
-        let verdict = reply.and_then(|bytes| {
+        let fetched = reply.and_then(|bytes| {
             let lost = || Failure::Network("the reply of the upstream could not be read".into());
             let stripped = if self.snapshot.strip_ech { without_ech(bytes) } else { None };
             let message = Message::parse(stripped.as_deref().unwrap_or(bytes)).ok_or_else(lost)?;
-            Stored::new(self.key.as_bytes(), &message, now.at, self.snapshot.max_ttl).ok_or_else(lost)
+            Stored::new(&self.key, &message, now.at, self.snapshot.max_ttl).ok_or_else(lost)
         });
         let Snapshot { cache, aging, .. } = &*self.snapshot;
-        let key = self.key.as_bytes();
-        match &verdict {
+        match &fetched {
             Ok(stored) if says_something_new(stored) => {
                 cache.put(stored);
                 if stored.lifetime() == 0 {
                     // What it replaces may not be served any more, not even as stale.
-                    cache.remove(key);
+                    cache.remove(&self.key);
                 }
             }
             _ => {
-                if let Some(kept) = cache.get(key) {
+                if let Some(kept) = cache.get(&self.key) {
                     aging.failed(&kept, kept.age(now.at));
                 }
             }
         }
         self.told = true;
         for wake in self.engine.waiting.take(&self.asked) {
-            wake(&verdict, now);
+            wake(&fetched, now);
         }
     }
 }
@@ -351,21 +228,6 @@ impl Drop for Asking {
 /// A reply that takes the place of a stale one (RFC 8767 §4).
 fn says_something_new(stored: &Stored) -> bool {
     matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) && !stored.is_truncated()
-}
-
-fn question(packet: &[u8]) -> Option<Question> {
-    let query = Query::parse(packet).ok()?;
-    Some(Question {
-        // In lower case, so that what is cached shows nobody's mixture of cases (0x20).
-        qname: query.qname.to_folded(),
-        qtype: query.qtype,
-        qclass: query.qclass,
-        dnssec_ok: query.dnssec_ok(),
-        checking_disabled: query.header.has(flag::CD),
-        // AD is always asked for, so that one cached reply serves those who want it and those who
-        // do not (RFC 6840 §5.7).
-        authentic_data: true,
-    })
 }
 
 fn failure_ede(failure: &Failure) -> Ede<'_> {

@@ -31,10 +31,10 @@ pub struct Snapshot {
     pub overrides: Arc<Overrides>,
     /// How a name that was ordered to be blocked is answered.
     pub ordered: Arc<ListPolicy>,
-    /// What is looked at in replies of the upstreams.
+    /// What is inspected in replies of the upstreams.
     pub inspection: Arc<Inspection>,
     /// False: nothing is, because no rule could apply.
-    pub looks: bool,
+    pub inspects: bool,
     /// Keys for Encrypted Client Hello are taken out of replies.
     pub strip_ech: bool,
     /// How a reply with a private address for a public name is answered.

@@ -14,13 +14,12 @@ use tokio::time::timeout_at;
 
 use crate::censor::End;
 use crate::censor::seen::Seen;
+use crate::dns::header::MAX_MESSAGE;
 
 /// The most replies that are kept; behind them nobody listens any more.
 pub const MOST_REPLIES: usize = 64;
 /// The most octets that are kept, all replies together.
 pub const MOST_OCTETS: usize = 1 << 20;
-/// The longest message, over either transport.
-const LONGEST: usize = 65_535;
 
 /// How long to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +94,7 @@ pub async fn udp(
     socket.connect(server).await?;
     let mut collected = Collected::new(patience);
     socket.send(query).await?;
-    let mut buffer = vec![0; LONGEST];
+    let mut buffer = vec![0; MAX_MESSAGE];
     let mut refused = None;
     loop {
         match collected.in_time(socket.recv(&mut buffer)).await {
@@ -155,7 +154,7 @@ async fn exchange(mut stream: TcpStream, framed: &[u8], collected: &mut Collecte
         Some(Err(error)) => return ended(&error),
         Some(Ok(())) => {}
     }
-    let mut message = vec![0; LONGEST];
+    let mut message = vec![0; MAX_MESSAGE];
     loop {
         let Some(len) = collected.in_time(stream.read_u16()).await else { return End::Open };
         let len = match len {

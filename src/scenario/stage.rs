@@ -10,6 +10,7 @@ use crate::censor::expect::Expect;
 use crate::censor::seen::{Seen, Slack};
 use crate::censor::stub::{self, StubMode};
 use crate::censor::{Network, Scenario};
+use crate::dns::header::MAX_MESSAGE;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
 use crate::observe::story::Story;
@@ -22,9 +23,6 @@ use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
 use crate::resolver::snapshot::{Client, Snapshot};
 use crate::sources::refresh::{self, Build};
 use crate::upstream::Server;
-
-/// The longest message, in octets.
-const MAX_MESSAGE: usize = 65_535;
 
 /// How a scenario is set up.
 #[derive(Clone, Default)]

@@ -17,15 +17,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::dns::header::{self, Header, flag};
-use crate::dns::query::Query;
+use crate::dns::header::{Header, MAX_MESSAGE, flag};
+use crate::dns::query::{Query, ReplyMatch, match_reply};
+use crate::dns::types::Rcode;
 
 /// How long the resolver may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Queries that may be on their way at once; each has a socket.
 const IN_FLIGHT: usize = 4096;
-/// The longest message, in octets.
-const MAX_MESSAGE: usize = 65_535;
 
 /// Carries queries on.
 pub(super) struct Passage {
@@ -194,16 +193,12 @@ fn is_here(ip: IpAddr) -> bool {
 /// Whether `reply` is one to `packet`: the same id and, unless an error leaves it out, the same question.
 fn answers(packet: &[u8], reply: &[u8]) -> bool {
     let (Some(asked), Some(told)) = (Header::read(packet), Header::read(reply)) else { return false };
-    if told.id != asked.id || !told.has(flag::QR) {
-        return false;
-    }
     // What is no plain query is not understood here, nor is what comes back.
-    let Ok(query) = Query::parse(packet) else { return true };
-    let question = query.question();
-    let same = reply.get(header::LEN..).and_then(|rest| rest.get(..question.len()));
-    match told.qdcount {
-        0 => told.flags & 0xf != 0,
-        _ => same.is_some_and(|same| same.eq_ignore_ascii_case(question)),
+    let Ok(query) = Query::parse(packet) else { return told.id == asked.id && told.has(flag::QR) };
+    match match_reply(asked.id, query.question(), reply) {
+        Some(ReplyMatch::Question) => true,
+        Some(ReplyMatch::IdOnly) => told.rcode() != Rcode::NOERROR,
+        None => false,
     }
 }
 

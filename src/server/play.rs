@@ -11,7 +11,7 @@ use super::udp::worker::Shared;
 use super::udp::{Return, send_marked};
 use crate::censor::plan::{Plan, Shot};
 use crate::dns::edns::PAYLOAD_SIZE;
-use crate::dns::types::Rcode;
+use crate::dns::header;
 use crate::observe::event::{Event, Source};
 use crate::observe::story::{Sent, Story};
 use crate::resolver::censored::{Audience, Play};
@@ -123,13 +123,13 @@ pub(super) fn censored(plan: &Plan, client: Client) -> Option<Event> {
     if plan.forged.is_empty() && plan.genuine.is_some() {
         return None;
     }
-    let rcode = plan.forged.first().and_then(|s| s.octets.get(3)).map(|b| Rcode(u16::from(b & 0xf)));
+    let rcode = plan.forged.first().and_then(|s| header::rcode(&s.octets));
     Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
 }
 
 /// What is counted for a query that was passed on to whoever was asked.
 pub(super) fn passed(reply: Option<&[u8]>, client: Client, came: Moment, clock: Clock) -> Event {
-    let rcode = reply.and_then(|r| r.get(3)).map(|b| Rcode(u16::from(b & 0xf)));
+    let rcode = reply.and_then(header::rcode);
     let took = clock().at.saturating_duration_since(came.at);
     Event { source: Source::Upstream, rcode, took, ..Event::new(client.address, client.transport) }
 }

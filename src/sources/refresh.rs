@@ -142,7 +142,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
             line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
             line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
-            line.account.quiet = line.lines - line.account.used.saturating_add(line.account.invalid);
+            line.account.blank = line.lines - line.account.used.saturating_add(line.account.invalid);
             line.skipped = addresses.skipped;
             networks.extend(addresses.networks.into_iter().map(|(network, _)| (network, number)));
         }
@@ -182,10 +182,10 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 // Their lines were empty ones for the rules.
                 let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
                 line.account.used += addresses;
-                line.account.quiet = line.account.quiet.saturating_sub(addresses);
+                line.account.blank = line.account.blank.saturating_sub(addresses);
                 // Their lines are those of the configuration, which has others too.
                 if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
-                    (line.lines, line.account.quiet) = (line.account.used, 0);
+                    (line.lines, line.account.blank) = (line.account.used, 0);
                 }
             }
         }
@@ -343,7 +343,7 @@ pub fn build(
         overrides: Arc::new(overrides),
         ordered: own("override", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
-        looks: settings.inspection.looks(&policy),
+        inspects: settings.inspection.inspects(&policy),
         inspection: Arc::new(settings.inspection.clone()),
         strip_ech: settings.inspection.strip_ech,
         policy: Arc::new(policy),

@@ -29,18 +29,25 @@ impl Routes {
     /// The route of a question: that of the longest suffix of its name that has one, else `other`.
     #[must_use]
     pub fn route(&self, name: Name<'_>, other: u16) -> u16 {
+        self.forward(name).map_or(other, |(route, _)| route)
+    }
+
+    /// The longest suffix of a name that has upstreams of its own: their route, and the suffix's length on
+    /// the wire, in octets.
+    #[must_use]
+    pub fn forward(&self, name: Name<'_>) -> Option<(u16, usize)> {
         if self.suffixes.is_empty() {
-            return other;
+            return None;
         }
         let folded = Folded::new(name);
         let mut at = 0;
         while let Some(len) = folded.from(at).first() {
             if let Some(route) = self.suffixes.get(folded.from(at)) {
-                return *route;
+                return Some((*route, folded.from(at).len()));
             }
             at += 1 + usize::from(*len);
         }
-        other
+        None
     }
 
     /// The upstreams of a route; `None`: nobody is asked.

@@ -1,71 +1,128 @@
-//! A zone's lookup → the sections of an authoritative reply (RFC 1034 §4.3.2).
+//! What the zones of this server say to a question, and the sections of that reply (RFC 1034 §4.3.2).
 
 use super::zone::{Lookup, RrSet, Zone, Zones};
+use crate::dns::found::MAX_ALIASES;
 use crate::dns::header::flag;
 use crate::dns::name::{Name, NameBuf};
-use crate::dns::query::Query;
 use crate::dns::reply::{Full, ReplyWriter, Section};
 use crate::dns::types::{Qtype, Rcode};
 
-/// The most aliases followed for one question.
-const MAX_CHAIN: usize = 16;
-
-/// The zone that answers a query: DS at a zone's apex is the parent's, if the parent is here too
+/// The zone that answers a question: DS at a zone's apex is the parent's, if the parent is here too
 /// (RFC 4035 §3.1.4.1).
 #[must_use]
-pub fn of<'z>(zones: &'z Zones, query: &Query<'_>) -> Option<&'z Zone> {
-    let zone = zones.find(query.qname)?;
-    let at_apex = query.qtype == Qtype::DS && zone.origin() == query.qname;
-    let parent = query.qname.parent().filter(|_| at_apex).and_then(|name| zones.find(name));
+pub fn of<'z>(zones: &'z Zones, qname: Name<'_>, qtype: Qtype) -> Option<&'z Zone> {
+    let zone = zones.find(qname)?;
+    let at_apex = qtype == Qtype::DS && zone.origin() == qname;
+    let parent = qname.parent().filter(|_| at_apex).and_then(|name| zones.find(name));
     parent.or(Some(zone))
 }
 
-/// Writes the reply of `zone` to `query`. An alias is followed through all zones of this server;
-/// where it leads out of them, the client or its resolver goes on from there.
-pub fn write(zones: &Zones, zone: &Zone, query: &Query<'_>, reply: &mut ReplyWriter<'_, '_>) {
-    reply.flags(flag::AA, true);
-    // A section that does not fit has marked the reply truncated.
-    let _ = chain(zones, zone, query, reply);
+/// What the zones of this server say to a question: aliases, each pointing to the next, and their end.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    aliases: [Option<&'a RrSet>; MAX_ALIASES],
+    end: End<'a>,
 }
 
-fn chain<'z>(
-    zones: &'z Zones,
-    mut zone: &'z Zone,
-    query: &Query<'_>,
-    reply: &mut ReplyWriter<'_, '_>,
-) -> Result<(), Full> {
-    let mut owner: Option<Name<'z>> = None;
-    for _ in 0..MAX_CHAIN {
-        let name = owner.unwrap_or(query.qname);
-        match zone.lookup(name, query.qtype) {
-            Lookup::Answer(set) | Lookup::Any(set) => {
-                put(reply, Section::Answer, owner, set)?;
-                return targets(zones, set, reply);
-            }
+#[derive(Clone, Copy, Debug)]
+enum End<'a> {
+    /// The records asked for, or one set of them for ANY.
+    Records(&'a RrSet),
+    /// The name lies in a delegated zone.
+    Delegation {
+        zone: &'a Zone,
+        cut: Name<'a>,
+        ns: &'a RrSet,
+    },
+    NoData(&'a Zone),
+    NxDomain(&'a Zone),
+    /// The last alias points to a name that no zone here answers for.
+    Elsewhere,
+    /// A chain without an end, or with one that nobody will wait for.
+    Endless,
+}
+
+/// Answers a question from `zone` and, where an alias leads on, from the zone that `find` gives for its
+/// target. Allocates nothing.
+#[must_use]
+pub fn answer<'a>(
+    mut zone: &'a Zone,
+    find: impl Fn(Name<'_>) -> Option<&'a Zone>,
+    qname: Name<'a>,
+    qtype: Qtype,
+) -> Answer<'a> {
+    let (mut aliases, mut count) = ([None; MAX_ALIASES], 0);
+    let mut name = qname;
+    let end = loop {
+        break match zone.lookup(name, qtype) {
+            Lookup::Answer(set) | Lookup::Any(set) => End::Records(set),
+            Lookup::Delegation { cut, ns } => End::Delegation { zone, cut, ns },
+            Lookup::NoData => End::NoData(zone),
+            Lookup::NxDomain => End::NxDomain(zone),
             Lookup::Cname(set, target) => {
-                put(reply, Section::Answer, owner, set)?;
-                let Some(next) = zones.find(target) else { return Ok(()) };
+                let Some(slot) = aliases.get_mut(count) else { break End::Endless };
+                (*slot, count, name) = (Some(set), count + 1, target);
+                let Some(next) = find(target) else { break End::Elsewhere };
                 zone = next;
-                owner = Some(target);
+                continue;
             }
-            Lookup::Delegation { cut, ns } => {
+        };
+    };
+    Answer { aliases, end }
+}
+
+impl<'a> Answer<'a> {
+    /// The aliases: where each points, and its TTL in seconds.
+    pub fn aliases(&self) -> impl Iterator<Item = (Name<'a>, u32)> {
+        let sets = self.aliases.into_iter().flatten();
+        sets.filter_map(|set| Some((Name::parse(set.rdatas.first()?).ok()?, set.ttl)))
+    }
+
+    /// True if the rest is for others to say: the end lies in no zone of this server, or in one that is
+    /// delegated.
+    #[must_use]
+    pub const fn leads_out(&self) -> bool {
+        matches!(self.end, End::Elsewhere | End::Delegation { .. })
+    }
+
+    /// Writes the reply (RFC 1034 §4.3.2).
+    pub fn write(&self, zones: &Zones, reply: &mut ReplyWriter<'_, '_>) {
+        reply.flags(flag::AA, true);
+        // A section that does not fit has marked the reply truncated.
+        let _ = self.sections(zones, reply);
+    }
+
+    fn sections(&self, zones: &Zones, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
+        if matches!(self.end, End::Endless) {
+            reply.rcode(Rcode::SERVFAIL);
+            return Ok(());
+        }
+        let mut owner = None;
+        for set in self.aliases.into_iter().flatten() {
+            put(reply, Section::Answer, owner, set)?;
+            owner = set.rdatas.first().and_then(|target| Name::parse(target).ok());
+        }
+        match self.end {
+            End::Records(set) => {
+                put(reply, Section::Answer, owner, set)?;
+                targets(zones, set, reply)
+            }
+            End::Delegation { zone, cut, ns } => {
                 // A referral is no answer of ours; within a chain the aliases before it are.
                 reply.flags(flag::AA, owner.is_some());
                 put(reply, Section::Authority, Some(cut), ns)?;
-                return glue(zone, cut, ns, reply);
+                glue(zone, cut, ns, reply)
             }
-            Lookup::NoData => return soa(zone, reply),
-            Lookup::NxDomain => {
+            End::NoData(zone) => soa(zone, reply),
+            End::NxDomain(zone) => {
                 // RFC 2308 §2.1: the code speaks of the last name of the chain.
                 reply.rcode(Rcode::NXDOMAIN);
-                return soa(zone, reply);
+                soa(zone, reply)
             }
+            // The client or its resolver goes on from there.
+            End::Elsewhere | End::Endless => Ok(()),
         }
     }
-    // A chain without an end, or with one that nobody will wait for.
-    reply.clear();
-    reply.rcode(Rcode::SERVFAIL);
-    Ok(())
 }
 
 fn put(

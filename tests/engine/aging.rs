@@ -9,20 +9,23 @@
 )]
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::common::{Reply, Upstream, question, reply, until};
 use portcullis::cache::store::Cache;
+use portcullis::dns::name::NameBuf;
 use portcullis::dns::reply::Transport;
+use portcullis::dns::types::Qtype;
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
-use portcullis::resolver::settings::Settings;
+use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
+use portcullis::rule::{Action, Effect, Format};
 use portcullis::sources::refresh;
 use portcullis::upstream::Server;
 use tokio::runtime::Runtime;
@@ -36,10 +39,11 @@ fn clock() -> Moment {
     Moment { at: *BEGIN + Duration::from_secs(seconds), unix: i64::try_from(seconds).unwrap() }
 }
 
-/// What a client hears, and whether the reply was fetched anew because of it.
-fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
+/// The TTL of the address that a client hears, and whether it was fetched anew because of that; nothing
+/// where the client hears of no address.
+fn ask(runtime: &Runtime, engine: &Arc<Engine>, name: &str) -> Option<(u32, bool)> {
     let _runtime = runtime.enter();
-    let packet = question("a.test", "A");
+    let packet = question(name, "A");
     let client =
         Client { address: "127.0.0.1:5353".parse().unwrap(), transport: Transport::Udp, listener: 0 };
     let mut out = [0; 1232];
@@ -66,36 +70,85 @@ fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
         Outcome::Drop | Outcome::Play(_) => panic!("no reply"),
     };
     let reply = Reply(out[..len].to_vec());
-    (reply.message().records().next().unwrap().ttl, anew)
+    let address = reply.message().records().find(|r| r.rtype == Qtype::A)?.ttl;
+    Some((address, anew))
 }
 
-#[test]
-fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits() {
+/// An engine that asks an upstream whose answers live for 100 seconds, and with a list that makes
+/// `alias.test` an alias of `a.test`.
+fn engine() -> (Runtime, Arc<Engine>, Upstream) {
     let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 100, &[192, 0, 2, 9])], &[], None)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = Server { addr: upstream.addr, tcp_only: false };
-    let settings = Settings { upstreams: Some(vec![server]), ..Settings::default() };
+    let list = ListSettings {
+        name: "aliases".into(),
+        source: TextSource::Inline(vec!["||alias.test^".into()]),
+        format: Format::AdGuard,
+        effect: Effect::Block,
+        action: Action::Cname(NameBuf::from_text("a.test").unwrap()),
+        ..ListSettings::default()
+    };
+    let settings = Settings {
+        upstreams: Some(vec![Server { addr: upstream.addr, tcp_only: false }]),
+        lists: vec![list],
+        ..Settings::default()
+    };
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
         refresh::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)
             .unwrap();
-    let engine = Arc::new(Engine::new(snapshot, counters, None));
-    let at = |second| {
-        SECONDS.store(second, Ordering::SeqCst);
-        ask(&runtime, &engine)
-    };
-    assert_eq!([at(0), at(50), at(89)], [(100, false), (50, false), (11, false)]);
+    (runtime, Arc::new(Engine::new(snapshot, counters, None)), upstream)
+}
+
+/// The clock is the whole program's, so the tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[test]
+fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits() {
+    // By its own name, and by an alias alone.
+    for name in ["a.test", "alias.test"] {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (runtime, engine, upstream) = engine();
+        let at = |second| {
+            SECONDS.store(second, Ordering::SeqCst);
+            ask(&runtime, &engine, name).expect("an address")
+        };
+        assert_eq!([at(0), at(50), at(89)], [(100, false), (50, false), (11, false)], "{name}");
+        assert_eq!(upstream.asked(), 1);
+        assert_eq!(at(90), (10, true), "{name}");
+        // The fetched reply takes the old one's place; until then nobody fetches it a second time.
+        until("the fetched reply is kept", || match at(90) {
+            (100, false) => true,
+            (10, false) => false,
+            other => panic!("{name}: {other:?}"),
+        });
+        assert_eq!(upstream.asked(), 2);
+        assert_eq!(at(150), (40, false), "{name}");
+        // What nobody asks for near its end simply expires.
+        assert_eq!(at(500), (100, false), "{name}");
+        assert_eq!(upstream.asked(), 3);
+    }
+}
+
+#[test]
+fn while_too_many_wait_a_stale_answer_is_better_than_none() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (runtime, engine, upstream) = engine();
+    SECONDS.store(0, Ordering::SeqCst);
+    assert_eq!(ask(&runtime, &engine, "a.test"), Some((100, false)));
+    SECONDS.store(200, Ordering::SeqCst);
+    let limit = engine.snapshot().queue.limit;
+    let name = |n: usize| NameBuf::from_text(&format!("busy{n}.test")).unwrap();
+    let permits: Vec<_> =
+        (0..2 * limit).map_while(|n| engine.waiting.permit(name(n).as_name(), limit)).collect();
+    for name in ["a.test", "alias.test"] {
+        assert_eq!(ask(&runtime, &engine, name), Some((30, false)), "{name}");
+    }
+    assert_eq!(ask(&runtime, &engine, "new.test"), None);
     assert_eq!(upstream.asked(), 1);
-    assert_eq!(at(90), (10, true));
-    // The fetched reply takes the old one's place; until then nobody fetches it a second time.
-    until("the fetched reply is kept", || match at(90) {
-        (100, false) => true,
-        (10, false) => false,
-        other => panic!("{other:?}"),
-    });
+    // With permits again both are asked for, and fresh.
+    drop(permits);
+    for name in ["alias.test", "a.test"] {
+        assert_eq!(ask(&runtime, &engine, name), Some((100, false)), "{name}");
+    }
     assert_eq!(upstream.asked(), 2);
-    assert_eq!(at(150), (40, false));
-    // What nobody asks for near its end simply expires.
-    assert_eq!(at(500), (100, false));
-    assert_eq!(upstream.asked(), 3);
 }

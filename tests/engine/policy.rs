@@ -166,9 +166,9 @@ fn heard(record: &Record) -> String {
 
 fn reason(record: &Record) -> String {
     let Some(rule) = &record.rests_on else { return "no rule".into() };
-    let behind = record.behind.as_ref().map_or_else(String::new, |b| format!(": {b}"));
+    let in_answer = record.in_answer.as_ref().map_or_else(String::new, |b| format!(": {b}"));
     let line = if rule.line > 0 { format!(", line {}", rule.line) } else { String::new() };
-    format!("{}{behind} ({}{line})", rule.rule, rule.list)
+    format!("{}{in_answer} ({}{line})", rule.rule, rule.list)
 }
 
 /// Asks from loopback addresses, through an upstream that answers as the rows say.

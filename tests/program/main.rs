@@ -25,3 +25,4 @@ mod policy;
 mod portable;
 mod scenario;
 mod transports;
+mod zones;

@@ -10,7 +10,7 @@ use portcullis_core::dns::ede::EdeCode;
 use portcullis_core::dns::header::{self, Header, flag};
 use portcullis_core::dns::message::Message;
 use portcullis_core::dns::name::NameBuf;
-use portcullis_core::dns::query;
+use portcullis_core::dns::query::QueryBuilder;
 use portcullis_core::dns::reply::Section;
 use portcullis_core::dns::types::{Class, Qtype, Rcode};
 
@@ -31,13 +31,8 @@ impl Question {
     /// The query.
     #[must_use]
     pub fn octets(&self) -> Vec<u8> {
-        let with_opt = query::encode(self.name.as_name(), self.qtype);
-        let end = header::LEN + self.name.as_bytes().len() + 4;
-        let arcount = u16::from(self.edns);
-        let header = Header { id: self.id, flags: flag::RD, qdcount: 1, ancount: 0, nscount: 0, arcount };
-        let end = if self.edns { with_opt.len() } else { end };
-        let rest = with_opt.get(header::LEN..end).unwrap_or_default();
-        [&header.to_bytes()[..], rest].concat()
+        let edns = self.edns.then_some(false);
+        QueryBuilder { id: self.id, edns, ..QueryBuilder::new(self.name.as_name(), self.qtype) }.to_vec()
     }
 }
 

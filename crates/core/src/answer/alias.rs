@@ -1,29 +1,57 @@
 //! An alias with what it leads to: a stub resolver does not go on by itself (RFC 1034 §5.3.1).
 
+use crate::dns::header::flag;
 use crate::dns::message::Message;
 use crate::dns::name::NameBuf;
 use crate::dns::relay::expanded_rdata;
 use crate::dns::reply::{Full, ReplyWriter, Section};
 use crate::dns::types::{Class, Qtype, Rcode};
 
-/// Writes the aliases, each pointing to the next, and then the reply to the question for the last of
-/// them, if there is one.
-pub fn write(reply: &mut ReplyWriter<'_, '_>, targets: &[NameBuf], ttl: u32, end: Option<&Message<'_>>) {
-    // A section that does not fit has marked the reply truncated.
-    let _ = chain(reply, targets, ttl).and_then(|()| end.map_or(Ok(()), |end| append(reply, end)));
+/// An alias: the name that it points to, and its TTL in seconds.
+pub type Target = (NameBuf, u32);
+
+/// The reply to the question for the last of the aliases.
+#[derive(Clone, Copy)]
+pub struct End<'m> {
+    /// The reply.
+    pub reply: Message<'m>,
+    /// Its code, the upper bits included.
+    pub rcode: Rcode,
+    /// The TTL with which a record goes out that has this one in the reply, both in seconds.
+    pub ttl: &'m dyn Fn(u32) -> u32,
 }
 
-fn chain(reply: &mut ReplyWriter<'_, '_>, targets: &[NameBuf], ttl: u32) -> Result<(), Full> {
-    let owners = std::iter::once(None).chain(targets.iter().map(Some));
-    owners.zip(targets).try_for_each(|(owner, target)| {
+impl<'m> End<'m> {
+    /// A reply that has just been written, to be passed on as it is.
+    #[must_use]
+    pub fn written(reply: Message<'m>) -> Self {
+        Self { reply, rcode: reply.rcode(), ttl: &|ttl| ttl }
+    }
+}
+
+/// Writes the aliases, each pointing to the next, and then what ends them, if anything does.
+pub fn write(reply: &mut ReplyWriter<'_, '_>, targets: &[Target], end: Option<End<'_>>) {
+    // A section that does not fit has marked the reply truncated.
+    let _ = chain(reply, targets).and_then(|()| end.map_or(Ok(()), |end| append(reply, end)));
+}
+
+fn chain(reply: &mut ReplyWriter<'_, '_>, targets: &[Target]) -> Result<(), Full> {
+    let owners = std::iter::once(None).chain(targets.iter().map(|(target, _)| Some(target)));
+    owners.zip(targets).try_for_each(|(owner, (target, ttl))| {
         let owner = owner.map(NameBuf::as_name);
-        reply.record(Section::Answer, owner, Qtype::CNAME, ttl, &[target.as_bytes()])
+        reply.record(Section::Answer, owner, Qtype::CNAME, *ttl, &[target.as_bytes()])
     })
 }
 
-fn append(reply: &mut ReplyWriter<'_, '_>, end: &Message<'_>) -> Result<(), Full> {
-    reply.rcode(end.rcode());
-    let negative = end.header.ancount == 0 || end.rcode() == Rcode::NXDOMAIN;
+fn append(reply: &mut ReplyWriter<'_, '_>, end: End<'_>) -> Result<(), Full> {
+    let End { reply: end, rcode, ttl } = end;
+    reply.rcode(rcode);
+    // Cut short by the upstream even over TCP: the client must not take it for whole.
+    if end.header.has(flag::TC) {
+        reply.truncate();
+        return Err(Full);
+    }
+    let negative = end.header.ancount == 0 || rcode == Rcode::NXDOMAIN;
     for record in end.records() {
         let wanted = match record.section {
             Section::Answer => true,
@@ -31,12 +59,12 @@ fn append(reply: &mut ReplyWriter<'_, '_>, end: &Message<'_>) -> Result<(), Full
             Section::Authority => negative && record.rtype == Qtype::SOA,
             Section::Additional => false,
         };
-        let Some((owner, rdata)) = end.name_at(record.start).zip(expanded_rdata(end, &record)) else {
+        let Some((owner, rdata)) = end.name_at(record.start).zip(expanded_rdata(&end, &record)) else {
             continue;
         };
         if wanted {
             let kind = (record.rtype, Class(record.class));
-            reply.record_in(record.section, Some(owner.as_name()), kind, record.ttl, &[&rdata])?;
+            reply.record_in(record.section, Some(owner.as_name()), kind, ttl(record.ttl), &[&rdata])?;
         }
     }
     Ok(())

@@ -12,8 +12,8 @@ use super::name::{Folded, MAX_NAME, Name};
 use super::reply::Section;
 use super::types::{Class, Qtype};
 
-/// The most aliases that are followed from the question's name on.
-pub const MAX_HOPS: usize = 16;
+/// The most aliases that are followed from a question's name on: in a reply, in zones, and by rules.
+pub const MAX_ALIASES: usize = 16;
 
 /// The parameter `ipv4hint` (RFC 9460 §7.3).
 const IPV4HINT: u16 = 4;
@@ -47,7 +47,7 @@ pub enum Item<'n> {
 /// Calls `each` for everything that a reply leads to, until it breaks; gives the value of the break.
 ///
 /// First come the names of the alias chain in its own order, whatever the order of the records
-/// (RFC 1034 §3.6.2): from the question's name on, at most [`MAX_HOPS`], until the chain ends or
+/// (RFC 1034 §3.6.2): from the question's name on, at most [`MAX_ALIASES`], until the chain ends or
 /// comes back to where it was. Aliases that the chain did not reach follow, then targets, hints and
 /// addresses in the order of their records. The owners of all these do not matter, because some
 /// client may not look at them either.
@@ -61,9 +61,9 @@ pub fn found<B>(message: &Message<'_>, mut each: impl FnMut(Item<'_>) -> Control
 fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Item<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
     let Some(qname) = message.qname() else { return ControlFlow::Continue(()) };
     let mut current = Folded::new(qname);
-    let mut followed = [None; MAX_HOPS];
+    let mut followed = [None; MAX_ALIASES];
     let (mut cname_buf, mut dname_buf) = ([0; MAX_NAME], [0; MAX_NAME]);
-    for hop in 0..MAX_HOPS {
+    for hop in 0..MAX_ALIASES {
         let mut owner = [0; MAX_NAME];
         let alias = answers(message, Qtype::CNAME)
             .find(|record| message.name_into(record.start, &mut owner) == Some(current.as_name()));
@@ -325,7 +325,7 @@ mod tests {
             let first: Vec<_> = found.iter().take(items.len()).collect();
             assert_eq!(first, *items, "{qname} {lines:?}");
             // Only the root's DNAME leads on from its own result.
-            assert_eq!(found.len(), if lines[0].0 == "." { MAX_HOPS } else { items.len() }, "{qname}");
+            assert_eq!(found.len(), if lines[0].0 == "." { MAX_ALIASES } else { items.len() }, "{qname}");
         }
     }
 
@@ -335,10 +335,10 @@ mod tests {
         let records: Vec<_> =
             names.windows(2).rev().map(|pair| (&*pair[0], "CNAME", wire(&pair[1]))).collect();
         let items = all(&reply("n0", &records, records.len()));
-        let in_order: Vec<_> = (1..=MAX_HOPS).map(|i| format!("Cname n{i}")).collect();
-        assert_eq!(items[..MAX_HOPS], in_order);
+        let in_order: Vec<_> = (1..=MAX_ALIASES).map(|i| format!("Cname n{i}")).collect();
+        assert_eq!(items[..MAX_ALIASES], in_order);
         // What lies beyond is still told, as it stands.
-        assert_eq!(items[MAX_HOPS..], ["Cname n19", "Cname n18", "Cname n17"]);
+        assert_eq!(items[MAX_ALIASES..], ["Cname n19", "Cname n18", "Cname n17"]);
     }
 
     #[test]
@@ -423,7 +423,7 @@ mod tests {
                     names += usize::from(matches!(item, Item::Name(..)));
                     ControlFlow::Continue(())
                 });
-                prop_assert!(names <= 2 * MAX_HOPS + usize::from(message.header.ancount));
+                prop_assert!(names <= 2 * MAX_ALIASES + usize::from(message.header.ancount));
             }
         }
 

@@ -4,6 +4,8 @@ use super::types::{Opcode, Rcode};
 
 /// Octets in a header.
 pub const LEN: usize = 12;
+/// The most octets of a message: over a stream its length takes 16 bits (RFC 1035 §4.2.2).
+pub const MAX_MESSAGE: usize = 65_535;
 
 /// Flag bits within the header's second 16-bit word.
 pub mod flag {
@@ -21,6 +23,12 @@ pub mod flag {
     pub const AD: u16 = 0x0020;
     /// Checking disabled (RFC 4035 §3.1.6).
     pub const CD: u16 = 0x0010;
+}
+
+/// The low four bits of a message's response code; `None` if it is shorter than a header.
+#[must_use]
+pub fn rcode(message: &[u8]) -> Option<Rcode> {
+    Header::read(message).map(Header::rcode)
 }
 
 /// A decoded header.

@@ -67,6 +67,14 @@ impl<'m> Message<'m> {
         (records.count() == expected).then_some(message)
     }
 
+    /// A message that was checked before and kept without its header: `bytes` are as long as it was, and
+    /// hold the question and the records where they stood, so that compression pointers lead where they
+    /// led. What does not hold ends the walk over the records, no more.
+    #[must_use]
+    pub const fn kept(bytes: &'m [u8], header: Header, question_end: usize) -> Self {
+        Self { bytes, header, question_end }
+    }
+
     /// Where the question ends and the records begin, in octets from the start.
     #[must_use]
     pub const fn question_end(&self) -> usize {

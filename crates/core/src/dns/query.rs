@@ -1,8 +1,8 @@
 //! A query, checked once and borrowed from the packet that brought it.
 
-use super::edns::Edns;
+use super::edns::{self, Edns, PAYLOAD_SIZE};
 use super::header::{self, Header, flag};
-use super::name::{Name, NameError};
+use super::name::{MAX_NAME, Name, NameError};
 use super::types::{Class, Opcode, Qtype, Rcode};
 
 /// One well-formed query: header, exactly one question, and the OPT record if it has one.
@@ -141,17 +141,100 @@ impl<'p> Query<'p> {
     }
 }
 
-/// A query as a client would send it: id 0, RD set, and EDNS with our own payload size.
+/// Octets of an OPT record without options.
+const OPT_LEN: usize = 11;
+/// The most octets of a query that [`QueryBuilder`] makes.
+pub const MAX_QUERY: usize = header::LEN + MAX_NAME + 4 + OPT_LEN;
+
+/// A query to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryBuilder<'n> {
+    /// The id.
+    pub id: u16,
+    /// The header's bits; see [`flag`].
+    pub flags: u16,
+    /// The name, in the case in which it is sent.
+    pub qname: Name<'n>,
+    /// The type; any number goes.
+    pub qtype: Qtype,
+    /// The class; any number goes.
+    pub qclass: Class,
+    /// With an OPT record that announces [`PAYLOAD_SIZE`], and whether it has the DO bit.
+    pub edns: Option<bool>,
+}
+
+impl<'n> QueryBuilder<'n> {
+    /// A query as a client sends it: id 0, RD, class IN, EDNS without DO.
+    #[must_use]
+    pub const fn new(qname: Name<'n>, qtype: Qtype) -> Self {
+        Self { id: 0, flags: flag::RD, qname, qtype, qclass: Class::IN, edns: Some(false) }
+    }
+
+    /// Writes the query into `out` and gives its octets. Allocates nothing.
+    #[must_use]
+    pub fn write<'o>(&self, out: &'o mut [u8; MAX_QUERY]) -> &'o [u8] {
+        let Self { id, flags, .. } = *self;
+        let arcount = u16::from(self.edns.is_some());
+        let header = Header { id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount };
+        let [p0, p1] = PAYLOAD_SIZE.to_be_bytes();
+        let [d0, d1] = if self.edns == Some(true) { edns::DO } else { 0 }.to_be_bytes();
+        let opt = [0, 0, 41, p0, p1, 0, 0, d0, d1, 0, 0];
+        let mut len = 0;
+        for part in [
+            &header.to_bytes()[..],
+            self.qname.as_bytes(),
+            &self.qtype.0.to_be_bytes(),
+            &self.qclass.0.to_be_bytes(),
+            if self.edns.is_some() { &opt } else { &[] },
+        ] {
+            if let Some(slot) = out.get_mut(len..len + part.len()) {
+                slot.copy_from_slice(part);
+                len += part.len();
+            }
+        }
+        out.get(..len).unwrap_or_default()
+    }
+
+    /// The query's octets.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.write(&mut [0; MAX_QUERY]).to_vec()
+    }
+}
+
+/// A query as a client sends it; see [`QueryBuilder::new`].
 #[must_use]
 pub fn encode(name: Name<'_>, qtype: Qtype) -> Vec<u8> {
-    let [p0, p1] = super::edns::PAYLOAD_SIZE.to_be_bytes();
-    let header = Header { id: 0, flags: flag::RD, qdcount: 1, ancount: 0, nscount: 0, arcount: 1 };
-    let mut packet = header.to_bytes().to_vec();
-    packet.extend_from_slice(name.as_bytes());
-    packet.extend_from_slice(&qtype.0.to_be_bytes());
-    packet.extend_from_slice(&Class::IN.0.to_be_bytes());
-    packet.extend_from_slice(&[0, 0, 41, p0, p1, 0, 0, 0, 0, 0, 0]);
-    packet
+    QueryBuilder::new(name, qtype).to_vec()
+}
+
+/// How a reply says to which query it belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMatch {
+    /// By id and question.
+    Question,
+    /// By its id alone: servers that could not read a query leave the question out.
+    IdOnly,
+}
+
+/// Whether `reply` is one to the query with this id and this question section: a response with the id,
+/// and with the question, the name in whatever case, type and class to the bit (RFC 5452 §9.1). `None`:
+/// it is not. From whom it came is for the caller to check.
+#[must_use]
+pub fn match_reply(id: u16, question: &[u8], reply: &[u8]) -> Option<ReplyMatch> {
+    let header = Header::read(reply).filter(|h| h.has(flag::QR) && h.id == id)?;
+    match header.qdcount {
+        0 => Some(ReplyMatch::IdOnly),
+        1 => {
+            let theirs = reply.get(header::LEN..)?.get(..question.len())?;
+            let split = question.len().checked_sub(4)?;
+            let ((name, kind), (their_name, their_kind)) =
+                (question.split_at_checked(split)?, theirs.split_at_checked(split)?);
+            let same = name.eq_ignore_ascii_case(their_name) && kind == their_kind;
+            same.then_some(ReplyMatch::Question)
+        }
+        _ => None,
+    }
 }
 
 struct Raw<'p> {
@@ -195,6 +278,7 @@ fn split_record(bytes: &[u8]) -> Option<(Raw<'_>, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::name::NameBuf;
 
     /// `www.Example.org A IN`, id 0x1234, RD, with an OPT of 4096 octets and DO.
     fn sample() -> Vec<u8> {
@@ -232,6 +316,53 @@ mod tests {
                 assert_eq!(&out[..4], b"\x12\x34\x81\x01");
             }
         }
+    }
+
+    #[test]
+    fn a_query_is_written_as_it_is_read() {
+        let name = NameBuf::from_text("www.example.org").unwrap();
+        let longest = ["x".repeat(63), "x".repeat(63), "x".repeat(63), "x".repeat(61)].join(".");
+        let longest = NameBuf::from_text(&longest).unwrap();
+        let plain = QueryBuilder::new(name.as_name(), Qtype::A);
+        for query in [
+            plain,
+            QueryBuilder { id: 0xabcd, flags: flag::CD | flag::AD, edns: None, ..plain },
+            QueryBuilder { qtype: Qtype(65_280), qclass: Class::CH, edns: Some(true), ..plain },
+            QueryBuilder { qname: longest.as_name(), ..plain },
+            QueryBuilder { qname: Name::ROOT, ..plain },
+        ] {
+            let octets = query.to_vec();
+            let read = Query::parse(&octets).unwrap();
+            assert_eq!((read.header.id, read.header.flags), (query.id, query.flags));
+            assert_eq!((read.qname, read.qtype, read.qclass), (query.qname, query.qtype, query.qclass));
+            assert_eq!(read.edns.map(|e| e.dnssec_ok), query.edns);
+            assert!(read.edns.is_none_or(|e| e.payload_size == PAYLOAD_SIZE));
+        }
+    }
+
+    #[test]
+    fn a_reply_is_told_from_a_stranger() {
+        let packet = encode(NameBuf::from_text("Example.test").unwrap().as_name(), Qtype::A);
+        let question = Query::parse(&packet).unwrap().question();
+        let told = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut reply = packet.clone();
+            reply[2] |= 0x80;
+            change(&mut reply);
+            match_reply(0, question, &reply)
+        };
+        let type_at = header::LEN + question.len() - 3;
+        assert_eq!(told(&|_| {}), Some(ReplyMatch::Question));
+        assert_eq!(told(&|r| r[13] = b'e'), Some(ReplyMatch::Question), "case is the server's own affair");
+        assert_eq!(told(&|r| r.truncate(28)), None, "cut within the question");
+        assert_eq!(told(&|r| r.truncate(12)), None, "cut behind the header");
+        assert_eq!(told(&|r| r.truncate(11)), None, "no header");
+        assert_eq!(told(&|r| r[0] ^= 1), None, "another id");
+        assert_eq!(told(&|r| r[2] &= 0x7f), None, "a query");
+        assert_eq!(told(&|r| r[14] = b'y'), None, "another name");
+        // 65 and 97 differ as letters of two cases do.
+        assert_eq!(told(&|r| r[type_at] = 97), None, "another type");
+        assert_eq!(told(&|r| r[5] = 2), None, "two questions");
+        assert_eq!(told(&|r| r[5] = 0), Some(ReplyMatch::IdOnly));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::edns::split_option;
-use super::header::{Header, flag};
+use super::header::{Header, MAX_MESSAGE, flag};
 use super::message::{Message, Record, skip_name};
 use super::name::{MAX_NAME, Name};
 use super::reply::Section;
@@ -17,8 +17,6 @@ use super::types::Qtype;
 const MANDATORY: u16 = 0;
 /// The parameter `ech`: the keys for an encrypted ClientHello (RFC 9460 §14.3.2, RFC 9848 §3).
 const ECH: u16 = 5;
-/// The longest message, in octets (RFC 1035 §4.2.2).
-const MAX_MESSAGE: usize = 65_535;
 
 /// The reply without the `ech` parameter of its HTTPS and SVCB records (RFC 9460 §2.2), of their
 /// `mandatory` lists too (§8). `None` if it has none, is malformed, or would outgrow 65,535 octets.

@@ -51,7 +51,7 @@ impl Transport {
     #[must_use]
     pub fn limit(self, query: &Query<'_>) -> usize {
         match (self, query.edns) {
-            (Self::Tcp, _) => 65_535,
+            (Self::Tcp, _) => header::MAX_MESSAGE,
             (Self::Udp, None) => 512,
             (Self::Udp, Some(edns)) => usize::from(edns.payload_size.clamp(512, PAYLOAD_SIZE)),
         }

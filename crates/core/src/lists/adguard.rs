@@ -490,8 +490,8 @@ mod tests {
             assert_eq!(read(line), [expected], "{line}");
         }
         assert_eq!(read("0.0.0.0 a.org b.org"), ["|a.org|", "|b.org|"]);
-        for quiet in ["! comment", "# comment", "", "127.0.0.1 localhost"] {
-            assert!(read(quiet).is_empty(), "{quiet}");
+        for blank in ["! comment", "# comment", "", "127.0.0.1 localhost"] {
+            assert!(read(blank).is_empty(), "{blank}");
         }
     }
 

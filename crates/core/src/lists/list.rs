@@ -20,7 +20,7 @@ pub struct List {
     /// Lines in all.
     pub lines: u32,
     /// Lines without anything to say: empty ones, comments, entries of the file's own machine.
-    pub quiet: u32,
+    pub blank: u32,
     /// Lines, or names on them, that gave no rule though they were meant to, in order.
     pub skipped: Vec<Skipped>,
     /// The different traits of the rules.
@@ -61,7 +61,7 @@ impl List {
             format,
             alone: false,
             lines: 0,
-            quiet: 0,
+            blank: 0,
             skipped: Vec::new(),
             traits: Vec::new(),
             patterns: Vec::new(),
@@ -86,7 +86,7 @@ impl List {
                 list.skipped.push(Skipped { line, text: name.to_folded().to_string(), reason });
             }
         }
-        list.quiet = list.lines.saturating_sub(u32::try_from(list.records.len()).unwrap_or(0));
+        list.blank = list.lines.saturating_sub(u32::try_from(list.records.len()).unwrap_or(0));
         list
     }
 

@@ -188,7 +188,7 @@ impl Reader {
         // White space at the beginning of a line of a zone stands for the name before.
         let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
         if text.is_empty() || is_comment(text, format) {
-            sink.list.quiet += 1;
+            sink.list.blank += 1;
             return;
         }
         let text = match std::str::from_utf8(text) {
@@ -216,7 +216,7 @@ impl Reader {
             },
         }
         if !sink.said {
-            sink.list.quiet += 1;
+            sink.list.blank += 1;
         }
     }
 }
@@ -645,7 +645,7 @@ mod tests {
                 "9:! the name is longer than 255 octets",
             ]
         );
-        assert_eq!((list.lines, list.quiet), (9, 2));
+        assert_eq!((list.lines, list.blank), (9, 2));
     }
 
     #[test]
@@ -702,7 +702,7 @@ mod tests {
                 }
                 let pieces = reader.finish().unwrap();
                 prop_assert_eq!(show(&whole), show(&pieces));
-                prop_assert_eq!((whole.format, whole.lines, whole.quiet), (pieces.format, pieces.lines, pieces.quiet));
+                prop_assert_eq!((whole.format, whole.lines, whole.blank), (pieces.format, pieces.lines, pieces.blank));
             }
         }
     }

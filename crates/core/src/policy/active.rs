@@ -145,10 +145,10 @@ impl Active {
         &self.views
     }
 
-    /// True if nothing is ordered.
+    /// True if anything is ordered.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        self.orders.is_empty()
+    pub fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
     }
 
     /// What is ordered about a name for a client of a group. An order about the name goes before a
@@ -156,7 +156,7 @@ impl Active {
     /// closely, then the later one. Gives the order's number.
     #[must_use]
     pub fn ordered(&self, name: Name<'_>, client: IpAddr, group: Option<&str>) -> Option<(Ordered, u32)> {
-        if self.is_quiet() {
+        if !self.has_orders() {
             return None;
         }
         let closest = |places: &[usize]| {

@@ -70,7 +70,7 @@ pub struct Account {
     /// Broken lines.
     pub invalid: u32,
     /// Empty lines, comments, entries of the file's own machine.
-    pub quiet: u32,
+    pub blank: u32,
     /// Each rule of a name that was left out, if that was asked for.
     pub left_out: Vec<LeftOut>,
 }
@@ -590,7 +590,7 @@ fn cancelled(lists: &[(String, List)]) -> HashSet<(Option<u16>, Target, Traits),
 
 fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
     left_out.sort_by_key(|l| l.line);
-    let mut account = Account { quiet: list.quiet, left_out, ..Account::default() };
+    let mut account = Account { blank: list.blank, left_out, ..Account::default() };
     for bits in fates {
         let is = |fate: Fate| bits & fate.bit() != 0;
         if is(Fate::Used) {
@@ -621,7 +621,7 @@ fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
     // redirects to the data of the next; or a bad line that was first taken for the beginning of one.
     let all = [account.used, account.duplicate, account.covered, account.cancelled];
     let told = all.iter().sum::<u32>() + account.unsupported + account.invalid;
-    account.quiet = account.quiet.min(list.lines.saturating_sub(told));
-    account.used += list.lines.saturating_sub(told + account.quiet);
+    account.blank = account.blank.min(list.lines.saturating_sub(told));
+    account.used += list.lines.saturating_sub(told + account.blank);
     account
 }

@@ -69,7 +69,7 @@ pub enum Verdict {
     /// An order given at run time decides; its number.
     Ordered(Ordered, u32),
     /// A rule speaks of a name that the answer leads to: it blocks, allows or only notes, by its rung.
-    Behind(Decider),
+    InAnswer(Decider),
     /// A list of addresses, by its number, has one that the answer gives.
     Address(u16),
     /// The same of a list that only notes.
@@ -83,7 +83,7 @@ impl Verdict {
     #[must_use]
     pub const fn decider(self) -> Option<Decider> {
         match self {
-            Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::Behind(d) => Some(d),
+            Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::InAnswer(d) => Some(d),
             Self::NoRule | Self::Ordered(..) | Self::Address(_) | Self::NotedAddress(_) | Self::Rebinding => {
                 None
             }
@@ -108,7 +108,7 @@ impl Verdict {
             Self::Allowed(_) | Self::Ordered(Ordered::Allowed, _) => Class::Allowed,
             Self::Logged(_) | Self::NotedAddress(_) => Class::Logged,
             Self::Ordered(Ordered::Paused, _) => Class::Paused,
-            Self::Blocked(d) | Self::Behind(d) => match d.rung {
+            Self::Blocked(d) | Self::InAnswer(d) => match d.rung {
                 Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
                 Rung::ImportantAllow | Rung::Allow => Class::Allowed,
                 Rung::Log | Rung::Nothing => Class::Logged,
@@ -334,7 +334,7 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
 /// The ladder for a name that an answer leads to. There is nothing to rewrite: a rewrite that denies
 /// the name blocks it, any other says nothing.
 #[must_use]
-pub fn decide_behind(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
+pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     let mut best: Option<Decider> = None;
     candidates(policy, name, asker, |candidate| {
         let candidate = match candidate.rung {

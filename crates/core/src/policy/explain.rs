@@ -96,7 +96,7 @@ pub fn verdict_text(policy: &Policy, verdict: Verdict, name: Name<'_>) -> Option
         Verdict::NoRule => None,
         Verdict::Allowed(d) | Verdict::Blocked(d) | Verdict::Logged(d) => rule_text(policy, d, name),
         // The rule is on a name in the answer, which is not at hand here.
-        Verdict::Behind(d) => {
+        Verdict::InAnswer(d) => {
             let origin = policy.origin(d.rule)?;
             let list = policy.list(d.list)?.name.clone();
             Some(RuleText { rule: "(a name in the answer)".into(), list, line: origin.line })

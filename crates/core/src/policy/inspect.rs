@@ -11,13 +11,13 @@ use std::ops::ControlFlow;
 
 use super::Policy;
 use super::active::{Active, Ordered};
-use super::decide::{Asker, Class, Verdict, decide_behind};
+use super::decide::{Asker, Class, Verdict, decide_in_answer};
 use crate::dns::found::{Item, Via, found};
 use crate::dns::message::Message;
 use crate::dns::name::{Name, NameBuf};
 use crate::rule::Action;
 
-/// What is looked at.
+/// What is inspected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// Names that aliases and service bindings lead to.
@@ -37,9 +37,9 @@ impl Default for Inspection {
 }
 
 impl Inspection {
-    /// True if there is anything to look for.
+    /// True if any rule could apply.
     #[must_use]
-    pub fn looks(&self, policy: &Policy) -> bool {
+    pub fn inspects(&self, policy: &Policy) -> bool {
         self.names && policy.rule_count() > 0 || self.rebinding || !policy.addresses.is_empty()
     }
 }
@@ -47,7 +47,7 @@ impl Inspection {
 /// Who asks, and what of the answer is judged.
 #[derive(Clone, Copy)]
 pub struct Inspector<'i> {
-    /// What is looked at.
+    /// What is inspected.
     pub inspection: &'i Inspection,
     /// The client.
     pub asker: Asker<'i>,
@@ -60,7 +60,7 @@ pub struct Inspector<'i> {
 }
 
 /// Judges a reply to the question `qname`, which itself may pass. [`Verdict::NoRule`]: so may the reply;
-/// [`Verdict::Behind`] says by its rung whether it is blocked, allowed or only noted. Allocates nothing.
+/// [`Verdict::InAnswer`] says by its rung whether it is blocked, allowed or only noted. Allocates nothing.
 #[must_use]
 pub fn inspect(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> Verdict {
     // An allow or a note on a name met on the way.
@@ -113,8 +113,10 @@ impl Inspector<'_> {
                 let verdict = match self.active.ordered(name, self.asker.client, self.group) {
                     Some((what, number)) if what != Ordered::Paused => Verdict::Ordered(what, number),
                     _ if !self.inspection.names => Verdict::NoRule,
-                    _ => match decide_behind(policy, name, self.asker) {
-                        Verdict::Blocked(d) | Verdict::Allowed(d) | Verdict::Logged(d) => Verdict::Behind(d),
+                    _ => match decide_in_answer(policy, name, self.asker) {
+                        Verdict::Blocked(d) | Verdict::Allowed(d) | Verdict::Logged(d) => {
+                            Verdict::InAnswer(d)
+                        }
                         other => other,
                     },
                 };

@@ -1,0 +1,116 @@
+//! What an action gives in place of an answer, and the errors that say why.
+
+use super::text::Text;
+use super::{alias, deny, stub};
+use crate::dns::ede::{Ede, EdeCode};
+use crate::dns::name::NameBuf;
+use crate::dns::query::Query;
+use crate::dns::reply::{ReplyWriter, Transport};
+use crate::dns::types::Qtype;
+use crate::policy::list::ListPolicy;
+use crate::rule::Action;
+
+/// What to do with a blocked query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked<'a> {
+    /// Send the reply: its length in octets.
+    Reply(usize),
+    /// Send nothing.
+    Drop,
+    /// Not blocked after all: a client that came back over TCP, or a list that only notes.
+    Pass,
+    /// The answer is an alias: follow it, then call [`aliased`].
+    Alias(&'a NameBuf),
+}
+
+/// By what right an answer is made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// A rule blocks.
+    Block,
+    /// A rewrite: the operator's own data, and no refusal.
+    Rewrite,
+}
+
+/// Writes the reply that an action, the rule's own or `list`'s, gives to `query`.
+#[must_use]
+pub fn blocked<'a>(
+    (list, right): (&ListPolicy, Right),
+    action: &'a Action,
+    query: &Query<'_>,
+    transport: Transport,
+    out: &mut [u8],
+) -> Blocked<'a> {
+    let text = Text::of(list, query);
+    let mut reply = ReplyWriter::new(query, out, transport.limit(query));
+    let forged = match action {
+        Action::NxDomain => deny::nxdomain(&mut reply, query, list.ttl),
+        Action::NoData => deny::nodata(&mut reply, query, list.ttl),
+        Action::Refused => deny::refused(&mut reply),
+        Action::ServFail => deny::servfail(&mut reply),
+        Action::Null => stub::null(&mut reply, query, list.ttl),
+        Action::Address(v4, v6) => stub::address(&mut reply, query, v4, v6, list.ttl),
+        Action::Records(data) => stub::records(&mut reply, query, data, list.ttl),
+        // An alias of itself would be none: the name that a list sends people to passes, though the list
+        // has it too.
+        Action::Cname(target) if target.as_name() == query.qname => return Blocked::Pass,
+        Action::Cname(target) if matches!(query.qtype, Qtype::CNAME | Qtype::ANY) => {
+            stub::cname(&mut reply, target.as_name(), list.ttl)
+        }
+        Action::Cname(target) => return Blocked::Alias(target),
+        Action::Truncate if transport == Transport::Udp => {
+            reply.truncate();
+            false
+        }
+        Action::Truncate | Action::Log => return Blocked::Pass,
+        Action::Drop => return Blocked::Drop,
+    };
+    // Of a rewrite that has nothing of the type, that is the operator's own data too.
+    let data = matches!(action, Action::Null | Action::Address(..) | Action::Records(_) | Action::Cname(_));
+    explain(&mut reply, &text, (list, right), query, forged || right == Right::Rewrite && data);
+    Blocked::Reply(reply.finish())
+}
+
+/// Writes a chain of aliases that a list begins with, and what ends them, if anything does.
+#[must_use]
+pub fn aliased(
+    (list, right): (&ListPolicy, Right),
+    targets: &[alias::Target],
+    end: Option<alias::End<'_>>,
+    query: &Query<'_>,
+    transport: Transport,
+    out: &mut [u8],
+) -> usize {
+    let text = Text::of(list, query);
+    let mut reply = ReplyWriter::new(query, out, transport.limit(query));
+    alias::write(&mut reply, targets, end);
+    explain(&mut reply, &text, (list, right), query, true);
+    reply.finish()
+}
+
+/// Attaches the errors that tell the truth about the answer: whose wish it was, and whether anything in
+/// it is made up (RFC 8914 §4.5, §4.16, §4.17).
+fn explain<'t>(
+    reply: &mut ReplyWriter<'_, 't>,
+    text: &'t Text,
+    (list, right): (&'t ListPolicy, Right),
+    query: &Query<'_>,
+    forged: bool,
+) {
+    if right == Right::Rewrite && forged {
+        return reply.ede(Ede::new(EdeCode::FORGED_ANSWER, text.as_str()));
+    }
+    let code = if list.authority.is_some() { EdeCode::CENSORED } else { EdeCode::BLOCKED };
+    match &list.structured {
+        Some((whole, brief)) if query.edns.is_some_and(|e| e.wants_structured()) => {
+            // Such a client never gets a second code beside.
+            reply.ede(Ede { code, text: whole, brief });
+        }
+        _ => {
+            reply.ede(Ede::new(code, text.as_str()));
+            if forged {
+                reply.ede(Ede::new(EdeCode::FORGED_ANSWER, ""));
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Following an alias that a rule or a zone of this server gives as an answer, to what it leads to.
+
+use std::sync::Arc;
+
+use super::alias::{Alias, By, TooLong};
+use super::live::Engine;
+use super::lookup::{Lookup, lookup};
+use super::moment::Moment;
+use super::outcome::Outcome;
+use super::pending::Pending;
+use super::request::{Request, sent};
+use super::ruling::{Ruling, replaced};
+use super::snapshot::Snapshot;
+use crate::answer::alias::End;
+use crate::answer::{self, Blocked, Right};
+use crate::dns::header::{MAX_MESSAGE, flag};
+use crate::dns::message::Message;
+use crate::dns::name::NameBuf;
+use crate::dns::query::{MAX_QUERY, Query, QueryBuilder};
+use crate::dns::reply::{ReplyWriter, Transport};
+use crate::dns::types::Rcode;
+use crate::observe::event::{Event, Source};
+use crate::policy::active::View;
+use crate::policy::decide::{Verdict, decide, decide_in_answer};
+use crate::rule::Action;
+use crate::zones::answer::Answer;
+
+/// Answers with the alias `target`, by the rule that decided, and what it leads to.
+pub(super) fn by_rule(
+    engine: &Arc<Engine>,
+    snapshot: &Arc<Snapshot>,
+    request: Request<'_, '_>,
+    (target, ttl): (&NameBuf, u32),
+    now: Moment,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Outcome {
+    let mut alias = Alias::new(By::Rule);
+    match alias.push(target.clone(), ttl) {
+        Ok(()) => follow(engine, snapshot, request, alias, now, out, event),
+        Err(TooLong) => endless(request, out, event),
+    }
+}
+
+/// Answers with the aliases of this server's zones, and what they lead to.
+pub(super) fn by_zone(
+    engine: &Arc<Engine>,
+    snapshot: &Arc<Snapshot>,
+    request: Request<'_, '_>,
+    answer: &Answer<'_>,
+    now: Moment,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Outcome {
+    let mut alias = Alias::new(By::Zone);
+    match through(&mut alias, answer) {
+        Ok(()) => follow(engine, snapshot, request, alias, now, out, event),
+        Err(TooLong) => endless(request, out, event),
+    }
+}
+
+/// Follows the last alias to another rewrite, a zone of this server, a reply from the cache, or one that
+/// an upstream must be asked for.
+fn follow(
+    engine: &Arc<Engine>,
+    snapshot: &Arc<Snapshot>,
+    request: Request<'_, '_>,
+    mut alias: Alias,
+    now: Moment,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Outcome {
+    let view = snapshot.view(&request.client);
+    let source = if alias.by == By::Rule { Source::Policy } else { Source::Local };
+    loop {
+        let Some(last) = alias.last() else { return Outcome::Drop };
+        let mut packet = [0; MAX_QUERY];
+        let Ok(query) = Query::parse(question(request.query, last).write(&mut packet)) else {
+            return Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None);
+        };
+        if alias.by == By::Rule {
+            let rewrite = rewrite(request, snapshot, view, &query);
+            match rewrite.map(|ruling| (ruling, ruling.action)) {
+                // An alias of itself would be none.
+                Some((_, Action::Cname(next))) if next.as_name() == query.qname => {}
+                Some((ruling, Action::Cname(next))) => match alias.push(next.clone(), ruling.list.ttl) {
+                    Ok(()) => continue,
+                    // `check` refuses that among rewrites, lists may have it all the same.
+                    Err(TooLong) => return endless(request, out, event),
+                },
+                Some((Ruling { list, .. }, action)) => {
+                    let mut room = vec![0; MAX_MESSAGE];
+                    let by = (list, Right::Rewrite);
+                    if let Blocked::Reply(len) =
+                        answer::blocked(by, action, &query, Transport::Tcp, &mut room)
+                    {
+                        let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
+                        return Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None);
+                    }
+                }
+                None => {}
+            }
+            if let Some(reply) = blocked(request, snapshot, view, &query, out, event) {
+                return Outcome::of(reply, None);
+            }
+        }
+        return match lookup(engine, snapshot, view, &query, now.at) {
+            Lookup::Local(answer) => {
+                let mut room = vec![0; MAX_MESSAGE];
+                let mut reply = ReplyWriter::new(&query, &mut room, MAX_MESSAGE);
+                answer.write(&snapshot.zones, &mut reply);
+                let len = reply.finish();
+                let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
+                Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None)
+            }
+            Lookup::Aliases(answer) => match through(&mut alias, &answer) {
+                Ok(()) => continue,
+                Err(TooLong) => endless(request, out, event),
+            },
+            Lookup::Kept(stored, kept, refresh) => {
+                let kept = if alias.by == By::Rule { source } else { kept };
+                let ttl = |given| stored.ttl(given, now.at);
+                let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
+                let reply = alias.answer(request, snapshot, (Some(end), kept), out, event);
+                let parts = (engine, snapshot);
+                let refresh = refresh.map(|ask| Pending::new(parts, request, ask, None, *event, now.at));
+                Outcome::of(reply, refresh)
+            }
+            Lookup::Ask(ask) => {
+                event.source = Source::Upstream;
+                let parts = (engine, snapshot);
+                Outcome::Later(Pending::new(parts, request, ask, Some(alias), *event, now.at))
+            }
+            // Without anybody to ask, the client goes on by itself if it can.
+            Lookup::Nobody => Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None),
+            Lookup::Full => Outcome::of(request.shed(snapshot, out, event), None),
+        };
+    }
+}
+
+/// Goes through the aliases of a zone.
+fn through(alias: &mut Alias, answer: &Answer<'_>) -> Result<(), TooLong> {
+    answer.aliases().try_for_each(|(target, ttl)| alias.push(target.to_buf(), ttl))
+}
+
+/// The rewrite of the name that an alias leads to, if there is one.
+fn rewrite<'s>(
+    request: Request<'_, '_>,
+    snapshot: &'s Snapshot,
+    view: Option<&'s View>,
+    query: &Query<'_>,
+) -> Option<Ruling<'s>> {
+    let verdict = decide(&snapshot.policy, query.qname, request.asker(view));
+    Ruling::of(snapshot, view, verdict).filter(|ruling| ruling.right == Right::Rewrite)
+}
+
+/// Where a list, and not the operator, points to a name that is blocked, that is what its rewrite gets.
+#[expect(clippy::option_option, reason = "the reply in place of the answer may be none at all")]
+fn blocked(
+    request: Request<'_, '_>,
+    snapshot: &Snapshot,
+    view: Option<&View>,
+    query: &Query<'_>,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Option<Option<usize>> {
+    let by = Ruling::of(snapshot, view, event.verdict)?;
+    if by.list.rewrites || by.right != Right::Rewrite {
+        return None;
+    }
+    let Verdict::Blocked(decider) = decide_in_answer(&snapshot.policy, query.qname, request.asker(view))
+    else {
+        return None;
+    };
+    let decided = event.verdict;
+    let reply = replaced(request, snapshot, view, Verdict::InAnswer(decider), out, event);
+    if reply.is_none() {
+        event.verdict = decided;
+    }
+    reply
+}
+
+fn endless(request: Request<'_, '_>, out: &mut [u8], event: &mut Event) -> Outcome {
+    let len = request.bare(out, Rcode::SERVFAIL, None);
+    Outcome::of(sent(event, Source::Policy, Rcode::SERVFAIL, len), None)
+}
+
+/// The client's question for another name, with its flags and its wish for DNSSEC records.
+fn question<'n>(query: &Query<'_>, name: &'n NameBuf) -> QueryBuilder<'n> {
+    QueryBuilder {
+        flags: query.header.flags & (flag::RD | flag::CD),
+        edns: Some(query.dnssec_ok()),
+        ..QueryBuilder::new(name.as_name(), query.qtype)
+    }
+}

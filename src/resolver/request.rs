@@ -1,0 +1,75 @@
+//! One query and who asked it: what every small answer needs.
+
+use std::time::Instant;
+
+use super::snapshot::{Client, Snapshot};
+use crate::cache::store::Stored;
+use crate::dns::ede::{Ede, EdeCode};
+use crate::dns::header::flag;
+use crate::dns::query::Query;
+use crate::dns::reply::{ReplyWriter, Transport};
+use crate::dns::types::Rcode;
+use crate::observe::event::{Event, Source};
+use crate::policy::active::View;
+use crate::policy::decide::Asker;
+
+/// One query and who asked it.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'q, 'p> {
+    pub(super) query: &'q Query<'p>,
+    pub(super) client: Client,
+}
+
+impl Request<'_, '_> {
+    pub(super) fn writer<'b, 't>(self, out: &'b mut [u8]) -> ReplyWriter<'b, 't> {
+        ReplyWriter::new(self.query, out, self.client.transport.limit(self.query))
+    }
+
+    pub(super) fn asker(self, view: Option<&View>) -> Asker<'_> {
+        Asker { client: self.client.address.ip(), qtype: self.query.qtype, view }
+    }
+
+    /// A reply of nothing but a code.
+    pub(super) fn bare(self, out: &mut [u8], rcode: Rcode, ede: Option<Ede<'_>>) -> usize {
+        let mut reply = self.writer(out);
+        reply.rcode(rcode);
+        if let Some(ede) = ede {
+            reply.ede(ede);
+        }
+        reply.finish()
+    }
+
+    /// A reply of an upstream, as old as it is at `now`.
+    pub(super) fn stored(self, stored: &Stored, now: Instant, out: &mut [u8]) -> usize {
+        let mut reply = self.writer(out);
+        // AD is for those who can read it (RFC 6840 §5.7).
+        let wants_ad = self.query.dnssec_ok() || self.query.header.has(flag::AD);
+        stored.write(&mut reply, wants_ad, now);
+        reply.finish()
+    }
+
+    /// Too many wait already.
+    pub(super) fn shed(self, snapshot: &Snapshot, out: &mut [u8], event: &mut Event) -> Option<usize> {
+        if snapshot.queue.silent {
+            event.source = Source::Shed;
+            return None;
+        }
+        let ede = Ede::new(EdeCode::NETWORK_ERROR, "too many queries are waiting");
+        sent(event, Source::Shed, Rcode::SERVFAIL, self.bare(out, Rcode::SERVFAIL, Some(ede)))
+    }
+
+    /// The same as if it had come over a stream, for what is written without regard to the client's size.
+    pub(super) const fn unlimited(self) -> Self {
+        Self { client: Client { transport: Transport::Tcp, ..self.client }, ..self }
+    }
+}
+
+/// Notes who answered, and with what code. Gives the reply's length in octets; `None`: none is sent.
+pub(super) fn sent(event: &mut Event, source: Source, rcode: Rcode, len: usize) -> Option<usize> {
+    event.source = source;
+    if len == 0 {
+        return None;
+    }
+    event.rcode = Some(rcode);
+    Some(len)
+}

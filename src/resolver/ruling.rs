@@ -1,0 +1,195 @@
+//! From a verdict to what the client gets in place of an answer: by whose list, what, by what right.
+
+use std::time::Instant;
+
+use super::request::{Request, sent};
+use super::snapshot::Snapshot;
+use crate::answer::{self, Blocked, Right};
+use crate::cache::store::Stored;
+use crate::dns::header;
+use crate::dns::message::Message;
+use crate::dns::name::NameBuf;
+use crate::dns::types::Rcode;
+use crate::observe::event::{Event, Source};
+use crate::policy::active::{Ordered, View};
+use crate::policy::decide::{self, Decider, Rung, Verdict, decide};
+use crate::policy::inspect::{Inspector, inspect};
+use crate::policy::list::ListPolicy;
+use crate::rule::Action;
+
+/// What stands in place of an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Ruling<'s> {
+    /// The list that speaks.
+    pub(super) list: &'s ListPolicy,
+    /// What the client gets.
+    pub(super) action: &'s Action,
+    /// By what right.
+    pub(super) right: Right,
+}
+
+/// What came of a ruling.
+pub(super) enum MadeUp<'s> {
+    /// A reply of so many octets, or none at all.
+    Reply(Option<usize>),
+    /// An alias, yet to be followed.
+    Alias(&'s NameBuf),
+    /// Nothing: the answer passes.
+    Nothing,
+}
+
+impl<'s> Ruling<'s> {
+    /// What a verdict puts in place of an answer; `None`: the answer passes.
+    pub(super) fn of(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
+        let policy = &snapshot.policy;
+        let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
+        let (list, action, right) = match verdict {
+            Verdict::Blocked(d) => {
+                let rewrite = matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite);
+                let right = if rewrite { Right::Rewrite } else { Right::Block };
+                (policy.list(d.list), policy.action(d.rule, d.list, view), right)
+            }
+            Verdict::InAnswer(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
+                (policy.list(d.list), policy.action(d.rule, d.list, view), Right::Block)
+            }
+            Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
+            Verdict::Rebinding => own(&snapshot.rebinding),
+            Verdict::Ordered(Ordered::Blocked, _) => own(&snapshot.ordered),
+            Verdict::NoRule
+            | Verdict::Allowed(_)
+            | Verdict::Logged(_)
+            | Verdict::InAnswer(_)
+            | Verdict::NotedAddress(_)
+            | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
+        };
+        Some(Self { list: list?, action: action?, right })
+    }
+
+    /// Writes what the client gets.
+    pub(super) fn write(self, request: Request<'_, '_>, out: &mut [u8], event: &mut Event) -> MadeUp<'s> {
+        let by = (self.list, self.right);
+        match answer::blocked(by, self.action, request.query, request.client.transport, out) {
+            Blocked::Reply(len) => {
+                let rcode = header::rcode(out).unwrap_or(Rcode::NOERROR);
+                MadeUp::Reply(sent(event, Source::Policy, rcode, len))
+            }
+            Blocked::Drop => {
+                event.source = Source::Policy;
+                MadeUp::Reply(None)
+            }
+            Blocked::Pass => MadeUp::Nothing,
+            Blocked::Alias(target) => MadeUp::Alias(target),
+        }
+    }
+}
+
+/// What is ordered about the query, or else what the lists say to it.
+pub(super) fn verdict(request: Request<'_, '_>, snapshot: &Snapshot, view: Option<&View>) -> Verdict {
+    let (qname, asker) = (request.query.qname, request.asker(view));
+    if snapshot.active.has_orders() {
+        let group = view.and_then(|v| snapshot.policy.group_name(v));
+        if let Some((what, number)) = snapshot.active.ordered(qname, asker.client, group) {
+            // A rewrite is no block, so that it goes on while blocking is paused.
+            let rewrite = match decide(&snapshot.policy, qname, asker) {
+                verdict if verdict.class() == decide::Class::Rewritten && what != Ordered::Blocked => {
+                    Some(verdict)
+                }
+                _ => None,
+            };
+            return rewrite.unwrap_or(Verdict::Ordered(what, number));
+        }
+    }
+    decide(&snapshot.policy, qname, asker)
+}
+
+/// A reply of an upstream as old as it is at `now`, or what the policy puts in its place because of
+/// the names and addresses in it. It is judged as it is kept, whatever of it the client can take; what
+/// the upstream itself cut short is not.
+pub(super) fn judged(
+    request: Request<'_, '_>,
+    snapshot: &Snapshot,
+    (stored, source): (&Stored, Source),
+    now: Instant,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Option<usize> {
+    if is_inspected(snapshot, event.verdict) && !stored.is_truncated() {
+        let view = snapshot.view(&request.client);
+        let mark = snapshot.mark(view);
+        if mark.is_none_or(|mark| !stored.has_mark(mark)) {
+            match inspected(request, snapshot, view, event.verdict, &stored.message()) {
+                Verdict::NoRule => {
+                    if let Some(mark) = mark {
+                        stored.mark(mark);
+                    }
+                }
+                found => {
+                    if let Some(reply) = replaced(request, snapshot, view, found, out, event) {
+                        return reply;
+                    }
+                }
+            }
+        }
+    }
+    let len = request.stored(stored, now, out);
+    sent(event, source, stored.rcode(), len)
+}
+
+/// True if answers are inspected for a query with this verdict. A name that was let pass by a rule is not
+/// judged again by what it leads to.
+pub(super) fn is_inspected(snapshot: &Snapshot, verdict: Verdict) -> bool {
+    snapshot.blocking
+        && (snapshot.inspects || snapshot.active.has_orders())
+        && !matches!(verdict, Verdict::Allowed(_) | Verdict::Ordered(Ordered::Allowed, _))
+}
+
+/// What the policy says to what an answer leads to; [`Verdict::NoRule`]: it passes.
+pub(super) fn inspected(
+    request: Request<'_, '_>,
+    snapshot: &Snapshot,
+    view: Option<&View>,
+    verdict: Verdict,
+    answer: &Message<'_>,
+) -> Verdict {
+    let by = Inspector {
+        inspection: &snapshot.inspection,
+        asker: request.asker(view),
+        active: &snapshot.active,
+        group: view.and_then(|v| snapshot.policy.group_name(v)),
+        paused: matches!(verdict, Verdict::Ordered(Ordered::Paused, _)),
+    };
+    inspect(&snapshot.policy, by, request.query.qname, answer)
+}
+
+/// The reply, or none, in place of an answer because of what is `found` in it; `None`: the answer passes,
+/// and its verdict is noted.
+#[expect(clippy::option_option, reason = "no reply in its place is not the same as silence in its place")]
+pub(super) fn replaced(
+    request: Request<'_, '_>,
+    snapshot: &Snapshot,
+    view: Option<&View>,
+    found: Verdict,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Option<Option<usize>> {
+    event.verdict = found;
+    let ruling = Ruling::of(snapshot, view, found)?;
+    match ruling.write(request, out, event) {
+        MadeUp::Reply(len) => Some(len),
+        // Of a blocked answer the alias alone is given, as the client's name is not the one that is blocked.
+        MadeUp::Alias(target) => {
+            let (by, targets) = ((ruling.list, ruling.right), [(target.clone(), ruling.list.ttl)]);
+            let len = answer::aliased(by, &targets, None, request.query, request.client.transport, out);
+            Some(sent(event, Source::Policy, Rcode::NOERROR, len))
+        }
+        // An action that only notes, or truncates over UDP alone.
+        MadeUp::Nothing => {
+            event.verdict = match found {
+                Verdict::InAnswer(decider) => Verdict::InAnswer(Decider { rung: Rung::Log, ..decider }),
+                Verdict::Address(list) => Verdict::NotedAddress(list),
+                other => other,
+            };
+            None
+        }
+    }
+}
