@@ -23,7 +23,7 @@ use crate::dns::query::Query;
 use crate::dns::relay::without_ech;
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
-use crate::upstream::hickory::Forwarder;
+use crate::upstream::Forwarder;
 use crate::upstream::{Failure, Question};
 
 /// Names are told apart by this many counters when one crowds out the others.

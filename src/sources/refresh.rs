@@ -30,7 +30,7 @@ use crate::resolver::settings::{
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
 use crate::upstream::Server;
-use crate::upstream::hickory::Forwarder;
+use crate::upstream::Forwarder;
 use crate::upstream::route::{self, Routes};
 use crate::zones::load;
 use crate::zones::zone::{Zone, Zones};

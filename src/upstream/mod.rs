@@ -1,6 +1,6 @@
 //! The servers that questions are passed on to, and what comes back from them.
 //!
-//! The types here name no DNS library; [`hickory`] is the one place that does. A [`Forwarder`] takes a
+//! The types here name no DNS library; [`forwarder`] is the one place that does. A [`Forwarder`] takes a
 //! [`Question`] and hands back the reply exactly as a server sent it, so that nothing in it is lost: not
 //! the AD bit, not an extended error, not the SOA of a negative answer.
 
@@ -13,11 +13,11 @@ use crate::dns::header::{Header, LEN, flag};
 use crate::dns::name::{MAX_NAME, NameBuf};
 use crate::dns::types::{Class, Qtype};
 
-pub mod hickory;
+pub mod forwarder;
 pub mod route;
 mod udp;
 
-pub use hickory::Forwarder;
+pub use forwarder::Forwarder;
 
 /// One upstream server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
