@@ -75,7 +75,7 @@ fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
 fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits() {
     let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 100, &[192, 0, 2, 9])], &[], None)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = Server { addr: upstream.addr, tcp_only: false };
+    let server = Server::udp(upstream.addr.into());
     let settings = Settings { upstreams: Some(vec![server]), ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =

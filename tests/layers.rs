@@ -66,8 +66,12 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates
 
 /// Words that only some places may hold, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("hickory_resolver::", &["upstream/forwarder.rs"], "hickory stays behind one file an edge"),
-    ("hickory_server::", &["server/hickory.rs", "zones/load.rs", "zones/transfer.rs"], "the same"),
+    ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
+    (
+        "hickory_server::",
+        &["hickory.rs", "server/hickory.rs", "zones/load.rs", "zones/transfer.rs"],
+        "the same",
+    ),
     ("toml::", &["config/"], "the engine knows no TOML"),
     (
         "serde::",
@@ -81,7 +85,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "Instant::now",
-        &["server/clock.rs", "upstream/forwarder.rs", "scenario/collect.rs"],
+        &["server/clock.rs", "upstream/deadline.rs", "scenario/collect.rs"],
         "the time is an argument",
     ),
     ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),

@@ -23,8 +23,7 @@ use crate::dns::query::Query;
 use crate::dns::relay::without_ech;
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
-use crate::upstream::Forwarder;
-use crate::upstream::{Failure, Question};
+use crate::upstream::{Failure, Question, Upstream};
 
 /// Names are told apart by this many counters when one crowds out the others.
 const CROWDS: usize = 1024;
@@ -146,7 +145,7 @@ pub struct Answered {
 pub struct Pending {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
-    upstream: Arc<Forwarder>,
+    upstream: Arc<dyn Upstream>,
     key: Key,
     packet: Box<[u8]>,
     client: Client,
@@ -162,7 +161,7 @@ pub struct Pending {
 impl Pending {
     /// The query that `step` has come so far with; `key` is that of the question that waits.
     pub(super) fn new(
-        (engine, snapshot, upstream): (&Arc<Engine>, &Arc<Snapshot>, &Arc<Forwarder>),
+        (engine, snapshot, upstream): (&Arc<Engine>, &Arc<Snapshot>, &Arc<dyn Upstream>),
         step: Step<'_, '_>,
         (key, alias): (Key, Option<Alias>),
         event: Event,
@@ -270,7 +269,7 @@ impl Pending {
 struct Asking {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
-    upstream: Arc<Forwarder>,
+    upstream: Arc<dyn Upstream>,
     key: Key,
     /// The key and the upstreams' address: others may say other things.
     asked: Box<[u8]>,
@@ -282,7 +281,7 @@ struct Asking {
 
 impl Asking {
     fn of(pending: &Pending, clock: Clock) -> Self {
-        let upstream = Arc::as_ptr(&pending.upstream).addr();
+        let upstream = Arc::as_ptr(&pending.upstream).cast::<()>().addr();
         Self {
             engine: Arc::clone(&pending.engine),
             snapshot: Arc::clone(&pending.snapshot),
@@ -303,7 +302,7 @@ impl Asking {
         }
         self.told = false;
         let (upstream, received) = (Arc::clone(&self.upstream), self.received);
-        upstream.begin(question, received, move |reply| self.tell(reply));
+        upstream.begin(question, received, Box::new(move |reply| self.tell(reply)));
     }
 
     /// Keeps the reply and hands it to everybody. After that the question may be the next one's who
