@@ -230,7 +230,7 @@ impl Bootstrap {
     fn resolver(&self) -> Result<Resolver<TokioRuntimeProvider>, BootstrapError> {
         let (servers, hosts) = if self.servers.is_empty() {
             let system = system_servers(&self.listen).map_err(BootstrapError::System)?;
-            (system.servers.into_iter().filter_map(reachable).collect(), ResolveHosts::Always)
+            (system.servers.iter().filter_map(reachable).collect(), ResolveHosts::Always)
         } else {
             (self.servers.clone(), ResolveHosts::Never)
         };
@@ -251,10 +251,10 @@ impl Bootstrap {
 }
 
 /// hickory takes addresses without their scope.
-fn reachable(server: Server) -> Option<SocketAddr> {
-    match server.at {
+fn reachable(server: &Server) -> Option<SocketAddr> {
+    match &server.at {
         Endpoint::Address(SocketAddr::V6(v6)) if v6.scope_id() != 0 => None,
-        Endpoint::Address(address) => Some(address),
+        Endpoint::Address(address) => Some(*address),
         Endpoint::Host { .. } => None,
     }
 }
