@@ -41,6 +41,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["dns", "policy", "censor", "observe", "resolver"]),
+    ("hickory", &["dns", "policy", "answer", "server"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
