@@ -21,6 +21,7 @@ pub mod sources;
 // ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
 
 pub mod server;
+pub mod hickory;
 pub mod web;
 pub mod config;
 pub mod scenario;

@@ -89,8 +89,8 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         out.push(format!("group {}: {whom}; {lists}{asleep}", group.name));
     }
     for forward in &settings.forwards {
-        let servers: Vec<SocketAddr> = forward.servers.iter().map(|s| s.addr).collect();
-        out.push(format!("forward {}: {}", forward.suffix, addresses(&servers)));
+        let servers: Vec<String> = forward.servers.iter().map(|s| s.at.to_string()).collect();
+        out.push(format!("forward {}: {}", forward.suffix, servers.join(", ")));
     }
     if let Some(page) = &settings.block_page {
         out.push(format!("block page: {}", addresses(&page.listen)));
@@ -180,7 +180,7 @@ fn json(report: &Report, settings: &Settings, damaged: Option<&str>) {
         .forwards
         .iter()
         .map(|f| {
-            let servers: Vec<SocketAddr> = f.servers.iter().map(|s| s.addr).collect();
+            let servers: Vec<String> = f.servers.iter().map(|s| s.at.to_string()).collect();
             serde_json::json!({ "suffix": f.suffix.to_string(), "servers": servers })
         })
         .collect();

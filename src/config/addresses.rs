@@ -88,7 +88,7 @@ impl Check<'_> {
                     let remedy = "name another: what is sent there would come back for ever";
                     self.wrong(key, &server.span(), problem, remedy);
                 }
-                Some(Server { addr, tcp_only: scheme == "tcp" })
+                Some(if scheme == "tcp" { Server::tcp(addr.into()) } else { Server::udp(addr.into()) })
             }
             ("tls" | "https" | "quic", _) => {
                 let problem = format!("upstreams over {scheme} are not supported by this version");

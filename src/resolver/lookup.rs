@@ -18,7 +18,7 @@ use crate::dns::types::Qtype;
 use crate::observe::event::Source;
 use crate::policy::active::View;
 use crate::upstream::Question;
-use crate::upstream::hickory::Forwarder;
+use crate::upstream::Upstream;
 use crate::zones::answer::{self as zone, Answer};
 use crate::zones::zone::Zone;
 
@@ -41,7 +41,7 @@ pub(super) enum Lookup<'a> {
 
 /// What is to be asked of the upstreams, with the permit to wait for it.
 pub(super) struct Ask {
-    pub(super) upstream: Arc<Forwarder>,
+    pub(super) upstream: Arc<dyn Upstream>,
     pub(super) question: Question,
     /// Where the reply is kept.
     pub(super) key: Key,
@@ -86,7 +86,7 @@ pub(super) fn lookup<'a>(
     let key = Key::of(query, route);
     let kept = snapshot.cache.get(&key);
     let age = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, stored.age(now)));
-    let ask = |upstream: &Arc<Forwarder>, stale: Option<Stored>| {
+    let ask = |upstream: &Arc<dyn Upstream>, stale: Option<Stored>| {
         let _permit = engine.waiting.permit(query.qname, snapshot.queue.limit)?;
         let (upstream, question) = (Arc::clone(upstream), question(query));
         Some(Box::new(Ask { upstream, question, key, stale, _permit }))

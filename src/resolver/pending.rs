@@ -20,8 +20,7 @@ use crate::dns::query::Query;
 use crate::dns::relay::without_ech;
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
-use crate::upstream::hickory::Forwarder;
-use crate::upstream::{Failure, Question};
+use crate::upstream::{Failure, Question, Upstream};
 
 /// What came of the waiting, and when.
 pub struct Answered {
@@ -151,7 +150,7 @@ impl Pending {
 struct Asking {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
-    upstream: Arc<Forwarder>,
+    upstream: Arc<dyn Upstream>,
     key: Key,
     /// The key and the upstreams' address: others may say other things.
     asked: Box<[u8]>,
@@ -181,7 +180,7 @@ impl Asking {
         }
         self.told = false;
         let (upstream, received) = (Arc::clone(&self.upstream), self.received);
-        upstream.begin(question, received, move |reply| self.tell(reply));
+        upstream.begin(question, received, Box::new(move |reply| self.tell(reply)));
     }
 
     /// Keeps the reply and hands it to everybody. After that the question may be the next one's who

@@ -35,6 +35,8 @@ pub struct Settings {
     pub identity: Option<String>,
     /// Upstreams in order; `None`: the system's; empty: never forward.
     pub upstreams: Option<Vec<Server>>,
+    /// Who is asked for the addresses of upstreams that are given by name; empty: the system's resolvers.
+    pub bootstrap: Vec<SocketAddr>,
     /// How long one try at one upstream may take.
     pub upstream_timeout: Duration,
     /// How many queries may wait for them.
@@ -288,7 +290,7 @@ impl Settings {
     /// Has one upstream in the place of the system's, where those are meant. For explaining: nothing is
     /// sent, but whether a question would be depends on there being somebody to ask.
     pub fn imagine_upstream(&mut self) {
-        let nobody = Server { addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)), tcp_only: true };
+        let nobody = Server::tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)).into());
         self.upstreams.get_or_insert_with(|| vec![nobody]);
     }
 }
@@ -304,6 +306,7 @@ impl Default for Settings {
             version: None,
             identity: None,
             upstreams: None,
+            bootstrap: Vec::new(),
             upstream_timeout: Duration::from_secs(2),
             queue: Queue::default(),
             cache_bytes: 64 << 20,

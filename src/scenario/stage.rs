@@ -69,9 +69,7 @@ impl Stage {
         });
         let mut settings = Settings {
             zones: zones.collect(),
-            upstreams: Some(
-                setting.upstreams.iter().map(|addr| Server { addr: *addr, tcp_only: false }).collect(),
-            ),
+            upstreams: Some(setting.upstreams.iter().map(|addr| Server::udp((*addr).into())).collect()),
             ..Settings::default()
         };
         if !setting.allow.is_empty() {

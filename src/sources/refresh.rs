@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -29,9 +30,9 @@ use crate::resolver::settings::{
 };
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
-use crate::upstream::Server;
-use crate::upstream::hickory::Forwarder;
-use crate::upstream::route::{self, Routes};
+use crate::upstream::hickory::{Bootstrap, SystemServers, system_servers};
+use crate::upstream::route::{self, Route, Routes};
+use crate::upstream::{Forwarder, Server};
 use crate::zones::load;
 use crate::zones::zone::{Zone, Zones};
 
@@ -295,23 +296,47 @@ fn number_of(sets: &[&[Server]], servers: &[Server]) -> Option<u16> {
 /// All upstreams of the settings.
 fn routes(settings: &Settings) -> Result<Routes, BuildError> {
     let sets = route_numbers(settings);
-    let own = sets.iter().map(|servers| match servers {
-        [] => None,
-        servers => Some(Arc::new(Forwarder::new(servers.to_vec(), settings.upstream_timeout))),
-    });
-    let forwarders = std::iter::once(upstream(settings)?).chain(own).collect();
+    let bootstrap = Arc::new(bootstrap(settings)?);
+    let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream_timeout, &bootstrap));
+    let upstreams = std::iter::once(upstream(settings, &bootstrap)?).chain(own).collect();
     let suffixes = settings.forwards.iter().filter_map(|forward| {
         let suffix = forward.suffix.as_name().to_folded();
         Some((suffix, number_of(&sets, &forward.servers)?))
     });
-    Ok(Routes::new(forwarders, suffixes.collect()))
+    Ok(Routes::new(upstreams, suffixes.collect()))
+}
+
+/// Who finds the addresses of upstreams that are given by name.
+fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
+    if !settings.bootstrap.is_empty() {
+        return Ok(Bootstrap::new(settings.bootstrap.clone()));
+    }
+    let groups = settings.groups.iter().filter_map(|g| g.upstreams.as_ref());
+    let forwards = settings.forwards.iter().map(|f| &f.servers);
+    if let Some(server) =
+        settings.upstreams.iter().chain(groups).chain(forwards).flatten().find(|s| s.has_name())
+    {
+        // Known at the start rather than at the first question.
+        system_servers(&settings.listen).map_err(|reason| {
+            let what = format!("upstream `{}`", server.at);
+            error(what, &reason, "name addresses that know it in [upstream] bootstrap")
+        })?;
+    }
+    Ok(Bootstrap::system(settings.listen.clone()))
 }
 
 /// What must be the same for a cached reply to be of use after a reload.
 #[must_use]
 pub fn same_upstreams(one: &Settings, other: &Settings) -> bool {
-    let of =
-        |s: &Settings| (s.upstreams.clone(), s.upstream_timeout, s.inspection.strip_ech, s.forwards.clone());
+    let of = |s: &Settings| {
+        (
+            s.upstreams.clone(),
+            s.bootstrap.clone(),
+            s.upstream_timeout,
+            s.inspection.strip_ech,
+            s.forwards.clone(),
+        )
+    };
     let groups = |s: &Settings| s.groups.iter().map(|g| g.upstreams.clone()).collect::<Vec<_>>();
     // The system's may have changed meanwhile.
     one.upstreams.is_some() && of(one) == of(other) && groups(one) == groups(other)
@@ -381,15 +406,35 @@ pub fn zones(settings: &Settings, report: &mut Report) -> Result<Zones, BuildErr
     Ok(Zones::new(zones))
 }
 
-fn upstream(settings: &Settings) -> Result<Option<Arc<Forwarder>>, BuildError> {
-    let forwarder = match &settings.upstreams {
-        Some(servers) if servers.is_empty() => return Ok(None),
-        Some(servers) => Forwarder::new(servers.clone(), settings.upstream_timeout),
-        None => Forwarder::system().map_err(|reason| {
-            error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
-        })?,
+fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, BuildError> {
+    let (servers, timeout) = match &settings.upstreams {
+        Some(servers) => (servers.clone(), settings.upstream_timeout),
+        None => {
+            let system = system_upstreams(settings)?;
+            for why in system.left_out {
+                tracing::warn!("the system's DNS configuration: {why}");
+            }
+            (system.servers, system.timeout)
+        }
     };
-    Ok(Some(Arc::new(forwarder)))
+    Ok(route_to(servers, timeout, bootstrap))
+}
+
+/// The system's resolvers, which are asked where the settings name no upstreams.
+///
+/// # Errors
+/// There is none that can be asked.
+pub fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError> {
+    system_servers(&settings.listen).map_err(|reason| {
+        error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
+    })
+}
+
+fn route_to(servers: Vec<Server>, timeout: Duration, bootstrap: &Arc<Bootstrap>) -> Route {
+    if servers.is_empty() {
+        return None;
+    }
+    Some(Arc::new(Forwarder::with_bootstrap(servers, timeout, bootstrap)))
 }
 
 /// A list of text, for `compile`.

@@ -4,26 +4,29 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Forwarder;
+use super::Upstream;
 use crate::dns::name::{Folded, Name, NameBuf};
 
 /// The number of the upstreams that everybody shares.
 pub const MAIN: u16 = 0;
 
+/// The upstreams of one route; `None`: nobody is asked.
+pub type Route = Option<Arc<dyn Upstream>>;
+
 /// All upstreams of a server; a route is the number of one set of them.
 #[derive(Debug, Default)]
 pub struct Routes {
-    forwarders: Vec<Option<Arc<Forwarder>>>,
+    upstreams: Vec<Route>,
     /// Routes of names, by suffixes in lower case.
     suffixes: HashMap<NameBuf, u16>,
 }
 
 impl Routes {
-    /// The upstreams by their numbers, [`MAIN`] first (`None`: nobody is asked), and the suffixes that
+    /// The upstreams by their numbers, [`MAIN`] first, and the suffixes that
     /// have their own.
     #[must_use]
-    pub fn new(forwarders: Vec<Option<Arc<Forwarder>>>, suffixes: HashMap<NameBuf, u16>) -> Self {
-        Self { forwarders, suffixes }
+    pub fn new(upstreams: Vec<Route>, suffixes: HashMap<NameBuf, u16>) -> Self {
+        Self { upstreams, suffixes }
     }
 
     /// The route of a question: that of the longest suffix of its name that has one, else `other`.
@@ -52,12 +55,12 @@ impl Routes {
 
     /// The upstreams of a route; `None`: nobody is asked.
     #[must_use]
-    pub fn get(&self, route: u16) -> Option<&Arc<Forwarder>> {
-        self.forwarders.get(usize::from(route))?.as_ref()
+    pub fn get(&self, route: u16) -> Option<&Arc<dyn Upstream>> {
+        self.upstreams.get(usize::from(route))?.as_ref()
     }
 
     /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Forwarder>> {
-        self.forwarders.iter().flatten()
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Upstream>> {
+        self.upstreams.iter().flatten()
     }
 }

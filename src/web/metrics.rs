@@ -4,7 +4,6 @@
 //! absolute values and rendered. Labels come from the configuration and from fixed sets alone.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -101,14 +100,13 @@ fn publish(engine: &Engine) {
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();
     // One server may stand in several routes.
-    let mut upstreams: BTreeMap<SocketAddr, (u64, u64)> = BTreeMap::new();
-    for (address, tally) in snapshot.routes.all().flat_map(|u| u.tallies()) {
-        let (answered, failed) = upstreams.entry(address).or_default();
+    let mut upstreams: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for (server, tally) in snapshot.routes.all().flat_map(|u| u.tallies()) {
+        let (answered, failed) = upstreams.entry(server.to_string()).or_default();
         *answered += tally.answered();
         *failed += tally.failed();
     }
-    for (address, (answered, failed)) in upstreams {
-        let upstream = address.to_string();
+    for (upstream, (answered, failed)) in upstreams {
         counter!("portcullis_upstream_answers_total", "upstream" => upstream.clone()).absolute(answered);
         counter!("portcullis_upstream_failures_total", "upstream" => upstream).absolute(failed);
     }

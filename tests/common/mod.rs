@@ -240,12 +240,16 @@ impl Upstream {
             let asked = Arc::clone(&asked);
             std::thread::spawn(move || {
                 for mut stream in listener.incoming().flatten() {
-                    while let Some(packet) = read_framed(&mut stream) {
-                        asked.fetch_add(1, Ordering::Relaxed);
-                        if let Some(reply) = answer(&packet, true) {
-                            write_framed(&mut stream, &reply);
+                    let (answer, asked) = (Arc::clone(&answer), Arc::clone(&asked));
+                    // A forwarder may keep one connection open while it makes another.
+                    std::thread::spawn(move || {
+                        while let Some(packet) = read_framed(&mut stream) {
+                            asked.fetch_add(1, Ordering::Relaxed);
+                            if let Some(reply) = answer(&packet, true) {
+                                write_framed(&mut stream, &reply);
+                            }
                         }
-                    }
+                    });
                 }
             });
         }

@@ -88,7 +88,7 @@ fn engine() -> (Runtime, Arc<Engine>, Upstream) {
         ..ListSettings::default()
     };
     let settings = Settings {
-        upstreams: Some(vec![Server { addr: upstream.addr, tcp_only: false }]),
+        upstreams: Some(vec![Server::udp(upstream.addr.into())]),
         lists: vec![list],
         ..Settings::default()
     };

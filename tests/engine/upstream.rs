@@ -1,7 +1,7 @@
 //! The forwarder against mock upstreams on loopback that speak raw bytes.
 
 // The helpers below are test code, though clippy does not take them for it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::disallowed_methods)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use portcullis::dns::name::NameBuf;
 use portcullis::dns::types::{Class, Qtype};
-use portcullis::upstream::{Answer, Failure, Forwarder, Question, Server};
+use portcullis::upstream::hickory::Bootstrap;
+use portcullis::upstream::{Answer, Endpoint, Failure, Forwarder, Question, Server, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UdpSocket};
-
-use crate::common::PATIENCE;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// Long enough for an answer on a busy machine, where one is to come.
 const PATIENT: Duration = Duration::from_secs(5);
@@ -25,6 +24,7 @@ const NOERROR: u8 = 0;
 const FORMERR: u8 = 1;
 const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
+const NOTIMP: u8 = 4;
 const REFUSED: u8 = 5;
 const TC: u8 = 0x02;
 
@@ -107,18 +107,28 @@ fn serve_tcp(
             let answer = answer.clone();
             tokio::spawn(async move {
                 for _ in 0..per_connection {
-                    let Ok(len) = stream.read_u16().await else { return };
-                    let mut query = vec![0; usize::from(len)];
-                    stream.read_exact(&mut query).await.unwrap();
+                    let Some(query) = read_framed(&mut stream).await else { return };
                     let Some(reply) = answer(&query) else { continue };
-                    let mut framed = u16::try_from(reply.len()).unwrap().to_be_bytes().to_vec();
-                    framed.extend(reply);
-                    stream.write_all(&framed).await.unwrap();
+                    if stream.write_all(&framed(&reply)).await.is_err() {
+                        return;
+                    }
                 }
             });
         }
     });
     connections
+}
+
+/// The next message on a connection, unless it is closed.
+async fn read_framed(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let len = stream.read_u16().await.ok()?;
+    let mut query = vec![0; usize::from(len)];
+    stream.read_exact(&mut query).await.ok()?;
+    Some(query)
+}
+
+fn framed(reply: &[u8]) -> Vec<u8> {
+    [&u16::try_from(reply.len()).unwrap().to_be_bytes()[..], reply].concat()
 }
 
 /// A UDP socket and a TCP listener on one port.
@@ -138,26 +148,51 @@ async fn dead() -> SocketAddr {
 }
 
 fn forwarder(addrs: &[SocketAddr], timeout: Duration) -> Forwarder {
-    Forwarder::new(addrs.iter().map(|&addr| Server { addr, tcp_only: false }).collect(), timeout)
+    Forwarder::new(addrs.iter().map(|&addr| Server::udp(addr.into())).collect(), timeout)
 }
 
-async fn ask(forwarder: &Forwarder, name: &str, qtype: u16) -> Result<Answer, Failure> {
-    let name = NameBuf::from_text(name).unwrap();
-    let question = Question {
-        qname: name,
+/// Waits for this, but not for ever.
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(30), future).await;
+    waited.unwrap_or_else(|_| panic!("{what} did not come within 30 s"))
+}
+
+fn question(name: &str, qtype: u16) -> Question {
+    Question {
+        qname: NameBuf::from_text(name).unwrap(),
         qtype: Qtype(qtype),
         qclass: Class::IN,
         dnssec_ok: true,
         checking_disabled: false,
         authentic_data: false,
-    };
-    within("the forwarder's answer", forwarder.ask(&question)).await
+    }
 }
 
-/// Waits for this, but not for ever.
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(PATIENCE, future).await;
-    done.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for this: {what}"))
+async fn ask(forwarder: &Forwarder, name: &str, qtype: u16) -> Result<Answer, Failure> {
+    within(name, forwarder.ask(&question(name, qtype))).await
+}
+
+/// Asks as the server does.
+async fn begin(forwarder: &Arc<Forwarder>, name: &str) -> Result<Vec<u8>, Failure> {
+    let (send, reply) = tokio::sync::oneshot::channel();
+    let done = Box::new(move |reply: Result<&[u8], Failure>| {
+        let _ = send.send(reply.map(<[u8]>::to_vec));
+    });
+    forwarder.clone().begin(question(name, 1), std::time::Instant::now(), done);
+    within(name, reply).await.unwrap()
+}
+
+/// Asks `count` names at once as the server does; each must get the reply to its own.
+async fn begin_at_once(forwarder: &Arc<Forwarder>, count: usize) {
+    let asked = |i| {
+        let forwarder = forwarder.clone();
+        tokio::spawn(async move { begin(&forwarder, &format!("host{i:03}.example")).await })
+    };
+    for (i, task) in (0..count).map(asked).collect::<Vec<_>>().into_iter().enumerate() {
+        let reply = task.await.unwrap().unwrap_or_else(|failure| panic!("host{i:03}: {failure}"));
+        assert_eq!(reply[13..20], *format!("host{i:03}").as_bytes());
+        assert!(reply.ends_with(ADDRESS));
+    }
 }
 
 fn rcode(answer: &Answer) -> u8 {
@@ -165,7 +200,7 @@ fn rcode(answer: &Answer) -> u8 {
 }
 
 fn counts(forwarder: &Forwarder) -> Vec<(u64, u64)> {
-    forwarder.tallies().map(|(_, tally)| (tally.answered(), tally.failed())).collect()
+    forwarder.tallies().iter().map(|(_, tally)| (tally.answered(), tally.failed())).collect()
 }
 
 #[tokio::test]
@@ -186,7 +221,7 @@ async fn the_query_is_as_asked() {
         checking_disabled: true,
         authentic_data: false,
     };
-    within("the answer", forwarder.ask(&question)).await.unwrap();
+    within("the reply", forwarder.ask(&question)).await.unwrap();
     let query = within("the query", seen.recv()).await.unwrap();
     // RD and CD; one question, one additional record; the name's case kept; DO and 1232 octets.
     assert_eq!(
@@ -195,7 +230,7 @@ async fn the_query_is_as_asked() {
            \x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x00"
     );
     question = Question { dnssec_ok: false, checking_disabled: false, authentic_data: true, ..question };
-    within("the answer", forwarder.ask(&question)).await.unwrap();
+    within("the reply", forwarder.ask(&question)).await.unwrap();
     let query = within("the query", seen.recv()).await.unwrap();
     assert_eq!(query[2..4], [0x01, 0x20]);
     assert_eq!(query[query.len() - 4..], [0, 0, 0, 0]);
@@ -226,8 +261,8 @@ async fn silence_moves_on_and_goes_last() {
     // The silent one is not asked first again.
     assert_eq!(ask(&forwarder, "b.example", 1).await.unwrap().server, 1);
     assert_eq!(counts(&forwarder), [(0, 1), (2, 0)]);
-    let addrs: Vec<_> = forwarder.tallies().map(|(addr, _)| addr).collect();
-    assert_eq!(addrs, [quiet, other]);
+    let servers: Vec<_> = forwarder.tallies().iter().map(|(server, _)| server.to_string()).collect();
+    assert_eq!(servers, [quiet.to_string(), other.to_string()]);
 }
 
 #[tokio::test]
@@ -275,7 +310,7 @@ async fn a_closed_connection_is_opened_anew() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let connections = serve_tcp(listener, 1, good);
-    let forwarder = Forwarder::new(vec![Server { addr, tcp_only: true }], PATIENT);
+    let forwarder = Forwarder::new(vec![Server::tcp(addr.into())], PATIENT);
     for _ in 0..4 {
         assert!(ask(&forwarder, "a.example", 1).await.unwrap().bytes.ends_with(ADDRESS));
     }
@@ -288,7 +323,7 @@ async fn many_questions_share_one_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let connections = serve_tcp(listener, usize::MAX, good);
-    let forwarder = Forwarder::new(vec![Server { addr, tcp_only: true }], PATIENT);
+    let forwarder = Forwarder::new(vec![Server::tcp(addr.into())], PATIENT);
     at_once(forwarder, 100).await;
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
@@ -328,7 +363,7 @@ async fn nobody_answers() {
         };
         assert!(text.contains(&gone.to_string()) && text.contains("refused"), "{text}");
     }
-    let tcp = Forwarder::new(vec![Server { addr: gone, tcp_only: true }], HASTY);
+    let tcp = Forwarder::new(vec![Server::tcp(gone.into())], HASTY);
     assert!(matches!(ask(&tcp, "a.example", 1).await, Err(Failure::Network(_))));
 
     assert_eq!(ask(&forwarder(&[], HASTY), "a.example", 1).await, Err(Failure::NoServers));
@@ -339,7 +374,7 @@ async fn a_silent_tcp_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let connections = serve_tcp(listener, usize::MAX, silent);
-    let forwarder = Forwarder::new(vec![Server { addr, tcp_only: true }], HASTY);
+    let forwarder = Forwarder::new(vec![Server::tcp(addr.into())], HASTY);
     for _ in 0..2 {
         assert_eq!(ask(&forwarder, "a.example", 1).await, Err(Failure::Timeout));
     }
@@ -354,6 +389,225 @@ async fn a_type_nobody_knows_goes_through() {
         forwarder(&[udp(|query| Some(reply(query, 0, NOERROR, record, b"", b""))).await], PATIENT);
     let answer = ask(&forwarder, "a.example", 65280).await.unwrap();
     assert!(answer.bytes.ends_with(record));
+}
+
+/// Cases W10: the questions that a closed connection leaves are asked again on another.
+#[tokio::test]
+async fn a_server_that_closes_after_each_reply_answers_all() {
+    let (socket, listener, addr) = both().await;
+    serve_udp(socket, |query| Some(reply(query, TC, NOERROR, b"", b"", b"")));
+    let connections = serve_tcp(listener, 1, good);
+    let truncated = Arc::new(forwarder(&[addr], PATIENT));
+    begin_at_once(&truncated, 40).await;
+    assert!(connections.load(Ordering::SeqCst) >= 40);
+    let tcp = Arc::new(Forwarder::new(vec![Server::tcp(addr.into())], PATIENT));
+    begin_at_once(&tcp, 40).await;
+    assert_eq!(counts(&tcp), [(40, 0)]);
+}
+
+#[tokio::test]
+async fn a_question_that_closes_connections_takes_no_others_with_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    serve_tcp(listener, usize::MAX, |query| {
+        // The task ends and drops its connection.
+        assert!(!query[13..].starts_with(b"poison"), "poison");
+        good(query)
+    });
+    // With a time-out of an hour, waiting for it would never end.
+    let forwarder = Arc::new(Forwarder::new(vec![Server::tcp(addr.into())], Duration::from_secs(3600)));
+    for round in 0..4 {
+        let poisoned = {
+            let forwarder = forwarder.clone();
+            tokio::spawn(async move { begin(&forwarder, &format!("poison{round}.example")).await })
+        };
+        begin_at_once(&forwarder, 20).await;
+        let Err(Failure::Network(text)) = within("the failure", poisoned).await.unwrap() else {
+            panic!("a network failure is due");
+        };
+        assert!(text.starts_with(&addr.to_string()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_closes_every_connection_costs_no_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    serve_tcp(listener, 0, good);
+    let closing = Arc::new(Forwarder::new(vec![Server::tcp(addr.into())], Duration::from_secs(3600)));
+    let Err(Failure::Network(text)) = begin(&closing, "a.example").await else {
+        panic!("a network failure is due");
+    };
+    assert!(text.starts_with(&addr.to_string()), "{text}");
+    let servers = vec![Server::tcp(addr.into()), Server::udp(udp(good).await.into())];
+    let both = Arc::new(Forwarder::new(servers, Duration::from_secs(3600)));
+    assert!(begin(&both, "a.example").await.unwrap().ends_with(ADDRESS));
+    assert_eq!(counts(&both), [(0, 1), (1, 0)]);
+}
+
+#[tokio::test]
+async fn a_message_that_answers_nothing_is_passed_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let query = read_framed(&mut stream).await.unwrap();
+        let mut others = [servfail(&query).unwrap(), servfail(&query).unwrap(), query.clone(), vec![0; 5]];
+        others[0][13] = b'z';
+        others[1][1] ^= 1;
+        for message in others.into_iter().chain(good(&query)) {
+            stream.write_all(&framed(&message)).await.unwrap();
+        }
+        // Open until the other side has read it all.
+        let _ = read_framed(&mut stream).await;
+    });
+    let forwarder = Forwarder::new(vec![Server::tcp(addr.into())], PATIENT);
+    let answer = ask(&forwarder, "a.example", 1).await.unwrap();
+    assert!(answer.bytes.ends_with(ADDRESS));
+}
+
+/// As long as a message can be, in pieces of all lengths.
+#[tokio::test]
+async fn the_longest_reply_comes_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let long = |query: &[u8]| {
+        let mut bytes = reply(query, 0, NOERROR, ADDRESS, b"", b"");
+        let rest = 65_535 - bytes.len() - 12;
+        let mut record = b"\xc0\x0c\xff\x00\x00\x01\x00\x00\x00\x3c".to_vec();
+        record.extend(u16::try_from(rest).unwrap().to_be_bytes());
+        record.resize(record.len() + rest, 7);
+        bytes.extend(record);
+        bytes[7] = 2;
+        bytes
+    };
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while let Some(query) = read_framed(&mut stream).await {
+            for (i, piece) in framed(&long(&query)).chunks(4999).enumerate() {
+                let (first, second) = piece.split_at(i.min(piece.len()));
+                stream.write_all(first).await.unwrap();
+                tokio::task::yield_now().await;
+                stream.write_all(second).await.unwrap();
+            }
+        }
+    });
+    let forwarder = Forwarder::new(vec![Server::tcp(addr.into())], PATIENT);
+    for _ in 0..2 {
+        let answer = ask(&forwarder, "a.example", 65_280).await.unwrap();
+        assert_eq!(answer.bytes[2..], long(&answer.bytes)[2..]);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_datagram_is_sent_again() {
+    let seen = AtomicUsize::new(0);
+    let lossy = udp(move |query| {
+        // What is asked first is a try in passing; then each question is sent up to three times.
+        if seen.fetch_add(1, Ordering::SeqCst).is_multiple_of(3) { None } else { good(query) }
+    })
+    .await;
+    let forwarder = Arc::new(forwarder(&[lossy], Duration::from_millis(600)));
+    for name in ["a.example", "b.example", "c.example"] {
+        assert!(ask(&forwarder, name, 1).await.unwrap().bytes.ends_with(ADDRESS));
+        assert!(begin(&forwarder, name).await.unwrap().ends_with(ADDRESS));
+    }
+}
+
+/// Cases W14.
+#[tokio::test]
+async fn every_sign_that_edns_is_not_known_leads_to_a_question_without_it() {
+    // BADVERS has its upper bits in an OPT record.
+    let badvers = b"\x00\x00\x29\x04\xd0\x01\x00\x00\x00\x00\x00";
+    for (code, additional) in [(FORMERR, &b""[..]), (NOTIMP, b""), (NOERROR, badvers)] {
+        let old = move |query: &[u8]| {
+            if has_edns(query) { Some(reply(query, 0, code, b"", b"", additional)) } else { good(query) }
+        };
+        let (socket, listener, addr) = both().await;
+        serve_udp(socket, old);
+        serve_tcp(listener, usize::MAX, old);
+        for server in [Server::udp(addr.into()), Server::tcp(addr.into())] {
+            let forwarder = Arc::new(Forwarder::new(vec![server], PATIENT));
+            assert!(begin(&forwarder, "a.example").await.unwrap().ends_with(ADDRESS), "{code}");
+            assert!(ask(&forwarder, "b.example", 1).await.unwrap().bytes.ends_with(ADDRESS), "{code}");
+            assert_eq!(counts(&forwarder), [(2, 0)], "{code}");
+        }
+    }
+    // What it says without EDNS too is its answer.
+    let stubborn = udp(|query| Some(reply(query, 0, NOTIMP, b"", b"", b""))).await;
+    let forwarder = Arc::new(forwarder(&[stubborn], PATIENT));
+    assert_eq!(begin(&forwarder, "a.example").await.unwrap()[3] & 0xf, NOTIMP);
+}
+
+/// A server that knows the addresses of one host; counts the questions for A.
+async fn hosts(addresses: &'static [[u8; 4]], ttl: u8) -> (SocketAddr, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let addr = udp(move |query| {
+        if !query[12..].to_ascii_lowercase().starts_with(b"\x03dns\x07example\0\0\x01") {
+            return Some(reply(query, 0, NXDOMAIN, b"", b"", b""));
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        let mut bytes = reply(query, 0, NOERROR, b"", b"", b"");
+        bytes[7] = u8::try_from(addresses.len()).unwrap();
+        for address in addresses {
+            bytes.extend(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00");
+            bytes.extend([ttl, 0, 4]);
+            bytes.extend(address);
+        }
+        Some(bytes)
+    })
+    .await;
+    (addr, asked)
+}
+
+fn by_name(name: &str, port: u16, bootstrap: SocketAddr, timeout: Duration) -> Arc<Forwarder> {
+    let at = Endpoint::Host { name: NameBuf::from_text(name).unwrap(), port };
+    let bootstrap = Arc::new(Bootstrap::new(vec![bootstrap]));
+    Arc::new(Forwarder::with_bootstrap(vec![Server::udp(at)], timeout, &bootstrap))
+}
+
+#[tokio::test]
+async fn a_server_given_by_name_is_found_once() {
+    let server = udp(good).await;
+    let (bootstrap, asked) = hosts(&[[127, 0, 0, 1]], 60).await;
+    let forwarder = by_name("dns.example", server.port(), bootstrap, PATIENT);
+    begin_at_once(&forwarder, 20).await;
+    assert!(ask(&forwarder, "a.example", 1).await.unwrap().bytes.ends_with(ADDRESS));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(forwarder.tallies()[0].0.to_string(), format!("dns.example:{}", server.port()));
+    assert_eq!(counts(&forwarder), [(21, 0)]);
+}
+
+#[tokio::test]
+async fn the_next_address_of_a_name_is_asked_when_one_fails() {
+    let server = udp(good).await;
+    // Nothing listens at the second and third address.
+    let (bootstrap, _) = hosts(&[[127, 0, 0, 2], [127, 0, 0, 3], [127, 0, 0, 1]], 60).await;
+    let forwarder = by_name("dns.example", server.port(), bootstrap, PATIENT);
+    for _ in 0..3 {
+        if begin(&forwarder, "a.example").await.is_ok() {
+            return;
+        }
+    }
+    panic!("the third address was not asked");
+}
+
+#[tokio::test]
+async fn a_server_whose_name_has_no_address_is_a_failure_with_a_reason() {
+    let (bootstrap, _) = hosts(&[], 60).await;
+    for (name, why) in [
+        ("other.example", "other.example:53: no address was found"),
+        ("dns.example", "dns.example:53: no address was found"),
+    ] {
+        let forwarder = by_name(name, 53, bootstrap, PATIENT);
+        for _ in 0..2 {
+            let Err(Failure::Network(text)) = begin(&forwarder, "a.example").await else {
+                panic!("a network failure is due");
+            };
+            assert!(text.starts_with(why), "{text}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -384,7 +638,7 @@ async fn a_server_without_edns_is_asked_without_it() {
 
 #[tokio::test]
 async fn a_reply_that_is_none_counts_as_failure() {
-    // Another name, another type; over UDP hickory waits on, over TCP the reply is taken and refused.
+    // Another name, another type: passed over, so that who waits goes on waiting (RFC 5452 §9.1).
     for (at, value) in [(13, b'z'), (24, 28)] {
         let wrong = move |query: &[u8]| {
             let mut bytes = reply(query, 0, NOERROR, b"", b"", b"");
@@ -397,11 +651,8 @@ async fn a_reply_that_is_none_counts_as_failure() {
         let first = forwarder(&[addr, udp(good).await], HASTY);
         assert_eq!(ask(&first, "a.example", 1).await.unwrap().server, 1);
         assert_eq!(counts(&first), [(0, 1), (1, 0)]);
-        let tcp = Forwarder::new(vec![Server { addr, tcp_only: true }], PATIENT);
-        let Err(Failure::Network(text)) = ask(&tcp, "a.example", 1).await else {
-            panic!("a network failure is due");
-        };
-        assert!(text.ends_with("a reply to another question"), "{text}");
+        let tcp = Forwarder::new(vec![Server::tcp(addr.into())], HASTY);
+        assert_eq!(ask(&tcp, "a.example", 1).await, Err(Failure::Timeout));
     }
     // An answer section that is cut off.
     let short = udp(|query| {

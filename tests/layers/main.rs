@@ -41,6 +41,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("server", &["dns", "policy", "censor", "observe", "resolver"]),
+    ("hickory", &["dns", "policy", "answer", "server"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
@@ -67,7 +68,11 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates
 /// Words that only some places may hold, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
-    ("hickory_server::", &["server/hickory.rs", "zones/load.rs", "zones/transfer.rs"], "the same"),
+    (
+        "hickory_server::",
+        &["hickory.rs", "server/hickory.rs", "zones/load.rs", "zones/transfer.rs"],
+        "the same",
+    ),
     ("toml::", &["config/"], "the engine knows no TOML"),
     (
         "serde::",
@@ -81,7 +86,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "Instant::now",
-        &["server/clock.rs", "upstream/hickory.rs", "scenario/collect.rs"],
+        &["server/clock.rs", "upstream/deadline.rs", "scenario/collect.rs"],
         "the time is an argument",
     ),
     ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
