@@ -24,6 +24,7 @@ pub mod server;
 pub mod web;
 pub mod config;
 pub mod scenario;
+pub mod app;
 pub mod cli;
 
 pub use dns::query::Query;

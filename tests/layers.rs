@@ -50,11 +50,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "sources", "server", "config",
         ],
     ),
+    ("app", &["dns", "policy", "cache", "observe", "resolver", "sources", "server", "web"]),
     (
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config", "censor", "scenario",
+            "web", "config", "censor", "scenario", "app",
         ],
     ),
     ("main", &["cli"]),
@@ -84,7 +85,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["server/clock.rs", "upstream/hickory.rs", "scenario/collect.rs"],
         "the time is an argument",
     ),
-    ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
+    ("axum::", &["web/", "app/service.rs"], "HTTP is an edge"),
     ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),
 ];

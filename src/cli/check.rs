@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::progress::Bar;
 use super::{OK, WARNED, count, say};
+use crate::app::service::kept_orders;
 use crate::policy::compile::Account;
 use crate::resolver::settings::{GroupSettings, Settings};
 use crate::sources::refresh::{self, Build, ListReport, Report};
@@ -40,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (_, mut report) = refresh::compile(&settings, how).map_err(|e| e.to_string())?;
     refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
     drop(bar);
-    let damaged = super::kept_orders(&settings).err();
+    let damaged = kept_orders(&settings).err();
     if args.json {
         json(&report, &settings, damaged.as_deref());
     } else {

@@ -4,11 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Receiver;
 
-use super::serve::{Service, Signal, Signals, runtime};
 use super::{OK, say, shipped};
+use crate::app::{self, Service, Signal, Signals};
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::decide::Class;
 use crate::resolver::settings::Settings;
+use crate::sources::Silent;
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -32,7 +33,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    super::start_log();
+    app::log::start();
     let wanted = SocketAddr::from(([127, 0, 0, 1], args.port));
     let mut settings = Settings {
         listen: vec![wanted],
@@ -42,14 +43,14 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         blocking: args.block == "on",
         ..Settings::default()
     };
-    runtime()?.block_on(async {
+    app::runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
         let (sink, lines) = Sink::new(LOG_BOUND);
-        match Service::start(&settings, Some(sink)).await {
+        match Service::start(&settings, Some(sink), &Silent).await {
             Err(problem) if problem.contains("in use") => {
                 settings.listen = vec![SocketAddr::new(wanted.ip(), 0)];
                 let (sink, lines) = Sink::new(LOG_BOUND);
-                let service = Service::start(&settings, Some(sink)).await?;
+                let service = Service::start(&settings, Some(sink), &Silent).await?;
                 demo(args, service, lines, Some(wanted), &mut signals).await
             }
             started => demo(args, started?, lines, None, &mut signals).await,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{OK, say, shipped};
+use crate::app::service::kept_orders;
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
@@ -104,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), now.unix)
         .map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
-    match super::kept_orders(&settings) {
+    match kept_orders(&settings) {
         Ok(kept) => engine.order(now.unix, |_| (Some(kept), ())),
         Err(problem) => super::say_error(&format!("{problem}; a server would start without kept orders")),
     }

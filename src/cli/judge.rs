@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::progress::Bar;
-use super::serve::runtime;
 use super::{FAILED, OK, WARNED, count, say, say_error};
+use crate::app::runtime;
 use crate::censor::End;
 use crate::censor::judge::known::{AsnMap, Fingerprint};
 use crate::censor::judge::lookup::{Failure, Lookup, Question, Reply};

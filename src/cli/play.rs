@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 use ipnet::IpNet;
 
 use super::scenario::{changes, wrapped};
-use super::serve::{Signal, Signals, runtime};
 use super::{FAILED, OK, orders, replay, say, say_error};
+use crate::app::{self, Signal, Signals};
 use crate::censor::draw::Draw;
 use crate::censor::expect::{Expect, Wanted, WantedReply};
 use crate::censor::seen::describe;
@@ -123,7 +123,7 @@ fn stub_mode(text: &str) -> Result<StubMode, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    super::start_log();
+    app::log::start();
     let name = match &args.name {
         Some(name) => name.clone(),
         None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
@@ -135,7 +135,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if let Some(file) = &args.replay {
         return replay::run(scenario, setting(args), file, args.json);
     }
-    runtime()?.block_on(play(args, scenario))
+    app::runtime()?.block_on(play(args, scenario))
 }
 
 /// Makes a network the one of all clients that are in no other.
