@@ -25,7 +25,7 @@ use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::Settings;
 use portcullis::resolver::snapshot::Client;
-use portcullis::sources::refresh;
+use portcullis::sources;
 use portcullis::upstream::Server;
 use tokio::runtime::Runtime;
 
@@ -79,7 +79,7 @@ fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits(
     let settings = Settings { upstreams: Some(vec![server]), ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
-        refresh::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)
+        sources::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, sources::Build::default(), 0)
             .unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     let at = |second| {

@@ -19,9 +19,9 @@ use crate::resolver::live::Engine;
 use crate::resolver::settings::{BlockPageSettings, Contact, ControlSettings, Settings};
 use crate::resolver::snapshot::Client;
 use crate::server::{self, Running};
-use crate::sources::Progress;
-use crate::sources::refresh::{self, Build, Report};
+
 use crate::sources::store;
+use crate::sources::{self, Build, Progress, Report};
 use crate::web::{self, block_page};
 
 /// A server with all its parts.
@@ -54,7 +54,7 @@ impl Service {
         let cache = Arc::new(Cache::new(settings.cache_bytes));
         let counters = Arc::new(CounterSet::default());
         let how = Build { progress, left_out: false };
-        let (snapshot, report) = refresh::build(settings, &cache, &counters, how, server::now().unix)
+        let (snapshot, report) = sources::build(settings, &cache, &counters, how, server::now().unix)
             .map_err(|e| e.to_string())?;
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -99,7 +99,7 @@ impl Service {
     pub fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
         // The sockets are those of the start, and so are the listeners that groups ask for.
         let settings = &Settings { listen: self.listen.clone(), ..settings.clone() };
-        let same_upstreams = refresh::same_upstreams(before, settings);
+        let same_upstreams = sources::same_upstreams(before, settings);
         let serving = Arc::clone(&self.engine.snapshot());
         let now = server::now().unix;
         // Other servers may say other things, and what the old ones still say is for the old cache.
@@ -108,7 +108,7 @@ impl Service {
         } else {
             Arc::new(Cache::new(settings.cache_bytes))
         };
-        let (mut snapshot, report) = refresh::build(settings, &cache, &self.counters, Build::default(), now)
+        let (mut snapshot, report) = sources::build(settings, &cache, &self.counters, Build::default(), now)
             .map_err(|e| e.to_string())?;
         if same_upstreams {
             // The same servers keep their connections, penalties and counters.

@@ -8,7 +8,7 @@ use super::{OK, WARNED, count, say};
 use crate::app::service::kept_orders;
 use crate::policy::compile::Account;
 use crate::resolver::settings::{GroupSettings, Settings};
-use crate::sources::refresh::{self, Build, ListReport, Report};
+use crate::sources::{self, Build, ListReport, Report};
 
 /// Lines shown of a list that has many bad ones.
 const SHOWN: usize = 20;
@@ -38,8 +38,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let settings = super::settings(args.config.as_ref())?;
     let bar = Bar::default();
     let how = Build { progress: &bar, left_out: args.lines };
-    let (_, mut report) = refresh::compile(&settings, how).map_err(|e| e.to_string())?;
-    refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
+    let (_, mut report) = sources::compile(&settings, how).map_err(|e| e.to_string())?;
+    sources::zones(&settings, &mut report).map_err(|e| e.to_string())?;
     drop(bar);
     let damaged = kept_orders(&settings).err();
     if args.json {

@@ -19,7 +19,7 @@ use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
 use crate::resolver::snapshot::Client;
-use crate::sources::refresh;
+use crate::sources;
 
 /// Options of `explain`.
 #[derive(clap::Args)]
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     settings.imagine_upstream();
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(0));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), now.unix)
+    let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), now.unix)
         .map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     match kept_orders(&settings) {

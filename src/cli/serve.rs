@@ -7,7 +7,7 @@ use super::progress::Bar;
 use super::{FAILED, OK, say, say_error};
 use crate::app::{self, Service, Signal, Signals};
 use crate::resolver::settings::Settings;
-use crate::sources::refresh::Report;
+use crate::sources::Report;
 
 /// Options of `serve`.
 #[derive(clap::Args)]
