@@ -17,6 +17,7 @@ pub mod upstream;
 pub mod observe;
 pub mod resolver;
 pub mod sources;
+pub mod orders;
 
 // ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
 

@@ -40,7 +40,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "resolver",
         ],
     ),
-    ("server", &["dns", "policy", "censor", "observe", "resolver"]),
+    ("orders", &["dns", "policy", "observe", "resolver", "sources"]),
+    ("server", &["dns", "policy", "censor", "observe", "resolver", "orders"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
@@ -55,7 +56,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config", "censor", "scenario", "app",
+            "web", "config", "censor", "scenario", "app", "orders",
         ],
     ),
     ("main", &["cli"]),

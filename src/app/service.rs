@@ -1,126 +1,110 @@
-//! A server with all its parts: start, reload, stop.
+//! A server with all its parts: what is bound, in which order, and what is started when all of it is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
 
+use super::control;
+use super::error::StartError;
+use super::refusal::refusal;
 use crate::cache::store::Cache;
-use crate::dns::name::NameBuf;
-use crate::dns::reply::Transport;
-use crate::dns::types::Qtype;
 use crate::observe::counters::CounterSet;
 use crate::observe::querylog::Sink;
-use crate::policy::overrides::Overrides;
-use crate::resolver::explain::{self, Question};
 use crate::resolver::live::Engine;
-use crate::resolver::settings::{BlockPageSettings, Contact, ControlSettings, Settings};
-use crate::resolver::snapshot::Client;
+use crate::resolver::settings::Settings;
 use crate::server::{self, Running};
-
-use crate::sources::store;
 use crate::sources::{self, Build, Progress, Report};
 use crate::web::{self, block_page};
 
-/// A server with all its parts.
+/// A server that answers.
 pub struct Service {
-    /// The engine, for reloads.
+    /// The engine.
     pub engine: Arc<Engine>,
     /// Where it listens.
-    pub addresses: Vec<SocketAddr>,
-    /// Where the metrics page listens.
-    pub metrics: Option<SocketAddr>,
-    /// Where the block page listens.
-    pub block_page: Vec<SocketAddr>,
-    /// What was read.
-    pub report: Report,
+    pub addresses: Addresses,
+    pub(super) counters: Arc<CounterSet>,
+    /// The settings of the start, which the sockets and threads are those of.
+    pub(super) started: Settings,
+    pub(super) serving: Mutex<Serving>,
     running: Running,
-    /// What the settings of the start say of where it listens.
-    listen: Vec<SocketAddr>,
+    /// Listeners beside DNS.
+    tasks: JoinSet<()>,
     /// The socket for orders, to be taken away in the end.
     control: Option<PathBuf>,
-    counters: Arc<CounterSet>,
+}
+
+/// What is served, for the next reload to compare with.
+pub(super) struct Serving {
+    pub(super) settings: Settings,
+    pub(super) report: Arc<Report>,
+}
+
+/// Where a server listens, with the ports that the kernel chose for port 0.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// DNS over UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// The metrics page.
+    pub web: Vec<SocketAddr>,
+    /// The block page.
+    pub block_page: Vec<SocketAddr>,
 }
 
 impl Service {
-    /// Builds, binds and starts. Must run within a runtime.
-    pub async fn start(
+    /// Builds what the settings say, binds, and when all is bound serves. Must run within a multi-threaded
+    /// runtime.
+    ///
+    /// # Errors
+    /// The first thing that fails; nothing has been answered and nothing stays bound.
+    pub fn start(
         settings: &Settings,
         log: Option<Sink>,
         progress: &dyn Progress,
-    ) -> Result<Self, String> {
-        let cache = Arc::new(Cache::new(settings.cache_bytes));
-        let counters = Arc::new(CounterSet::default());
+    ) -> Result<Self, StartError> {
+        let (cache, counters) = (Arc::new(Cache::new(settings.cache_bytes)), Arc::new(CounterSet::default()));
         let how = Build { progress, left_out: false };
-        let (snapshot, report) = sources::build(settings, &cache, &counters, how, server::now().unix)
-            .map_err(|e| e.to_string())?;
+        let (snapshot, report) = sources::build(settings, &cache, &counters, how, server::now().unix)?;
+
         let threads = match settings.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let bound = server::bind(&settings.listen, threads).map_err(|e| e.to_string())?;
-        let page = match settings.metrics {
-            Some(address) => {
-                let reason = |e| {
-                    format!(
-                        "cannot listen on {address} for metrics: {e}; choose another address in [metrics] listen"
-                    )
-                };
-                Some(TcpListener::bind(address).await.map_err(reason)?)
-            }
-            None => None,
-        };
-        let metrics = page.as_ref().and_then(|l| l.local_addr().ok());
+        let page = settings.block_page.clone().unwrap_or_default();
+        let dns = server::bind(&settings.listen, threads)?;
+        let metrics = listen(settings.metrics.as_slice(), "metrics", "[metrics] listen")?;
+        let pages = listen(&page.listen, "the block page", "[blockpage] listen")?;
+        let refuse_tls = listen(&page.refuse_tls, "the block page", "[blockpage] refuse-tls")?;
+        let control = control::bind(settings)?;
+        let addresses =
+            Addresses { dns: dns.addresses.clone(), web: local(&metrics), block_page: local(&pages) };
+
         let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), log));
-        if let Some(listener) = page {
-            let routes = web::metrics::routes(&engine);
-            tokio::spawn(async move { axum::serve(listener, routes).await });
-        }
-        let block_page = match &settings.block_page {
-            Some(page) => listen_for_people(page, &settings.contact, &engine).await?,
-            None => Vec::new(),
-        };
-        let control = control(settings, &engine)?;
-        let addresses = bound.addresses.clone();
-        let running = server::start(
-            bound,
-            &engine,
-            server::now,
-            server::UdpThreads { batch: settings.udp_batch, pin: settings.pin },
-        )
-        .map_err(|e| format!("cannot start a thread: {e}"))?;
-        let listen = settings.listen.clone();
-        Ok(Self { engine, addresses, metrics, block_page, report, running, listen, control, counters })
+        let mut tasks = JoinSet::new();
+        let control = control::serve(control, settings, &engine, &mut tasks);
+        serve_metrics(metrics, &engine, &mut tasks);
+        serve_block_page(pages, refuse_tls, settings, &engine, &mut tasks);
+        let how = server::UdpThreads { batch: settings.udp_batch, pin: settings.pin };
+        let running = server::start(dns, &engine, server::now, how).map_err(StartError::Thread)?;
+
+        let (started, report) = (settings.clone(), Arc::new(report));
+        let serving = Mutex::new(Serving { settings: started.clone(), report });
+        Ok(Self { engine, addresses, counters, started, serving, running, tasks, control })
     }
 
-    /// Serves what the settings say from now on, or says why not and goes on as before.
-    pub fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
-        // The sockets are those of the start, and so are the listeners that groups ask for.
-        let settings = &Settings { listen: self.listen.clone(), ..settings.clone() };
-        let same_upstreams = sources::same_upstreams(before, settings);
-        let serving = Arc::clone(&self.engine.snapshot());
-        let now = server::now().unix;
-        // Other servers may say other things, and what the old ones still say is for the old cache.
-        let cache = if same_upstreams && before.cache_bytes == settings.cache_bytes {
-            Arc::clone(&serving.cache)
-        } else {
-            Arc::new(Cache::new(settings.cache_bytes))
-        };
-        let (mut snapshot, report) = sources::build(settings, &cache, &self.counters, Build::default(), now)
-            .map_err(|e| e.to_string())?;
-        if same_upstreams {
-            // The same servers keep their connections, penalties and counters.
-            snapshot.routes = Arc::clone(&serving.routes);
-        }
-        self.engine.replace(snapshot, now);
-        Ok(report)
+    /// What was read for what is served.
+    #[must_use]
+    pub fn report(&self) -> Arc<Report> {
+        Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner).report)
     }
 
     /// Finishes what is under way and ends.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.running.stop().await;
+        self.tasks.shutdown().await;
         if let Some(socket) = self.control {
             // Left behind, it is in nobody's way.
             let _ = std::fs::remove_file(socket);
@@ -128,154 +112,64 @@ impl Service {
     }
 }
 
-/// Serves the block page, and refuses TLS where that is asked for. Gives the addresses for HTTP.
-async fn listen_for_people(
-    page: &BlockPageSettings,
-    contact: &Contact,
-    engine: &Arc<Engine>,
-) -> Result<Vec<SocketAddr>, String> {
-    let limits = block_page::Limits::default();
-    let (asked, contact, operator) = (Arc::clone(engine), contact.clone(), contact.organization.clone());
-    let why: block_page::Why = Arc::new(move |client, name| why(&asked, &contact, client, name));
-    let mut addresses = Vec::new();
-    for address in &page.listen {
-        let listener = listen(*address, "listen").await?;
-        addresses.extend(listener.local_addr());
-        let site = block_page::Site { why: Arc::clone(&why), operator: operator.clone(), limits };
-        tokio::spawn(block_page::serve(listener, site));
-    }
-    for address in &page.refuse_tls {
-        let listener = listen(*address, "refuse-tls").await?;
-        tokio::spawn(block_page::refuse_tls(listener, limits));
-    }
-    Ok(addresses)
-}
-
-async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|e| {
-        format!(
-            "cannot listen on {address} for the block page: {e}; choose another address in [blockpage] {key}"
-        )
-    })
-}
-
-/// What the block page says of a name: what `explain` says, as things are now. Which listener and which
-/// type brought the client there is not known, so the first that is refused counts.
-fn why(
-    engine: &Arc<Engine>,
-    contact: &Contact,
-    client: IpAddr,
-    name: &NameBuf,
-) -> Option<block_page::Refusal> {
-    let now = server::now();
-    let snapshot = engine.snapshot_at(now.unix);
-    let listeners = u16::try_from(snapshot.policy.groups.tables().len()).unwrap_or(u16::MAX).max(1);
-    let asks = (0..listeners).flat_map(|l| [Qtype::A, Qtype::AAAA, Qtype::HTTPS].map(|t| (l, t)));
-    let mut records = asks.map(|(listener, qtype)| {
-        let client = Client { address: SocketAddr::new(client, 0), transport: Transport::Udp, listener };
-        let question = Question { name: name.clone(), qtype, client, answer: Vec::new() };
-        explain::explain(engine, &snapshot, &question, now)
-    });
-    let record = records.find(|record| record.refusal.is_some())?;
-    let refusal = record.refusal?;
-    Some(block_page::Refusal {
-        name: name.to_string(),
-        list: refusal.list,
-        reason: refusal.reason,
-        authority: refusal.authority,
-        blocked_by: contact.blocked_by.clone(),
-        since: refusal.since,
-        contact: contact.uris.clone(),
-        organization: contact.organization.clone(),
-        id: record.id?,
-    })
-}
-
-/// Listens for orders, and brings back those that were kept.
-#[cfg(unix)]
-fn control(settings: &Settings, engine: &Arc<Engine>) -> Result<Option<PathBuf>, String> {
-    use crate::policy::overrides::Whom;
-    use crate::server::control::{self, Control, Keep};
-    let Some(ControlSettings { socket, state }) = &settings.control else { return Ok(None) };
-    // The socket first: who has it, has the file too.
-    let listener = control::bind(socket)?;
-    let kept = kept_orders(settings).unwrap_or_else(|problem| {
-        set_aside(&problem, state.as_deref());
-        Overrides::default()
-    });
-    for order in kept.all() {
-        if let Whom::Group(name) = &order.whom
-            && !settings.groups.iter().any(|g| g.name == *name)
-        {
-            tracing::warn!("kept order {} is for the group `{name}`, which there is not", order.id);
-        }
-    }
-    engine.order(server::now().unix, |_| (Some(kept), ()));
-    let keep = state.clone().map(|path| -> Keep {
-        Arc::new(move |text: &str| {
-            let problem = |e| format!("cannot write {}: {e}", path.display());
-            store::write_private(&path, &[text.as_bytes()]).map_err(problem)
-        })
-    });
-    tokio::spawn(control::serve(listener, Control { engine: Arc::clone(engine), clock: server::now, keep }));
-    Ok(Some(socket.clone()))
-}
-
-/// Moves a damaged file of kept orders out of the way of the next one: names must be answered, and
-/// somebody may want to read it.
-#[cfg(unix)]
-fn set_aside(problem: &str, state: Option<&std::path::Path>) {
-    let Some(state) = state else { return };
-    let mut bad = state.as_os_str().to_owned();
-    bad.push(".bad");
-    let bad = PathBuf::from(bad);
-    match std::fs::rename(state, &bad) {
-        Ok(()) => {
-            tracing::error!("{problem}; starting without kept orders, the file is {} now", bad.display());
-        }
-        Err(error) => {
-            tracing::error!("{problem}; starting without kept orders, the file can't be moved: {error}");
-        }
-    }
-}
-
-/// There are no Unix sockets here.
-#[cfg(not(unix))]
-fn control(settings: &Settings, _: &Arc<Engine>) -> Result<Option<PathBuf>, String> {
-    match settings.control {
-        Some(_) => Err("[control] needs a Unix socket, which this system has not".into()),
-        None => Ok(None),
-    }
-}
-
 /// The runtime on which TCP lives and queries wait.
-pub fn runtime() -> Result<Runtime, String> {
+///
+/// # Errors
+/// [`StartError::Thread`]
+pub fn runtime() -> Result<Runtime, StartError> {
     // Each connection, and each port that questions go out from, takes a descriptor. Where the limit
     // can't be raised, the one that there is holds.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|e| format!("cannot start the runtime: {e}"))
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(StartError::Thread)
 }
 
-/// The orders that a server with these settings kept; none if it never kept any.
-#[cfg(unix)]
-pub fn kept_orders(settings: &Settings) -> Result<Overrides, String> {
-    let Some(state) = settings.control.as_ref().and_then(|c| c.state.as_deref()) else {
-        return Ok(Overrides::default());
+/// Listens on addresses for HTTP.
+fn listen(
+    addresses: &[SocketAddr],
+    what: &'static str,
+    key: &'static str,
+) -> Result<Vec<TcpListener>, StartError> {
+    let listen = |address: &SocketAddr| {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
     };
-    let text = match std::fs::read_to_string(state) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Overrides::default()),
-        text => text.map_err(|e| e.to_string()),
-    };
-    let kept = text.and_then(|text| crate::server::control::kept(&text));
-    kept.map_err(|problem| format!("{}: the file of kept orders is damaged: {problem}", state.display()))
+    let error = |address: SocketAddr| move |reason| StartError::Listen { address, what, key, reason };
+    addresses.iter().map(|address| listen(address).map_err(error(*address))).collect()
 }
 
-/// There is nobody to take orders here.
-#[cfg(not(unix))]
-pub fn kept_orders(_: &Settings) -> Result<Overrides, String> {
-    Ok(Overrides::default())
+fn local(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+}
+
+/// Serves the metrics page.
+fn serve_metrics(listeners: Vec<TcpListener>, engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
+    for listener in listeners {
+        let routes = web::metrics::routes(engine);
+        tasks.spawn(async move {
+            // It serves for ever.
+            let _ = axum::serve(listener, routes).await;
+        });
+    }
+}
+
+/// Serves the block page, and refuses TLS where that is asked for.
+fn serve_block_page(
+    pages: Vec<TcpListener>,
+    refuse_tls: Vec<TcpListener>,
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    tasks: &mut JoinSet<()>,
+) {
+    let limits = block_page::Limits::default();
+    let (asked, contact) = (Arc::clone(engine), settings.contact.clone());
+    let operator = contact.organization.clone();
+    let why: block_page::Why = Arc::new(move |client, name| refusal(&asked, &contact, client, name));
+    for listener in pages {
+        let site = block_page::Site { why: Arc::clone(&why), operator: operator.clone(), limits };
+        tasks.spawn(block_page::serve(listener, site));
+    }
+    for listener in refuse_tls {
+        tasks.spawn(block_page::refuse_tls(listener, limits));
+    }
 }

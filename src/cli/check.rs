@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::progress::Bar;
 use super::{OK, WARNED, count, say};
-use crate::app::service::kept_orders;
+use crate::app::kept_orders;
 use crate::policy::compile::Account;
 use crate::resolver::settings::{GroupSettings, Settings};
 use crate::sources::{self, Build, ListReport, Report};

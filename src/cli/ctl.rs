@@ -230,7 +230,7 @@ mod unix {
                 }
             }
             Order::Status => {
-                for key in ["version", "blocking", "paused", "rules", "queries", "waiting", "overrides"] {
+                for key in ["version", "blocking", "paused", "rules", "queries", "waiting", "orders"] {
                     let value = answer.get(key).map(ToString::to_string).unwrap_or_default();
                     say(&format!("{key:<10} {}", value.trim_matches('"')));
                 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{OK, say, shipped};
-use crate::app::service::kept_orders;
+use crate::app::kept_orders;
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;

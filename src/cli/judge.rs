@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let names = names(args)?;
     let mut tally = Tally::default();
     let bar = Bar::default();
-    runtime()?.block_on(ask_all(args, &names, |done, name, probe| {
+    runtime().map_err(|e| e.to_string())?.block_on(ask_all(args, &names, |done, name, probe| {
         let judgement = judge(probe, &known);
         tally.add(probe, &judgement);
         let text = if args.json {

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::scenario::{changes, wrapped};
 use super::{FAILED, OK, orders, replay, say, say_error};
-use crate::app::{self, Signal, Signals};
+use crate::app::{self, Signals};
 use crate::censor::draw::Draw;
 use crate::censor::expect::{Expect, Wanted, WantedReply};
 use crate::censor::seen::describe;
@@ -135,7 +135,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if let Some(file) = &args.replay {
         return replay::run(scenario, setting(args), file, args.json);
     }
-    app::runtime()?.block_on(play(args, scenario))
+    app::runtime().map_err(|e| e.to_string())?.block_on(play(args, scenario))
 }
 
 /// Makes a network the one of all clients that are in no other.
@@ -229,7 +229,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     }
     let (shown, clock) = (Arc::clone(&stage.censor.scenario), Arc::clone(&stage.censor.clock));
     let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
-    while let Signal::Reload = signals.next().await {}
+    signals.stop().await;
     let (hurried, held_up) = (running.hurried(), running.held_up());
     running.stop().await;
     // With the last who could tell something the printer ends.

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::progress::Bar;
-use super::{FAILED, OK, say, say_error};
-use crate::app::{self, Service, Signal, Signals};
+use super::{OK, say};
+use crate::app::{self, Addresses, Service, Signal, Signals};
+use crate::orders::Status;
 use crate::resolver::settings::Settings;
 use crate::sources::Report;
 
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             "no configuration file: serving the shipped lists on loopback, with the system's resolvers as upstream"
         );
     }
-    app::runtime()?.block_on(serve(args, settings))
+    app::runtime().map_err(|e| e.to_string())?.block_on(serve(args, settings))
 }
 
 fn read(args: &Args) -> Result<Settings, String> {
@@ -51,60 +52,56 @@ fn read(args: &Args) -> Result<Settings, String> {
     Ok(settings)
 }
 
-async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
+async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
-    let service = match Service::start(&settings, None, &Bar::default()).await {
-        Ok(service) => service,
-        Err(problem) => {
-            say_error(&problem);
-            return Ok(FAILED);
-        }
-    };
-    tell(&service.report);
-    for address in &service.addresses {
+    let service = Service::start(&settings, None, &Bar::default()).map_err(|e| e.to_string())?;
+    drop(settings);
+    tell(&service.report());
+    let Addresses { dns, web, block_page } = &service.addresses;
+    for address in dns {
         tracing::info!(%address, "listening (UDP and TCP)");
     }
-    if let Some(address) = service.metrics {
+    for address in web {
         tracing::info!(%address, "metrics at /metrics");
     }
-    for address in &service.block_page {
+    for address in block_page {
         tracing::info!(%address, "block page");
     }
     if args.ready_json {
-        let web: Vec<_> = service.metrics.iter().collect();
-        let dns = &service.addresses;
-        let none: [SocketAddr; 0] = [];
-        let ready = serde_json::json!({
-            "ready": true, "dns": dns, "tls": none, "https": none, "quic": none, "web": web,
-            "blockpage": service.block_page,
-        });
+        let ready = serde_json::json!({ "ready": true, "dns": dns, "web": web, "blockpage": block_page });
         say(&ready.to_string());
     }
-    while let Signal::Reload = signals.next().await {
-        match read(args).and_then(|next| {
-            let fixed = |s: &Settings| {
-                let threads = (s.threads, s.pin, s.udp_batch);
-                (s.listen.clone(), s.metrics, threads, s.block_page.clone(), s.control.clone())
-            };
-            if fixed(&next) != fixed(&settings) {
-                tracing::warn!(
-                    "changes of listen addresses, sockets and threads take effect at the next start"
-                );
-            }
-            let report = service.reload(&settings, &next)?;
-            settings = next;
-            Ok(report)
-        }) {
-            Ok(report) => {
-                tracing::info!("reloaded");
-                tell(&report);
-            }
-            Err(problem) => tracing::error!("not reloaded, serving as before: {problem}"),
+    loop {
+        match signals.next().await {
+            Signal::Reload => reload(args, &service),
+            Signal::Status => status(&service),
+            Signal::Stop => break,
         }
     }
     service.stop().await;
     Ok(OK)
+}
+
+fn reload(args: &Args, service: &Service) {
+    match read(args).and_then(|settings| service.reload(&settings).map_err(|e| e.to_string())) {
+        Ok(reloaded) => {
+            tracing::info!("reloaded");
+            if !reloaded.at_next_start.is_empty() {
+                let keys = reloaded.at_next_start.join(", ");
+                tracing::warn!("what has changed here takes effect at the next start: {keys}");
+            }
+            tell(&reloaded.report);
+        }
+        Err(problem) => tracing::error!("not reloaded, serving as before: {problem}"),
+    }
+}
+
+/// SIGUSR1: how the server is, in a line of the log.
+fn status(service: &Service) {
+    let Status { rules, queries, waiting, orders, blocking, paused } =
+        Status::of(&service.engine, super::now().unix);
+    tracing::info!(rules, queries, waiting, orders, blocking, paused, "status");
 }
 
 fn tell(report: &Report) {

@@ -69,11 +69,13 @@ impl Engine {
         self.snapshot.load()
     }
 
-    /// Serves `next` from now on, with the orders that were given so far. Queries under way keep the
-    /// generation that they began with.
-    pub fn replace(&self, mut next: Snapshot, now: i64) {
+    /// Serves from now on what `change` makes of the current generation, with the orders that were given so
+    /// far. Queries under way keep the generation that they began with. Everybody who changes something
+    /// waits for `change`, so what takes its time is built before.
+    pub fn change(&self, now: i64, change: impl FnOnce(&Snapshot) -> Snapshot) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        next.overrides = Arc::clone(&self.snapshot.load().overrides);
+        let current = self.snapshot.load();
+        let next = Snapshot { overrides: Arc::clone(&current.overrides), ..change(&current) };
         self.store(next, now);
     }
 

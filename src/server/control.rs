@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
+use crate::orders::Status;
 use crate::policy::network;
 use crate::policy::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
 use crate::resolver::explain::{self, Given, Question};
@@ -56,23 +57,31 @@ pub struct Control {
     pub keep: Option<Keep>,
 }
 
+/// Why there is no socket for orders.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Something else has the path.
+    #[error("{} exists and is not a socket; name another path in [control] socket", .0.display())]
+    NotASocket(PathBuf),
+    /// A server listens there.
+    #[error("another server listens on {}; name another path in [control] socket", .0.display())]
+    Taken(PathBuf),
+    /// The kernel's reason.
+    #[error("cannot listen on {path}: {reason}", path = .0.display(), reason = .1)]
+    Io(PathBuf, io::Error),
+}
+
 /// A socket at `path` that its owner alone may use. One that a server which has ended left there is
 /// replaced. Must run within a runtime.
 ///
 /// # Errors
-/// The reason as a sentence.
-pub fn bind(path: &Path) -> Result<UnixListener, String> {
-    let name = path.display();
+/// See [`BindError`].
+pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(format!("{name} exists and is no socket; name another path in [control] socket"));
-        }
-        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
-            return Err(format!("another server listens on {name}; name another path in [control] socket"));
-        }
-        _ => {}
+        Ok(found) if !found.file_type().is_socket() => Err(BindError::NotASocket(path.into())),
+        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => Err(BindError::Taken(path.into())),
+        _ => listen(path).map_err(|e| BindError::Io(path.into(), e)),
     }
-    listen(path).map_err(|e| format!("cannot listen on {name}: {e}"))
 }
 
 /// Binds within a folder that nobody else may enter, and moves the socket out when its mode is set.
@@ -206,17 +215,11 @@ fn answer(control: &Control, request: &Map<String, Value>) -> Result<Value, Stri
             Ok(json!({ "ok": true, "overrides": all.map(to_json).collect::<Vec<_>>() }))
         }
         Some("status") => {
-            let now = (control.clock)().unix;
-            let snapshot = control.engine.snapshot_at(now);
-            let totals = control.engine.counters.totals();
-            let in_force = snapshot.overrides.all().iter().filter(|o| o.is_in_force(now)).count();
-            let queries: u64 = totals.queries.iter().map(|(_, n)| n).sum();
-            Ok(json!({
-                "ok": true, "version": env!("CARGO_PKG_VERSION"), "rules": snapshot.policy.rule_count(),
-                "queries": queries, "waiting": control.engine.waiting.len(), "overrides": in_force,
-                "blocking": snapshot.blocking,
-                "paused": snapshot.overrides.all().iter().any(|o| o.order == Order::Pause && o.is_in_force(now)),
-            }))
+            let mut status = Status::of(&control.engine, (control.clock)().unix).json();
+            if let Some(status) = status.as_object_mut() {
+                status.insert("ok".to_owned(), Value::Bool(true));
+            }
+            Ok(status)
         }
         _ => explained(control, request),
     }

@@ -6,13 +6,12 @@ mod progress;
 mod report;
 mod routes;
 mod snapshot;
-pub mod store;
 mod zones;
+pub mod store;
 
 pub use lists::read_text;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
 pub use report::{BuildError, ListReport, Report, ZoneReport};
-pub use routes::same_upstreams;
-pub use snapshot::build;
+pub use snapshot::{Parts, build};
 pub use zones::zones;

@@ -16,7 +16,7 @@ use crate::policy::compile::{self, Account, Compiled, Options};
 use crate::policy::group::{Group, Groups};
 use crate::policy::list::ListPolicy;
 use crate::policy::prefix::Prefixes;
-use crate::resolver::settings::{Contact, GroupSettings, ListSettings, Settings};
+use crate::resolver::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::rule::Action;
 use crate::upstream::route;
 
@@ -107,6 +107,19 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     policy.groups = groups(settings);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
+}
+
+/// True if compiling again would give the same: nothing differs, and nothing comes from a file.
+pub(super) fn same(one: &Settings, other: &Settings) -> bool {
+    let from_file = one.lists.iter().any(|list| matches!(list.source, TextSource::File(_)));
+    !from_file
+        && one.lists == other.lists
+        && one.clients == other.clients
+        && one.groups == other.groups
+        && one.precedence == other.precedence
+        && one.contact == other.contact
+        && one.listen == other.listen
+        && route_numbers(one) == route_numbers(other)
 }
 
 /// What every rule of a list shares, as the settings have it.

@@ -40,14 +40,14 @@ pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
     Ok(Routes::new(forwarders, suffixes.collect()))
 }
 
-/// What must be the same for a cached reply to be of use after a reload.
-#[must_use]
-pub fn same_upstreams(one: &Settings, other: &Settings) -> bool {
-    let of =
-        |s: &Settings| (s.upstreams.clone(), s.upstream_timeout, s.inspection.strip_ech, s.forwards.clone());
-    let groups = |s: &Settings| s.groups.iter().map(|g| g.upstreams.clone()).collect::<Vec<_>>();
+/// True if the upstreams stay the same, and so may keep their connections, penalties and counters.
+pub(super) fn same(one: &Settings, other: &Settings) -> bool {
     // The system's may have changed meanwhile.
-    one.upstreams.is_some() && of(one) == of(other) && groups(one) == groups(other)
+    one.upstreams.is_some()
+        && one.upstreams == other.upstreams
+        && one.upstream_timeout == other.upstream_timeout
+        && one.forwards == other.forwards
+        && route_numbers(one) == route_numbers(other)
 }
 
 fn upstream(settings: &Settings) -> Result<Option<Arc<Forwarder>>, BuildError> {

@@ -25,6 +25,12 @@ pub fn zones(settings: &Settings, report: &mut Report) -> Result<Zones, BuildErr
     Ok(Zones::new(zones))
 }
 
+/// True if reading again would give the same: nothing differs, and nothing comes from a file.
+pub(super) fn same(one: &Settings, other: &Settings) -> bool {
+    let from_file = one.zones.iter().any(|zone| matches!(zone.source, TextSource::File(_)));
+    !from_file && one.zones == other.zones
+}
+
 fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {
     let what = || format!("zone `{}` ({})", zone.origin, zone.source.describe());
     let (text, path) = match &zone.source {

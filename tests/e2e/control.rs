@@ -126,7 +126,7 @@ fn what_ctl_says_and_how_it_exits() {
     assert_eq!(json["overrides"][0]["name"], "a.test");
     assert_eq!(json["overrides"][1]["group"], "kids");
     let json: Value = serde_json::from_str(&done(&server, "--json status")).unwrap();
-    assert_eq!((json["ok"].clone(), json["overrides"].clone()), (true.into(), 2.into()));
+    assert_eq!((json["ok"].clone(), json["orders"].clone()), (true.into(), 2.into()));
     let json: Value = serde_json::from_str(&done(&server, "--json explain www.linkedin.com")).unwrap();
     let record = &json["record"];
     assert_eq!((record["verdict"].clone(), record["group"].clone()), ("paused".into(), "kids".into()));
@@ -324,7 +324,7 @@ fn two_servers_can_not_have_one_socket() {
     fs::write(other.path().join("portcullis.toml"), config).unwrap();
     let run =
         portcullis().args(["serve", "--config"]).arg(other.path().join("portcullis.toml")).output().unwrap();
-    assert!(String::from_utf8(run.stderr).unwrap().contains("exists and is no socket"));
+    assert!(String::from_utf8(run.stderr).unwrap().contains("exists and is not a socket"));
     assert_eq!(read(&other.path().join("s")), "a file");
 }
 
