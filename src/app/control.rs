@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::error::StartError;
-use crate::policy::overrides::{Overrides, Whom};
+use crate::orders::kept::{self, Damaged};
+use crate::policy::overrides::Orders;
 use crate::resolver::live::Engine;
-use crate::resolver::settings::{ControlSettings, Settings};
-use crate::server;
-use crate::sources::store;
+use crate::resolver::settings::Settings;
+#[cfg(unix)]
+use crate::{orders::Operator, policy::overrides::Whom, resolver::settings::ControlSettings, server};
 
 #[cfg(unix)]
 pub(super) type Listener = tokio::net::UnixListener;
@@ -30,68 +31,40 @@ pub(super) fn serve(
     engine: &Arc<Engine>,
     tasks: &mut JoinSet<()>,
 ) -> Option<PathBuf> {
-    use crate::server::control::{self, Control, Keep};
     let ControlSettings { socket, state } = settings.control.as_ref()?;
     // With the socket comes the file: who has the one, has the other.
     let listener = listener?;
-    let kept = kept_orders(settings).unwrap_or_else(|problem| {
-        set_aside(&problem, state.as_deref());
-        Overrides::default()
+    let orders = kept_orders(settings).unwrap_or_else(|damaged| {
+        // Names must be answered, whatever is in the file.
+        match damaged.set_aside() {
+            Ok(bad) => {
+                tracing::error!("{damaged}; starting without kept orders, the file is {} now", bad.display());
+            }
+            Err(error) => {
+                tracing::error!("{damaged}; starting without kept orders, the file can't be moved: {error}");
+            }
+        }
+        Orders::default()
     });
-    for order in kept.all() {
+    for order in orders.all() {
         if let Whom::Group(name) = &order.whom
             && !settings.groups.iter().any(|g| g.name == *name)
         {
             tracing::warn!("kept order {} is for the group `{name}`, which does not exist", order.id);
         }
     }
-    engine.order(server::now().unix, |_| (Some(kept), ()));
-    let keep = state.clone().map(|path| -> Keep {
-        Arc::new(move |text: &str| {
-            let problem = |e| format!("cannot write {}: {e}", path.display());
-            store::write_private(&path, &[text.as_bytes()]).map_err(problem)
-        })
-    });
-    tasks.spawn(control::serve(listener, Control { engine: Arc::clone(engine), clock: server::now, keep }));
+    engine.order(server::now().unix, |_| (Some(orders), ()));
+    let operator = Operator { engine: Arc::clone(engine), clock: server::now, kept: state.clone() };
+    tasks.spawn(server::control::serve(listener, operator));
     Some(socket.clone())
 }
 
-/// Moves a damaged file of kept orders out of the way of the next one: names must be answered, and
-/// somebody may want to read it.
-#[cfg(unix)]
-fn set_aside(problem: &str, state: Option<&std::path::Path>) {
-    let Some(state) = state else { return };
-    let mut bad = state.as_os_str().to_owned();
-    bad.push(".bad");
-    let bad = PathBuf::from(bad);
-    match std::fs::rename(state, &bad) {
-        Ok(()) => {
-            tracing::error!("{problem}; starting without kept orders, the file is {} now", bad.display());
-        }
-        Err(error) => {
-            tracing::error!("{problem}; starting without kept orders, the file can't be moved: {error}");
-        }
-    }
-}
-
 /// The orders that a server with these settings kept; none if it never kept any.
-#[cfg(unix)]
-pub fn kept_orders(settings: &Settings) -> Result<Overrides, String> {
-    let Some(state) = settings.control.as_ref().and_then(|c| c.state.as_deref()) else {
-        return Ok(Overrides::default());
-    };
-    let text = match std::fs::read_to_string(state) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Overrides::default()),
-        text => text.map_err(|e| e.to_string()),
-    };
-    let kept = text.and_then(|text| crate::server::control::kept(&text));
-    kept.map_err(|problem| format!("{}: the file of kept orders is damaged: {problem}", state.display()))
-}
-
-/// There is nobody to take orders here.
-#[cfg(not(unix))]
-pub fn kept_orders(_: &Settings) -> Result<Overrides, String> {
-    Ok(Overrides::default())
+///
+/// # Errors
+/// The file is damaged: a server starts without them.
+pub fn kept_orders(settings: &Settings) -> Result<Orders, Damaged> {
+    kept::read(settings.control.as_ref().and_then(|control| control.state.as_deref()))
 }
 
 #[cfg(not(unix))]

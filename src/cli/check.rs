@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (_, mut report) = sources::compile(&settings, how).map_err(|e| e.to_string())?;
     sources::zones(&settings, &mut report).map_err(|e| e.to_string())?;
     drop(bar);
-    let damaged = kept_orders(&settings).err();
+    let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         json(&report, &settings, damaged.as_deref());
     } else {

@@ -99,10 +99,10 @@ pub(super) struct Args {
     /// it is told
     #[arg(long)]
     blind: bool,
-    /// Take orders on standard input, one a line: `at TIME` and `speed TIMES` for the clock, `rewind` to
+    /// Take commands on standard input, one a line: `at TIME` and `speed TIMES` for the clock, `rewind` to
     /// let draws and pools begin again, `now` to ask
     #[arg(long, conflicts_with = "replay")]
-    orders: bool,
+    commands: bool,
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
@@ -222,8 +222,8 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         offset: scenario.offset,
         began: stage.censor.clock.read(now.at).0,
     };
-    if args.orders {
-        // Not held on to, so that the end of the scenario does not wait for the end of the orders.
+    if args.commands {
+        // Not held on to, so that the end of the scenario does not wait for the end of the commands.
         let (censor, json) = (Arc::downgrade(&stage.censor), args.ready_json || args.json);
         std::thread::spawn(move || orders::take(std::io::stdin().lock(), &censor, json));
     }

@@ -13,7 +13,8 @@ use crate::sources::Report;
 /// Options of `serve`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis serve --config portcullis.toml\n\n\
-    Signals: SIGHUP reads configuration and lists again; SIGTERM and SIGINT finish what is under way and end.")]
+    Signals: SIGHUP reads configuration, lists and zones again; SIGUSR1 writes a line on the server's state to the log; \
+    SIGUSR2 does nothing; SIGTERM and SIGINT finish what is under way and end.")]
 pub(super) struct Args {
     /// The configuration file; without one the built-in default is served
     #[arg(short, long, value_name = "FILE")]

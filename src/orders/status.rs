@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::policy::overrides::Order;
+use crate::policy::overrides::What;
 use crate::resolver::live::Engine;
 
 /// How a running server is.
@@ -27,14 +27,14 @@ impl Status {
     #[must_use]
     pub fn of(engine: &Engine, now: i64) -> Self {
         let snapshot = engine.snapshot_at(now);
-        let mut in_force = snapshot.overrides.all().iter().filter(|order| order.is_in_force(now));
+        let mut in_force = snapshot.orders.all().iter().filter(|order| order.is_in_force(now));
         Self {
             rules: snapshot.policy.rule_count(),
             queries: engine.counters.totals().queries.iter().map(|(_, n)| n).sum(),
             waiting: engine.waiting.len(),
             orders: in_force.clone().count(),
             blocking: snapshot.blocking,
-            paused: in_force.any(|order| order.order == Order::Pause),
+            paused: in_force.any(|order| order.what == What::Pause),
         }
     }
 

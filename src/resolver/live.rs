@@ -13,7 +13,7 @@ use crate::observe::event::Event;
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::active::Active;
 use crate::policy::explain;
-use crate::policy::overrides::Overrides;
+use crate::policy::overrides::Orders;
 
 /// Shared by every transport and thread.
 pub struct Engine {
@@ -75,26 +75,26 @@ impl Engine {
     pub fn change(&self, now: i64, change: impl FnOnce(&Snapshot) -> Snapshot) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot.load();
-        let next = Snapshot { overrides: Arc::clone(&current.overrides), ..change(&current) };
+        let next = Snapshot { orders: Arc::clone(&current.orders), ..change(&current) };
         self.store(next, now);
     }
 
     /// Serves from now on with other orders: those that `change` makes of the current ones, if any. It may
     /// take its time; nobody but others who give orders waits for it.
-    pub fn order<T>(&self, now: i64, change: impl FnOnce(&Overrides) -> (Option<Overrides>, T)) -> T {
+    pub fn order<T>(&self, now: i64, change: impl FnOnce(&Orders) -> (Option<Orders>, T)) -> T {
         let _ordering = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = Arc::clone(&self.snapshot.load().overrides);
-        let (overrides, result) = change(&before);
-        if let Some(overrides) = overrides {
+        let before = Arc::clone(&self.snapshot.load().orders);
+        let (orders, result) = change(&before);
+        if let Some(orders) = orders {
             let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
             let current = self.snapshot.load();
-            self.store(Snapshot { overrides: Arc::new(overrides), ..Snapshot::clone(&current) }, now);
+            self.store(Snapshot { orders: Arc::new(orders), ..Snapshot::clone(&current) }, now);
         }
         result
     }
 
     fn store(&self, mut next: Snapshot, now: i64) {
-        next.active = Arc::new(Active::new(&next.policy, &next.overrides, now));
+        next.active = Arc::new(Active::new(&next.policy, &next.orders, now));
         next.epoch = epoch(&self.epochs, &next);
         self.snapshot.store(Arc::new(next));
     }

@@ -12,7 +12,7 @@ use crate::guard::acl::Acl;
 use crate::observe::counters::CounterSet;
 use crate::policy::Policy;
 use crate::policy::active::Active;
-use crate::policy::overrides::Overrides;
+use crate::policy::overrides::Orders;
 use crate::resolver::settings::{ListSettings, Settings};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
@@ -35,7 +35,7 @@ pub fn build(
     let zones = zones(settings, &mut report)?;
     let snapshot = with_routes(empty(settings, now), routes(settings)?, cache);
     let mut snapshot = with_policy(with_zones(snapshot, zones), policy, counters);
-    snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.overrides, now));
+    snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.orders, now));
     Ok((snapshot, report))
 }
 
@@ -132,7 +132,7 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
     };
     Snapshot {
         acl: Arc::new(Acl::new(settings.allow.clone())),
-        ordered: own("override", Action::NxDomain),
+        ordered: own("order", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
         looks: settings.inspection.looks(&snapshot.policy),
         inspection: Arc::new(settings.inspection.clone()),
@@ -149,13 +149,13 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
 
 /// A snapshot with the settings alone: no rule, no zone, nobody to ask.
 fn empty(settings: &Settings, now: i64) -> Snapshot {
-    let (policy, overrides) = (Policy::empty(), Overrides::default());
+    let (policy, orders) = (Policy::empty(), Orders::default());
     let nobody = Arc::new(list_policy(&ListSettings::default(), &settings.contact));
     let snapshot = Snapshot {
         acl: Arc::new(Acl::new(Vec::new())),
-        active: Arc::new(Active::new(&policy, &overrides, now)),
+        active: Arc::new(Active::new(&policy, &orders, now)),
         policy: Arc::new(policy),
-        overrides: Arc::new(overrides),
+        orders: Arc::new(orders),
         ordered: Arc::clone(&nobody),
         rebinding: nobody,
         inspection: Arc::new(settings.inspection.clone()),
