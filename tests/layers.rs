@@ -51,7 +51,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "sources", "server", "config",
         ],
     ),
-    ("app", &["dns", "policy", "cache", "observe", "resolver", "sources", "server", "web"]),
+    ("app", &["dns", "policy", "cache", "observe", "resolver", "sources", "orders", "server", "web"]),
     (
         "cli",
         &[

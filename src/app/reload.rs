@@ -1,5 +1,6 @@
 //! Other settings for a server that runs: what takes effect at once, and what at the next start.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use super::service::Service;
@@ -41,8 +42,10 @@ impl Service {
 /// The keys that only a start looks at and whose values differ.
 fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
     let page = started.block_page.is_some();
+    // In another order they are the same sockets.
+    let sockets = |s: &Settings| s.listen.iter().copied().collect::<BTreeSet<_>>();
     [
-        ("[server] listen", started.listen != next.listen),
+        ("[server] listen", sockets(started) != sockets(next)),
         ("[server] threads", started.threads != next.threads),
         ("[server] pin", started.pin != next.pin),
         ("[server] udp-batch", started.udp_batch != next.udp_batch),

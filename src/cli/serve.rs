@@ -110,6 +110,9 @@ fn tell(report: &Report) {
         let account = &list.account;
         let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);
         tracing::info!(name = list.name, %list.format, rules, unsupported, invalid, source = list.source, "list");
+        if let Some(warning) = list.warning() {
+            tracing::warn!("{warning}");
+        }
     }
     for zone in &report.zones {
         tracing::info!(origin = %zone.origin, names = zone.names, source = zone.source, "zone");

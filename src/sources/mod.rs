@@ -12,6 +12,6 @@ pub mod store;
 pub use lists::read_text;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
-pub use report::{BuildError, ListReport, Report, ZoneReport};
+pub use report::{BuildError, ListReport, ListWarning, Report, ZoneReport};
 pub use snapshot::{Parts, build};
 pub use zones::zones;

@@ -26,6 +26,57 @@ pub struct ListReport {
     pub skipped: Vec<Skipped>,
 }
 
+/// What the owner of a list can hardly have meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListWarning {
+    /// It changes nothing.
+    #[error("the list `{name}` ({from}) gives no rules{}", hint(*.format))]
+    NoRules {
+        /// The list's name.
+        name: String,
+        /// Where its text came from.
+        from: String,
+        /// The format it was read as.
+        format: Format,
+    },
+    /// More than half of its lines that are neither empty nor a comment are broken.
+    #[error("of the list `{name}` ({from}), {invalid} of {lines} lines are invalid{}", hint(*.format))]
+    MostlyInvalid {
+        /// The list's name.
+        name: String,
+        /// Where its text came from.
+        from: String,
+        /// The format it was read as.
+        format: Format,
+        /// The broken lines.
+        invalid: u32,
+        /// The lines that are neither empty nor a comment.
+        lines: u32,
+    },
+}
+
+fn hint(format: Format) -> String {
+    match format {
+        Format::Index => String::new(),
+        format => format!("; check `source`, and whether its format is really {format}"),
+    }
+}
+
+impl ListReport {
+    /// What its owner should look at, beside single lines.
+    #[must_use]
+    pub fn warning(&self) -> Option<ListWarning> {
+        let (name, from, format) = (self.name.clone(), self.source.clone(), self.format);
+        if self.rules == 0 {
+            return Some(ListWarning::NoRules { name, from, format });
+        }
+        let invalid = self.account.invalid;
+        let lines = self.lines.saturating_sub(self.account.quiet);
+        (invalid > lines / 2).then_some(ListWarning::MostlyInvalid { name, from, format, invalid, lines })
+    }
+}
+
 /// What one zone holds.
 #[derive(Clone, Debug)]
 pub struct ZoneReport {

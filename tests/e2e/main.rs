@@ -24,6 +24,7 @@ mod lists;
 mod packets;
 mod policy;
 mod scenario;
+mod signals;
 #[cfg(target_os = "linux")]
 mod transparent;
 mod transports;
