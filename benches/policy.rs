@@ -33,7 +33,7 @@ use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::{GroupSettings, ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::Format;
-use portcullis::sources::refresh;
+use portcullis::sources;
 
 const LISTS: usize = 50;
 const GROUPS: u16 = 32;
@@ -96,7 +96,7 @@ fn engine(settings: Settings) -> Arc<Engine> {
     let settings = Settings { upstreams: Some(Vec::new()), ..settings };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(1 << 20));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), NOW).unwrap();
+    let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), NOW).unwrap();
     Arc::new(Engine::new(snapshot, counters, None))
 }
 

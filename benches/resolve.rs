@@ -31,7 +31,7 @@ use portcullis::resolver::resolve::resolve as answer;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
-use portcullis::sources::refresh;
+use portcullis::sources;
 
 const BATCH: usize = 64;
 
@@ -55,7 +55,7 @@ fn engine(names: &[String]) -> Arc<Engine> {
     let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(64 << 20));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), 0).unwrap();
+    let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), 0).unwrap();
     Arc::new(Engine::new(snapshot, counters, None))
 }
 

@@ -42,7 +42,7 @@ use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::{Client, Snapshot};
 use portcullis::rule::{Effect, Format};
-use portcullis::sources::refresh;
+use portcullis::sources;
 
 /// Lookups in a list of 1,000,000 names over and over the same 256 questions, so that the caches hold
 /// what they need: what is left is the work of the processor.
@@ -126,7 +126,7 @@ fn queries(kind: &str, count: usize) {
     let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(1 << 20));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), 0).unwrap();
+    let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), 0).unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     let mut counters = engine.counters.own();
     let (now, snapshot) = (Moment { at: Instant::now(), unix: 0 }, Snapshot::clone(&engine.snapshot()));

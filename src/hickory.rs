@@ -23,7 +23,7 @@ use crate::dns::reply::Transport;
 use crate::policy::Policy;
 use crate::policy::active::Active;
 use crate::policy::decide::{Asker, Rung, Verdict, decide};
-use crate::policy::overrides::Overrides;
+use crate::policy::overrides::Orders;
 use crate::server::clock;
 
 /// The longest message, in octets (RFC 1035 §4.2.2).
@@ -52,7 +52,7 @@ impl<H> Gate<H> {
     /// Puts this policy before `inner`.
     #[must_use]
     pub fn new(policy: Policy, inner: H) -> Self {
-        let active = Active::new(&policy, &Overrides::default(), clock::now().unix);
+        let active = Active::new(&policy, &Orders::default(), clock::now().unix);
         Self { policy, active: ArcSwap::from_pointee(active), inner }
     }
 
@@ -67,7 +67,7 @@ impl<H> Gate<H> {
         if active.holds_at(now) {
             return active;
         }
-        let next = Arc::new(Active::new(&self.policy, &Overrides::default(), now));
+        let next = Arc::new(Active::new(&self.policy, &Orders::default(), now));
         self.active.store(Arc::clone(&next));
         next
     }

@@ -17,6 +17,7 @@ pub mod upstream;
 pub mod observe;
 pub mod resolver;
 pub mod sources;
+pub mod orders;
 
 // ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
 
@@ -25,6 +26,7 @@ pub mod hickory;
 pub mod web;
 pub mod config;
 pub mod scenario;
+pub mod app;
 pub mod cli;
 
 pub use dns::query::Query;

@@ -33,7 +33,7 @@ use portcullis::resolver::settings::{
 };
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
-use portcullis::sources::refresh;
+use portcullis::sources;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -138,7 +138,7 @@ fn keep(engine: &Engine, packet: &[u8]) {
 fn from_receipt_to_reply_nothing_is_allocated() {
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
-        refresh::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)
+        sources::build(&settings(), &Arc::new(Cache::new(1 << 20)), &counters, sources::Build::default(), 0)
             .unwrap();
     let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), None));
     let mut thread = counters.own();

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::progress::Bar;
 use super::{OK, WARNED, count, say};
+use crate::app::kept_orders;
 use crate::policy::compile::Account;
 use crate::resolver::settings::{GroupSettings, Settings};
-use crate::sources::refresh::{self, Build, ListReport, Report};
+use crate::sources::{self, Build, ListReport, Report};
 
 /// Lines shown of a list that has many bad ones.
 const SHOWN: usize = 20;
@@ -15,13 +16,14 @@ const SHOWN: usize = 20;
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
-    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported, or the file of kept \
-    orders is damaged; 2 it cannot be served.")]
+    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported, a list gives no rules, \
+    or the file of kept orders is damaged; 2 it cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; without one the built-in default is checked
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Exit 1 if any line of a list is invalid or unsupported, or the file of kept orders is damaged
+    /// Exit 1 if any line of a list is invalid or unsupported, a list gives no rules, or the file of kept
+    /// orders is damaged
     #[arg(long)]
     strict: bool,
     /// Show every line that is not used: duplicate and covered ones too, and all of the bad ones
@@ -37,10 +39,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let settings = super::settings(args.config.as_ref())?;
     let bar = Bar::default();
     let how = Build { progress: &bar, left_out: args.lines };
-    let (_, mut report) = refresh::compile(&settings, how).map_err(|e| e.to_string())?;
-    refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
+    let (_, mut report) = sources::compile(&settings, how).map_err(|e| e.to_string())?;
+    sources::zones(&settings, &mut report).map_err(|e| e.to_string())?;
     drop(bar);
-    let damaged = super::kept_orders(&settings).err();
+    let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         json(&report, &settings, damaged.as_deref());
     } else {
@@ -50,7 +52,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             say(&format!("warning: {problem}; correct it or remove it: a server starts without kept orders"));
         }
     }
-    let bad = damaged.is_some() || report.lists.iter().any(|l| !l.skipped.is_empty());
+    let bad = |list: &ListReport| !list.skipped.is_empty() || list.warning().is_some();
+    let bad = damaged.is_some() || report.lists.iter().any(bad);
     Ok(if args.strict && bad { WARNED } else { OK })
 }
 
@@ -125,9 +128,7 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
-    if list.account.used == 0 && !list.skipped.is_empty() {
-        out.push(format!("  nothing of it is used; is it really a list in the format {format}?"));
-    }
+    out.extend(list.warning().map(|warning| format!("warning: {warning}")));
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
     let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();
@@ -211,7 +212,7 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
     let a = &list.account;
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
-        "rules": list.rules, "skipped": skipped, "left_out": left_out,
+        "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
             "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,

@@ -9,9 +9,8 @@ use crate::policy::compile::{Options, compile};
 use crate::policy::file;
 use crate::resolver::settings::{ListSettings, TextSource};
 use crate::rule::{Effect, Format, Match};
-use crate::sources::Progress;
-use crate::sources::refresh::{self, ListReport};
 use crate::sources::store;
+use crate::sources::{self, ListReport, Progress};
 
 /// Options of `compile`.
 #[derive(clap::Args)]
@@ -85,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             plain: args.matching,
             ..ListSettings::default()
         };
-        let list = refresh::read_text(&settings, &bar).map_err(|e| e.to_string())?;
+        let list = sources::read_text(&settings, &bar).map_err(|e| e.to_string())?;
         lists.push((settings.name, list));
     }
     bar.stage("compiling");
@@ -93,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let (compiled, accounts) =
         compile(&lists, options).map_err(|e| format!("{e}; compile fewer or smaller lists"))?;
     // A pattern that can't be served is told now, not when the file is.
-    refresh::serves(&compiled).map_err(|e| e.to_string())?;
+    sources::serves(&compiled).map_err(|e| e.to_string())?;
     drop(bar);
     let reports: Vec<ListReport> = lists
         .into_iter()

@@ -182,7 +182,7 @@ mod unix {
             say(answer.trim_end());
         }
         let answer: Value =
-            serde_json::from_str(&answer).map_err(|_| "the server's answer is no JSON".to_owned())?;
+            serde_json::from_str(&answer).map_err(|_| "the server's answer is not JSON".to_owned())?;
         if answer.get("ok") != Some(&Value::Bool(true)) {
             let problem = answer.get("error").and_then(Value::as_str).unwrap_or("the server said no");
             say_error(problem);
@@ -212,7 +212,7 @@ mod unix {
                 ));
             }
             Order::List => {
-                let all = answer.get("overrides").and_then(Value::as_array).cloned().unwrap_or_default();
+                let all = answer.get("orders").and_then(Value::as_array).cloned().unwrap_or_default();
                 if all.is_empty() {
                     say("no orders are in force");
                 }
@@ -230,7 +230,7 @@ mod unix {
                 }
             }
             Order::Status => {
-                for key in ["version", "blocking", "paused", "rules", "queries", "waiting", "overrides"] {
+                for key in ["version", "blocking", "paused", "rules", "queries", "waiting", "orders"] {
                     let value = answer.get(key).map(ToString::to_string).unwrap_or_default();
                     say(&format!("{key:<10} {}", value.trim_matches('"')));
                 }
@@ -253,5 +253,5 @@ pub(super) use unix::run;
 /// There are no Unix sockets here.
 #[cfg(not(unix))]
 pub(super) fn run(_: &Args) -> Result<u8, String> {
-    Err("orders at run time need a Unix socket, which this system has not".into())
+    Err("orders at run time need a Unix socket, which this system does not have".into())
 }

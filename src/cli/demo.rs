@@ -4,11 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Receiver;
 
-use super::serve::{Service, Signal, Signals, runtime};
 use super::{OK, say, shipped};
+use crate::app::{self, Service, Signals};
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::decide::Class;
 use crate::resolver::settings::Settings;
+use crate::sources::Silent;
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -32,7 +33,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    super::start_log();
+    app::log::start();
     let wanted = SocketAddr::from(([127, 0, 0, 1], args.port));
     let mut settings = Settings {
         listen: vec![wanted],
@@ -42,17 +43,18 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         blocking: args.block == "on",
         ..Settings::default()
     };
-    runtime()?.block_on(async {
+    app::runtime().map_err(|e| e.to_string())?.block_on(async {
         let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
         let (sink, lines) = Sink::new(LOG_BOUND);
-        match Service::start(&settings, Some(sink)).await {
-            Err(problem) if problem.contains("in use") => {
+        match Service::start(&settings, Some(sink), &Silent) {
+            Err(error) if error.is_address_in_use() => {
                 settings.listen = vec![SocketAddr::new(wanted.ip(), 0)];
                 let (sink, lines) = Sink::new(LOG_BOUND);
-                let service = Service::start(&settings, Some(sink)).await?;
+                let service = Service::start(&settings, Some(sink), &Silent).map_err(|e| e.to_string())?;
                 demo(args, service, lines, Some(wanted), &mut signals).await
             }
-            started => demo(args, started?, lines, None, &mut signals).await,
+            Err(error) => Err(error.to_string()),
+            Ok(service) => demo(args, service, lines, None, &mut signals).await,
         }
     })
 }
@@ -65,12 +67,12 @@ async fn demo(
     signals: &mut Signals,
 ) -> Result<u8, String> {
     let style = Style { json: args.json, colour: std::io::stdout().is_terminal() };
-    if let (false, Some(address)) = (args.json, service.addresses.first()) {
+    if let (false, Some(address)) = (args.json, service.addresses.dns.first()) {
         introduce(args, &service, *address, taken);
     }
     // The thread ends with the program: it holds nothing that could be lost.
     std::thread::spawn(move || lines.iter().for_each(|line| print(&line, style)));
-    while let Signal::Reload = signals.next().await {}
+    signals.stop().await;
     service.stop().await;
     Ok(OK)
 }
@@ -80,12 +82,13 @@ fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<
     if let Some(taken) = taken {
         say(&format!("Port {} is taken by another program; using {port}.", taken.port()));
     }
-    let names: usize = service.report.zones.iter().map(|z| z.names).sum();
-    let zones = service.report.zones.len();
+    let report = service.report();
+    let names: usize = report.zones.iter().map(|z| z.names).sum();
+    let zones = report.zones.len();
     say(&format!("A little internet of {names} names in {zones} zones answers on {address}, UDP and TCP."));
     let on = args.block == "on";
     if on {
-        let rules = service.report.rules;
+        let rules = report.rules;
         say(&format!(
             "The ban of LinkedIn (Russia, 17 November 2016) is in force: {}, NXDOMAIN.",
             super::count(rules, "rule")

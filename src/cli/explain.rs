@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{OK, say, shipped};
+use crate::app::kept_orders;
 use crate::cache::store::Cache;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
@@ -18,7 +19,7 @@ use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::settings::Settings;
 use crate::resolver::snapshot::Client;
-use crate::sources::refresh;
+use crate::sources;
 
 /// Options of `explain`.
 #[derive(clap::Args)]
@@ -101,10 +102,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     settings.imagine_upstream();
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(0));
-    let (snapshot, _) = refresh::build(&settings, &cache, &counters, refresh::Build::default(), now.unix)
+    let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), now.unix)
         .map_err(|e| e.to_string())?;
     let engine = Arc::new(Engine::new(snapshot, counters, None));
-    match super::kept_orders(&settings) {
+    match kept_orders(&settings) {
         Ok(kept) => engine.order(now.unix, |_| (Some(kept), ())),
         Err(problem) => super::say_error(&format!("{problem}; a server would start without kept orders")),
     }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::progress::Bar;
-use super::serve::runtime;
 use super::{FAILED, OK, WARNED, count, say, say_error};
+use crate::app::runtime;
 use crate::censor::End;
 use crate::censor::judge::known::{AsnMap, Fingerprint};
 use crate::censor::judge::lookup::{Failure, Lookup, Question, Reply};
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let names = names(args)?;
     let mut tally = Tally::default();
     let bar = Bar::default();
-    runtime()?.block_on(ask_all(args, &names, |done, name, probe| {
+    runtime().map_err(|e| e.to_string())?.block_on(ask_all(args, &names, |done, name, probe| {
         let judgement = judge(probe, &known);
         tally.add(probe, &judgement);
         let text = if args.json {

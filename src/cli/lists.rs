@@ -14,7 +14,7 @@ use crate::policy::explain::one_line;
 use crate::policy::list::KnownClient;
 use crate::resolver::settings::{ListSettings, Settings, TextSource};
 use crate::rule::{Action, Client};
-use crate::sources::refresh::{self, Build};
+use crate::sources::{self, Build};
 
 /// What to do with lists.
 #[derive(clap::Subcommand)]
@@ -49,7 +49,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         };
         let settings = Settings { lists: vec![list], ..Settings::default() };
         let build = Build { progress: &bar, left_out: false };
-        refresh::compile(&settings, build).map(|(policy, _)| policy).map_err(|e| e.to_string())
+        sources::compile(&settings, build).map(|(policy, _)| policy).map_err(|e| e.to_string())
     };
     let (mut old, mut new) = (load(&args.old)?, load(&args.new)?);
     drop(bar);

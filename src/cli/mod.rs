@@ -26,7 +26,6 @@ use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config;
-use crate::policy::overrides::Overrides;
 use crate::resolver::settings::Settings;
 use crate::server::now;
 
@@ -144,37 +143,4 @@ fn settings(file: Option<&PathBuf>) -> Result<Settings, String> {
         Some(path) => config::check::load(path).map_err(|e| e.to_string()),
         None => Ok(shipped::settings()),
     }
-}
-
-/// The orders that a server with these settings kept; none if it never kept any.
-#[cfg(unix)]
-fn kept_orders(settings: &Settings) -> Result<Overrides, String> {
-    let Some(state) = settings.control.as_ref().and_then(|c| c.state.as_deref()) else {
-        return Ok(Overrides::default());
-    };
-    let text = match std::fs::read_to_string(state) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Overrides::default()),
-        text => text.map_err(|e| e.to_string()),
-    };
-    let kept = text.and_then(|text| crate::server::control::kept(&text));
-    kept.map_err(|problem| format!("{}: the file of kept orders is damaged: {problem}", state.display()))
-}
-
-/// There is nobody to take orders here.
-#[cfg(not(unix))]
-fn kept_orders(_: &Settings) -> Result<Overrides, String> {
-    Ok(Overrides::default())
-}
-
-/// Logs to standard error; `RUST_LOG` chooses how much.
-fn start_log() {
-    use std::io::IsTerminal;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,portcullis=info"));
-    // A second server in the same process keeps the first one's log.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init();
 }

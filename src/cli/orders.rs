@@ -1,4 +1,4 @@
-//! Orders on standard input to a scenario that plays: its clock, and its draws.
+//! Commands on standard input to a scenario that plays: its clock, and its draws.
 
 use std::io::BufRead;
 use std::sync::Weak;
@@ -7,16 +7,16 @@ use super::say;
 use crate::resolver::censored::Censor;
 use crate::scenario::harness::{time_text, unix};
 
-/// Takes an order a line until the input ends, and tells after each what the clock shows: as JSON, or in
+/// Takes a command a line until the input ends, and tells after each what the clock shows: as JSON, or in
 /// words.
 pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
     for line in input.lines().map_while(Result::ok) {
-        let order = line.trim();
-        if order.is_empty() {
+        let command = line.trim();
+        if command.is_empty() {
             continue;
         }
         let Some(censor) = censor.upgrade() else { return };
-        let done = obey(order, &censor);
+        let done = obey(command, &censor);
         let (now, _) = censor.clock.read(super::now().at);
         let at = time_text(now, censor.scenario.offset);
         match (json, done) {
@@ -30,9 +30,9 @@ pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
     }
 }
 
-fn obey(order: &str, censor: &Censor) -> Result<(), String> {
+fn obey(command: &str, censor: &Censor) -> Result<(), String> {
     let now = super::now().at;
-    let (word, rest) = order.split_once(char::is_whitespace).unwrap_or((order, ""));
+    let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     match (word, rest.trim()) {
         ("at", time) => censor.clock.set(now, unix(time)?),
         ("speed", times) => censor.clock.run(now, super::play::speed(times)?),
@@ -40,7 +40,7 @@ fn obey(order: &str, censor: &Censor) -> Result<(), String> {
         ("now", "") => {}
         _ => {
             return Err(format!(
-                "`{order}` is no order; expected `at TIME`, `speed TIMES`, `rewind` (draws and pools begin again) or `now`"
+                "`{command}` is not a command; expected `at TIME`, `speed TIMES`, `rewind` (draws and pools begin again) or `now`"
             ));
         }
     }

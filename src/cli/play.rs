@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 use ipnet::IpNet;
 
 use super::scenario::{changes, wrapped};
-use super::serve::{Signal, Signals, runtime};
 use super::{FAILED, OK, orders, replay, say, say_error};
+use crate::app::{self, Signals};
 use crate::censor::draw::Draw;
 use crate::censor::expect::{Expect, Wanted, WantedReply};
 use crate::censor::seen::describe;
@@ -99,10 +99,10 @@ pub(super) struct Args {
     /// it is told
     #[arg(long)]
     blind: bool,
-    /// Take orders on standard input, one a line: `at TIME` and `speed TIMES` for the clock, `rewind` to
+    /// Take commands on standard input, one a line: `at TIME` and `speed TIMES` for the clock, `rewind` to
     /// let draws and pools begin again, `now` to ask
     #[arg(long, conflicts_with = "replay")]
-    orders: bool,
+    commands: bool,
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
@@ -123,7 +123,7 @@ fn stub_mode(text: &str) -> Result<StubMode, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    super::start_log();
+    app::log::start();
     let name = match &args.name {
         Some(name) => name.clone(),
         None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
@@ -135,7 +135,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if let Some(file) = &args.replay {
         return replay::run(scenario, setting(args), file, args.json);
     }
-    runtime()?.block_on(play(args, scenario))
+    app::runtime().map_err(|e| e.to_string())?.block_on(play(args, scenario))
 }
 
 /// Makes a network the one of all clients that are in no other.
@@ -222,14 +222,14 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         offset: scenario.offset,
         began: stage.censor.clock.read(now.at).0,
     };
-    if args.orders {
-        // Not held on to, so that the end of the scenario does not wait for the end of the orders.
+    if args.commands {
+        // Not held on to, so that the end of the scenario does not wait for the end of the commands.
         let (censor, json) = (Arc::downgrade(&stage.censor), args.ready_json || args.json);
         std::thread::spawn(move || orders::take(std::io::stdin().lock(), &censor, json));
     }
     let (shown, clock) = (Arc::clone(&stage.censor.scenario), Arc::clone(&stage.censor.clock));
     let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
-    while let Signal::Reload = signals.next().await {}
+    signals.stop().await;
     let (hurried, held_up) = (running.hurried(), running.held_up());
     running.stop().await;
     // With the last who could tell something the printer ends.

@@ -57,15 +57,15 @@ pub(super) fn internet() -> Vec<ZoneSettings> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::refresh;
+    use crate::sources;
 
     #[test]
     fn what_is_shipped_can_be_served() {
         let settings = Settings { zones: internet(), ..settings() };
-        let (policy, mut report) = refresh::compile(&settings, refresh::Build::default()).unwrap();
+        let (policy, mut report) = sources::compile(&settings, sources::Build::default()).unwrap();
         assert!(policy.rule_count() > 0);
         assert!(report.lists.iter().all(|l| l.skipped.is_empty()), "{report:?}");
-        let zones = refresh::zones(&settings, &mut report).unwrap();
+        let zones = sources::zones(&settings, &mut report).unwrap();
         assert_eq!(zones.len(), INTERNET.len());
         assert!(report.zones.iter().map(|z| z.names).sum::<usize>() >= 36, "{report:?}");
     }

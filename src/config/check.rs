@@ -120,7 +120,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
 }
 
 /// What is told of the server's own doing is told under these names, beside those of lists.
-const RESERVED: [&str; 4] = ["rewrite", "canaries", "override", "rebinding"];
+const RESERVED: [&str; 4] = ["rewrite", "canaries", "order", "rebinding"];
 
 pub(super) struct Check<'t> {
     text: &'t str,

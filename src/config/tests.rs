@@ -182,7 +182,7 @@ fn networks_with_more_than_their_prefix() {
 
 #[test]
 fn names_that_are_taken() {
-    for name in ["rewrite", "canaries", "override", "rebinding"] {
+    for name in ["rewrite", "canaries", "order", "rebinding"] {
         let told = format!(
             "2: [[list]] name: the name `{name}` is reserved; choose another: the server calls something of its own so in what it tells"
         );

@@ -13,7 +13,7 @@ use crate::observe::event::Event;
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::active::Active;
 use crate::policy::explain;
-use crate::policy::overrides::Overrides;
+use crate::policy::overrides::Orders;
 
 /// Shared by every transport and thread.
 pub struct Engine {
@@ -69,30 +69,32 @@ impl Engine {
         self.snapshot.load()
     }
 
-    /// Serves `next` from now on, with the orders that were given so far. Queries under way keep the
-    /// generation that they began with.
-    pub fn replace(&self, mut next: Snapshot, now: i64) {
+    /// Serves from now on what `change` makes of the current generation, with the orders that were given so
+    /// far. Queries under way keep the generation that they began with. Everybody who changes something
+    /// waits for `change`, so what takes its time is built before.
+    pub fn change(&self, now: i64, change: impl FnOnce(&Snapshot) -> Snapshot) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        next.overrides = Arc::clone(&self.snapshot.load().overrides);
+        let current = self.snapshot.load();
+        let next = Snapshot { orders: Arc::clone(&current.orders), ..change(&current) };
         self.store(next, now);
     }
 
     /// Serves from now on with other orders: those that `change` makes of the current ones, if any. It may
     /// take its time; nobody but others who give orders waits for it.
-    pub fn order<T>(&self, now: i64, change: impl FnOnce(&Overrides) -> (Option<Overrides>, T)) -> T {
+    pub fn order<T>(&self, now: i64, change: impl FnOnce(&Orders) -> (Option<Orders>, T)) -> T {
         let _ordering = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = Arc::clone(&self.snapshot.load().overrides);
-        let (overrides, result) = change(&before);
-        if let Some(overrides) = overrides {
+        let before = Arc::clone(&self.snapshot.load().orders);
+        let (orders, result) = change(&before);
+        if let Some(orders) = orders {
             let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
             let current = self.snapshot.load();
-            self.store(Snapshot { overrides: Arc::new(overrides), ..Snapshot::clone(&current) }, now);
+            self.store(Snapshot { orders: Arc::new(orders), ..Snapshot::clone(&current) }, now);
         }
         result
     }
 
     fn store(&self, mut next: Snapshot, now: i64) {
-        next.active = Arc::new(Active::new(&next.policy, &next.overrides, now));
+        next.active = Arc::new(Active::new(&next.policy, &next.orders, now));
         next.epoch = epoch(&self.epochs, &next);
         self.snapshot.store(Arc::new(next));
     }

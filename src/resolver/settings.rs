@@ -128,7 +128,7 @@ impl TextSource {
 }
 
 /// One list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListSettings {
     /// Its name, unique.
     pub name: String,
@@ -199,7 +199,7 @@ impl Default for ListSettings {
 }
 
 /// One group of clients.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
     /// Its name, unique.
     pub name: String,
@@ -258,7 +258,7 @@ pub struct ControlSettings {
 }
 
 /// One zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneSettings {
     /// Its origin.
     pub origin: NameBuf,

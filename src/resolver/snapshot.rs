@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::policy::active::{Active, View};
 use crate::policy::inspect::Inspection;
 use crate::policy::list::ListPolicy;
-use crate::policy::overrides::Overrides;
+use crate::policy::overrides::Orders;
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
@@ -27,8 +27,8 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
     /// What of it is in force now.
     pub active: Arc<Active>,
-    /// What was ordered at run time.
-    pub overrides: Arc<Overrides>,
+    /// The orders that were given at run time.
+    pub orders: Arc<Orders>,
     /// How a name that was ordered to be blocked is answered.
     pub ordered: Arc<ListPolicy>,
     /// What is inspected in replies of the upstreams.

@@ -21,7 +21,7 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
 use crate::resolver::snapshot::{Client, Snapshot};
-use crate::sources::refresh::{self, Build};
+use crate::sources::{self, Build};
 use crate::upstream::Server;
 
 /// How a scenario is set up.
@@ -77,7 +77,7 @@ impl Stage {
         }
         let counters = Arc::new(CounterSet::default());
         let cache = Arc::new(Cache::new(settings.cache_bytes));
-        let (mut behind, _) = refresh::build(&settings, &cache, &counters, Build::default(), now.unix)
+        let (mut behind, _) = sources::build(&settings, &cache, &counters, Build::default(), now.unix)
             .map_err(|e| e.to_string())?;
         // Clients ask resolvers; an authoritative answer would tell the genuine one from the forged.
         behind.authority = false;

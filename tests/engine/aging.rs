@@ -26,7 +26,7 @@ use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
-use portcullis::sources::refresh;
+use portcullis::sources;
 use portcullis::upstream::Server;
 use tokio::runtime::Runtime;
 
@@ -94,7 +94,7 @@ fn engine() -> (Runtime, Arc<Engine>, Upstream) {
     };
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
-        refresh::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)
+        sources::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, sources::Build::default(), 0)
             .unwrap();
     (runtime, Arc::new(Engine::new(snapshot, counters, None)), upstream)
 }

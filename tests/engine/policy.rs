@@ -34,7 +34,7 @@ use portcullis::resolver::explain::{self, Given, Question, Record};
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::snapshot::Client;
-use portcullis::sources::refresh;
+use portcullis::sources;
 
 /// What the mock upstream answers where a row does not say.
 const ELSEWHERE: [u8; 4] = [192, 0, 2, 200];
@@ -130,7 +130,7 @@ fn in_process(table: &Table, rows: &[Row], folder: &Path) {
     settings.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
-        refresh::build(&settings, &Arc::new(Cache::new(0)), &counters, refresh::Build::default(), 0).unwrap();
+        sources::build(&settings, &Arc::new(Cache::new(0)), &counters, sources::Build::default(), 0).unwrap();
     let engine = Arc::new(Engine::new(snapshot, counters, None));
     for row in rows {
         let now = Moment { at: Instant::now(), unix: row.at.unwrap_or(1_795_600_000) };

@@ -40,8 +40,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "resolver",
         ],
     ),
-    ("server", &["dns", "policy", "censor", "observe", "resolver"]),
     ("hickory", &["dns", "policy", "answer", "server"]),
+    ("orders", &["dns", "policy", "observe", "resolver", "sources"]),
+    ("server", &["dns", "policy", "censor", "observe", "resolver", "orders"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
@@ -51,11 +52,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "sources", "server", "config",
         ],
     ),
+    ("app", &["dns", "policy", "cache", "observe", "resolver", "sources", "orders", "server", "web"]),
     (
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config", "censor", "scenario",
+            "web", "config", "censor", "scenario", "app", "orders",
         ],
     ),
     ("main", &["cli"]),
@@ -89,7 +91,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["server/clock.rs", "upstream/deadline.rs", "scenario/collect.rs"],
         "the time is an argument",
     ),
-    ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
+    ("axum::", &["web/", "app/service.rs"], "HTTP is an edge"),
     ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),
 ];

@@ -82,10 +82,36 @@ fn check_shows_each_line_that_is_no_rule() {
     assert!(out.contains("list b: 3 lines (domains"), "{out}");
     assert!(out.contains("line 2: more than one name on the line: no good line"), "{out}");
     assert!(out.contains("line 3: a label is empty"), "{out}");
+    assert!(out.contains("warning: of the list `b` (") && out.contains("2 of 3 lines are invalid"), "{out}");
     assert_eq!(with_config("check", config, &["--strict"]).0, 1);
     let (_, json, _) = with_config("check", config, &["--json"]);
     let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(report["lists"][0]["skipped"][1]["line"], 3);
+    assert!(report["lists"][0]["warning"].as_str().unwrap().contains("2 of 3 lines"), "{json}");
+}
+
+#[test]
+fn check_warns_of_a_list_that_gives_no_rules_or_is_mostly_invalid() {
+    // What the list holds, the warning, and the exit code of --strict.
+    for (text, warning, strict) in [
+        ("", Some("the list `l` (LIST) gives no rules; check `source`, and whether its format"), 1),
+        ("# nothing but a comment\n", Some("gives no rules"), 1),
+        ("a.test\nb..c\n", None, 1),
+        ("a.test\nb..c\nd..e\n", Some("of the list `l` (LIST), 2 of 3 lines are invalid"), 1),
+        ("# one\n\na.test\nb..c\nd..e\n", Some("2 of 3 lines are invalid"), 1),
+        ("a.test\na.test\na.test\n", None, 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (list, config) = (folder.path().join("list"), folder.path().join("portcullis.toml"));
+        std::fs::write(&list, text).unwrap();
+        std::fs::write(&config, "[[list]]\nname = \"l\"\nsource = \"list\"\nformat = \"domains\"\n").unwrap();
+        let config = config.to_str().unwrap();
+        let (code, out, _) = run(&["check", "--config", config]);
+        assert_eq!((code, out.contains("warning: ")), (0, warning.is_some()), "{text}\n{out}");
+        let warning = warning.unwrap_or_default().replace("LIST", list.to_str().unwrap());
+        assert!(out.contains(&warning), "{warning}\n{out}");
+        assert_eq!(run(&["check", "--strict", "--config", config]).0, strict, "{text}");
+    }
 }
 
 #[test]

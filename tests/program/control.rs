@@ -124,10 +124,10 @@ fn what_ctl_says_and_how_it_exits() {
     assert_eq!(lines[0], "    1  allow a.test for everybody, until it is taken back, kept");
     assert!(lines[1].starts_with("    2  pause  for the group kids, until 2"), "{list}");
     let json: Value = serde_json::from_str(&done(&server, "--json list")).unwrap();
-    assert_eq!(json["overrides"][0]["name"], "a.test");
-    assert_eq!(json["overrides"][1]["group"], "kids");
+    assert_eq!(json["orders"][0]["name"], "a.test");
+    assert_eq!(json["orders"][1]["group"], "kids");
     let json: Value = serde_json::from_str(&done(&server, "--json status")).unwrap();
-    assert_eq!((json["ok"].clone(), json["overrides"].clone()), (true.into(), 2.into()));
+    assert_eq!((json["ok"].clone(), json["orders"].clone()), (true.into(), 2.into()));
     let json: Value = serde_json::from_str(&done(&server, "--json explain www.linkedin.com")).unwrap();
     let record = &json["record"];
     assert_eq!((record["verdict"].clone(), record["group"].clone()), ("paused".into(), "kids".into()));
@@ -139,8 +139,8 @@ fn what_ctl_says_and_how_it_exits() {
         ("revoke 999", "no such order: there is none number 999"),
         ("revoke b.test", "no such order: there is none about b.test"),
         ("pause --group kidz", "there is no group `kidz`, expected one of kids"),
-        ("pause --client nobody", "`nobody` is no address or network"),
-        ("allow a..b", "`a..b` is no domain name"),
+        ("pause --client nobody", "`nobody` is not an address or a network"),
+        ("allow a..b", "`a..b` is not a domain name"),
         ("pause --for 0s", "expected a time such as 30s"),
         ("pause --group kids --client 10.0.0.1", "cannot be used with"),
     ] {
@@ -161,8 +161,8 @@ fn requests_that_are_none() {
     let server = server();
     let long = [&b"{\"do\":\""[..], &vec![b'x'; 70_000], b"\"}\n"].concat();
     for (request, problem) in [
-        (&b"nonsense\n"[..], "this is no JSON"),
-        (b"\xff\xfe\n", "this is no JSON"),
+        (&b"nonsense\n"[..], "this is not JSON"),
+        (b"\xff\xfe\n", "this is not JSON"),
         (b"[]\n", "expected a JSON object on one line"),
         (b"{}\n", "expected `do` to be one of pause, resume"),
         (b"{\"do\":\"reboot\"}\n", "expected `do` to be one of pause, resume"),
@@ -181,7 +181,7 @@ fn requests_that_are_none() {
         let told = answer["error"].as_str().unwrap();
         assert!(answer["ok"] == false && told.contains(problem), "{problem}: {told}");
     }
-    assert_eq!(said(&server, b"{\"do\":\"list\"}\n")["overrides"], serde_json::json!([]));
+    assert_eq!(said(&server, b"{\"do\":\"list\"}\n")["orders"], serde_json::json!([]));
 }
 
 #[test]
@@ -243,19 +243,18 @@ fn a_damaged_file_of_kept_orders_is_set_aside() {
     let mut server = server();
     let state = server.folder.path().join("kept.json");
     let bad = server.folder.path().join("kept.json.bad");
-    let order =
-        |rest: &str| format!("{{\"overrides\":[{{\"id\":1,\"order\":\"pause\",\"since\":0{rest}}}]}}");
+    let order = |rest: &str| format!("{{\"orders\":[{{\"id\":1,\"order\":\"pause\",\"since\":0{rest}}}]}}");
     let twice = "{\"id\":1,\"order\":\"pause\",\"since\":0}";
     let many = vec![twice; 10_001].join(",");
     for (text, problem) in [
-        ("no JSON".to_owned(), "this is no JSON"),
-        ("{}".to_owned(), "there is no list of `overrides`"),
+        ("no JSON".to_owned(), "this is not JSON"),
+        ("{}".to_owned(), "there is no list of `orders`"),
         (order(",\"group\":7"), "order 1 is damaged"),
         (order(",\"client\":\"10.0.0.0/40\""), "order 1 is damaged"),
         (order(",\"client\":\"10.0.0.1\",\"group\":\"kids\""), "order 1 is damaged"),
         (order(",\"until\":\"never\""), "order 1 is damaged"),
-        (format!("{{\"overrides\":[{twice},{twice}]}}"), "order 2 has the number 1, as an earlier one has"),
-        (format!("{{\"overrides\":[{many}]}}"), "there are 10001 orders, more than 10000"),
+        (format!("{{\"orders\":[{twice},{twice}]}}"), "order 2 has the number 1, as an earlier one has"),
+        (format!("{{\"orders\":[{many}]}}"), "there are 10001 orders, more than 10000"),
     ] {
         server.stop();
         fs::write(&state, &text).unwrap();
@@ -290,7 +289,7 @@ fn explain_and_check_look_at_kept_orders_and_leave_them() {
     let state = server.folder.path().join("kept.json");
     let before = read(&state);
     let (code, out, _) = with_config(&server, "explain www.linkedin.com");
-    assert!(code == 0 && out.contains("override 1") && out.contains("verdict: allowed"), "{out}");
+    assert!(code == 0 && out.contains("order 1") && out.contains("verdict: allowed"), "{out}");
     with_config(&server, "check");
     assert_eq!(read(&state), before);
 }
@@ -324,7 +323,7 @@ fn two_servers_can_not_have_one_socket() {
     let config = read(&first.folder.path().join("portcullis.toml"));
     fs::write(other.path().join("portcullis.toml"), config).unwrap();
     let run = portcullis().args(["serve", "--config"]).arg(other.path().join("portcullis.toml")).run();
-    assert!(String::from_utf8(run.stderr).unwrap().contains("exists and is no socket"));
+    assert!(String::from_utf8(run.stderr).unwrap().contains("exists and is not a socket"));
     assert_eq!(read(&other.path().join("s")), "a file");
 }
 
@@ -359,7 +358,7 @@ fn orders_go_for_what_answers_lead_to() {
     let ask = |name: &str| server.ask(name, "A").told();
     assert!(ask("shop.test").contains("status: NOERROR"));
     done(&server, "block cdn.test");
-    assert!(ask("shop.test").contains("status: NXDOMAIN, flags: qr rd ra\nEDE: 15 (Blocked): override\n"));
+    assert!(ask("shop.test").contains("status: NXDOMAIN, flags: qr rd ra\nEDE: 15 (Blocked): order\n"));
     done(&server, "revoke cdn.test");
     assert!(ask("shop.test").contains("status: NOERROR"));
     done(&server, "pause");

@@ -24,5 +24,6 @@ mod packets;
 mod policy;
 mod portable;
 mod scenario;
+mod signals;
 mod transports;
 mod zones;

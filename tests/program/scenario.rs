@@ -235,25 +235,25 @@ fn a_quiet_time_says_when_to_look() {
 }
 
 #[test]
-fn the_clock_takes_orders_while_it_plays() {
-    let mut playing = Playing::start(&["ru-2016-linkedin", "--port-per-network", "--orders"]);
-    let mut orders = playing.program.stdin.take().unwrap();
-    let mut order = |order: &str| -> Value {
-        writeln!(orders, "{order}").unwrap();
+fn the_clock_takes_commands_while_it_plays() {
+    let mut playing = Playing::start(&["ru-2016-linkedin", "--port-per-network", "--commands"]);
+    let mut commands = playing.program.stdin.take().unwrap();
+    let mut command = |command: &str| -> Value {
+        writeln!(commands, "{command}").unwrap();
         serde_json::from_str(&playing.program.line().unwrap()).unwrap()
     };
-    let told = order("at 2016-11-16T12:00:00+03:00");
+    let told = command("at 2016-11-16T12:00:00+03:00");
     assert!(told["ok"] == true && told["at"] == "2016-11-16T12:00:00+03:00", "{told}");
-    let told = order("at noon");
+    let told = command("at noon");
     assert!(told["ok"] == false && told["problem"].as_str().unwrap().contains("`noon` is no time"), "{told}");
-    assert_eq!(order("now")["at"], "2016-11-16T12:00:00+03:00");
-    assert_eq!(order("sing")["ok"], false);
+    assert_eq!(command("now")["at"], "2016-11-16T12:00:00+03:00");
+    assert_eq!(command("sing")["ok"], false);
     let genuine = playing.ask("isp-nx", "linkedin.com", "A").unwrap().0;
-    writeln!(orders, "at 2016-11-18T00:00:00+03:00").unwrap();
+    writeln!(commands, "at 2016-11-18T00:00:00+03:00").unwrap();
     playing.program.line().unwrap();
     assert_ne!(playing.ask("isp-nx", "linkedin.com", "A").unwrap().0, genuine);
-    // The end of the orders is not the end of the scenario.
-    drop(orders);
+    // The end of the commands is not the end of the scenario.
+    drop(commands);
     assert_ne!(playing.ask("isp-nx", "linkedin.com", "A").unwrap().0, genuine);
 }
 

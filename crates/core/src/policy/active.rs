@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use rustc_hash::FxBuildHasher;
 
 use super::Policy;
-use super::overrides::{Order, Override, Overrides};
+use super::overrides::{Order, Orders, What};
 use crate::dns::name::{Folded, Name};
 use crate::rule::Action;
 
@@ -65,7 +65,7 @@ pub struct Active {
     views: Vec<View>,
     /// For each table of networks and set in it, the view.
     view_of: Vec<Vec<u16>>,
-    orders: Vec<Override>,
+    orders: Vec<Order>,
     /// Orders about names, by the name in lower case.
     names: HashMap<Box<[u8]>, Vec<usize>, FxBuildHasher>,
     paused: bool,
@@ -74,7 +74,7 @@ pub struct Active {
 impl Active {
     /// What is in force at `now`, in seconds since 1970 (UTC).
     #[must_use]
-    pub fn new(policy: &Policy, overrides: &Overrides, now: i64) -> Self {
+    pub fn new(policy: &Policy, given: &Orders, now: i64) -> Self {
         let mut until = i64::MAX;
         let mut is_on = |schedule: Option<&super::schedule::Schedule>| {
             schedule.is_none_or(|schedule| {
@@ -111,15 +111,15 @@ impl Active {
         };
         let tables = policy.groups.tables().iter();
         let view_of = tables.map(|table| table.sets().map(view_of_set).collect()).collect();
-        let orders: Vec<Override> = overrides.all().iter().filter(|o| o.is_in_force(now)).cloned().collect();
+        let orders: Vec<Order> = given.all().iter().filter(|o| o.is_in_force(now)).cloned().collect();
         let mut names: HashMap<Box<[u8]>, Vec<usize>, FxBuildHasher> = HashMap::default();
         for (at, order) in orders.iter().enumerate() {
             until = until.min(order.until.unwrap_or(i64::MAX));
-            if let Order::Allow(name) | Order::Block(name) = &order.order {
+            if let What::Allow(name) | What::Block(name) = &order.what {
                 names.entry(name.as_name().to_folded().as_bytes().into()).or_default().push(at);
             }
         }
-        let paused = orders.iter().any(|o| o.order == Order::Pause);
+        let paused = orders.iter().any(|o| o.what == What::Pause);
         Self { from: now, until, views, view_of, orders, names, paused }
     }
 
@@ -168,9 +168,9 @@ impl Active {
             let mut at = 0;
             while let Some(len) = folded.from(at).first() {
                 if let Some((_, order)) = self.names.get(folded.from(at)).and_then(|p| closest(p)) {
-                    let what = match order.order {
-                        Order::Allow(_) => Ordered::Allowed,
-                        Order::Block(_) | Order::Pause => Ordered::Blocked,
+                    let what = match order.what {
+                        What::Allow(_) => Ordered::Allowed,
+                        What::Block(_) | What::Pause => Ordered::Blocked,
                     };
                     return Some((what, order.id));
                 }
@@ -180,7 +180,7 @@ impl Active {
         if !self.paused {
             return None;
         }
-        let pauses = self.orders.iter().filter(|o| o.order == Order::Pause);
+        let pauses = self.orders.iter().filter(|o| o.what == What::Pause);
         let mut fitting = pauses.filter(|o| o.fits(client, group).is_some());
         fitting.next().map(|order| (Ordered::Paused, order.id))
     }

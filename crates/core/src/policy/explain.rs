@@ -105,7 +105,7 @@ pub fn verdict_text(policy: &Policy, verdict: Verdict, name: Name<'_>) -> Option
             made_up("(an address in the answer)", policy.list(list)?.name.clone())
         }
         Verdict::Rebinding => made_up("(a private address in the answer)", "rebinding".into()),
-        Verdict::Ordered(_, number) => made_up("(ordered at run time)", format!("override {number}")),
+        Verdict::Ordered(_, number) => made_up("(ordered at run time)", format!("order {number}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an operator orders at run time, for a while: pause, allow a name, block a name.
+//! Orders, which go before all rules: pause, allow a name, block a name, given at run time.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub enum Whom {
 
 /// What is ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum What {
     /// Nothing is blocked.
     Pause,
     /// This name and those below it pass.
@@ -30,11 +30,11 @@ pub enum Order {
 
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override {
+pub struct Order {
     /// Its number, for whoever takes it back.
     pub id: u32,
-    /// What.
-    pub order: Order,
+    /// What is ordered.
+    pub what: What,
     /// For whom.
     pub whom: Whom,
     /// When it was given, in seconds since 1970 (UTC).
@@ -46,26 +46,26 @@ pub struct Override {
 }
 
 /// The most orders at once.
-pub const MAX_OVERRIDES: usize = 10_000;
+pub const MAX_ORDERS: usize = 10_000;
 
 /// The orders that were given, in order. A value: a change makes the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    all: Vec<Override>,
+pub struct Orders {
+    all: Vec<Order>,
     last: u32,
 }
 
-impl Overrides {
+impl Orders {
     /// Those that were kept, in order.
     #[must_use]
-    pub fn kept(all: Vec<Override>) -> Self {
+    pub fn kept(all: Vec<Order>) -> Self {
         let last = all.iter().map(|o| o.id).max().unwrap_or(0);
         Self { all, last }
     }
 
     /// The orders, those that have ended among them until the next change.
     #[must_use]
-    pub fn all(&self) -> &[Override] {
+    pub fn all(&self) -> &[Order] {
         &self.all
     }
 
@@ -73,29 +73,29 @@ impl Overrides {
     /// outlasts it: that one is in force again when it has ended. Gives its number; `None` if there are
     /// too many.
     #[must_use]
-    pub fn with(&self, order: Override, now: i64) -> Option<(Self, u32)> {
+    pub fn with(&self, order: Order, now: i64) -> Option<(Self, u32)> {
         let mut next = self.without_ended(now);
-        let subject = |o: &Override| match &o.order {
-            Order::Pause => None,
-            Order::Allow(name) | Order::Block(name) => Some(name.clone()),
+        let subject = |o: &Order| match &o.what {
+            What::Pause => None,
+            What::Allow(name) | What::Block(name) => Some(name.clone()),
         };
-        let same = |o: &Override| subject(o) == subject(&order) && o.whom == order.whom;
-        let forever = |o: &Override| o.until.unwrap_or(i64::MAX);
+        let same = |o: &Order| subject(o) == subject(&order) && o.whom == order.whom;
+        let forever = |o: &Order| o.until.unwrap_or(i64::MAX);
         // Over a restart, what is not kept ends.
-        let outlasts = |o: &Override| forever(o) > forever(&order) || o.keep && !order.keep;
+        let outlasts = |o: &Order| forever(o) > forever(&order) || o.keep && !order.keep;
         next.all.retain(|o| !same(o) || outlasts(o));
-        if next.all.len() >= MAX_OVERRIDES {
+        if next.all.len() >= MAX_ORDERS {
             return None;
         }
         next.last = next.last.wrapping_add(1).max(1);
         let id = next.last;
-        next.all.push(Override { id, ..order });
+        next.all.push(Order { id, ..order });
         Some((next, id))
     }
 
     /// Without those that `gone` picks; gives how many they were.
     #[must_use]
-    pub fn without(&self, gone: impl Fn(&Override) -> bool, now: i64) -> (Self, usize) {
+    pub fn without(&self, gone: impl Fn(&Order) -> bool, now: i64) -> (Self, usize) {
         let mut next = self.without_ended(now);
         let before = next.all.len();
         next.all.retain(|o| !gone(o));
@@ -109,7 +109,7 @@ impl Overrides {
     }
 }
 
-impl Override {
+impl Order {
     /// True until it ends.
     #[must_use]
     pub fn is_in_force(&self, now: i64) -> bool {
@@ -138,13 +138,13 @@ mod tests {
     }
 
     /// `WHAT [NAME] [for WHOM] [until SECOND] [kept]`; `WHOM` is a network or a group.
-    fn order(text: &str) -> Override {
+    fn order(text: &str) -> Order {
         let words: Vec<&str> = text.split(' ').collect();
         let after = |word| words.iter().position(|w| *w == word).map(|at| words[at + 1]);
-        let order = match words[0] {
-            "pause" => Order::Pause,
-            "allow" => Order::Allow(name(words[1])),
-            "block" => Order::Block(name(words[1])),
+        let what = match words[0] {
+            "pause" => What::Pause,
+            "allow" => What::Allow(name(words[1])),
+            "block" => What::Block(name(words[1])),
             other => panic!("{other}"),
         };
         let whom = after("for").map_or(Whom::Everyone, |whom| match whom.parse() {
@@ -152,12 +152,12 @@ mod tests {
             Err(_) => Whom::Group(whom.to_owned()),
         });
         let until = after("until").map(|second| second.parse().unwrap());
-        Override { id: 0, order, whom, since: 0, until, keep: words.contains(&"kept") }
+        Order { id: 0, what, whom, since: 0, until, keep: words.contains(&"kept") }
     }
 
     /// The orders after each of these was given at second 0.
-    fn given(orders: &[&str]) -> Overrides {
-        orders.iter().fold(Overrides::default(), |all, text| all.with(order(text), 0).unwrap().0)
+    fn given(orders: &[&str]) -> Orders {
+        orders.iter().fold(Orders::default(), |all, text| all.with(order(text), 0).unwrap().0)
     }
 
     #[test]
@@ -199,14 +199,14 @@ mod tests {
         let (next, count) = next.without(|o| o.id == 4 || o.id == 1, 60);
         assert_eq!(count, 1, "one has ended already");
         assert_eq!(next.with(order("pause"), 60).unwrap().1, 5, "no number comes twice");
-        let kept: Vec<Override> = next.all().iter().filter(|o| o.keep).cloned().collect();
-        assert_eq!(Overrides::kept(kept).with(order("pause"), 0).unwrap().1, 4);
+        let kept: Vec<Order> = next.all().iter().filter(|o| o.keep).cloned().collect();
+        assert_eq!(Orders::kept(kept).with(order("pause"), 0).unwrap().1, 4);
     }
 
     #[test]
     fn there_is_a_most() {
-        let many = |id| Override { id, ..order(&format!("allow n{id}.test until 60")) };
-        let full = Overrides::kept((1..).take(MAX_OVERRIDES).map(many).collect());
+        let many = |id| Order { id, ..order(&format!("allow n{id}.test until 60")) };
+        let full = Orders::kept((1..).take(MAX_ORDERS).map(many).collect());
         assert_eq!(full.with(order("pause"), 0), None);
         assert!(full.with(order("block n7.test"), 0).is_some(), "in the place of another");
         assert!(full.with(order("pause"), 60).is_some(), "all have ended");
@@ -257,9 +257,9 @@ mod tests {
 
     #[test]
     fn what_is_in_force_holds_until_the_next_order_ends() {
-        let overrides = given(&["pause until 60", "block b.test until 90", "allow c.test"]);
+        let orders = given(&["pause until 60", "block b.test until 90", "allow c.test"]);
         for (now, holds, ends) in [(0, 59, 60), (60, 89, 90), (90, i64::MAX - 1, i64::MAX)] {
-            let active = Active::new(&Policy::default(), &overrides, now);
+            let active = Active::new(&Policy::default(), &orders, now);
             assert!(active.holds_at(now) && active.holds_at(holds) && !active.holds_at(ends), "{now}");
             assert!(!active.holds_at(now - 1), "a clock that was set back, at {now}");
         }

@@ -1,0 +1,88 @@
+//! The socket for orders, and the orders that were kept.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::error::StartError;
+use crate::orders::kept::{self, Damaged};
+use crate::policy::overrides::Orders;
+use crate::resolver::live::Engine;
+use crate::resolver::settings::Settings;
+#[cfg(unix)]
+use crate::{orders::Operator, policy::overrides::Whom, resolver::settings::ControlSettings, server};
+
+#[cfg(unix)]
+pub(super) type Listener = tokio::net::UnixListener;
+
+/// Binds the socket, if there is to be one.
+#[cfg(unix)]
+pub(super) fn bind(settings: &Settings) -> Result<Option<Listener>, StartError> {
+    let control = settings.control.as_ref();
+    Ok(control.map(|control| server::control::bind(&control.socket)).transpose()?)
+}
+
+/// Brings back the orders that were kept, and takes more. Gives the path of the socket.
+#[cfg(unix)]
+pub(super) fn serve(
+    listener: Option<Listener>,
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    tasks: &mut JoinSet<()>,
+) -> Option<PathBuf> {
+    let ControlSettings { socket, state } = settings.control.as_ref()?;
+    // With the socket comes the file: who has the one, has the other.
+    let listener = listener?;
+    let orders = kept_orders(settings).unwrap_or_else(|damaged| {
+        // Names must be answered, whatever is in the file.
+        match damaged.set_aside() {
+            Ok(bad) => {
+                tracing::error!("{damaged}; starting without kept orders, the file is {} now", bad.display());
+            }
+            Err(error) => {
+                tracing::error!("{damaged}; starting without kept orders, the file can't be moved: {error}");
+            }
+        }
+        Orders::default()
+    });
+    for order in orders.all() {
+        if let Whom::Group(name) = &order.whom
+            && !settings.groups.iter().any(|g| g.name == *name)
+        {
+            tracing::warn!("kept order {} is for the group `{name}`, which does not exist", order.id);
+        }
+    }
+    engine.order(server::now().unix, |_| (Some(orders), ()));
+    let operator = Operator { engine: Arc::clone(engine), clock: server::now, kept: state.clone() };
+    tasks.spawn(server::control::serve(listener, operator));
+    Some(socket.clone())
+}
+
+/// The orders that a server with these settings kept; none if it never kept any.
+///
+/// # Errors
+/// The file is damaged: a server starts without them.
+pub fn kept_orders(settings: &Settings) -> Result<Orders, Damaged> {
+    kept::read(settings.control.as_ref().and_then(|control| control.state.as_deref()))
+}
+
+#[cfg(not(unix))]
+pub(super) enum Listener {}
+
+/// There are no Unix sockets here.
+#[cfg(not(unix))]
+pub(super) fn bind(settings: &Settings) -> Result<Option<Listener>, StartError> {
+    if settings.control.is_some() { Err(StartError::Control) } else { Ok(None) }
+}
+
+/// There are no Unix sockets here.
+#[cfg(not(unix))]
+pub(super) fn serve(
+    _: Option<Listener>,
+    _: &Settings,
+    _: &Arc<Engine>,
+    _: &mut JoinSet<()>,
+) -> Option<PathBuf> {
+    None
+}

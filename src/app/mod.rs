@@ -1,0 +1,31 @@
+//! Puts all of it together: what `serve`, `demo`, tests and embedders start, reload and stop.
+//!
+//! ```no_run
+//! use portcullis::app::{self, Service, Signals};
+//! use portcullis::resolver::settings::Settings;
+//! use portcullis::sources::Silent;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! app::runtime()?.block_on(async {
+//!     let mut signals = Signals::new()?;
+//!     let service = Service::start(&Settings::default(), None, &Silent)?;
+//!     signals.stop().await;
+//!     service.stop().await;
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
+mod control;
+mod error;
+pub mod log;
+mod refusal;
+mod reload;
+mod service;
+mod signals;
+
+pub use control::kept_orders;
+pub use error::StartError;
+pub use reload::Reloaded;
+pub use service::{Addresses, Service, runtime};
+pub use signals::{Signal, Signals};

@@ -1,0 +1,78 @@
+//! Other settings for a server that runs: what takes effect at once, and what at the next start.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use super::service::Service;
+use crate::resolver::settings::Settings;
+use crate::resolver::snapshot::Snapshot;
+use crate::server;
+use crate::sources::{Build, BuildError, Parts, Report};
+
+/// What a reload has done.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// What is served now.
+    pub report: Arc<Report>,
+    /// The keys of the configuration whose values differ from those that the sockets and threads were
+    /// started with: they take effect at the next start.
+    pub at_next_start: Vec<&'static str>,
+}
+
+impl Service {
+    /// Serves what the settings say from now on. Only what has changed is built anew, and what comes from
+    /// files. Takes as long as that takes; queries are answered meanwhile.
+    ///
+    /// # Errors
+    /// The first thing that can't be built; everything goes on as before.
+    pub fn reload(&self, settings: &Settings) -> Result<Reloaded, BuildError> {
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_next_start = at_next_start(&self.started, settings);
+        // The sockets are those of the start, and so are the listeners that groups ask for.
+        let settings = Settings { listen: self.started.listen.clone(), ..settings.clone() };
+        let (parts, report) = Parts::build(&serving.settings, &settings, &serving.report, Build::default())?;
+        let put = |current: &Snapshot| parts.put_into(current, &settings, &self.counters);
+        self.engine.change(server::now().unix, put);
+        serving.report = Arc::new(report);
+        serving.settings = settings;
+        Ok(Reloaded { report: Arc::clone(&serving.report), at_next_start })
+    }
+}
+
+/// The keys that only a start looks at and whose values differ.
+fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
+    let page = started.block_page.is_some();
+    // In another order they are the same sockets.
+    let sockets = |s: &Settings| s.listen.iter().copied().collect::<BTreeSet<_>>();
+    [
+        ("[server] listen", sockets(started) != sockets(next)),
+        ("[server] threads", started.threads != next.threads),
+        ("[server] pin", started.pin != next.pin),
+        ("[server] udp-batch", started.udp_batch != next.udp_batch),
+        ("[metrics] listen", started.metrics != next.metrics),
+        ("[blockpage]", started.block_page != next.block_page),
+        ("[block.contact] on the block page", page && started.contact != next.contact),
+        ("[control]", started.control != next.control),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_the_next_start_is_told_by_what_was_started() {
+        let started = Settings::default();
+        let other = Settings {
+            listen: vec!["127.0.0.1:1".parse().unwrap()],
+            metrics: Some("127.0.0.1:2".parse().unwrap()),
+            max_ttl: 7,
+            ..Settings::default()
+        };
+        assert_eq!(at_next_start(&started, &other), ["[server] listen", "[metrics] listen"]);
+        assert!(at_next_start(&started, &started).is_empty());
+    }
+}

@@ -1,0 +1,13 @@
+//! Orders at run time: pause, allow, block. The control socket, the API and the page call the same functions.
+//!
+//! An order (see [`crate::policy::overrides`]) has a number and, most often, an end. [`Operator`] gives and
+//! revokes orders; those that are to be kept are written to a file, which the next start reads.
+
+pub mod json;
+pub mod kept;
+#[expect(clippy::module_inception, reason = "the room has the name of what it holds")]
+mod orders;
+mod status;
+
+pub use orders::{Asked, MAX_SECONDS, Operator, OrderError};
+pub use status::Status;

@@ -1,0 +1,98 @@
+//! A list's text, from wherever it comes, as rules.
+
+use std::borrow::Cow;
+use std::io;
+
+use super::progress::Progress;
+use super::report::{BuildError, error, plain};
+use super::store::{self, ReadError};
+use crate::lists::addresses::{self, AddressList};
+use crate::lists::{Format, List, Reader};
+use crate::policy::compile::Compiled;
+use crate::policy::file;
+use crate::resolver::settings::{Addresses, ListSettings, TextSource};
+
+/// A list of text, for `compile`.
+///
+/// # Errors
+/// It can't be read, is no list, or is compiled already.
+pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, BuildError> {
+    match read_list(list, progress)? {
+        ListText::Text(text) => Ok(*text),
+        ListText::Compiled(_) => {
+            let what = format!("list `{}`", list.name);
+            Err(error(what, &"it is a compiled index already", "compile the lists that it was made from"))
+        }
+    }
+}
+
+pub(super) enum ListText {
+    Text(Box<List>),
+    Compiled(Box<Compiled>),
+}
+
+pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, BuildError> {
+    let what = || format!("list `{}` ({})", list.name, list.source.describe());
+    let reader = || Reader::new(list.format, list.plain, list.effect);
+    let whole = |text: &[u8]| {
+        let mut reader = reader();
+        reader.feed(text)?;
+        reader.finish()
+    };
+    let parsed = match &list.source {
+        TextSource::File(path) => {
+            let unread = |e: io::Error| error(what(), &plain(&e), "correct `source`");
+            let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
+            match (compiled, list.format) {
+                (true, Format::Auto | Format::Index) | (false, Format::Index) => {
+                    let map = store::map(path).map_err(unread)?;
+                    return match file::open(&map) {
+                        Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
+                        Err(e) => Err(error(what(), &e, "")),
+                    };
+                }
+                _ => store::read(path, reader(), progress).map_err(|e| match e {
+                    ReadError::Io(e) => unread(e),
+                    ReadError::NotAList(e) => error(what(), &e, ""),
+                })?,
+            }
+        }
+        TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| error(what(), &e, ""))?,
+        TextSource::Rewrites(rewrites) => List::of_rewrites(
+            rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
+        ),
+        TextSource::Inline(lines) => {
+            // Their places in the array serve as line numbers, so none may bring another line in.
+            let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
+            whole(lines.join("\n").as_bytes()).map_err(|e| error(what(), &e, ""))?
+        }
+    };
+    Ok(ListText::Text(Box::new(parsed)))
+}
+
+/// Takes the addresses out of a list that has some; what is left of it is read as text.
+pub(super) fn without_addresses(
+    list: &ListSettings,
+) -> Result<(Option<Cow<'_, ListSettings>>, Option<AddressList>), BuildError> {
+    if list.addresses == Addresses::AsRules {
+        return Ok((Some(Cow::Borrowed(list)), None));
+    }
+    let what = || format!("list `{}` ({})", list.name, list.source.describe());
+    let text = match &list.source {
+        TextSource::File(path) => {
+            store::text(path).map_err(|e| error(what(), &plain(&e), "correct `source`"))?
+        }
+        TextSource::Embedded(_, text) => (*text).to_owned(),
+        TextSource::Rewrites(_) => String::new(),
+        TextSource::Inline(lines) => {
+            lines.iter().map(|l| l.replace('\n', " ")).collect::<Vec<_>>().join("\n")
+        }
+    };
+    if list.addresses == Addresses::Only {
+        return Ok((None, Some(addresses::read(&text))));
+    }
+    let (found, rest) = addresses::split(&text);
+    let source = TextSource::Inline(rest.lines().map(str::to_owned).collect());
+    let format = if list.format == Format::Auto { Format::Domains } else { list.format };
+    Ok((Some(Cow::Owned(ListSettings { source, format, ..list.clone() })), Some(found)))
+}

@@ -1,0 +1,183 @@
+//! The policy: all lists compiled, what each shares, and the groups.
+
+use std::fmt;
+
+use ipnet::IpNet;
+
+use super::lists::{ListText, read_list, without_addresses};
+use super::progress::Build;
+use super::report::{BuildError, ListReport, Report, error};
+use super::routes::{number_of, route_numbers};
+use super::store;
+use crate::dns::sde::Structured;
+use crate::lists::Format;
+use crate::policy::Policy;
+use crate::policy::compile::{self, Account, Compiled, Options};
+use crate::policy::group::{Group, Groups};
+use crate::policy::list::ListPolicy;
+use crate::policy::prefix::Prefixes;
+use crate::resolver::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
+use crate::rule::Action;
+use crate::upstream::route;
+
+/// A policy and its report, without the rest of a snapshot: for `check` and `explain`.
+///
+/// # Errors
+/// The first list that can't be read or is none.
+pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report), BuildError> {
+    let mut report = Report::default();
+    let mut policies = Vec::with_capacity(settings.lists.len());
+    // All that is text is compiled together, so that one lookup does for it; a compiled index is a
+    // layer by itself.
+    let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+    let mut networks: Vec<(IpNet, u16)> = Vec::new();
+    let apart = settings.groups.iter().any(|g| g.lists.is_some());
+    for (list, number) in settings.lists.iter().zip(0u16..) {
+        policies.push(list_policy(list, &settings.contact));
+        let mut line = ListReport {
+            name: list.name.clone(),
+            source: list.source.describe(),
+            format: Format::Index,
+            lines: 0,
+            rules: 0,
+            account: Account::default(),
+            skipped: Vec::new(),
+        };
+        let (list, addresses) = without_addresses(list)?;
+        if let Some(addresses) = addresses {
+            let used = addresses.networks.len();
+            (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
+            line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
+            line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
+            line.account.blank = line.lines - line.account.used.saturating_add(line.account.invalid);
+            line.skipped = addresses.skipped;
+            networks.extend(addresses.networks.into_iter().map(|(network, _)| (network, number)));
+        }
+        let Some(list) = list else {
+            report.lists.push(line);
+            continue;
+        };
+        match read_list(&list, build.progress)? {
+            ListText::Compiled(compiled) => {
+                line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+                let numbers = vec![number; compiled.tables.sources.len()];
+                layers.push((*compiled, numbers));
+            }
+            ListText::Text(mut text) => {
+                (line.format, line.lines) = (text.format, text.lines);
+                line.skipped.extend(text.skipped.iter().cloned());
+                // Where some rules go for some clients or at some times, taking back must not go further.
+                text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
+                texts.push((list.name.clone(), *text));
+                text_numbers.push(number);
+            }
+        }
+        report.lists.push(line);
+    }
+    let too_large = |e: &dyn fmt::Display| error("the lists", e, "use fewer or smaller lists");
+    if !texts.is_empty() {
+        build.progress.stage("compiling");
+        let options = Options { lines: true, left_out: build.left_out };
+        let (mut compiled, accounts) = compile::compile(&texts, options).map_err(|e| too_large(&e))?;
+        drop(texts);
+        compiled.index = compiled.index.moved(store::settle);
+        for (account, number) in accounts.into_iter().zip(&text_numbers) {
+            if let Some(line) = report.lists.get_mut(usize::from(*number)) {
+                let addresses = line.rules;
+                line.rules = addresses + account.used as usize;
+                line.account = account;
+                // Their lines were empty ones for the rules.
+                let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+                line.account.used += addresses;
+                line.account.blank = line.account.blank.saturating_sub(addresses);
+                // Their lines are those of the configuration, which has others too.
+                if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
+                    (line.lines, line.account.blank) = (line.account.used, 0);
+                }
+            }
+        }
+        layers.push((compiled, text_numbers));
+    }
+    let mut policy = Policy::new(policies, settings.clients.clone(), layers)
+        .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
+    policy.address_count = networks.len();
+    policy.addresses = Prefixes::new(networks);
+    report.rules = policy.rule_count();
+    policy.precedence = settings.precedence;
+    policy.groups = groups(settings);
+    report.index_bytes = policy.index_len();
+    Ok((policy, report))
+}
+
+/// True if compiling again would give the same: nothing differs, and nothing comes from a file.
+pub(super) fn same(one: &Settings, other: &Settings) -> bool {
+    let from_file = one.lists.iter().any(|list| matches!(list.source, TextSource::File(_)));
+    !from_file
+        && one.lists == other.lists
+        && one.clients == other.clients
+        && one.groups == other.groups
+        && one.precedence == other.precedence
+        && one.contact == other.contact
+        && one.listen == other.listen
+        && route_numbers(one) == route_numbers(other)
+}
+
+/// What every rule of a list shares, as the settings have it.
+pub(super) fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy {
+    let language = contact.language.clone().or_else(|| Some("en".into()));
+    // Web pages are for people, and no contacts in the sense of the draft.
+    let contacts = contact.uris.iter().filter(|uri| !uri.starts_with("https:"));
+    let structured = Structured {
+        contacts: contacts.cloned().collect(),
+        justification: list.notes.reason.clone(),
+        // A sub-error says whose policy it is, which an authority's is not.
+        suberror: list.notes.suberror.filter(|_| list.authority.is_none()),
+        organization: list.authority.clone().or_else(|| contact.organization.clone()),
+        language,
+    };
+    let json = structured.json();
+    let mut policy =
+        ListPolicy::new(list.name.clone(), list.action.clone(), list.ttl, list.authority.clone());
+    policy.inherits = list.inherits;
+    policy.rewrites = list.is_rewrites();
+    policy.notes = list.notes.clone();
+    policy.types.clone_from(&list.types);
+    policy.schedule.clone_from(&list.schedule);
+    policy.structured = (!json.is_empty()).then(|| (json, structured.brief()));
+    policy
+}
+
+/// The groups of the settings. A listener that the server has not got leaves a group without clients.
+/// Each that has upstreams of its own gets a route; see [`routes`].
+fn groups(settings: &Settings) -> Groups {
+    let routes = route_numbers(settings);
+    let group = |group: &GroupSettings| Group {
+        name: group.name.clone(),
+        networks: group.networks.clone(),
+        listeners: group
+            .listeners
+            .iter()
+            .map(|a| settings.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
+            .map(|number| number.unwrap_or(u16::MAX))
+            .collect(),
+        lists: group.lists.clone(),
+        action: group.action.clone(),
+        schedule: group.schedule.clone(),
+        route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
+    };
+    Groups::new(settings.groups.iter().map(group).collect(), settings.listen.len())
+}
+
+/// Checks that compiled lists can be served: their patterns must not be too large.
+///
+/// # Errors
+/// The first pattern that can't.
+pub fn serves(compiled: &Compiled) -> Result<(), BuildError> {
+    let sources = compiled.tables.sources.iter();
+    let policies = sources.map(|name| ListPolicy::new(name.clone(), Action::NxDomain, 0, None));
+    let policies: Vec<_> = policies.collect();
+    let numbers = (0u16..).take(policies.len()).collect();
+    Policy::new(policies, Vec::new(), vec![(compiled.clone(), numbers)])
+        .map(|_| ())
+        .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))
+}

@@ -1,0 +1,101 @@
+//! The upstreams: those of all, and those that groups and suffixes have of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::report::{BuildError, error};
+use crate::resolver::settings::Settings;
+use crate::upstream::hickory::{Bootstrap, SystemServers, system_servers};
+use crate::upstream::route::{Route, Routes};
+use crate::upstream::{Forwarder, Server};
+
+/// The sets of upstreams that groups and suffixes have of their own; the nth has the route n + 1.
+pub(super) fn route_numbers(settings: &Settings) -> Vec<&[Server]> {
+    let mut sets: Vec<&[Server]> = Vec::new();
+    let of_groups = settings.groups.iter().filter_map(|g| g.upstreams.as_deref());
+    for servers in of_groups.chain(settings.forwards.iter().map(|f| f.servers.as_slice())) {
+        if !sets.contains(&servers) {
+            sets.push(servers);
+        }
+    }
+    sets
+}
+
+pub(super) fn number_of(sets: &[&[Server]], servers: &[Server]) -> Option<u16> {
+    let at = sets.iter().position(|set| *set == servers)?;
+    u16::try_from(at + 1).ok()
+}
+
+/// All upstreams of the settings.
+pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
+    let sets = route_numbers(settings);
+    let bootstrap = Arc::new(bootstrap(settings)?);
+    let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream_timeout, &bootstrap));
+    let upstreams = std::iter::once(upstream(settings, &bootstrap)?).chain(own).collect();
+    let suffixes = settings.forwards.iter().filter_map(|forward| {
+        let suffix = forward.suffix.as_name().to_folded();
+        Some((suffix, number_of(&sets, &forward.servers)?))
+    });
+    Ok(Routes::new(upstreams, suffixes.collect()))
+}
+
+/// Who finds the addresses of upstreams that are given by name.
+fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
+    if !settings.bootstrap.is_empty() {
+        return Ok(Bootstrap::new(settings.bootstrap.clone()));
+    }
+    let groups = settings.groups.iter().filter_map(|g| g.upstreams.as_ref());
+    let forwards = settings.forwards.iter().map(|f| &f.servers);
+    if let Some(server) =
+        settings.upstreams.iter().chain(groups).chain(forwards).flatten().find(|s| s.has_name())
+    {
+        // Known at the start rather than at the first question.
+        system_servers(&settings.listen).map_err(|reason| {
+            let what = format!("upstream `{}`", server.at);
+            error(what, &reason, "name addresses that know it in [upstream] bootstrap")
+        })?;
+    }
+    Ok(Bootstrap::system(settings.listen.clone()))
+}
+
+/// True if the upstreams stay the same, and so may keep their connections, penalties and counters.
+pub(super) fn same(one: &Settings, other: &Settings) -> bool {
+    // The system's may have changed meanwhile.
+    one.upstreams.is_some()
+        && one.upstreams == other.upstreams
+        && one.bootstrap == other.bootstrap
+        && one.upstream_timeout == other.upstream_timeout
+        && one.forwards == other.forwards
+        && route_numbers(one) == route_numbers(other)
+}
+
+fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, BuildError> {
+    let (servers, timeout) = match &settings.upstreams {
+        Some(servers) => (servers.clone(), settings.upstream_timeout),
+        None => {
+            let system = system_upstreams(settings)?;
+            for why in system.left_out {
+                tracing::warn!("the system's DNS configuration: {why}");
+            }
+            (system.servers, system.timeout)
+        }
+    };
+    Ok(route_to(servers, timeout, bootstrap))
+}
+
+/// The system's resolvers, which are asked where the settings name no upstreams.
+///
+/// # Errors
+/// There is none that can be asked.
+fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError> {
+    system_servers(&settings.listen).map_err(|reason| {
+        error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
+    })
+}
+
+fn route_to(servers: Vec<Server>, timeout: Duration, bootstrap: &Arc<Bootstrap>) -> Route {
+    if servers.is_empty() {
+        return None;
+    }
+    Some(Arc::new(Forwarder::with_bootstrap(servers, timeout, bootstrap)))
+}

@@ -1,0 +1,283 @@
+//! All that a query looks at, built from settings: whole at the start, and later each part by itself.
+
+use std::sync::Arc;
+
+use super::policy::{self, compile, list_policy};
+use super::progress::Build;
+use super::report::{BuildError, Report};
+use super::routes::{self, routes};
+use super::zones::{self, zones};
+use crate::cache::store::Cache;
+use crate::guard::acl::Acl;
+use crate::observe::counters::CounterSet;
+use crate::policy::Policy;
+use crate::policy::active::Active;
+use crate::policy::overrides::Orders;
+use crate::resolver::settings::{ListSettings, Settings};
+use crate::resolver::snapshot::Snapshot;
+use crate::rule::Action;
+use crate::upstream::route::Routes;
+use crate::zones::zone::Zones;
+
+/// A whole snapshot, as things are at `now` in seconds since 1970 (UTC). `counters` go on from the
+/// generation before.
+///
+/// # Errors
+/// The first thing that can't be built.
+pub fn build(
+    settings: &Settings,
+    cache: &Arc<Cache>,
+    counters: &CounterSet,
+    how: Build<'_>,
+    now: i64,
+) -> Result<(Snapshot, Report), BuildError> {
+    let (policy, mut report) = compile(settings, how)?;
+    let zones = zones(settings, &mut report)?;
+    let snapshot = with_routes(empty(settings, now), routes(settings)?, cache);
+    let mut snapshot = with_policy(with_zones(snapshot, zones), policy, counters);
+    snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.orders, now));
+    Ok((snapshot, report))
+}
+
+/// What a change of the settings builds anew; everything else goes on as it serves.
+#[derive(Default)]
+pub struct Parts {
+    policy: Option<Policy>,
+    zones: Option<Zones>,
+    routes: Option<Routes>,
+    /// For replies that those of the cache say nothing about.
+    cache: Option<Arc<Cache>>,
+}
+
+impl Parts {
+    /// The parts that differ between the settings that serve and the next ones, and those that come from
+    /// files, which may have changed. `report` tells of what serves; with the parts comes that of what
+    /// is to serve.
+    ///
+    /// # Errors
+    /// The first thing that can't be built.
+    pub fn build(
+        serving: &Settings,
+        settings: &Settings,
+        report: &Report,
+        how: Build<'_>,
+    ) -> Result<(Self, Report), BuildError> {
+        let mut parts = Self::default();
+        let mut next = report.clone();
+        if !policy::same(serving, settings) {
+            let (policy, told) = compile(settings, how)?;
+            parts.policy = Some(policy);
+            next = Report { zones: next.zones, ..told };
+        }
+        if !zones::same(serving, settings) {
+            next.zones.clear();
+            parts.zones = Some(zones(settings, &mut next)?);
+        }
+        let same_routes = routes::same(serving, settings);
+        if !same_routes {
+            parts.routes = Some(routes(settings)?);
+        }
+        // Other servers may say other things, and what the old ones still say is for the old cache.
+        let stored = |s: &Settings| (s.cache_bytes, s.inspection.strip_ech);
+        if !same_routes || stored(serving) != stored(settings) {
+            parts.cache = Some(Arc::new(Cache::new(settings.cache_bytes)));
+        }
+        Ok((parts, next))
+    }
+
+    /// The next generation: `serving` with these parts and the rest of the settings.
+    #[must_use]
+    pub fn put_into(self, serving: &Snapshot, settings: &Settings, counters: &CounterSet) -> Snapshot {
+        let mut next = with_settings(serving.clone(), settings);
+        let cache = self.cache.unwrap_or_else(|| Arc::clone(&next.cache));
+        if let Some(routes) = self.routes {
+            next = with_routes(next, routes, &cache);
+        }
+        next.cache = cache;
+        if let Some(zones) = self.zones {
+            next = with_zones(next, zones);
+        }
+        match self.policy {
+            Some(policy) => with_policy(next, policy, counters),
+            None => next,
+        }
+    }
+}
+
+/// A snapshot with other lists and groups.
+fn with_policy(snapshot: Snapshot, policy: Policy, counters: &CounterSet) -> Snapshot {
+    Snapshot {
+        list_slots: policy.lists.iter().map(|list| counters.list_slot(&list.name)).collect(),
+        inspects: snapshot.inspection.inspects(&policy),
+        policy: Arc::new(policy),
+        ..snapshot
+    }
+}
+
+/// A snapshot with other zones.
+fn with_zones(snapshot: Snapshot, zones: Zones) -> Snapshot {
+    Snapshot { zones: Arc::new(zones), ..snapshot }
+}
+
+/// A snapshot that asks other upstreams, whose replies go to `cache`.
+fn with_routes(snapshot: Snapshot, routes: Routes, cache: &Arc<Cache>) -> Snapshot {
+    Snapshot { routes: Arc::new(routes), cache: Arc::clone(cache), ..snapshot }
+}
+
+/// A snapshot with other settings where those are all there is to it.
+fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
+    let own = |name: &str, action| {
+        let list = ListSettings { name: name.to_owned(), action, ttl: 10, ..ListSettings::default() };
+        Arc::new(list_policy(&list, &settings.contact))
+    };
+    Snapshot {
+        acl: Arc::new(Acl::new(settings.allow.clone())),
+        ordered: own("order", Action::NxDomain),
+        rebinding: own("rebinding", Action::NoData),
+        inspects: settings.inspection.inspects(&snapshot.policy),
+        inspection: Arc::new(settings.inspection.clone()),
+        strip_ech: settings.inspection.strip_ech,
+        blocking: settings.blocking,
+        aging: settings.aging,
+        queue: settings.queue,
+        max_ttl: settings.max_ttl,
+        version: settings.version.clone(),
+        identity: settings.identity.clone(),
+        ..snapshot
+    }
+}
+
+/// A snapshot with the settings alone: no rule, no zone, nobody to ask.
+fn empty(settings: &Settings, now: i64) -> Snapshot {
+    let (policy, orders) = (Policy::empty(), Orders::default());
+    let nobody = Arc::new(list_policy(&ListSettings::default(), &settings.contact));
+    let snapshot = Snapshot {
+        acl: Arc::new(Acl::new(Vec::new())),
+        active: Arc::new(Active::new(&policy, &orders, now)),
+        policy: Arc::new(policy),
+        orders: Arc::new(orders),
+        ordered: Arc::clone(&nobody),
+        rebinding: nobody,
+        inspection: Arc::new(settings.inspection.clone()),
+        inspects: false,
+        strip_ech: false,
+        blocking: true,
+        list_slots: Arc::default(),
+        zones: Arc::default(),
+        routes: Arc::default(),
+        cache: Arc::new(Cache::new(0)),
+        authority: true,
+        censor: None,
+        epoch: 0,
+        aging: settings.aging,
+        queue: settings.queue,
+        max_ttl: settings.max_ttl,
+        version: None,
+        identity: None,
+    };
+    with_settings(snapshot, settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::name::NameBuf;
+    use crate::resolver::settings::{ForwardSettings, GroupSettings, TextSource, ZoneSettings};
+    use crate::upstream::Server;
+
+    fn settings() -> Settings {
+        let server = Server::udp("192.0.2.53:53".parse::<std::net::SocketAddr>().unwrap().into());
+        let name = |text| NameBuf::from_text(text).unwrap();
+        Settings {
+            lists: vec![ListSettings {
+                name: "l".into(),
+                source: TextSource::Inline(vec!["||a.test^".into()]),
+                ..ListSettings::default()
+            }],
+            zones: vec![ZoneSettings {
+                origin: name("z.test"),
+                source: TextSource::Inline(vec!["@ 60 SOA ns h 1 2 3 4 5".into(), "@ 60 NS ns".into()]),
+            }],
+            forwards: vec![ForwardSettings { suffix: name("f.test"), servers: vec![server.clone()] }],
+            upstreams: Some(vec![server]),
+            ..Settings::default()
+        }
+    }
+
+    /// What of the snapshot is another one after a reload that changes the settings.
+    fn built_anew(change: &dyn Fn(&mut Settings)) -> Vec<&'static str> {
+        let (before, counters, cache) = (settings(), CounterSet::default(), Arc::new(Cache::new(1 << 20)));
+        let (serving, report) = build(&before, &cache, &counters, Build::default(), 0).unwrap();
+        let mut after = before.clone();
+        change(&mut after);
+        let (parts, report) = Parts::build(&before, &after, &report, Build::default()).unwrap();
+        let next = parts.put_into(&serving, &after, &counters);
+        assert_eq!((report.lists.len(), report.zones.len()), (after.lists.len(), after.zones.len()));
+        assert_eq!((report.rules, next.max_ttl), (next.policy.rule_count(), after.max_ttl));
+        [
+            ("policy", Arc::ptr_eq(&serving.policy, &next.policy)),
+            ("zones", Arc::ptr_eq(&serving.zones, &next.zones)),
+            ("routes", Arc::ptr_eq(&serving.routes, &next.routes)),
+            ("cache", Arc::ptr_eq(&serving.cache, &next.cache)),
+        ]
+        .into_iter()
+        .filter_map(|(part, same)| (!same).then_some(part))
+        .collect()
+    }
+
+    #[test]
+    fn a_reload_builds_what_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        std::fs::write(&file, "b.test\n").unwrap();
+        let other = Server::udp("192.0.2.54:53".parse::<std::net::SocketAddr>().unwrap().into());
+        let group = |upstreams| GroupSettings {
+            name: "g".into(),
+            networks: Vec::new(),
+            listeners: Vec::new(),
+            lists: None,
+            action: None,
+            schedule: None,
+            upstreams,
+        };
+        let changes: [(&str, &dyn Fn(&mut Settings), &[&str]); 12] = [
+            ("nothing", &|_| (), &[]),
+            ("a bound", &|s| s.max_ttl = 7, &[]),
+            ("who may ask", &|s| s.allow.clear(), &[]),
+            ("an action", &|s| s.lists[0].action = Action::NoData, &["policy"]),
+            ("a list from a file", &|s| s.lists[0].source = TextSource::File(file.clone()), &["policy"]),
+            ("no list", &|s| s.lists.clear(), &["policy"]),
+            ("a group", &|s| s.groups.push(group(None)), &["policy"]),
+            (
+                "a group's upstreams",
+                &|s| s.groups.push(group(Some(vec![other.clone()]))),
+                &["policy", "routes", "cache"],
+            ),
+            ("a zone", &|s| s.zones.clear(), &["zones"]),
+            ("the upstreams", &|s| s.upstreams = Some(vec![other.clone()]), &["routes", "cache"]),
+            ("the size of the cache", &|s| s.cache_bytes = 1 << 21, &["cache"]),
+            ("ECH", &|s| s.inspection.strip_ech = true, &["cache"]),
+        ];
+        for (what, change, expected) in changes {
+            assert_eq!(built_anew(change), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_comes_from_a_file_is_read_at_each_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        std::fs::write(&file, "a.test\n").unwrap();
+        let mut settings = settings();
+        settings.lists[0].source = TextSource::File(file.clone());
+        let (counters, cache) = (CounterSet::default(), Arc::new(Cache::new(0)));
+        let (serving, report) = build(&settings, &cache, &counters, Build::default(), 0).unwrap();
+        std::fs::write(&file, "a.test\nb.test\n").unwrap();
+        let (parts, report) = Parts::build(&settings, &settings, &report, Build::default()).unwrap();
+        assert_eq!(report.rules, 2);
+        assert_eq!(parts.put_into(&serving, &settings, &counters).policy.rule_count(), 2);
+        std::fs::remove_file(&file).unwrap();
+        let gone = Parts::build(&settings, &settings, &report, Build::default()).err();
+        assert!(gone.unwrap().to_string().contains("no such file"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Signals to a running server, and what its log says at a start and at a reload.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::common::{PATIENCE, exchange, portcullis, question};
+
+/// A server whose log is read.
+struct Logged {
+    child: Child,
+    ready: Value,
+    log: Receiver<String>,
+}
+
+impl Logged {
+    fn start(config: &Path) -> Self {
+        let mut child = portcullis()
+            .args(["serve", "--ready-json", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, log) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).all(|line| lines.send(line).is_ok()));
+        let mut ready = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
+        Self { child, ready: serde_json::from_str(&ready).unwrap(), log }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// The lines of the log up to the first that holds a text.
+    #[track_caller]
+    fn until(&self, text: &str) -> Vec<String> {
+        let (mut lines, begin) = (Vec::new(), Instant::now());
+        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(begin.elapsed())) {
+            lines.push(line);
+            if lines.last().is_some_and(|line| line.contains(text)) {
+                return lines;
+            }
+        }
+        panic!("`{text}` does not stand in the log within {PATIENCE:?}: {lines:#?}");
+    }
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const CONFIG: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n[upstream]\nservers = []\n";
+
+#[test]
+fn sigusr1_writes_the_state_to_the_log_and_sigusr2_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("portcullis.toml");
+    std::fs::write(&config, format!("{CONFIG}[[list]]\nname = \"l\"\nrules = [\"||a.test^\"]\n")).unwrap();
+    let mut server = Logged::start(&config);
+    let dns = server.ready["dns"][0].as_str().unwrap().parse().unwrap();
+    assert!(exchange(dns, &question("a.test", "A"), PATIENCE).is_some());
+    server.signal("-USR2");
+    server.signal("-USR1");
+    let lines = server.until("status");
+    let line = lines.last().unwrap();
+    assert!(line.contains("rules=1") && line.contains("queries=1") && line.contains("orders=0"), "{line}");
+    server.signal("-TERM");
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn the_ready_line_names_the_listeners_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("portcullis.toml");
+    std::fs::write(&config, format!("{CONFIG}[metrics]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+    let server = Logged::start(&config);
+    let keys: Vec<&String> = server.ready.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["blockpage", "dns", "ready", "web"]);
+    assert_eq!(server.ready["web"].as_array().unwrap().len(), 1);
+}
+
+/// What waits for the next start is what differs from the sockets that are open, whatever the
+/// configuration said in between.
+#[test]
+fn a_change_of_sockets_is_told_at_each_reload_until_it_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("portcullis.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let server = Logged::start(&config);
+    server.until("listening");
+    let told = |text: &str| {
+        std::fs::write(&config, text).unwrap();
+        server.signal("-HUP");
+        let first = server.until("reloaded");
+        // The line after it, if any: the next reload begins with the same line.
+        server.signal("-USR1");
+        let rest = server.until("status");
+        let line = first.into_iter().chain(rest).find(|line| line.contains("takes effect at the next start"));
+        line.map(|line| line.split("next start: ").nth(1).unwrap().to_owned())
+    };
+    let metrics = format!("{CONFIG}[metrics]\nlisten = \"127.0.0.1:0\"\n");
+    assert_eq!(told(CONFIG), None);
+    assert_eq!(told(&metrics).as_deref(), Some("[metrics] listen"));
+    assert_eq!(told(&metrics).as_deref(), Some("[metrics] listen"), "it is still not open");
+    assert_eq!(told(CONFIG), None, "these are the sockets that are open");
+    let threads = CONFIG.replace("[upstream]", "threads = 3\n[upstream]");
+    assert_eq!(told(&threads).as_deref(), Some("[server] threads"));
+}
+
+#[test]
+fn a_list_without_rules_is_a_warning_at_the_start_and_at_each_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, list) = (folder.path().join("portcullis.toml"), folder.path().join("list"));
+    std::fs::write(&config, format!("{CONFIG}[[list]]\nname = \"l\"\nsource = \"list\"\n")).unwrap();
+    std::fs::write(&list, "").unwrap();
+    let server = Logged::start(&config);
+    for (text, warning) in
+        [("a.test\nb..c\nd..e\n", "2 of 3 lines are invalid"), ("# none\n", "the list `l` (")]
+    {
+        let lines = server.until("the list `l` (");
+        assert!(lines.last().unwrap().contains("WARN"), "{lines:?}");
+        std::fs::write(&list, text).unwrap();
+        server.signal("-HUP");
+        let lines = server.until(warning);
+        assert!(lines.last().unwrap().contains("WARN"), "{lines:?}");
+        server.signal("-HUP");
+    }
+}
