@@ -4,7 +4,9 @@
 //! `$important`, `@@`, and the rest. What is finer than that in theirs (more modifiers before fewer) is
 //! decided here by the longer name and the order of the lists.
 
-use super::{Sink, SkipReason, hosts};
+use super::hosts;
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
@@ -12,7 +14,7 @@ use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Tr
 use crate::trie::pattern::servable;
 
 /// One line of a filter.
-pub fn line(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     // By far the most lines are of this form.
     if let Some(name) = text.strip_prefix("||").and_then(|t| t.strip_suffix('^'))
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use rustc_hash::FxBuildHasher;
 
-use super::{NameRule, Sink, SkipReason};
+use super::list::NameRule;
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
@@ -12,7 +14,7 @@ use crate::rule::{Action, Data, Effect, Match, Traits};
 
 /// What is remembered from line to line.
 #[derive(Default)]
-pub struct State {
+pub(super) struct State {
     /// What relative names are completed with; the root until something says otherwise.
     origin: Option<NameBuf>,
     /// The zone's own name: owner of its SOA.
@@ -31,7 +33,7 @@ const MAX_RECORD: usize = 64;
 
 impl State {
     /// One line, leading white space kept.
-    pub fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
+    pub(super) fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
         self.line_at(sink.line(), text, sink);
     }
 
@@ -63,7 +65,7 @@ impl State {
     }
 
     /// The end of the zone.
-    pub fn finish(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn finish(&mut self, sink: &mut Sink<'_>) {
         while !self.open.is_empty() {
             self.unclosed(sink);
         }

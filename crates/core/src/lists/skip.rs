@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use super::MAX_LINE;
 use crate::dns::name::NameError;
+
+/// A line longer than this, in octets, is skipped unread; no rule is that long.
+pub const MAX_LINE: usize = 8192;
 
 /// A line that gave no rule, or not all that it could.
 #[derive(Clone, Debug, PartialEq, Eq)]
