@@ -351,8 +351,8 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
 mod tests {
     use super::super::parse;
     use super::*;
-    use crate::policy::explain::modifiers;
     use crate::rule::Format;
+    use crate::rule::modifiers;
     use proptest::prelude::*;
 
     /// What a line gives: rules as this program writes them, or the reason it gives none.

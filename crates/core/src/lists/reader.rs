@@ -198,7 +198,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::explain::modifiers;
+    use crate::rule::modifiers;
     use proptest::prelude::*;
 
     fn show(list: &List) -> Vec<String> {
