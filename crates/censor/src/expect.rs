@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::End;
+use super::action::End;
 use portcullis_core::dns::name::NameBuf;
 use portcullis_core::dns::reply::Transport;
 use portcullis_core::dns::types::{Class, Qtype};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::End;
+use super::action::End;
 use super::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
 use portcullis_core::dns::header::{Header, flag};
 use portcullis_core::dns::message::{Message, Record};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::End;
+use crate::action::End;
 use crate::seen::Seen;
 use portcullis_core::dns::ede::EdeCode;
 use portcullis_core::dns::header::{self, Header, flag};

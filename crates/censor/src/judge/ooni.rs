@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::bogon::is_bogon;
 use super::known::{AsnMap, Fingerprint};
 use super::lookup::{Failure, Lookup};
-use super::{Control, Known, Pair};
+use super::probe::{Control, Known, Pair};
 use portcullis_core::dns::types::Qtype;
 
 /// Flags of the DNS analysis (`x_dns_flags`).

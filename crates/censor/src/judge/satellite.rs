@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::known::AsnMap;
 use super::lookup::{Failure, Lookup};
-use super::{Control, Pair};
+use super::probe::{Control, Pair};
 use portcullis_core::dns::types::Rcode;
 
 /// An outcome.
