@@ -204,7 +204,8 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
         NameBuf::from_text(text).map(Action::Cname).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))
     };
     let record = |rtype: Qtype, text: &str| {
-        let rdata = rdata::from_text(rtype, text, Name::ROOT).map_err(SkipReason::Syntax)?;
+        let rdata =
+            rdata::from_text(rtype, text, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         Ok(Some(Action::Records(vec![Data { rtype, rdata }])))
     };
     if value.is_empty() {
@@ -256,7 +257,7 @@ fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), Sk
         SkipReason::Expression(last.chars().take(120).collect())
     })?;
     // One that can't be served must cost only its own line.
-    servable(text).map_err(SkipReason::Feature)?;
+    servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
     sink.pattern(Pattern::Regex(text.to_owned()), traits);
     Ok(())
 }

@@ -1,28 +1,18 @@
 //! What the first lines look like.
 
-use std::fmt;
-
 use crate::rule::Format;
 
 /// Bytes that are no list at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotAList {
     /// A web page, most often an error page of the server that should have given a list.
+    #[error("this is a web page, not a list; fetch the list itself")]
     Html,
     /// Many octets near the beginning that text has not.
+    #[error("this is a binary file, not a list")]
     Binary,
 }
-
-impl fmt::Display for NotAList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Html => "this is a web page, not a list; fetch the list itself",
-            Self::Binary => "this is a binary file, not a list",
-        })
-    }
-}
-
-impl std::error::Error for NotAList {}
 
 /// Lines looked at.
 const SAMPLE: usize = 200;

@@ -162,7 +162,8 @@ impl State {
         let root = NameBuf::from_text(".").map_err(SkipReason::Name)?;
         let origin = self.origin.as_ref().unwrap_or(&root);
         if rtype != Qtype::CNAME {
-            let rdata = rdata::from_text(rtype, rdata, origin.as_name()).map_err(SkipReason::Syntax)?;
+            let rdata = rdata::from_text(rtype, rdata, origin.as_name())
+                .map_err(|e| SkipReason::Syntax(e.to_string()))?;
             return action(Action::Records(vec![Data { rtype, rdata }]));
         }
         let target = rdata.split_whitespace().next().unwrap_or_default();
@@ -177,8 +178,8 @@ impl State {
                 Err(SkipReason::Syntax(format!("`{t}` is no action of a policy zone")))
             }
             _ => {
-                let wire =
-                    rdata::from_text(Qtype::CNAME, target, origin.as_name()).map_err(SkipReason::Syntax)?;
+                let wire = rdata::from_text(Qtype::CNAME, target, origin.as_name())
+                    .map_err(|e| SkipReason::Syntax(e.to_string()))?;
                 let name = Name::parse(&wire).map_err(SkipReason::Name)?.to_folded();
                 // The old way to write passthru.
                 if NameBuf::from_text(owner).as_ref() == Ok(&name) {
@@ -192,7 +193,8 @@ impl State {
     fn absolute(&self, owner: &str) -> Result<NameBuf, SkipReason> {
         let root = Name::ROOT.to_buf();
         let origin = self.origin.as_ref().unwrap_or(&root);
-        let wire = rdata::from_text(Qtype::NS, owner, origin.as_name()).map_err(SkipReason::Syntax)?;
+        let wire = rdata::from_text(Qtype::NS, owner, origin.as_name())
+            .map_err(|e| SkipReason::Syntax(e.to_string()))?;
         Ok(Name::parse(&wire).map_err(SkipReason::Name)?.to_folded())
     }
 

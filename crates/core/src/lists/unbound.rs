@@ -91,7 +91,8 @@ impl State {
         };
         let rtype: Qtype =
             rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{}` is no record type", short(rtype))))?;
-        let rdata = rdata::from_text(rtype, rest, Name::ROOT).map_err(SkipReason::Syntax)?;
+        let rdata =
+            rdata::from_text(rtype, rest, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         self.data.push((key(name), sink.line(), Data { rtype, rdata }));
         sink.settle();
         Ok(())

@@ -42,7 +42,8 @@ pub(super) struct Entry {
 }
 
 /// A pattern that can't be served, and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("list `{list}`, line {line}: {reason}")]
 pub struct BadPattern {
     /// The list.
     pub list: String,
@@ -51,14 +52,6 @@ pub struct BadPattern {
     /// The pattern and why.
     pub reason: String,
 }
-
-impl fmt::Display for BadPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "list `{}`, line {}: {}", self.list, self.line, self.reason)
-    }
-}
-
-impl std::error::Error for BadPattern {}
 
 impl Layer {
     pub(super) fn new(compiled: Compiled, numbers: &[u16], lists: &[ListPolicy]) -> Result<Self, BadPattern> {
@@ -113,7 +106,7 @@ impl Layer {
             BadPattern {
                 list: list.cloned().unwrap_or_default(),
                 line: rule.map_or(0, |r| r.line),
-                reason: rule.map_or(reason.clone(), |r| format!("{}: {reason}", r.pattern)),
+                reason: rule.map_or_else(|| reason.to_string(), |r| format!("{}: {reason}", r.pattern)),
             }
         })?;
         Ok(Self { entries, classes, patterns, pattern_entries, compiled })
