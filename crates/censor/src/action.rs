@@ -10,6 +10,7 @@ use super::shape::Shape;
 
 /// What a rule does with a query.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Action {
     /// The genuine answer, after a while.
     Pass(Delay),

@@ -17,6 +17,7 @@ pub struct Delay {
 
 /// The distribution of a delay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Spread {
     /// Anything from `base - jitter` to `base + jitter` alike.
     #[default]

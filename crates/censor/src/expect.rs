@@ -50,6 +50,7 @@ pub struct Wanted {
 
 /// What a reply must be.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum WantedReply {
     /// What the honest network says.
     Genuine,

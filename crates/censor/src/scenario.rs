@@ -107,6 +107,7 @@ pub struct Pool {
 
 /// How an address is picked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pick {
     /// One after the other, whoever asks.
     #[default]

@@ -57,6 +57,7 @@ pub struct Flags {
 
 /// What becomes of the client's EDNS in a forged answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EdnsManner {
     /// An OPT record of the server's own, for those who sent one.
     #[default]
@@ -69,6 +70,7 @@ pub enum EdnsManner {
 
 /// What is broken in a forged answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Malform {
     /// Nothing.
     #[default]
@@ -87,6 +89,7 @@ pub enum Malform {
 
 /// How the TTL of a forged answer goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TtlMode {
     /// Always the same.
     #[default]

@@ -40,6 +40,7 @@ pub struct Chance {
 
 /// How long one draw holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Sticky {
     /// Each query draws anew.
     Query,

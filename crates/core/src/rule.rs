@@ -24,6 +24,7 @@ pub enum Effect {
 
 /// What a client gets for a blocked name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Action {
     /// The name does not exist.
     NxDomain,
@@ -188,6 +189,7 @@ pub fn modifiers(traits: &Traits) -> String {
 
 /// The syntax of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// Decided from the first lines.
     Auto,

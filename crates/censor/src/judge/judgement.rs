@@ -72,6 +72,7 @@ impl Verdict {
 
 /// Something about the replies that OONI and Satellite do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Sign {
     /// Replies to one query say different things.
     Differ(Qtype, usize, Duration),
@@ -141,6 +142,7 @@ impl fmt::Display for Sign {
 
 /// All that can be said of a name.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Judgement {
     /// In one word.
     pub verdict: Verdict,

@@ -43,6 +43,7 @@ impl Question {
 
 /// Why a lookup gave no address, in the words of OONI (`netxlite/errno.go`, spec `df-007-errors`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Failure {
     /// NXDOMAIN.
     NxDomain,

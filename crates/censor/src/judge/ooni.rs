@@ -30,6 +30,7 @@ pub mod flag {
 
 /// `dns_consistency`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Consistency {
     /// Nothing unexpected, and something expected.
     Consistent,

@@ -13,6 +13,7 @@ use portcullis_core::dns::types::Rcode;
 
 /// An outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// A code that is no success.
     Error(Rcode),

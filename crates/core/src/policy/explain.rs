@@ -7,6 +7,7 @@ use crate::rule::{Effect, Match, modifiers};
 
 /// A rule as a person finds it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuleText {
     /// The rule in the form of the adguard format, such as `||linkedin.com^`.
     pub rule: String,

@@ -18,6 +18,7 @@ pub struct RuleId {
 
 /// Where a rule was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Origin<'p> {
     /// The list that was compiled, where it is not one of the configuration.
     pub source: Option<&'p str>,
