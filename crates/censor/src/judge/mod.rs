@@ -15,7 +15,7 @@ pub mod satellite;
 
 pub use self::bogon::is_bogon;
 pub use self::judgement::{Judgement, Sign, Verdict, judge};
-pub use self::known::{AsnMap, Fingerprint};
+pub use self::known::{AsnMap, Fingerprint, KnownError};
 pub use self::lookup::{Failure, Lookup, Question, Reply, Said};
 pub use self::probe::{Control, Known, Pair, Probe};
 

@@ -21,7 +21,21 @@ mod policy;
 pub mod prefix;
 pub mod schedule;
 
+pub use self::active::{Active, Ordered, View};
+pub use self::ahead::Begun;
+pub use self::compile::{Account, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile};
+pub use self::decide::{
+    Asker, Class, Decider, Precedence, Rung, Verdict, candidates, decide, decide_behind, ladder,
+};
+pub use self::explain::{RuleText, one_line, rule_text, verdict_text};
+pub use self::group::{Group, Groups};
+pub use self::inspect::{Inspection, Inspector, because, inspect, is_private};
 pub use self::layer::BadPattern;
 use self::layer::{Entry, Layer};
+pub use self::list::{KnownClient, ListPolicy, MAX_EDE_TEXT, Notes, Reference, known};
+pub use self::network::network;
 pub use self::origin::{Origin, RuleId};
-pub use self::policy::Policy;
+pub use self::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
+pub use self::policy::{CompileError, Policy};
+pub use self::prefix::Prefixes;
+pub use self::schedule::{Schedule, ScheduleError, Window};

@@ -1,7 +1,7 @@
 //! A policy that serves: its lists, their rules, and what is asked of them.
 
 use super::active::View;
-use super::compile::{Compiled, MORE, PatternRule};
+use super::compile::{Compiled, MORE, Options, PatternRule, compile};
 use super::decide::Precedence;
 use super::group::Groups;
 use super::layer::{BadPattern, Layer};
@@ -9,7 +9,9 @@ use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
 use super::prefix::Prefixes;
 use crate::dns::name::NameBuf;
+use crate::lists::List;
 use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
+use crate::trie::build::TooLarge;
 
 /// A policy that serves: immutable, shared by all threads.
 #[derive(Debug, Default)]
@@ -29,7 +31,38 @@ pub struct Policy {
     pub(super) layers: Vec<Layer>,
 }
 
+/// Why lists do not become a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// They have too many rules.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// One of their patterns can't be served.
+    #[error(transparent)]
+    BadPattern(#[from] BadPattern),
+}
+
 impl Policy {
+    /// TTL of the answers of [`Policy::compile`], in seconds.
+    const TTL: u32 = 60;
+
+    /// Compiles lists, each with its name, into a policy for everybody: a name that one of them blocks does not
+    /// exist (NXDOMAIN), for a minute. [`compile`] and [`Policy::new`] take what else a configuration says.
+    ///
+    /// # Errors
+    /// [`CompileError`]
+    pub fn compile<N: Into<String>>(
+        lists: impl IntoIterator<Item = (N, List)>,
+    ) -> Result<Self, CompileError> {
+        let lists: Vec<_> = lists.into_iter().map(|(name, list)| (name.into(), list)).collect();
+        let (compiled, _) = compile(&lists, Options { lines: true, left_out: false })?;
+        let of =
+            |(name, _): &(String, List)| ListPolicy::new(name.clone(), Action::NxDomain, Self::TTL, None);
+        let numbers = (0u16..).take(lists.len()).collect();
+        Ok(Self::new(lists.iter().map(of).collect(), Vec::new(), vec![(compiled, numbers)])?)
+    }
+
     /// A policy of these lists. A layer says for each of its sources which of the lists it is.
     ///
     /// # Errors
