@@ -26,7 +26,7 @@ pub struct Asked<'q, 'p> {
 }
 
 /// Something of which it is counted how often it was had before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Counter {
     /// Questions with this hash.
     Question(u64),
@@ -39,4 +39,10 @@ pub enum Counter {
 pub trait Turns {
     /// How often this was had before; from now on it is once more.
     fn turn(&self, counter: Counter) -> u64;
+}
+
+impl<F: Fn(Counter) -> u64> Turns for F {
+    fn turn(&self, counter: Counter) -> u64 {
+        self(counter)
+    }
 }

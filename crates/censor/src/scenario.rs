@@ -139,6 +139,23 @@ pub struct Rule {
     pub intent: String,
 }
 
+impl Rule {
+    /// A rule that always applies to these names.
+    #[must_use]
+    pub fn new(id: impl Into<String>, names: Names, action: Action) -> Self {
+        Self {
+            id: id.into(),
+            line: 0,
+            names,
+            when: When::default(),
+            kind: String::new(),
+            action,
+            evidence: Evidence::default(),
+            intent: String::new(),
+        }
+    }
+}
+
 /// How sure a claim is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Evidence {

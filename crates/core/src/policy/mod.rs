@@ -33,7 +33,7 @@ pub use self::inspect::{Inspection, Inspector, because, inspect, is_private};
 pub use self::layer::BadPattern;
 use self::layer::{Entry, Layer};
 pub use self::list::{KnownClient, ListPolicy, MAX_EDE_TEXT, Notes, Reference, known};
-pub use self::network::network;
+pub use self::network::network as parse_network;
 pub use self::origin::{Origin, RuleId};
 pub use self::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
 pub use self::policy::{CompileError, Policy};
