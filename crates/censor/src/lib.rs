@@ -1,8 +1,13 @@
 //! A network that lies on purpose: what is imitated, as checked values.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 //!
-//! A [`Scenario`] is data. [`plan`](plan::plan()) makes of it and of one question the packets that the
-//! censor would send, each with its delay and its quirks; it sends nothing, reads no clock, and the same
-//! arguments always give the same packets.
+//! # The parts
+//!
+//! A [`Scenario`] is data: [`Network`]s, and [`Rule`]s that say for which [`Names`], [`When`], and what
+//! ([`Action`]). [`plan`](plan()) makes of it and of one question ([`Asked`]) the packets that the censor would
+//! send, each with its delay and its quirks ([`Plan`]). [`Expect`] is what must come back for a question, [`Seen`]
+//! what did.
 
 mod action;
 mod asked;
