@@ -26,7 +26,6 @@ pub mod config;
 pub mod scenario;
 pub mod cli;
 
-pub use dns::query::Query;
-pub use policy::Policy;
-pub use policy::decide::Verdict;
-pub use trie::index::Index;
+pub use dns::Query;
+pub use policy::{Policy, Verdict};
+pub use trie::Index;
