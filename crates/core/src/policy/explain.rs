@@ -1,7 +1,7 @@
 //! A verdict told in words, with list and line: for the command line, the log and the demo.
 
-use super::Policy;
 use super::decide::{Decider, Verdict};
+use super::policy::Policy;
 use crate::dns::name::Name;
 use crate::rule::{Effect, Match, modifiers};
 

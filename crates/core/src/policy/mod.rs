@@ -20,8 +20,9 @@ pub mod overrides;
 mod policy;
 pub mod prefix;
 pub mod schedule;
+mod view;
 
-pub use self::active::{Active, Ordered, View};
+pub use self::active::Active;
 pub use self::ahead::Begun;
 pub use self::compile::{Account, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile};
 pub use self::decide::{
@@ -35,7 +36,8 @@ use self::layer::{Entry, Layer};
 pub use self::list::{KnownClient, ListPolicy, MAX_EDE_TEXT, Notes, Reference, known};
 pub use self::network::network as parse_network;
 pub use self::origin::{Origin, RuleId};
-pub use self::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
+pub use self::overrides::{MAX_OVERRIDES, Order, Ordered, Override, Overrides, Whom};
 pub use self::policy::{CompileError, Policy};
 pub use self::prefix::Prefixes;
 pub use self::schedule::{Schedule, ScheduleError, Window};
+pub use self::view::View;

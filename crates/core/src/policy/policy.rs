@@ -1,6 +1,5 @@
 //! A policy that serves: its lists, their rules, and what is asked of them.
 
-use super::active::View;
 use super::compile::{Compiled, MORE, Options, PatternRule, compile};
 use super::decide::Precedence;
 use super::group::Groups;
@@ -8,6 +7,7 @@ use super::layer::{BadPattern, Layer};
 use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
 use super::prefix::Prefixes;
+use super::view::View;
 use crate::dns::name::NameBuf;
 use crate::lists::List;
 use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
