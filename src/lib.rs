@@ -29,7 +29,6 @@ pub mod scenario;
 pub mod app;
 pub mod cli;
 
-pub use dns::query::Query;
-pub use policy::Policy;
-pub use policy::decide::Verdict;
-pub use trie::index::Index;
+pub use dns::Query;
+pub use policy::{Policy, Verdict};
+pub use trie::Index;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::censor::Scenario;
-use portcullis::censor::plan::{Asked, Counter, Turns, plan};
+use portcullis::censor::plan::{Asked, Counter, plan};
 use portcullis::config::scenario::parse;
 use portcullis::dns::message::Message;
 use portcullis::dns::query::Query;
@@ -20,14 +20,6 @@ static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| {
     parse(text, Path::new("taxonomy")).unwrap()
 });
 
-struct Same;
-
-impl Turns for Same {
-    fn turn(&self, _: Counter) -> u64 {
-        1
-    }
-}
-
 fuzz_target!(|input: (u8, bool, i64, u64, &[u8])| {
     let (network, tcp, unix, seed, packet) = input;
     let Ok(query) = Query::parse(packet) else { return };
@@ -35,8 +27,9 @@ fuzz_target!(|input: (u8, bool, i64, u64, &[u8])| {
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let network = u16::from(network % 3);
     let asked = Asked { query: &query, network, client, transport, unix, uptime: Duration::ZERO, seed };
-    let one = plan(&SCENARIO, asked, &Same);
-    assert_eq!(one, plan(&SCENARIO, asked, &Same));
+    let same = |_: Counter| 1;
+    let one = plan(&SCENARIO, asked, &same);
+    assert_eq!(one, plan(&SCENARIO, asked, &same));
     let rule = one.rule.and_then(|place| SCENARIO.rules.get(usize::from(place)));
     for shot in one.forged {
         assert!(shot.octets.len() <= transport.limit(&query).max(512));

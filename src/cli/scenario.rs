@@ -196,7 +196,7 @@ fn names_of(names: &Names) -> String {
         Pattern::EndsWith(part) => format!("…{part}"),
         Pattern::Prefix(part) => format!("{part}…"),
         Pattern::Substring(part) => format!("…{part}…"),
-        Pattern::Regex(text, _) => format!("/{text}/"),
+        Pattern::Regex(expression) => format!("/{}/", expression.as_str()),
     };
     let mut text = few(names.patterns.iter().map(pattern).collect());
     if !names.except.is_empty() {

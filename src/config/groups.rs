@@ -41,7 +41,9 @@ impl Check<'_> {
     }
 
     pub(super) fn contact(&mut self, contact: raw::Contact) -> Contact {
-        let mut uri = |key: &str, text: &Spanned<String>| match sde::contact(text.get_ref()) {
+        let mut uri = |key: &str, text: &Spanned<String>| match sde::contact(text.get_ref())
+            .map_err(|e| e.to_string())
+        {
             Ok(uri) => Some(uri),
             Err(problem) => {
                 let remedy = "expected one such as \"mailto:dns@example.org\" or \"https://example.org/why\"";
@@ -69,14 +71,15 @@ impl Check<'_> {
 
     pub(super) fn named_schedule(&mut self, given: raw::Schedule, schedules: &mut Schedules) {
         let key = "[[schedule]]";
-        let zone = schedule::zone(given.zone.get_ref()).unwrap_or_else(|problem| {
-            let remedy = "expected a name of the IANA database such as \"Europe/Berlin\"";
-            self.told("[[schedule]] zone", &given.zone, &problem, remedy);
-            jiff::tz::TimeZone::UTC
-        });
+        let zone =
+            schedule::zone(given.zone.get_ref()).map_err(|e| e.to_string()).unwrap_or_else(|problem| {
+                let remedy = "expected a name of the IANA database such as \"Europe/Berlin\"";
+                self.told("[[schedule]] zone", &given.zone, &problem, remedy);
+                jiff::tz::TimeZone::UTC
+            });
         let mut windows = Vec::new();
         for text in &given.windows {
-            match schedule::window(text.get_ref()) {
+            match schedule::window(text.get_ref()).map_err(|e| e.to_string()) {
                 Ok(window) => windows.push(window),
                 Err(problem) => {
                     let remedy = "expected one such as \"Mon-Fri 08:00-15:30\" or \"daily 22:00-06:00\"";
@@ -152,7 +155,7 @@ impl Check<'_> {
                 self.wrong(&key, &text.span(), problem, remedy);
                 return None;
             }
-            match schedule::instant(value, &base.zone) {
+            match schedule::instant(value, &base.zone).map_err(|e| e.to_string()) {
                 Ok(at) => Some(at),
                 Err(problem) => {
                     let remedy = "expected a time such as \"2026-09-01T08:00:00+02:00\"";
@@ -452,7 +455,7 @@ impl Check<'_> {
                         self.wrong("[[rewrite]] records", &text.span(), problem, "use `cname`");
                         continue;
                     }
-                    match rdata::from_text(rtype, value.trim(), Name::ROOT) {
+                    match rdata::from_text(rtype, value.trim(), Name::ROOT).map_err(|e| e.to_string()) {
                         Ok(rdata) => data.push(Data { rtype, rdata }),
                         Err(problem) => {
                             let remedy = "expected a type and its data, such as \"MX 10 mail.example.org.\"";

@@ -141,7 +141,7 @@ impl Stage {
             let seen = self.ask(&packet, client, now);
             let genuine = self.genuine(&packet, client, now);
             let held = expect.holds(&packet, &seen, genuine.as_deref(), Slack { late: Duration::ZERO });
-            wrong.extend(held.err().map(|difference| (expect.line, difference)));
+            wrong.extend(held.err().map(|difference| (expect.line, difference.to_string())));
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }

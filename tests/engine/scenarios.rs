@@ -62,6 +62,7 @@ fn shape(expect: &Expect) -> String {
                 shape += &format!(" {flags:x} {types:?} {opt} {wrong_id} {lower_case}");
                 shape += &format!(" {} {}", message.edes.len(), message.authority.len());
             }
+            other => panic!("a kind of reply without a shape: {other:?}"),
         }
     }
     shape

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::End;
+use super::action::End;
 use portcullis_core::dns::name::NameBuf;
 use portcullis_core::dns::reply::Transport;
 use portcullis_core::dns::types::{Class, Qtype};
@@ -50,6 +50,7 @@ pub struct Wanted {
 
 /// What a reply must be.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum WantedReply {
     /// What the honest network says.
     Genuine,

@@ -5,9 +5,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::action::{Addresses, Body, Forged, Other, Soa};
+use super::asked::{Asked, Counter, Turns};
 use super::draw::Draw;
-use super::plan::{Asked, Counter, Turns};
-use super::{Addresses, Body, EdnsManner, Forged, Malform, Other, Pick, Pool, Scenario, Shape, Soa, TtlMode};
+use super::scenario::{Pick, Pool, Scenario};
+use super::shape::{EdnsManner, Malform, Shape, TtlMode};
 use portcullis_core::dns::edns::{OPTION_EDE, PAYLOAD_SIZE};
 use portcullis_core::dns::header::{self, Header, flag};
 use portcullis_core::dns::name::{Folded, Name};

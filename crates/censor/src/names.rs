@@ -1,10 +1,8 @@
 //! Which names a rule takes, with the bugs that real censors' matching has.
 
-use regex_automata::Input;
-use regex_automata::dfa::Automaton;
-use regex_automata::dfa::dense::DFA;
-
 use portcullis_core::dns::name::{MAX_NAME, Name};
+
+use super::expression::Expression;
 
 /// Stands for a dot within a label where labels are kept apart: no pattern has it.
 const INNER_DOT: u8 = 0xff;
@@ -35,11 +33,17 @@ pub enum Pattern {
     Prefix(String),
     /// Anywhere.
     Substring(String),
-    /// An expression: its text and its automaton.
-    Regex(String, Box<DFA<Vec<u32>>>),
+    /// Where an expression matches.
+    Regex(Expression),
 }
 
 impl Names {
+    /// A name, and those below it.
+    #[must_use]
+    pub fn suffix(name: &str) -> Self {
+        Self { patterns: vec![Pattern::Suffix(name.to_ascii_lowercase())], ..Self::default() }
+    }
+
     /// True if a rule with these patterns takes the name.
     #[must_use]
     pub fn take(&self, qname: Name<'_>) -> bool {
@@ -68,8 +72,8 @@ impl Pattern {
             (Self::Exact(a), Self::Exact(b))
             | (Self::EndsWith(a), Self::EndsWith(b))
             | (Self::Prefix(a), Self::Prefix(b))
-            | (Self::Substring(a), Self::Substring(b))
-            | (Self::Regex(a, _), Self::Regex(b, _)) => a == b,
+            | (Self::Substring(a), Self::Substring(b)) => a == b,
+            (Self::Regex(a), Self::Regex(b)) => a.as_str() == b.as_str(),
             _ => false,
         }
     }
@@ -83,8 +87,7 @@ impl Pattern {
             Self::EndsWith(end) => text.ends_with(end.as_bytes()),
             Self::Prefix(start) => text.starts_with(start.as_bytes()),
             Self::Substring(part) => memchr::memmem::find(text, part.as_bytes()).is_some(),
-            // An automaton that was built whole and has no quit bytes does not fail.
-            Self::Regex(_, dfa) => matches!(dfa.try_search_fwd(&Input::new(text)), Ok(Some(_))),
+            Self::Regex(expression) => expression.is_match(text),
         }
     }
 }
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn names_are_taken_as_censors_take_them() {
         let text = str::to_owned;
-        let regex = |e: &str| Pattern::Regex(e.into(), Box::new(DFA::new(e).unwrap()));
+        let regex = |e: &str| Pattern::Regex(Expression::new(e).unwrap());
         for (pattern, flattened, name, taken) in [
             (Pattern::Any, false, "anything.at.all", true),
             (Pattern::Any, false, "free.test", false),
@@ -172,6 +175,7 @@ mod tests {
             (Pattern::Substring(text("69.mu")), false, "69mu.example", false),
             (regex(r"(^|\.)facebook\.com$"), false, "www.facebook.com", true),
             (regex(r"(^|\.)facebook\.com$"), false, "notfacebook.com", false),
+            (regex(r"FaceBook"), false, "www.faceBOOK.com", true),
             // A dot within a label is a boundary only for those who join labels first.
             (Pattern::Suffix(text("facebook.com")), false, r"www\.facebook.com", false),
             (Pattern::Suffix(text("facebook.com")), true, r"www\.facebook.com", true),

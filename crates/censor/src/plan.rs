@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::action::{Action, End, Identity};
+pub use super::asked::{Asked, Counter, Turns};
 use super::draw::Draw;
 use super::forge::{self, Forgery};
-use super::{Action, Delay, End, Identity, Rule, Scenario, Spread, Sticky, When};
+use super::scenario::{Rule, Scenario};
+use super::when::Sticky;
 use portcullis_core::dns::name::Folded;
-use portcullis_core::dns::query::Query;
 use portcullis_core::dns::reply::Transport;
 use portcullis_core::dns::types::{Class, Qtype};
 
@@ -33,41 +35,6 @@ pub struct Shot {
     pub octets: Vec<u8>,
     /// The TTL of the IP packet; `None`: the system's.
     pub ip_ttl: Option<u8>,
-}
-
-/// One question, and all that the answer may depend on.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'q, 'p> {
-    /// The query.
-    pub query: &'q Query<'p>,
-    /// The network that it was asked in, by its place.
-    pub network: u16,
-    /// Who asks.
-    pub client: IpAddr,
-    /// How.
-    pub transport: Transport,
-    /// The scenario's clock, in seconds since 1970 (UTC).
-    pub unix: i64,
-    /// How long the scenario has run by the clock on the wall: TTLs tick by it.
-    pub uptime: Duration,
-    /// What all draws start from.
-    pub seed: u64,
-}
-
-/// Something of which it is counted how often it was had before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// Questions with this hash.
-    Question(u64),
-    /// Addresses of this pool, for names with this hash.
-    Pool(u16, u64),
-}
-
-/// Counts; the one thing that a plan depends on and that is no argument's value. What is counted the
-/// same way gives the same plans.
-pub trait Turns {
-    /// How often this was had before; from now on it is once more.
-    fn turn(&self, counter: Counter) -> u64;
 }
 
 /// What the censor does with one question: the first rule that applies says it.
@@ -112,44 +79,6 @@ impl Rule {
         };
         class && self.when.holds(asked) && self.names.take(asked.query.qname)
     }
-}
-
-impl When {
-    /// True if this holds whenever the other does.
-    fn covers(&self, other: &Self) -> bool {
-        fn all_in<T: PartialEq>(all: &[T], some: &[T]) -> bool {
-            all.is_empty() || !some.is_empty() && some.iter().all(|one| all.contains(one))
-        }
-        self.chance.is_none_or(|chance| chance.bad == chance.of)
-            && all_in(&self.networks, &other.networks)
-            && self.from.is_none_or(|from| other.from.is_some_and(|other| other >= from))
-            && self.until.is_none_or(|until| other.until.is_some_and(|other| other <= until))
-            && (self.daily.is_none() || self.daily == other.daily)
-            && all_in(&self.types, &other.types)
-            && self
-                .other_types
-                .iter()
-                .all(|t| other.other_types.contains(t) || !other.types.is_empty() && !other.types.contains(t))
-            && (self.transport.is_none() || self.transport == other.transport)
-    }
-
-    fn holds(&self, asked: Asked<'_, '_>) -> bool {
-        let qtype = asked.query.qtype;
-        (self.networks.is_empty() || self.networks.contains(&asked.network))
-            && self.from.is_none_or(|from| asked.unix >= from)
-            && self.until.is_none_or(|until| asked.unix < until)
-            && self.daily.is_none_or(|daily| is_daily(daily, asked.unix))
-            && (self.types.is_empty() || self.types.contains(&qtype))
-            && !self.other_types.contains(&qtype)
-            && self.transport.is_none_or(|t| t == asked.transport)
-    }
-}
-
-/// True within these minutes of the day, which may run over midnight.
-fn is_daily((from, until, offset): (u16, u16, i32), unix: i64) -> bool {
-    let minute = unix.saturating_add(i64::from(offset)).rem_euclid(86_400) / 60;
-    let (from, until) = (i64::from(from), i64::from(until));
-    if from <= until { (from..until).contains(&minute) } else { minute >= from || minute < until }
 }
 
 /// The draws for one question.
@@ -251,35 +180,6 @@ fn act(
     })
 }
 
-impl Delay {
-    /// How long it is this time.
-    #[must_use]
-    pub fn drawn(self, draw: Draw) -> Duration {
-        if self.jitter.is_zero() {
-            return self.base;
-        }
-        let (base, jitter) = (self.base.as_secs_f64(), self.jitter.as_secs_f64());
-        let (one, other) = (draw.number(1).fraction(), draw.number(2).fraction());
-        let seconds = match self.spread {
-            Spread::Uniform => base + jitter * (2.0 * one - 1.0),
-            // Box and Muller's way to a normal distribution; `1 - one` is never zero.
-            Spread::Normal => {
-                base + jitter * (-2.0 * (1.0 - one).ln()).sqrt() * (std::f64::consts::TAU * other).cos()
-            }
-            Spread::Exponential => base - jitter * (1.0 - one).ln(),
-        };
-        let drawn = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(self.base);
-        // Whole microseconds, as a record has them.
-        u64::try_from(drawn.as_micros()).map_or(self.base, Duration::from_micros)
-    }
-
-    /// Always this long.
-    #[must_use]
-    pub const fn fixed(base: Duration) -> Self {
-        Self { base, jitter: Duration::ZERO, spread: Spread::Uniform }
-    }
-}
-
 impl Identity {
     /// What the resolver that answers in the place of the one that was asked says of itself.
     fn answer(&self, asked: Asked<'_, '_>) -> Option<Vec<u8>> {
@@ -307,29 +207,5 @@ impl Identity {
             _ => return None,
         };
         Some(forge::one_record(query, self.ttl, &rdata))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_are_whole_microseconds_as_in_a_record() {
-        for spread in [Spread::Uniform, Spread::Normal, Spread::Exponential] {
-            let (base, jitter) = (Duration::from_millis(20), Duration::from_millis(7));
-            let delay = Delay { base, jitter, spread };
-            let drawn: Vec<_> = (0..100).map(|seed| delay.drawn(Draw::new(seed))).collect();
-            assert!(drawn.iter().all(|d| d.subsec_nanos() % 1000 == 0), "{drawn:?}");
-            assert!(drawn.iter().any(|d| d.as_micros() % 1000 > 0), "{drawn:?}");
-        }
-    }
-
-    #[test]
-    fn no_time_of_the_clock_is_too_far() {
-        for (unix, offset) in [(i64::MAX, 3600), (i64::MIN, -3600)] {
-            let (early, late) = (is_daily((0, 720, offset), unix), is_daily((720, 1440, offset), unix));
-            assert!(early != late, "{unix}");
-        }
     }
 }

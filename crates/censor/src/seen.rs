@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::End;
+use super::action::End;
 use super::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
 use portcullis_core::dns::header::{Header, flag};
 use portcullis_core::dns::message::{Message, Record};
@@ -18,6 +18,11 @@ pub struct Seen {
     /// How the TCP connection ended; over UDP it is open.
     pub end: End,
 }
+
+/// The first difference between what was seen and what was expected, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Difference(pub String);
 
 /// What the packets of a test may differ by.
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +56,18 @@ impl Expect {
     /// network says to the same query.
     ///
     /// # Errors
-    /// The first difference, in words.
+    /// The first [`Difference`].
     pub fn holds(
         &self,
         query: &[u8],
         seen: &Seen,
         genuine: Option<&[u8]>,
         slack: Slack,
-    ) -> Result<(), String> {
+    ) -> Result<(), Difference> {
+        self.compare(query, seen, genuine, slack).map_err(Difference)
+    }
+
+    fn compare(&self, query: &[u8], seen: &Seen, genuine: Option<&[u8]>, slack: Slack) -> Result<(), String> {
         for (number, pair) in (1..).zip(zip_longest(&self.replies, &seen.replies)) {
             match pair {
                 (Some(wanted), Some((after, octets))) => {
@@ -265,7 +274,8 @@ mod tests {
     }
 
     fn held(expect: &Expect, seen: &Seen) -> Result<(), String> {
-        expect.holds(&expect.query(7), seen, None, Slack { late: Duration::from_millis(1) })
+        let slack = Slack { late: Duration::from_millis(1) };
+        expect.holds(&expect.query(7), seen, None, slack).map_err(|Difference(why)| why)
     }
 
     /// Whatever is wanted otherwise, the same reply is not it.

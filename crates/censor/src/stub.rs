@@ -3,36 +3,12 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::action::{Action, Addresses, Body};
 use super::expect::{WantedRecord, WantedReply};
-use super::{Action, Addresses, Body, Extra, Scenario};
+use super::scenario::Scenario;
+pub use super::scenario::{StubMode, Stubs};
+use super::shape::Extra;
 use portcullis_core::dns::types::Qtype;
-
-/// What forged answers lead to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StubMode {
-    /// Addresses for documentation (RFC 5737, RFC 3849).
-    #[default]
-    Doc,
-    /// Loopback.
-    Loopback,
-    /// Those that were seen in the world.
-    Historical,
-}
-
-/// The addresses of a scenario that stand in the internet, and what is given out for each.
-#[derive(Clone, Debug, Default)]
-pub struct Stubs {
-    /// As they are in the file, in the order of their first mention, and what is given out.
-    pub v4: Vec<(Ipv4Addr, Ipv4Addr)>,
-    /// The same.
-    pub v6: Vec<(Ipv6Addr, Ipv6Addr)>,
-}
-
-impl StubMode {
-    /// The words for them.
-    pub const WORDS: [(&str, Self); 3] =
-        [("doc", Self::Doc), ("loopback", Self::Loopback), ("historical", Self::Historical)];
-}
 
 /// The addresses in the place of all those of the scenario that somebody might really be at: in forged
 /// answers, in pools, and in what is expected.
@@ -80,15 +56,6 @@ pub fn apply(scenario: &mut Scenario, mode: StubMode) {
 }
 
 impl Stubs {
-    /// What is given out for an address of the file.
-    #[must_use]
-    pub fn given_for(&self, address: IpAddr) -> IpAddr {
-        match address {
-            IpAddr::V4(a) => self.v4.iter().find(|(old, _)| *old == a).map_or(a, |(_, new)| *new).into(),
-            IpAddr::V6(a) => self.v6.iter().find(|(old, _)| *old == a).map_or(a, |(_, new)| *new).into(),
-        }
-    }
-
     /// An address in the data of a record, also as a text in quotes, as names that tell who asks have it.
     fn translate(&self, record: &mut WantedRecord) {
         let quoted = record.rtype == Qtype::TXT;

@@ -1,5 +1,11 @@
-//! The core of Portcullis: values and pure functions. It knows no socket, file, clock, thread or async;
-//! the time and the random seed are arguments.
+//! The core of Portcullis: lists, the index over their names, the decision, and the reply.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
+//!
+//! # The rooms
+//!
+//! A list goes through [`lists`] into rules ([`rule`]); [`policy`] compiles them into an index ([`trie`]) and
+//! decides; [`dns`] reads queries and writes replies, and [`answer`] makes a reply of a verdict.
 
 pub mod answer;
 pub mod dns;

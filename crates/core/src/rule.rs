@@ -24,6 +24,7 @@ pub enum Effect {
 
 /// What a client gets for a blocked name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Action {
     /// The name does not exist.
     NxDomain,
@@ -149,8 +150,46 @@ pub enum Client {
     Name(String),
 }
 
+/// What stands behind the `$`, in our own order.
+#[must_use]
+pub fn modifiers(traits: &Traits) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if traits.important {
+        words.push("important".into());
+    }
+    if let Some(scope) = &traits.scope {
+        let mut list = |word: &str, yes: Vec<String>, no: Vec<String>| {
+            let no = no.into_iter().map(|n| format!("~{n}"));
+            let all: Vec<String> = yes.into_iter().chain(no).collect();
+            if !all.is_empty() {
+                words.push(format!("{word}={}", all.join("|")));
+            }
+        };
+        let client = |clients: &[Client]| {
+            let text = |c: &Client| match c {
+                Client::Network(network) => network.to_string(),
+                Client::Name(name) => format!("'{name}'"),
+            };
+            clients.iter().map(text).collect()
+        };
+        let types = |types: &[Qtype]| types.iter().map(Qtype::to_string).collect();
+        list("dnstype", types(&scope.types), types(&scope.not_types));
+        list("client", client(&scope.clients), client(&scope.not_clients));
+        list("ctag", scope.tags.clone(), scope.not_tags.clone());
+        list("denyallow", scope.except.iter().map(ToString::to_string).collect(), Vec::new());
+    }
+    match (&traits.action, traits.rewrite) {
+        (Some(action), true) => words.push(format!("dnsrewrite={action}")),
+        (None, true) => words.push("dnsrewrite".into()),
+        (Some(action), false) => words.push(format!("({action})")),
+        (None, false) => {}
+    }
+    if words.is_empty() { String::new() } else { format!("${}", words.join(",")) }
+}
+
 /// The syntax of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// Decided from the first lines.
     Auto,

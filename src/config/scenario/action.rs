@@ -287,7 +287,7 @@ impl Check<'_> {
             let (owner, ttl, data) = (parts.next()?, parts.next()?, parts.next()?);
             let owner = NameBuf::from_text(owner).map_err(|e| format!("`{owner}` is no domain name: {e}"));
             let ttl = ttl.parse().ok().filter(|ttl| *ttl <= MAX_TTL);
-            let data = rdata::from_text(Qtype::SOA, data, Name::ROOT);
+            let data = rdata::from_text(Qtype::SOA, data, Name::ROOT).map_err(|e| e.to_string());
             Some(owner.and_then(|owner| {
                 Ok(Soa::Given { owner, ttl: ttl.ok_or("the TTL is no number of 31 bits")?, rdata: data? })
             }))
@@ -464,7 +464,7 @@ impl Check<'_> {
             let data = record.text(self, "data");
             record.done(self, "", &[]);
             let (rtype, data) = (rtype?, data?);
-            match rdata::from_text(rtype, data.get_ref(), Name::ROOT) {
+            match rdata::from_text(rtype, data.get_ref(), Name::ROOT).map_err(|e| e.to_string()) {
                 Ok(rdata) => Some(Extra { owner: owner.flatten(), rtype, ttl, rdata }),
                 Err(problem) => {
                     let remedy = "expected data as in a master file, names whole";

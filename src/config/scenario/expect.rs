@@ -215,7 +215,7 @@ fn record(text: &str, class: Class) -> Result<WantedRecord, String> {
         .ok()
         .filter(|t: &Qtype| !t.is_meta() && t.0 != 0)
         .ok_or_else(|| format!("`{rtype}` is no record type"))?;
-    let rdata = rdata::from_text(rtype, rest, Name::ROOT)?;
+    let rdata = rdata::from_text(rtype, rest, Name::ROOT).map_err(|e| e.to_string())?;
     let data = as_printed(rtype, &rdata).ok_or("the data is too long")?;
     Ok(WantedRecord { owner, ttl: (least, most), rtype, data })
 }

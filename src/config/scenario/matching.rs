@@ -1,22 +1,16 @@
 //! Which names and which queries a rule takes: `match` and `when`.
 
-use regex_automata::Input;
-use regex_automata::dfa::{Automaton, StartKind, dense};
-use regex_automata::nfa::thompson;
-use regex_automata::util::syntax;
 use toml::Spanned;
 
 use super::super::check::Check;
 use super::table::Table;
 use crate::censor::names::{Names, Pattern};
-use crate::censor::{Chance, Network, Sticky, When};
+use crate::censor::{Chance, Expression, Network, Sticky, When};
 use crate::dns::reply::Transport;
 use crate::policy::schedule;
 
 /// A probability is kept as so many cases of this many.
 const CASES: u32 = 1_000_000_000;
-/// The most octets of an automaton.
-const DFA_LIMIT: usize = 1 << 20;
 
 /// The words for how a query comes.
 pub(super) const TRANSPORTS: [(&str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
@@ -52,8 +46,8 @@ impl Check<'_> {
                 self.wrong(&table.key("regex"), &text.span(), problem, remedy);
                 continue;
             }
-            match automaton(text.get_ref()) {
-                Ok(dfa) => names.patterns.push(Pattern::Regex(text.into_inner(), Box::new(dfa))),
+            match Expression::new(text.get_ref()) {
+                Ok(expression) => names.patterns.push(Pattern::Regex(expression)),
                 Err(reason) => {
                     let problem = format!("`{}` can't be used: {reason}", text.get_ref());
                     self.wrong(&table.key("regex"), &text.span(), problem, "mend the expression");
@@ -238,31 +232,4 @@ impl Check<'_> {
         }
         seconds.map_or(Sticky::Query, Sticky::Time)
     }
-}
-
-/// The automaton of an expression that is looked for anywhere, without regard to case.
-fn automaton(text: &str) -> Result<dense::DFA<Vec<u32>>, String> {
-    let config = dense::Config::new()
-        .start_kind(StartKind::Unanchored)
-        .dfa_size_limit(Some(DFA_LIMIT))
-        .determinize_size_limit(Some(DFA_LIMIT * 4));
-    let dfa = dense::Builder::new()
-        .configure(config)
-        .syntax(syntax::Config::new().unicode(false).utf8(false).case_insensitive(true))
-        .thompson(thompson::Config::new().utf8(false).nfa_size_limit(Some(DFA_LIMIT)))
-        .build(text)
-        .map_err(|error| {
-            let mut reason = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(inner) = source {
-                reason = inner.to_string();
-                source = inner.source();
-            }
-            // Messages of the parser show the expression first.
-            let last = reason.lines().next_back().unwrap_or_default();
-            last.strip_prefix("error: ").unwrap_or(last).to_owned()
-        })?;
-    // One that can't begin a search would never match, in silence.
-    dfa.try_search_fwd(&Input::new(b"")).map_err(|error| error.to_string())?;
-    Ok(dfa)
 }

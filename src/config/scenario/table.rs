@@ -229,7 +229,7 @@ impl<'t> Table<'t> {
             Offset::Z => 0,
             Offset::Custom { minutes } => i32::from(minutes) * 60,
         };
-        match schedule::instant(&time.to_string(), &TimeZone::UTC) {
+        match schedule::instant(&time.to_string(), &TimeZone::UTC).map_err(|e| e.to_string()) {
             Ok(unix) => Some(Spanned::new(span, Moment { unix, ahead })),
             Err(problem) => {
                 let text = Spanned::new(span, String::new());

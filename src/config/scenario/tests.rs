@@ -3,9 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use regex_automata::Input;
-use regex_automata::dfa::Automaton;
-
 use super::parse;
 use crate::censor::expect::{WantedMessage, WantedRecord, WantedReply};
 use crate::censor::names::Pattern;
@@ -153,14 +150,14 @@ fn names_and_conditions() {
         Pattern::EndsWith(end),
         Pattern::Prefix(start),
         Pattern::Substring(part),
-        Pattern::Regex(_, dfa),
+        Pattern::Regex(expression),
     ] = &names.patterns[..]
     else {
         panic!("{names:?}")
     };
     assert_eq!([exact, suffix, end, start, part], ["a.org", "xn--bcher-kva.example", "org", "www.", "news"]);
     for (text, found) in [("www.b.org", true), ("WWW.B.ORG", true), ("b.org.x", false), ("ab.org", false)] {
-        assert_eq!(dfa.try_search_fwd(&Input::new(text)).unwrap().is_some(), found, "{text}");
+        assert_eq!(expression.is_match(text.as_bytes()), found, "{text}");
     }
     assert_eq!((names.except, names.flattened), (vec!["ok.org".to_owned()], true));
 

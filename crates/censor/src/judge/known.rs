@@ -6,6 +6,18 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// Why a file of what a probe knows can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KnownError {
+    /// A line of the map of networks, by its number.
+    #[error("line {0}: expected a prefix and a number, such as `192.0.2.0/24 64496`")]
+    Line(usize),
+    /// A column that the table of known answers lacks.
+    #[error("there is no column `{0}`")]
+    Column(&'static str),
+}
+
 /// Which autonomous system announces an address.
 #[derive(Clone, Debug, Default)]
 pub struct AsnMap(BTreeMap<IpNet, u32>);
@@ -14,8 +26,8 @@ impl AsnMap {
     /// Reads lines of a prefix and a number, as pyasn writes them; `#` and `;` begin a comment.
     ///
     /// # Errors
-    /// The first line that is none, by its number.
-    pub fn read(text: &str) -> Result<Self, String> {
+    /// [`KnownError::Line`]
+    pub fn read(text: &str) -> Result<Self, KnownError> {
         let mut map = BTreeMap::new();
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.split(['#', ';']).next().unwrap_or_default();
@@ -26,9 +38,7 @@ impl AsnMap {
                 digits.parse().ok()
             });
             let (Ok(prefix), Some(asn), None) = (prefix.parse::<IpNet>(), asn, words.next()) else {
-                return Err(format!(
-                    "line {number}: expected a prefix and a number, such as `192.0.2.0/24 64496`"
-                ));
+                return Err(KnownError::Line(number));
             };
             map.insert(prefix.trunc(), asn);
         }
@@ -69,13 +79,11 @@ impl Fingerprint {
     /// number of rows that were left out, because their pattern is of an unknown kind.
     ///
     /// # Errors
-    /// A column is missing.
-    pub fn read(text: &str) -> Result<(Vec<Self>, usize), String> {
+    /// [`KnownError::Column`]
+    pub fn read(text: &str) -> Result<(Vec<Self>, usize), KnownError> {
         let mut rows = rows(text).into_iter();
         let head = rows.next().unwrap_or_default();
-        let column = |name: &str| {
-            head.iter().position(|c| c == name).ok_or_else(|| format!("there is no column `{name}`"))
-        };
+        let column = |name: &'static str| head.iter().position(|c| c == name).ok_or(KnownError::Column(name));
         let (name, kind, pattern) = (column("name")?, column("pattern_type")?, column("pattern")?);
         let (scope, place, countries) =
             (column("scope")?, column("location_found")?, column("expected_countries")?);
@@ -168,7 +176,7 @@ mod tests {
             assert_eq!(map.asn(address.parse().unwrap()), asn, "{address}");
         }
         for bad in ["192.0.2.0/33 1", "192.0.2.0/24", "192.0.2.0/24 x", "1.2.3.0/24 1 2"] {
-            assert!(AsnMap::read(&format!("\n{bad}")).unwrap_err().starts_with("line 2: "), "{bad}");
+            assert!(AsnMap::read(&format!("\n{bad}")).unwrap_err() == KnownError::Line(2), "{bad}");
         }
     }
 
@@ -196,6 +204,6 @@ mod tests {
         ] {
             assert_eq!(all.iter().find(|f| f.fits(answer)).map(|f| f.name.as_str()), name, "{answer}");
         }
-        assert!(Fingerprint::read("name,scope\n").unwrap_err().contains("pattern_type"));
+        assert!(Fingerprint::read("name,scope\n").unwrap_err() == KnownError::Column("pattern_type"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::End;
+use crate::action::End;
 use crate::seen::Seen;
 use portcullis_core::dns::ede::EdeCode;
 use portcullis_core::dns::header::{self, Header, flag};
@@ -38,6 +38,7 @@ impl Question {
 
 /// Why a lookup gave no address, in the words of OONI (`netxlite/errno.go`, spec `df-007-errors`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Failure {
     /// NXDOMAIN.
     NxDomain,

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::bogon::is_bogon;
 use super::known::{AsnMap, Fingerprint};
 use super::lookup::{Failure, Lookup};
-use super::{Control, Known, Pair};
+use super::probe::{Control, Known, Pair};
 use portcullis_core::dns::types::Qtype;
 
 /// Flags of the DNS analysis (`x_dns_flags`).
@@ -30,6 +30,7 @@ pub mod flag {
 
 /// `dns_consistency`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Consistency {
     /// Nothing unexpected, and something expected.
     Consistent,

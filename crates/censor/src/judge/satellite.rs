@@ -8,11 +8,12 @@ use std::net::IpAddr;
 
 use super::known::AsnMap;
 use super::lookup::{Failure, Lookup};
-use super::{Control, Pair};
+use super::probe::{Control, Pair};
 use portcullis_core::dns::types::Rcode;
 
 /// An outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// A code that is no success.
     Error(Rcode),

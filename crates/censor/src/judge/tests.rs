@@ -1,10 +1,14 @@
 //! What the rules make of the ways in which resolvers lie.
 
-use super::lookup::Question;
-use super::*;
-use crate::End;
-use crate::seen::Seen;
+use std::net::IpAddr;
+use std::time::Duration;
+
 use portcullis_core::dns::name::NameBuf;
+use portcullis_core::dns::types::Qtype;
+
+use super::*;
+use crate::action::End;
+use crate::seen::Seen;
 
 const ID: u16 = 0x1234;
 

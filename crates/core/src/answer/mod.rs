@@ -7,3 +7,4 @@ pub mod stub;
 mod text;
 
 pub use action::{Blocked, Right, aliased, blocked};
+pub use alias::{End, Target};

@@ -22,6 +22,7 @@ const IPV6HINT: u16 = 6;
 
 /// By what a reply leads to a name or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Via {
     /// The target of a CNAME (RFC 1035 §3.3.1).
     Cname,
@@ -37,6 +38,7 @@ pub enum Via {
 
 /// One thing that a reply leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Item<'n> {
     /// A name.
     Name(Name<'n>, Via),

@@ -38,42 +38,34 @@ pub enum Match {
 }
 
 /// Why bytes or text are no domain name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NameError {
     /// The bytes end before the name does.
+    #[error("the name is cut off")]
     Short,
     /// A compression pointer where none may be.
+    #[error("a compression pointer is not allowed here")]
     Pointer,
     /// A label of over 63 octets, or a length octet of a reserved kind.
+    #[error("a label is longer than 63 octets")]
     LabelTooLong,
     /// Over 255 octets in all.
+    #[error("the name is longer than 255 octets")]
     NameTooLong,
     /// Two dots with nothing between them, or no text at all.
+    #[error("a label is empty")]
     EmptyLabel,
     /// A backslash that is followed neither by three digits up to 255 nor by a character.
+    #[error("a backslash must be followed by a character or by three digits up to 255")]
     BadEscape,
     /// Not ASCII, and not convertible by UTS 46.
+    #[error("the name is not a valid internationalised name")]
     BadIdna,
     /// White space or a control character in a name meant for a list.
+    #[error("white space and control characters are not part of a name")]
     BadCharacter,
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Short => "the name is cut off",
-            Self::Pointer => "a compression pointer is not allowed here",
-            Self::LabelTooLong => "a label is longer than 63 octets",
-            Self::NameTooLong => "the name is longer than 255 octets",
-            Self::EmptyLabel => "a label is empty",
-            Self::BadEscape => "a backslash must be followed by a character or by three digits up to 255",
-            Self::BadIdna => "the name is not a valid internationalised name",
-            Self::BadCharacter => "white space and control characters are not part of a name",
-        })
-    }
-}
-
-impl std::error::Error for NameError {}
 
 impl<'a> Name<'a> {
     /// The root.

@@ -2,29 +2,81 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::name::{Name, NameBuf};
+use super::name::{Name, NameBuf, NameError};
 use super::types::Qtype;
+
+/// Why text is not the data of a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RdataError {
+    /// Not an IPv4 address.
+    #[error("`{0}` is no IPv4 address")]
+    Ipv4(String),
+    /// Not an IPv6 address.
+    #[error("`{0}` is no IPv6 address")]
+    Ipv6(String),
+    /// Not a name.
+    #[error("`{0}` is no name: {1}")]
+    Name(String, NameError),
+    /// Not a number, or one that does not fit into so many bits.
+    #[error("`{0}` is no number of {1} bits")]
+    Number(String, usize),
+    /// A type that takes one value has none or several.
+    #[error("{0} takes one value")]
+    OneValue(Qtype),
+    /// Not the fields that the type has.
+    #[error("not the fields of {0}")]
+    Fields(Qtype),
+    /// A type whose fields have no text here.
+    #[error("records of type {0} are written as \\# LENGTH HEX here (RFC 3597)")]
+    Generic(Qtype),
+    /// Data in the form of RFC 3597 is not hexadecimal.
+    #[error("not hexadecimal")]
+    Hex,
+    /// Data in the form of RFC 3597 has another length than it says.
+    #[error("not as long as it says")]
+    Length,
+    /// The tag of a CAA record is longer than 255 octets.
+    #[error("the tag is too long")]
+    Tag,
+    /// Not a parameter of a service binding (RFC 9460).
+    #[error("`{0}` is no parameter")]
+    Parameter(String),
+    /// A parameter that is known, but not supported.
+    #[error("the parameter `{0}` is not supported")]
+    Unsupported(&'static str),
+    /// A parameter that comes twice.
+    #[error("a parameter comes twice")]
+    Twice,
+    /// The value of a parameter is longer than 65,535 octets, or a protocol in it longer than 255.
+    #[error("a parameter is too long")]
+    TooLong,
+    /// A backslash that neither a character nor three digits up to 255 follow.
+    #[error("a backslash must be followed by a character or by three digits up to 255")]
+    Escape,
+    /// A quote that is not closed.
+    #[error("a quote is not closed")]
+    Quote,
+}
 
 /// Wire RDATA from text, names in it uncompressed. A name without a final dot is completed with
 /// `origin`.
 ///
 /// # Errors
-/// What is wrong with the text, in a few words.
-pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, String> {
+/// [`RdataError`]
+pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, RdataError> {
     let words = words(text)?;
     let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
     if let ["\\#", len, hex @ ..] = &texts[..] {
         return generic(len, &hex.concat());
     }
     match (rtype, &texts[..]) {
-        (Qtype::A, [a]) => a
-            .parse::<Ipv4Addr>()
-            .map(|a| a.octets().to_vec())
-            .map_err(|_| format!("`{a}` is no IPv4 address")),
-        (Qtype::AAAA, [a]) => a
-            .parse::<Ipv6Addr>()
-            .map(|a| a.octets().to_vec())
-            .map_err(|_| format!("`{a}` is no IPv6 address")),
+        (Qtype::A, [a]) => {
+            a.parse::<Ipv4Addr>().map(|a| a.octets().to_vec()).map_err(|_| RdataError::Ipv4((*a).to_owned()))
+        }
+        (Qtype::AAAA, [a]) => {
+            a.parse::<Ipv6Addr>().map(|a| a.octets().to_vec()).map_err(|_| RdataError::Ipv6((*a).to_owned()))
+        }
         (Qtype::NS | Qtype::CNAME | Qtype::PTR | Qtype::DNAME, [target]) => name(target, origin),
         (Qtype::MX, [preference, host]) => Ok([&number::<2>(preference)?[..], &name(host, origin)?].concat()),
         (Qtype::SRV, [priority, weight, port, target]) => Ok([
@@ -54,7 +106,7 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
             Ok(out)
         }
         (Qtype::CAA, [flags, tag, value]) => {
-            let tag_len = u8::try_from(tag.len()).map_err(|_| "the tag is too long".to_owned())?;
+            let tag_len = u8::try_from(tag.len()).map_err(|_| RdataError::Tag)?;
             Ok([&number::<1>(flags)?[..], &[tag_len], tag.as_bytes(), value.as_bytes()].concat())
         }
         (Qtype::SVCB | Qtype::HTTPS, [priority, target, params @ ..]) => {
@@ -64,31 +116,27 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
             // In the order of their keys, each once (RFC 9460 §2.2).
             params.sort_by_key(|(key, _)| *key);
             if params.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
-                return Err("a parameter comes twice".into());
+                return Err(RdataError::Twice);
             }
             for (key, value) in params {
                 out.extend(key.to_be_bytes());
-                out.extend(
-                    u16::try_from(value.len())
-                        .map_err(|_| "a parameter is too long".to_owned())?
-                        .to_be_bytes(),
-                );
+                out.extend(u16::try_from(value.len()).map_err(|_| RdataError::TooLong)?.to_be_bytes());
                 out.extend(value);
             }
             Ok(out)
         }
         (Qtype::A | Qtype::AAAA | Qtype::CNAME | Qtype::PTR | Qtype::NS | Qtype::DNAME, _) => {
-            Err(format!("{rtype} takes one value"))
+            Err(RdataError::OneValue(rtype))
         }
         (Qtype::MX | Qtype::SOA | Qtype::SRV | Qtype::TXT | Qtype::CAA | Qtype::SVCB | Qtype::HTTPS, _) => {
-            Err(format!("not the fields of {rtype}"))
+            Err(RdataError::Fields(rtype))
         }
-        _ => Err(format!("records of type {rtype} are written as \\# LENGTH HEX here (RFC 3597)")),
+        _ => Err(RdataError::Generic(rtype)),
     }
 }
 
-fn name(text: &str, origin: Name<'_>) -> Result<Vec<u8>, String> {
-    let bad = |e| format!("`{text}` is no name: {e}");
+fn name(text: &str, origin: Name<'_>) -> Result<Vec<u8>, RdataError> {
+    let bad = |e| RdataError::Name(text.to_owned(), e);
     if text == "@" {
         return Ok(origin.as_bytes().to_vec());
     }
@@ -104,8 +152,8 @@ fn name(text: &str, origin: Name<'_>) -> Result<Vec<u8>, String> {
 }
 
 /// A number as `N` octets, network order.
-fn number<const N: usize>(text: &str) -> Result<[u8; N], String> {
-    let bad = || format!("`{text}` is no number of {} bits", N * 8);
+fn number<const N: usize>(text: &str) -> Result<[u8; N], RdataError> {
+    let bad = || RdataError::Number(text.to_owned(), N * 8);
     let value: u32 = text.parse().map_err(|_| bad())?;
     let [high @ .., _, _] = value.to_be_bytes();
     let bytes = value.to_be_bytes();
@@ -115,24 +163,19 @@ fn number<const N: usize>(text: &str) -> Result<[u8; N], String> {
     bytes.last_chunk::<N>().copied().ok_or_else(bad)
 }
 
-fn generic(len: &str, hex: &str) -> Result<Vec<u8>, String> {
+fn generic(len: &str, hex: &str) -> Result<Vec<u8>, RdataError> {
     let digits: Option<Vec<u8>> =
         hex.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    let digits = digits.ok_or("not hexadecimal")?;
+    let digits = digits.ok_or(RdataError::Hex)?;
     let (pairs, rest) = digits.as_chunks::<2>();
     let out: Vec<u8> = pairs.iter().map(|[a, b]| a << 4 | b).collect();
-    if rest.is_empty() && len.parse() == Ok(out.len()) {
-        Ok(out)
-    } else {
-        Err("not as long as it says".into())
-    }
+    if rest.is_empty() && len.parse() == Ok(out.len()) { Ok(out) } else { Err(RdataError::Length) }
 }
 
 /// One `key=value` of a service binding (RFC 9460 §2.1): key and wire value.
-fn param(text: &str) -> Result<(u16, Vec<u8>), String> {
+fn param(text: &str) -> Result<(u16, Vec<u8>), RdataError> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     let list = || value.split(',').filter(|v| !v.is_empty());
-    let bad = |what: &str| format!("`{value}` is no {what}");
     match key {
         "mandatory" => {
             let mut keys = list().map(key_number).collect::<Result<Vec<_>, _>>()?;
@@ -142,7 +185,7 @@ fn param(text: &str) -> Result<(u16, Vec<u8>), String> {
         "alpn" => {
             let mut out = Vec::new();
             for id in list() {
-                out.push(u8::try_from(id.len()).map_err(|_| bad("protocol"))?);
+                out.push(u8::try_from(id.len()).map_err(|_| RdataError::TooLong)?);
                 out.extend_from_slice(id.as_bytes());
             }
             Ok((1, out))
@@ -150,12 +193,14 @@ fn param(text: &str) -> Result<(u16, Vec<u8>), String> {
         "no-default-alpn" => Ok((2, Vec::new())),
         "port" => Ok((3, number::<2>(value)?.to_vec())),
         "ipv4hint" => {
-            let all: Result<Vec<Ipv4Addr>, _> = list().map(str::parse).collect();
-            Ok((4, all.map_err(|_| bad("IPv4 address"))?.iter().flat_map(Ipv4Addr::octets).collect()))
+            let read = |a: &str| a.parse::<Ipv4Addr>().map_err(|_| RdataError::Ipv4(a.to_owned()));
+            let all = list().map(read).collect::<Result<Vec<_>, _>>()?;
+            Ok((4, all.iter().flat_map(Ipv4Addr::octets).collect()))
         }
         "ipv6hint" => {
-            let all: Result<Vec<Ipv6Addr>, _> = list().map(str::parse).collect();
-            Ok((6, all.map_err(|_| bad("IPv6 address"))?.iter().flat_map(Ipv6Addr::octets).collect()))
+            let read = |a: &str| a.parse::<Ipv6Addr>().map_err(|_| RdataError::Ipv6(a.to_owned()));
+            let all = list().map(read).collect::<Result<Vec<_>, _>>()?;
+            Ok((6, all.iter().flat_map(Ipv6Addr::octets).collect()))
         }
         "dohpath" => Ok((7, value.as_bytes().to_vec())),
         other => Ok((key_number(other)?, value.as_bytes().to_vec())),
@@ -212,14 +257,14 @@ fn key_text(key: u16) -> String {
 const KEYS: [&str; 8] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
 
-fn key_number(key: &str) -> Result<u16, String> {
+fn key_number(key: &str) -> Result<u16, RdataError> {
     if key == "ech" {
-        return Err("the parameter `ech` is not supported".into());
+        return Err(RdataError::Unsupported("ech"));
     }
     match (KEYS.iter().zip(0u16..).find(|(k, _)| **k == key), key.strip_prefix("key")) {
         (Some((_, number)), _) => Ok(number),
-        (None, Some(digits)) => digits.parse().map_err(|_| format!("`{key}` is no parameter")),
-        _ => Err(format!("`{key}` is no parameter")),
+        (None, Some(digits)) => digits.parse().map_err(|_| RdataError::Parameter(key.to_owned())),
+        _ => Err(RdataError::Parameter(key.to_owned())),
     }
 }
 
@@ -231,7 +276,7 @@ struct Word {
 }
 
 /// Words between white space, or in quotes.
-fn words(text: &str) -> Result<Vec<Word>, String> {
+fn words(text: &str) -> Result<Vec<Word>, RdataError> {
     let mut out: Vec<Word> = Vec::new();
     let mut open: Option<(Word, bool)> = None;
     let mut chars = text.chars();
@@ -250,7 +295,7 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
                     word.octets.extend_from_slice(c.encode_utf8(&mut bytes).as_bytes());
                     continue;
                 }
-                let next = chars.next().ok_or("a backslash at the end")?;
+                let next = chars.next().ok_or(RdataError::Escape)?;
                 word.text.push(next);
                 let Some(first) = next.to_digit(10) else {
                     word.octets.extend_from_slice(next.encode_utf8(&mut bytes).as_bytes());
@@ -258,17 +303,16 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
                 };
                 let mut value = first;
                 for _ in 0..2 {
-                    let digit =
-                        chars.next().and_then(|c| c.to_digit(10)).ok_or("a backslash needs three digits")?;
+                    let digit = chars.next().and_then(|c| c.to_digit(10)).ok_or(RdataError::Escape)?;
                     word.text.push(char::from_digit(digit, 10).unwrap_or('0'));
                     value = value * 10 + digit;
                 }
-                word.octets.push(u8::try_from(value).map_err(|_| "an escape above 255".to_owned())?);
+                word.octets.push(u8::try_from(value).map_err(|_| RdataError::Escape)?);
             }
         }
     }
     match open {
-        Some((_, true)) => Err("a quote is not closed".into()),
+        Some((_, true)) => Err(RdataError::Quote),
         Some((word, false)) => {
             out.push(word);
             Ok(out)

@@ -81,21 +81,35 @@ fn clean(text: &str) -> String {
     text.trim().replace(not, "\u{fffd}")
 }
 
+/// Why text is not a URI by which a person can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContactError {
+    /// Nothing says what kind of address it is.
+    #[error("`{0}` has no scheme; expected a URI such as `mailto:dns@example.org`")]
+    NoScheme(String),
+    /// A character that no URI may hold.
+    #[error("`{0}` holds U+{code:04X}; expected a URI, with such characters as %XX", code = u32::from(*.1))]
+    Character(String, char),
+    /// Not what its scheme asks for, or another scheme; and what was expected.
+    #[error("`{0}` is no contact; expected {1}")]
+    NotAContact(String, &'static str),
+}
+
 /// Checks a URI by which a person can be reached; the scheme comes back in lower case.
 ///
 /// The draft's registry has `tel`, `mailto` and `sips` (§11.3), and clients ignore any other scheme:
 /// `https` is taken for those that are told of it by other means.
 ///
 /// # Errors
-/// A sentence that says what was expected.
-pub fn contact(text: &str) -> Result<String, String> {
+/// [`ContactError`], which says what was expected.
+pub fn contact(text: &str) -> Result<String, ContactError> {
     let Some((scheme, rest)) = text.trim().split_once(':') else {
-        return Err(format!("`{text}` has no scheme; expected a URI such as `mailto:dns@example.org`"));
+        return Err(ContactError::NoScheme(text.to_owned()));
     };
     // What no part of a URI may hold (RFC 3986 §2).
     if let Some(bad) = rest.chars().find(|c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(*c)) {
-        let code = u32::from(bad);
-        return Err(format!("`{text}` holds U+{code:04X}; expected a URI, with such characters as %XX"));
+        return Err(ContactError::Character(text.to_owned(), bad));
     }
     let scheme = scheme.to_ascii_lowercase();
     let (good, expected) = match scheme.as_str() {
@@ -110,7 +124,7 @@ pub fn contact(text: &str) -> Result<String, String> {
     if good {
         Ok(format!("{scheme}:{rest}"))
     } else {
-        Err(format!("`{text}` is no contact; expected {expected}"))
+        Err(ContactError::NotAContact(text.to_owned(), expected))
     }
 }
 
@@ -259,7 +273,7 @@ mod tests {
             ("mailto:дом@example.org", "%XX"),
             ("tel:<1234>", "%XX"),
         ] {
-            let told = contact(text).unwrap_err();
+            let told = contact(text).unwrap_err().to_string();
             assert!(told.contains(expected), "{text}: {told}");
         }
     }

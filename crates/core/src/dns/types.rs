@@ -65,16 +65,9 @@ macro_rules! numbers {
 }
 
 /// A word that names no type, class or code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a known mnemonic")]
 pub struct UnknownMnemonic(pub String);
-
-impl fmt::Display for UnknownMnemonic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is not a known mnemonic", self.0)
-    }
-}
-
-impl std::error::Error for UnknownMnemonic {}
 
 numbers!(Qtype, "TYPE",
     A = 1 "A", NS = 2 "NS", CNAME = 5 "CNAME", SOA = 6 "SOA", NULL = 10 "NULL", PTR = 12 "PTR",

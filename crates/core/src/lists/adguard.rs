@@ -4,7 +4,9 @@
 //! `$important`, `@@`, and the rest. What is finer than that in theirs (more modifiers before fewer) is
 //! decided here by the longer name and the order of the lists.
 
-use super::{Sink, SkipReason, hosts};
+use super::hosts;
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
@@ -12,7 +14,7 @@ use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Tr
 use crate::trie::pattern::servable;
 
 /// One line of a filter.
-pub fn line(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     // By far the most lines are of this form.
     if let Some(name) = text.strip_prefix("||").and_then(|t| t.strip_suffix('^'))
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -202,7 +204,8 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
         NameBuf::from_text(text).map(Action::Cname).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))
     };
     let record = |rtype: Qtype, text: &str| {
-        let rdata = rdata::from_text(rtype, text, Name::ROOT).map_err(SkipReason::Syntax)?;
+        let rdata =
+            rdata::from_text(rtype, text, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         Ok(Some(Action::Records(vec![Data { rtype, rdata }])))
     };
     if value.is_empty() {
@@ -254,7 +257,7 @@ fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), Sk
         SkipReason::Expression(last.chars().take(120).collect())
     })?;
     // One that can't be served must cost only its own line.
-    servable(text).map_err(SkipReason::Feature)?;
+    servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
     sink.pattern(Pattern::Regex(text.to_owned()), traits);
     Ok(())
 }
@@ -349,8 +352,8 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
 mod tests {
     use super::super::parse;
     use super::*;
-    use crate::policy::explain::modifiers;
     use crate::rule::Format;
+    use crate::rule::modifiers;
     use proptest::prelude::*;
 
     /// What a line gives: rules as this program writes them, or the reason it gives none.

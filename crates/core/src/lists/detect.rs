@@ -1,7 +1,18 @@
 //! What the first lines look like.
 
-use super::{NotAList, is_comment};
 use crate::rule::Format;
+
+/// Bytes that are no list at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAList {
+    /// A web page, most often an error page of the server that should have given a list.
+    #[error("this is a web page, not a list; fetch the list itself")]
+    Html,
+    /// Many octets near the beginning that text has not.
+    #[error("this is a binary file, not a list")]
+    Binary,
+}
 
 /// Lines looked at.
 const SAMPLE: usize = 200;
@@ -75,4 +86,21 @@ pub(super) fn format(bytes: &[u8]) -> Format {
         .filter(|(count, _)| *count > 0)
         .max_by_key(|(count, _)| *count)
         .map_or(Format::Domains, |(_, format)| *format)
+}
+
+/// `#` begins comments in every format, `!` and `;` in most; but `##` is a rule for pages.
+pub(super) fn is_comment(line: &[u8], format: Format) -> bool {
+    match (line, format) {
+        ([b'#', b'#' | b'@' | b'%' | b'$' | b'?', ..], Format::AdGuard | Format::Auto) => is_banner(line),
+        (_, Format::Rpz) => line.trim_ascii_start().starts_with(b";"),
+        ([b'#' | b'!' | b';', ..], _) => true,
+        _ => false,
+    }
+}
+
+/// A line of `#` alone, or `#` around words: above a list, a heading; a rule for pages has a selector
+/// right behind them.
+fn is_banner(line: &[u8]) -> bool {
+    let rest = line.iter().position(|b| *b != b'#').and_then(|at| line.get(at..));
+    rest.is_none_or(|rest| matches!(rest, [b' ' | b'\t' | b'=' | b'-' | b'*', ..]))
 }

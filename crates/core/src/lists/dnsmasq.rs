@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Sink, SkipReason};
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::rule::{Action, Effect, Match, Pattern, Start, Traits};
 
 /// One line of a configuration.
-pub fn line(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let text = text.find(" #").and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
     let text = text.strip_prefix("--").unwrap_or(text);
     let (directive, value) = text.split_once('=').unwrap_or((text, ""));

@@ -1,10 +1,11 @@
 //! `domains` and `wildcard`: one name a line.
 
-use super::{Sink, SkipReason};
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::rule::{Match, Pattern, Start};
 
 /// One line of a list of names.
-pub fn line(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     match one_name(text) {
         Err(reason) => sink.skip(reason),
         // A dot before a name is how some lists say "and all below".
@@ -17,7 +18,7 @@ pub fn line(text: &str, sink: &mut Sink<'_>) {
 
 /// One line of a list of wildcards: `*.name` stands for the names below it, without itself; `*`
 /// elsewhere for any characters, dots included.
-pub fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     let name = match one_name(text) {
         Ok(name) => name,
         Err(reason) => return sink.skip(reason),

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Sink, SkipReason};
+use super::sink::Sink;
+use super::skip::SkipReason;
 
 /// Entries that a hosts file has for the machine it stands on; they are no rules.
 const OWN: [&str; 13] = [
@@ -22,7 +23,7 @@ const OWN: [&str; 13] = [
 ];
 
 /// One line of a hosts file.
-pub fn line(text: &str, sink: &mut Sink<'_>) {
+pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let text = text.split('#').next().unwrap_or_default();
     let mut words = text.split_ascii_whitespace();
     let Some(address) = words.next() else { return };

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use rustc_hash::FxBuildHasher;
 
-use super::{NameRule, Sink, SkipReason};
+use super::list::NameRule;
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
@@ -12,7 +14,7 @@ use crate::rule::{Action, Data, Effect, Match, Traits};
 
 /// What is remembered from line to line.
 #[derive(Default)]
-pub struct State {
+pub(super) struct State {
     /// What relative names are completed with; the root until something says otherwise.
     origin: Option<NameBuf>,
     /// The zone's own name: owner of its SOA.
@@ -31,7 +33,7 @@ const MAX_RECORD: usize = 64;
 
 impl State {
     /// One line, leading white space kept.
-    pub fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
+    pub(super) fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
         self.line_at(sink.line(), text, sink);
     }
 
@@ -63,7 +65,7 @@ impl State {
     }
 
     /// The end of the zone.
-    pub fn finish(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn finish(&mut self, sink: &mut Sink<'_>) {
         while !self.open.is_empty() {
             self.unclosed(sink);
         }
@@ -160,7 +162,8 @@ impl State {
         let root = NameBuf::from_text(".").map_err(SkipReason::Name)?;
         let origin = self.origin.as_ref().unwrap_or(&root);
         if rtype != Qtype::CNAME {
-            let rdata = rdata::from_text(rtype, rdata, origin.as_name()).map_err(SkipReason::Syntax)?;
+            let rdata = rdata::from_text(rtype, rdata, origin.as_name())
+                .map_err(|e| SkipReason::Syntax(e.to_string()))?;
             return action(Action::Records(vec![Data { rtype, rdata }]));
         }
         let target = rdata.split_whitespace().next().unwrap_or_default();
@@ -175,8 +178,8 @@ impl State {
                 Err(SkipReason::Syntax(format!("`{t}` is no action of a policy zone")))
             }
             _ => {
-                let wire =
-                    rdata::from_text(Qtype::CNAME, target, origin.as_name()).map_err(SkipReason::Syntax)?;
+                let wire = rdata::from_text(Qtype::CNAME, target, origin.as_name())
+                    .map_err(|e| SkipReason::Syntax(e.to_string()))?;
                 let name = Name::parse(&wire).map_err(SkipReason::Name)?.to_folded();
                 // The old way to write passthru.
                 if NameBuf::from_text(owner).as_ref() == Ok(&name) {
@@ -190,7 +193,8 @@ impl State {
     fn absolute(&self, owner: &str) -> Result<NameBuf, SkipReason> {
         let root = Name::ROOT.to_buf();
         let origin = self.origin.as_ref().unwrap_or(&root);
-        let wire = rdata::from_text(Qtype::NS, owner, origin.as_name()).map_err(SkipReason::Syntax)?;
+        let wire = rdata::from_text(Qtype::NS, owner, origin.as_name())
+            .map_err(|e| SkipReason::Syntax(e.to_string()))?;
         Ok(Name::parse(&wire).map_err(SkipReason::Name)?.to_folded())
     }
 

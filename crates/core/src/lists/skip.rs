@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use super::MAX_LINE;
 use crate::dns::name::NameError;
+
+/// A line longer than this, in octets, is skipped unread; no rule is that long.
+pub const MAX_LINE: usize = 8192;
 
 /// A line that gave no rule, or not all that it could.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Skipped {
     /// The line, from 1.
     pub line: u32,
@@ -18,6 +21,7 @@ pub struct Skipped {
 
 /// Why a line gives no rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SkipReason {
     /// Longer than any rule is.
     TooLong,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Sink, SkipReason};
+use super::sink::Sink;
+use super::skip::SkipReason;
 use crate::dns::name::Name;
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
@@ -10,7 +11,7 @@ use crate::rule::{Action, Data, Effect, Match, Scope, Traits};
 
 /// What is remembered from line to line: a zone of type `redirect` and its data may come in any order.
 #[derive(Default)]
-pub struct State {
+pub(super) struct State {
     /// The zones, by name: true for those that ignore data.
     zones: BTreeMap<String, bool>,
     /// The lines of the redirects, by name.
@@ -21,7 +22,7 @@ pub struct State {
 
 impl State {
     /// One line.
-    pub fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
+    pub(super) fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
         let text = comment_off(text);
         let Some((option, value)) = text.split_once(':') else {
             return sink.skip(SkipReason::Syntax("expected `option: value`".into()));
@@ -90,7 +91,8 @@ impl State {
         };
         let rtype: Qtype =
             rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{}` is no record type", short(rtype))))?;
-        let rdata = rdata::from_text(rtype, rest, Name::ROOT).map_err(SkipReason::Syntax)?;
+        let rdata =
+            rdata::from_text(rtype, rest, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         self.data.push((key(name), sink.line(), Data { rtype, rdata }));
         sink.settle();
         Ok(())
@@ -109,7 +111,7 @@ impl State {
     }
 
     /// The end of the list: what data a redirect has is known now.
-    pub fn finish(&mut self, sink: &mut Sink<'_>) {
+    pub(super) fn finish(&mut self, sink: &mut Sink<'_>) {
         let plain = sink.traits();
         for (name, line, data) in std::mem::take(&mut self.data) {
             if self.ignored(&name) {

@@ -8,54 +8,11 @@ use std::net::IpAddr;
 
 use rustc_hash::FxBuildHasher;
 
-use super::Policy;
+pub use super::overrides::Ordered;
 use super::overrides::{Order, Orders, What};
+use super::policy::Policy;
+pub use super::view::View;
 use crate::dns::name::{Folded, Name};
-use crate::rule::Action;
-
-/// What goes for the clients of one group, or for those of none.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    /// The number of the group; `None`: no group.
-    pub group: Option<u16>,
-    /// The lists that speak, a bit each: the first 64, most often all, and the others.
-    first: u64,
-    others: Box<[u64]>,
-    /// What a client gets for a blocked name where its list does not say.
-    pub action: Option<Action>,
-    /// Where questions are passed on to.
-    pub route: u16,
-}
-
-impl View {
-    /// True if the list with this number speaks.
-    #[must_use]
-    #[inline]
-    pub fn has(&self, list: u16) -> bool {
-        let word = match usize::from(list / 64) {
-            0 => Some(&self.first),
-            n => self.others.get(n - 1),
-        };
-        word.is_some_and(|word| word >> (list % 64) & 1 == 1)
-    }
-
-    /// A number for each view, from 0: no group.
-    #[must_use]
-    pub fn number(&self) -> u16 {
-        self.group.map_or(0, |group| group.saturating_add(1))
-    }
-}
-
-/// What an order says about a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ordered {
-    /// Blocking is paused.
-    Paused,
-    /// The name passes.
-    Allowed,
-    /// The name is blocked.
-    Blocked,
-}
 
 /// What is in force from one second to another.
 #[derive(Clone, Debug, Default)]

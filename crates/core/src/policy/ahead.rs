@@ -1,6 +1,6 @@
 //! Reading ahead for a batch of questions; see [`crate::trie::ahead`].
 
-use super::Policy;
+use super::policy::Policy;
 use crate::dns::name::Name;
 use crate::trie::ahead::Ahead;
 

@@ -56,6 +56,7 @@ pub struct PatternRule {
 
 /// What became of the lines of one list. Every line counts once, for the best that became of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Account {
     /// Lines of which a rule serves.
     pub used: u32,
@@ -77,6 +78,7 @@ pub struct Account {
 
 /// A rule that was read but is not in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeftOut {
     /// Its line, from 1.
     pub line: u32,
@@ -88,6 +90,7 @@ pub struct LeftOut {
 
 /// What became of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fate {
     /// It serves.
     Used,

@@ -1,13 +1,13 @@
 //! A verdict told in words, with list and line: for the command line, the log and the demo.
 
-use super::Policy;
 use super::decide::{Decider, Verdict};
+use super::policy::Policy;
 use crate::dns::name::Name;
-use crate::dns::types::Qtype;
-use crate::rule::{Client, Effect, Match, Traits};
+use crate::rule::{Effect, Match, modifiers};
 
 /// A rule as a person finds it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuleText {
     /// The rule in the form of the adguard format, such as `||linkedin.com^`.
     pub rule: String,
@@ -49,43 +49,6 @@ pub fn rule_text(policy: &Policy, decider: Decider, name: Name<'_>) -> Option<Ru
         None => list.name.clone(),
     };
     Some(RuleText { rule: format!("{allow}{pattern}{}", modifiers(traits)), list, line: origin.line })
-}
-
-/// What stands behind the `$`, in our own order.
-#[must_use]
-pub fn modifiers(traits: &Traits) -> String {
-    let mut words: Vec<String> = Vec::new();
-    if traits.important {
-        words.push("important".into());
-    }
-    if let Some(scope) = &traits.scope {
-        let mut list = |word: &str, yes: Vec<String>, no: Vec<String>| {
-            let no = no.into_iter().map(|n| format!("~{n}"));
-            let all: Vec<String> = yes.into_iter().chain(no).collect();
-            if !all.is_empty() {
-                words.push(format!("{word}={}", all.join("|")));
-            }
-        };
-        let client = |clients: &[Client]| {
-            let text = |c: &Client| match c {
-                Client::Network(network) => network.to_string(),
-                Client::Name(name) => format!("'{name}'"),
-            };
-            clients.iter().map(text).collect()
-        };
-        let types = |types: &[Qtype]| types.iter().map(Qtype::to_string).collect();
-        list("dnstype", types(&scope.types), types(&scope.not_types));
-        list("client", client(&scope.clients), client(&scope.not_clients));
-        list("ctag", scope.tags.clone(), scope.not_tags.clone());
-        list("denyallow", scope.except.iter().map(ToString::to_string).collect(), Vec::new());
-    }
-    match (&traits.action, traits.rewrite) {
-        (Some(action), true) => words.push(format!("dnsrewrite={action}")),
-        (None, true) => words.push("dnsrewrite".into()),
-        (Some(action), false) => words.push(format!("({action})")),
-        (None, false) => {}
-    }
-    if words.is_empty() { String::new() } else { format!("${}", words.join(",")) }
 }
 
 /// What a verdict rests on: a rule, a list of addresses, or an order.

@@ -6,8 +6,6 @@
 //!   footer   length of the index u64 | of the tables u64 | checksum of the tables u64 | magic
 //! ```
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use super::compile::{Compiled, Tables};
@@ -18,26 +16,16 @@ const MAGIC: [u8; 8] = *b"PTCLTAB\x02";
 const FOOTER_LEN: usize = 32;
 
 /// Why a file is no compiled list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FileError {
     /// Its index is none.
+    #[error(transparent)]
     Index(OpenError),
     /// Its footer or its tables are cut off, damaged or of another version.
+    #[error("the compiled index is cut off, damaged or of another version; compile the lists again")]
     Tables,
 }
-
-impl fmt::Display for FileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Index(error) => error.fmt(f),
-            Self::Tables => f.write_str(
-                "the compiled index is cut off, damaged or of another version; compile the lists again",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for FileError {}
 
 /// True if a file that begins like this may be a compiled list.
 #[must_use]

@@ -45,6 +45,17 @@ pub struct Order {
     pub keep: bool,
 }
 
+/// What an order says about a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ordered {
+    /// Blocking is paused.
+    Paused,
+    /// The name passes.
+    Allowed,
+    /// The name is blocked.
+    Blocked,
+}
+
 /// The most orders at once.
 pub const MAX_ORDERS: usize = 10_000;
 
@@ -130,7 +141,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::super::Policy;
-    use super::super::active::{Active, Ordered};
+    use super::super::active::Active;
     use super::*;
 
     fn name(text: &str) -> NameBuf {

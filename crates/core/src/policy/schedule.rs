@@ -102,21 +102,78 @@ impl Schedule {
     }
 }
 
+/// Why text is not a time zone, a window or a point in time; each says what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// Not the name of a time zone, and the known one that is near.
+    #[error("`{text}` is no time zone{}", did_you_mean(.near.as_deref()))]
+    Zone {
+        /// What was given.
+        text: String,
+        /// The nearest known name.
+        near: Option<String>,
+    },
+    /// Not the form of a window.
+    #[error("`{0}` is no window, expected one such as `Mon-Fri 08:00-15:30`")]
+    Window(String),
+    /// A window without a day.
+    #[error("`{0}` names no day, expected one such as `Mon`, or `daily`")]
+    NoDay(String),
+    /// Not a day of the week.
+    #[error("`{0}` is no day, expected one such as `Mon`")]
+    Day(String),
+    /// Not a time of day.
+    #[error("`{0}` is no time of day, expected one from `00:00` to `24:00`")]
+    TimeOfDay(String),
+    /// A window that starts where the day ends.
+    #[error("a window can't start at 24:00, only end there")]
+    StartsAtMidnight,
+    /// A window without length.
+    #[error("`{0}` starts and ends at the same time")]
+    Empty(String),
+    /// Not a point in time.
+    #[error(
+        "`{0}` is no time, expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`"
+    )]
+    Instant(String),
+    /// The clocks of the zone never show it.
+    #[error("`{text}` does not exist in {zone}, the clocks skip it; give an offset, {} or {}", offsets[0], offsets[1])]
+    Skipped {
+        /// What was given.
+        text: String,
+        /// The zone.
+        zone: String,
+        /// The offsets before and after.
+        offsets: [String; 2],
+    },
+    /// The clocks of the zone show it twice.
+    #[error("`{text}` comes twice in {zone}; give an offset, {} or {}", offsets[0], offsets[1])]
+    Twice {
+        /// What was given.
+        text: String,
+        /// The zone.
+        zone: String,
+        /// The offsets before and after.
+        offsets: [String; 2],
+    },
+}
+
 /// A time zone by its IANA name.
 ///
 /// # Errors
-/// A sentence that names the nearest known zone, if one is near.
-pub fn zone(text: &str) -> Result<TimeZone, String> {
+/// [`ScheduleError::Zone`], with the nearest known name if one is near.
+pub fn zone(text: &str) -> Result<TimeZone, ScheduleError> {
     // Two names of the database stand for "no zone was set", and would be taken for UTC.
     let unset = ["Etc/Unknown", "Factory"].iter().any(|name| name.eq_ignore_ascii_case(text));
     match TimeZoneDatabase::bundled().get(text) {
         Ok(zone) if !unset => Ok(zone),
-        _ => Err(format!("`{text}` is no time zone{}", did_you_mean(text))),
+        _ => Err(ScheduleError::Zone { text: text.to_owned(), near: nearest_zone(text) }),
     }
 }
 
 /// The zone whose name is near, or whose city is: people leave the continent out.
-fn did_you_mean(text: &str) -> String {
+fn nearest_zone(text: &str) -> Option<String> {
     let asked = text.trim().to_ascii_lowercase().replace(' ', "_");
     let distance = |known: &str, asked: &str, most: usize| {
         Some(strsim::damerau_levenshtein(known, asked)).filter(|distance| *distance <= most)
@@ -124,7 +181,7 @@ fn did_you_mean(text: &str) -> String {
     let city = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     let asked_city = city(&asked);
     // No known name is half as long, and comparing takes the product of the lengths.
-    let nearest = TimeZoneDatabase::bundled()
+    TimeZoneDatabase::bundled()
         .available()
         .filter(|_| (1..=64).contains(&asked.len()))
         .filter_map(|name| {
@@ -134,25 +191,29 @@ fn did_you_mean(text: &str) -> String {
             let nearer = whole.into_iter().chain(part).min()?;
             Some((nearer, whole.is_none(), name.as_str().to_owned()))
         })
-        .min();
-    nearest.map_or_else(
-        || ", expected a name such as `Europe/Moscow`".to_owned(),
-        |(_, _, name)| format!(" (did you mean `{name}`?)"),
-    )
+        .min()
+        .map(|(_, _, name)| name)
+}
+
+fn did_you_mean(near: Option<&str>) -> String {
+    match near {
+        Some(name) => format!(" (did you mean `{name}`?)"),
+        None => ", expected a name such as `Europe/Moscow`".to_owned(),
+    }
 }
 
 /// A window as text: `Mon-Fri 08:00-15:30`, `Sat,Sun 22:00-06:00`, `daily 00:00-24:00`. A day is
 /// the English name or its first letters, at least three.
 ///
 /// # Errors
-/// A sentence that says what was expected.
-pub fn window(text: &str) -> Result<Window, String> {
+/// [`ScheduleError`]
+pub fn window(text: &str) -> Result<Window, ScheduleError> {
     let at = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
-    let shape = || format!("`{text}` is no window, expected one such as `Mon-Fri 08:00-15:30`");
+    let shape = || ScheduleError::Window(text.to_owned());
     let (names, times) = text.split_at_checked(at).ok_or_else(shape)?;
     let (start, end) = times.split_once('-').ok_or_else(shape)?;
     if names.trim().is_empty() {
-        return Err(format!("`{text}` names no day, expected one such as `Mon`, or `daily`"));
+        return Err(ScheduleError::NoDay(text.to_owned()));
     }
     if names.trim_end() == names {
         return Err(shape());
@@ -160,15 +221,15 @@ pub fn window(text: &str) -> Result<Window, String> {
     let days = days(names.trim())?;
     let (start, end) = (time_of_day(start.trim())?, time_of_day(end.trim())?);
     if start == MIDNIGHT {
-        return Err("a window can't start at 24:00, only end there".to_owned());
+        return Err(ScheduleError::StartsAtMidnight);
     }
     if start == end {
-        return Err(format!("`{text}` starts and ends at the same time"));
+        return Err(ScheduleError::Empty(text.to_owned()));
     }
     Ok(Window { days, start, end: if end == 0 { MIDNIGHT } else { end } })
 }
 
-fn days(text: &str) -> Result<u8, String> {
+fn days(text: &str) -> Result<u8, ScheduleError> {
     if text.eq_ignore_ascii_case("daily") {
         return Ok(0b111_1111);
     }
@@ -186,14 +247,14 @@ fn days(text: &str) -> Result<u8, String> {
     Ok(days)
 }
 
-fn day(text: &str) -> Result<usize, String> {
+fn day(text: &str) -> Result<usize, ScheduleError> {
     let lower = text.to_ascii_lowercase();
     DAYS.iter()
         .position(|day| lower.len() >= 3 && day.starts_with(&lower))
-        .ok_or_else(|| format!("`{text}` is no day, expected one such as `Mon`"))
+        .ok_or_else(|| ScheduleError::Day(text.to_owned()))
 }
 
-fn time_of_day(text: &str) -> Result<u16, String> {
+fn time_of_day(text: &str) -> Result<u16, ScheduleError> {
     let number = |text: &str, most: u16| {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         text.parse::<u16>().ok().filter(|number| digits && *number <= most)
@@ -203,7 +264,7 @@ fn time_of_day(text: &str) -> Result<u16, String> {
         let minutes = number(hour, 24)? * 60 + number(minute, 59)?;
         Some(minutes).filter(|minutes| *minutes <= MIDNIGHT)
     };
-    read().ok_or_else(|| format!("`{text}` is no time of day, expected one from `00:00` to `24:00`"))
+    read().ok_or_else(|| ScheduleError::TimeOfDay(text.to_owned()))
 }
 
 /// A point in time: RFC 3339 with an offset (`2016-11-17T12:00:00+03:00`), or without one by the
@@ -211,30 +272,25 @@ fn time_of_day(text: &str) -> Result<u16, String> {
 /// second are dropped.
 ///
 /// # Errors
-/// A sentence that says what was expected; also for a time that the clocks of the zone skip or show
-/// twice.
-pub fn instant(text: &str, zone: &TimeZone) -> Result<i64, String> {
-    let wrong = || {
-        format!(
-            "`{text}` is no time, expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`"
-        )
-    };
+/// [`ScheduleError`], also for a time that the clocks of the zone skip or show twice.
+pub fn instant(text: &str, zone: &TimeZone) -> Result<i64, ScheduleError> {
+    let wrong = || ScheduleError::Instant(text.to_owned());
     let time = after_date(text).ok_or_else(wrong)?;
     // jiff ignores an offset when it reads a time without one, so that has to be known before.
     if time.contains(['+', '-', 'Z', 'z']) {
         return text.parse().map(whole_second).map_err(|_| wrong());
     }
     let civil: DateTime = text.parse().map_err(|_| wrong())?;
-    let name = zone.iana_name().unwrap_or("its time zone");
+    let name = || zone.iana_name().unwrap_or("its time zone").to_owned();
     let offset = match zone.to_ambiguous_timestamp(civil).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset,
         AmbiguousOffset::Gap { before, after } => {
-            let skipped = format!("`{text}` does not exist in {name}, the clocks skip it");
-            return Err(format!("{skipped}; give an offset, {} or {}", shown(before), shown(after)));
+            let offsets = [shown(before), shown(after)];
+            return Err(ScheduleError::Skipped { text: text.to_owned(), zone: name(), offsets });
         }
         AmbiguousOffset::Fold { before, after } => {
-            let twice = format!("`{text}` comes twice in {name}");
-            return Err(format!("{twice}; give an offset, {} or {}", shown(before), shown(after)));
+            let offsets = [shown(before), shown(after)];
+            return Err(ScheduleError::Twice { text: text.to_owned(), zone: name(), offsets });
         }
     };
     offset.to_timestamp(civil).map(whole_second).map_err(|_| wrong())
@@ -413,7 +469,7 @@ mod tests {
                 "`no such place at all` is no time zone, expected a name such as `Europe/Moscow`",
             ),
         ] {
-            assert_eq!(zone(text).unwrap_err(), error);
+            assert_eq!(zone(text).unwrap_err().to_string(), error);
         }
         for text in ["etc/unknown", "Factory", " Europe/Moscow", "../UTC", "MSK", &*"x".repeat(100_000)] {
             assert!(zone(text).is_err(), "{text}");
@@ -469,7 +525,7 @@ mod tests {
             ("Mon 08:00-8:00", "`Mon 08:00-8:00` starts and ends at the same time"),
             ("daily 00:00-00:00", "`daily 00:00-00:00` starts and ends at the same time"),
         ] {
-            assert_eq!(window(text).unwrap_err(), error);
+            assert_eq!(window(text).unwrap_err().to_string(), error);
         }
     }
 
@@ -521,7 +577,7 @@ mod tests {
                 "`2018-11-04` does not exist in America/Sao_Paulo, the clocks skip it; give an offset, `-03:00` or `-02:00`",
             ),
         ] {
-            assert_eq!(instant(text, &zone(zone_name).unwrap()).unwrap_err(), error);
+            assert_eq!(instant(text, &zone(zone_name).unwrap()).unwrap_err().to_string(), error);
         }
         for text in [
             "",
@@ -545,7 +601,7 @@ mod tests {
             "17.11.2016",
             "2016-11-1\u{661}T12:00",
         ] {
-            let error = instant(text, &TimeZone::UTC).unwrap_err();
+            let error = instant(text, &TimeZone::UTC).unwrap_err().to_string();
             assert!(error.starts_with(&format!("`{text}` is no time, expected")), "{error}");
         }
     }

@@ -6,11 +6,9 @@
 //! the clusters, so the same names give the same bytes, and who writes a list can't choose names that
 //! all fall into one bucket without knowing the rest.
 
-use std::collections::HashMap;
-use std::fmt;
-
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
+use std::collections::HashMap;
 
 use super::index::{
     BUCKETS, FAR, HEADER_LEN, Header, Index, LINE_LEN, MAX_TOP, Top, VERSION, bucket_of, checksum, signature,
@@ -25,16 +23,9 @@ const LOOK_AHEAD: usize = 12;
 const HASH: u64 = 0xffff_ffff_0000_0000;
 
 /// More names than 32-bit places can tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the index would need more than 2^32 octets")]
 pub struct TooLarge;
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the index would need more than 2^32 octets")
-    }
-}
-
-impl std::error::Error for TooLarge {}
 
 /// Where the builder gets names, and what to store for each.
 pub trait Source {

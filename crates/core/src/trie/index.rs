@@ -34,34 +34,22 @@ pub struct Index<D> {
 }
 
 /// Why bytes are no index of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// The first octets are not those of an index.
+    #[error("this is not a compiled index")]
     NotAnIndex,
     /// Another version of the layout.
+    #[error("the index has layout {0}, this program reads {VERSION}; compile the lists again")]
     Version(u32),
     /// Shorter or longer than its header says.
+    #[error("the index is cut off or has octets too many; compile the lists again")]
     Length,
     /// The body does not give the header's checksum.
+    #[error("the index is damaged (wrong checksum); compile the lists again")]
     Checksum,
 }
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnIndex => f.write_str("this is not a compiled index"),
-            Self::Version(v) => {
-                write!(f, "the index has layout {v}, this program reads {VERSION}; compile the lists again")
-            }
-            Self::Length => {
-                f.write_str("the index is cut off or has octets too many; compile the lists again")
-            }
-            Self::Checksum => f.write_str("the index is damaged (wrong checksum); compile the lists again"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 /// One rule that applies to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

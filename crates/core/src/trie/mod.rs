@@ -32,3 +32,8 @@ pub mod build;
 pub mod index;
 pub mod node;
 pub mod pattern;
+
+pub use self::ahead::Ahead;
+pub use self::build::{Plain, Source, Stored, TooLarge, build, build_with};
+pub use self::index::{Hit, Index, OpenError};
+pub use self::pattern::{BuildError, PatternError, Patterns, text_of};

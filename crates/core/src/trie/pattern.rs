@@ -63,13 +63,35 @@ enum Check {
     Grouped,
 }
 
+/// Why a pattern can't be served, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Not a regular expression.
+    #[error("{0}")]
+    Syntax(String),
+    /// Its automaton can't be built; most often it would be too large.
+    #[error("the expression can't be built: {0}")]
+    Build(String),
+    /// Its automaton can't begin a search.
+    #[error("{0}")]
+    Start(String),
+    /// More patterns than have numbers.
+    #[error("too many patterns")]
+    TooMany,
+    /// The automaton of all literals can't be built.
+    #[error("{0}")]
+    Literals(String),
+}
+
 /// A pattern that can't be served, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("pattern {index}: {reason}")]
 pub struct BuildError {
     /// Its place among the patterns given.
     pub index: usize,
-    /// Why, in one line.
-    pub reason: String,
+    /// Why.
+    pub reason: PatternError,
 }
 
 impl Patterns {
@@ -83,7 +105,7 @@ impl Patterns {
         let mut loose: Vec<(usize, &str, u32)> = Vec::new();
         for (index, (pattern, id)) in patterns.iter().enumerate() {
             let error = |reason| BuildError { index, reason };
-            let rule = u32::try_from(built.rules.len()).map_err(|_| error("too many patterns".into()))?;
+            let rule = u32::try_from(built.rules.len()).map_err(|_| error(PatternError::TooMany))?;
             let (check, literals) = match pattern {
                 Pattern::Glob { text, start, end } => {
                     let glob = Glob::new(text, *start, *end);
@@ -127,7 +149,10 @@ impl Patterns {
             let automaton = AhoCorasick::builder()
                 .match_kind(MatchKind::Standard)
                 .build(by_number.iter().map(|(literal, _)| literal));
-            built.literals = Some(automaton.map_err(|e| BuildError { index: 0, reason: e.to_string() })?);
+            built.literals = Some(
+                automaton
+                    .map_err(|e| BuildError { index: 0, reason: PatternError::Literals(e.to_string()) })?,
+            );
         }
         loose.chunks(GROUP).try_for_each(|chunk| built.group(chunk))?;
         Ok(built)
@@ -324,7 +349,7 @@ impl Glob {
 
 //--- Expressions ---------------------------------------------------------------------------------
 
-fn dfa(texts: &[&str]) -> Result<Dfa, String> {
+fn dfa(texts: &[&str]) -> Result<Dfa, PatternError> {
     let config = dense::Config::new()
         .match_kind(regex_automata::MatchKind::All)
         .start_kind(StartKind::Unanchored)
@@ -342,13 +367,13 @@ fn dfa(texts: &[&str]) -> Result<Dfa, String> {
                 reason = inner.to_string();
                 source = inner.source();
             }
-            format!("the expression can't be built: {}", reason.lines().next_back().unwrap_or_default())
+            PatternError::Build(reason.lines().next_back().unwrap_or_default().to_owned())
         })
         .and_then(|dfa| {
             // A DFA that can't begin a search would never match, in silence.
             dfa.universal_start_state(Anchored::No)
                 .map_or_else(|| dfa.try_search_fwd(&Input::new(b"")).map(|_| ()), |_| Ok(()))
-                .map_err(|e| e.to_string())?;
+                .map_err(|e| PatternError::Start(e.to_string()))?;
             Ok(dfa)
         })
 }
@@ -356,24 +381,23 @@ fn dfa(texts: &[&str]) -> Result<Dfa, String> {
 /// Checks that an expression can be served: that its automaton is not too large.
 ///
 /// # Errors
-/// Why not, in one line.
-pub fn servable(text: &str) -> Result<(), String> {
+/// [`PatternError`]
+pub fn servable(text: &str) -> Result<(), PatternError> {
     dfa(&[text]).map(|_| ())
 }
 
 /// Literals of which a match must have one, in lower case; `None` if the expression requires none.
 ///
 /// # Errors
-/// The text is no regular expression.
-pub fn required_of(text: &str) -> Result<Option<Vec<Vec<u8>>>, String> {
+/// [`PatternError::Syntax`]
+pub fn required_of(text: &str) -> Result<Option<Vec<Vec<u8>>>, PatternError> {
     // Case is looked at here, so that a letter is a literal and not a class of two; names are in
     // lower case, and so are the literals made from it.
-    let hir = regex_syntax::ParserBuilder::new()
-        .unicode(false)
-        .utf8(false)
-        .build()
-        .parse(text)
-        .map_err(|e| e.to_string().lines().next_back().unwrap_or_default().trim().to_owned())?;
+    let hir =
+        regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|e| {
+            let text = e.to_string();
+            PatternError::Syntax(text.lines().next_back().unwrap_or_default().trim().to_owned())
+        })?;
     Ok(required(&hir).filter(|set| set.len() <= MAX_LITERALS && shortest(set) >= MIN_LITERAL))
 }
 
@@ -516,7 +540,7 @@ mod tests {
                 Patterns::build(&[(glob("x", Start::Name, true), 0), (Pattern::Regex(text.into()), 1)]);
             let error = error.err().unwrap();
             assert_eq!(error.index, 1, "{text}");
-            assert!(!error.reason.is_empty());
+            assert!(!error.reason.to_string().is_empty());
         }
     }
 

@@ -1,0 +1,512 @@
+//! Reads a list piece by piece: cuts lines, and hands each to its format.
+
+use super::detect::{self, NotAList, is_comment};
+use super::list::List;
+use super::sink::Sink;
+use super::skip::{MAX_LINE, SkipReason};
+use super::{adguard, dnsmasq, domains, hosts, rpz, unbound};
+use crate::rule::{Effect, Format, Match, Traits};
+
+/// Octets looked at to tell the format.
+const HEAD: usize = 1 << 16;
+
+impl List {
+    /// Reads a whole list that is in memory: its first lines tell the format, and plain names match as the
+    /// format has it. `effect` is what a plain rule wants: the kind of the list.
+    ///
+    /// # Errors
+    /// [`NotAList`] for bytes that were never meant as one.
+    pub fn parse(bytes: impl AsRef<[u8]>, effect: Effect) -> Result<Self, NotAList> {
+        parse(bytes.as_ref(), Format::Auto, None, effect)
+    }
+}
+
+/// Reads a whole list that is in memory, in a given format; see [`Reader::new`].
+///
+/// # Errors
+/// [`NotAList`] for bytes that were never meant as one.
+pub fn parse(bytes: &[u8], format: Format, plain: Option<Match>, effect: Effect) -> Result<List, NotAList> {
+    let mut reader = Reader::new(format, plain, effect);
+    reader.feed(bytes)?;
+    reader.finish()
+}
+
+/// Reads one list, piece by piece.
+pub struct Reader {
+    list: List,
+    /// How plain names match, where the configuration says so.
+    plain: Option<Match>,
+    traits: Traits,
+    /// What is held back until the format is known; then the line that the last piece cut.
+    held: Vec<u8>,
+    /// What the formats that need it remember from line to line.
+    state: Option<State>,
+    /// Octets of the line under way that were let go because it is too long.
+    overlong: bool,
+}
+
+/// What a format remembers from line to line.
+enum State {
+    Stateless,
+    Rpz(rpz::State),
+    Unbound(unbound::State),
+}
+
+impl Reader {
+    /// Begins a list. Bad lines are kept with their reason and do not end it. `plain: None` takes the
+    /// format's own meaning of plain names: exact for hosts and adguard, suffix for the others.
+    /// `effect` is what a plain rule wants: the kind of the list.
+    #[must_use]
+    pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
+        let list = List::new(format);
+        let (held, traits) = (Vec::new(), Traits::plain(effect));
+        Self { list, plain, traits, held, state: None, overlong: false }
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// [`NotAList`] for bytes that were never meant as one.
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), NotAList> {
+        if self.state.is_none() {
+            self.held.extend_from_slice(piece);
+            if self.held.len() < HEAD {
+                return Ok(());
+            }
+            self.begin()?;
+        } else {
+            self.take(piece);
+        }
+        Ok(())
+    }
+
+    /// Takes what is left, and gives the list.
+    ///
+    /// # Errors
+    /// [`NotAList`] for bytes that were never meant as one.
+    pub fn finish(mut self) -> Result<List, NotAList> {
+        if self.state.is_none() {
+            self.begin()?;
+        }
+        let last = std::mem::take(&mut self.held);
+        if !last.is_empty() || self.overlong {
+            self.line(&last);
+        }
+        let (line, plain) = (self.list.lines, self.plain());
+        let mut sink = Sink { line, raw: b"", plain, traits: &self.traits, list: &mut self.list, said: true };
+        match &mut self.state {
+            Some(State::Rpz(state)) => state.finish(&mut sink),
+            Some(State::Unbound(state)) => state.finish(&mut sink),
+            _ => {}
+        }
+        Ok(self.list)
+    }
+
+    /// Looks at the first octets: is it a list, and of which format?
+    fn begin(&mut self) -> Result<(), NotAList> {
+        let held = std::mem::take(&mut self.held);
+        let bytes = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held);
+        detect::refuse(bytes)?;
+        if self.list.format == Format::Auto {
+            // No more than was sure to be there, so that the size of the pieces decides nothing.
+            self.list.format = detect::format(bytes.get(..bytes.len().min(HEAD)).unwrap_or_default());
+        }
+        self.traits.closest = matches!(self.list.format, Format::Rpz | Format::Unbound | Format::Dnsmasq);
+        self.state = Some(match self.list.format {
+            Format::Rpz => State::Rpz(rpz::State::default()),
+            Format::Unbound => State::Unbound(unbound::State::default()),
+            _ => State::Stateless,
+        });
+        self.take(bytes);
+        Ok(())
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at_checked(end).unwrap_or_default();
+            rest = after.get(1..).unwrap_or_default();
+            if self.held.is_empty() {
+                self.line(line);
+            } else {
+                let mut whole = std::mem::take(&mut self.held);
+                whole.extend_from_slice(line.get(..line.len().min(MAX_LINE + 1)).unwrap_or_default());
+                self.line(&whole);
+                // The room is used again for the next line that is cut.
+                whole.clear();
+                self.held = whole;
+            }
+        }
+        let room = (MAX_LINE + 1).saturating_sub(self.held.len());
+        self.held.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
+        self.overlong = self.held.len() > MAX_LINE;
+    }
+
+    fn plain(&self) -> Match {
+        self.plain.unwrap_or(match self.list.format {
+            Format::Hosts | Format::AdGuard => Match::Exact,
+            _ => Match::Suffix,
+        })
+    }
+
+    fn line(&mut self, raw: &[u8]) {
+        self.list.lines = self.list.lines.saturating_add(1);
+        let (line, plain) = (self.list.lines, self.plain());
+        let format = self.list.format;
+        let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, said: false };
+        if raw.len() > MAX_LINE {
+            sink.skip(SkipReason::TooLong);
+            return;
+        }
+        let text = raw.trim_ascii();
+        // White space at the beginning of a line of a zone stands for the name before.
+        let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
+        if text.is_empty() || is_comment(text, format) {
+            sink.list.blank += 1;
+            return;
+        }
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => text,
+            // A comment behind a rule may be in any encoding.
+            Err(error) => {
+                let good = text.get(..error.valid_up_to()).unwrap_or_default();
+                let good = std::str::from_utf8(good).unwrap_or_default();
+                let comment = if format == Format::Rpz { ";" } else { " #" };
+                match good.find(comment) {
+                    Some(comment) => good.get(..comment).unwrap_or_default(),
+                    None => return sink.skip(SkipReason::Encoding),
+                }
+            }
+        };
+        match &mut self.state {
+            Some(State::Rpz(state)) => state.line(text, &mut sink),
+            Some(State::Unbound(state)) => state.line(text, &mut sink),
+            _ => match format {
+                Format::Hosts => hosts::line(text, &mut sink),
+                Format::Wildcard => domains::wildcard_line(text, &mut sink),
+                Format::AdGuard => adguard::line(text, &mut sink),
+                Format::Dnsmasq => dnsmasq::line(text, &mut sink),
+                _ => domains::line(text, &mut sink),
+            },
+        }
+        if !sink.said {
+            sink.list.blank += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::modifiers;
+    use proptest::prelude::*;
+
+    fn show(list: &List) -> Vec<String> {
+        let names = list.rules().map(|r| {
+            let rule = match r.matching {
+                Match::Exact => format!("|{}|", r.name),
+                Match::Suffix => format!("||{}^", r.name),
+                Match::Subdomains => format!("||*.{}^", r.name),
+            };
+            (r.line, rule, r.traits)
+        });
+        let patterns = list.patterns.iter().map(|(line, p, t)| (*line, format!("pattern {p}"), *t));
+        let mut out: Vec<(u32, String)> = names
+            .chain(patterns)
+            .map(|(line, rule, traits)| {
+                let traits = &list.traits[traits as usize];
+                let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
+                (line, format!("{allow}{rule}{}", modifiers(traits)))
+            })
+            .chain(list.skipped.iter().map(|s| (s.line, format!("! {}", s.reason))))
+            .collect();
+        out.sort_by_key(|(line, _)| *line);
+        out.into_iter().map(|(line, text)| format!("{line}:{text}")).collect()
+    }
+
+    fn read(text: &str, format: Format) -> Vec<String> {
+        show(&parse(text.as_bytes(), format, None, Effect::Block).unwrap())
+    }
+
+    #[test]
+    fn each_format_reads_its_own() {
+        let not_a_name = "1:! not a name that a host can have; is the format right?";
+        for (format, text, expected) in [
+            (Format::Hosts, "0.0.0.0 a.org", vec!["1:|a.org|"]),
+            (Format::Hosts, "127.0.0.1 a.org b.org # c.org", vec!["1:|a.org|", "1:|b.org|"]),
+            (Format::Hosts, "::1\tA.Org.", vec!["1:|a.org|"]),
+            (Format::Hosts, "0.0.0.0 a.org#comment", vec!["1:|a.org|"]),
+            (Format::Hosts, "192.0.2.7 a.org", vec!["1:|a.org|"]),
+            (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 0.0.0.0", vec![]),
+            (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is none"]),
+            (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
+            (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Domains, "a.org b.org", vec!["1:! more than one name on the line"]),
+            (Format::Domains, "192.0.2.1", vec!["1:! an address where a name belongs"]),
+            (Format::Domains, "||a.org^", vec![not_a_name]),
+            (Format::Domains, "bücher.example", vec!["1:||xn--bcher-kva.example^"]),
+            (Format::Domains, "*.a.org", vec![not_a_name]),
+            (Format::Domains, ".a.org", vec!["1:||a.org^"]),
+            (Format::Domains, ".", vec![not_a_name]),
+            (Format::Wildcard, "*.a.org\nb.org", vec!["1:||*.a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.a.org\n.b.org", vec!["1:||*.a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "ads*.a.org", vec!["1:pattern |ads*.a.org^"]),
+            (Format::Wildcard, "*", vec!["1:! would match every name"]),
+            (Format::Dnsmasq, "address=/a.org/", vec!["1:||a.org^"]),
+            (Format::Dnsmasq, "address=/.a.org/*.b.org/", vec!["1:||a.org^", "1:||*.b.org^"]),
+            (Format::Dnsmasq, "address=/*ads.org/", vec!["1:pattern ads.org^"]),
+            (Format::Dnsmasq, "address=/a.org/#", vec!["1:||a.org^$(null)"]),
+            (Format::Dnsmasq, "address=/a.org/0.0.0.0", vec!["1:||a.org^$(null)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/b.org/192.0.2.1",
+                vec!["1:||a.org^$(address 192.0.2.1)", "1:||b.org^$(address 192.0.2.1)"],
+            ),
+            (Format::Dnsmasq, "address=/a.org/2001:db8::1", vec!["1:||a.org^$(address 2001:db8::1)"]),
+            (Format::Dnsmasq, "local=/a.org/\nserver=/b.org/", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Dnsmasq, "server=/a.org/#", vec!["1:@@||a.org^"]),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/192.0.2.1#5353",
+                vec!["1:! not supported: a server for some names; that is forwarding, not blocking"],
+            ),
+            (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:! not supported: a rule for all names"]),
+            (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
+            (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash behind the name"]),
+            (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is no address"]),
+            (
+                Format::Unbound,
+                "server:\nlocal-zone: \"a.org\" always_nxdomain",
+                vec!["2:||a.org^$(nxdomain)"],
+            ),
+            (Format::Unbound, "local-zone: a.org. static # why", vec!["1:||a.org^$(nxdomain)"]),
+            (Format::Unbound, "local-zone: 'a.org' refuse", vec!["1:||a.org^$(refused)"]),
+            (Format::Unbound, "local-zone: \"a.org\" always_refuse", vec!["1:||a.org^$(refused)"]),
+            (Format::Unbound, "local-zone: \"a.org\" deny", vec!["1:||a.org^$(drop)"]),
+            (Format::Unbound, "local-zone: \"a.org\" inform_deny", vec!["1:||a.org^$(drop)"]),
+            (Format::Unbound, "local-zone: \"a.org\" always_nodata", vec!["1:||a.org^$(nodata)"]),
+            (Format::Unbound, "local-zone: \"a.org\" always_null", vec!["1:||a.org^$(null)"]),
+            (Format::Unbound, "local-zone: \"a.org\" inform", vec!["1:||a.org^$(log)"]),
+            (Format::Unbound, "local-zone: \"a.org\" transparent", vec!["1:@@||a.org^"]),
+            (Format::Unbound, "local-zone: \"a.org\" typetransparent", vec!["1:@@||a.org^"]),
+            (Format::Unbound, "local-zone: \"a.org\" block_a", vec!["1:||a.org^$dnstype=A,(nodata)"]),
+            (Format::Unbound, "local-zone: \"a.org\" redirect", vec!["1:||a.org^$(nodata)"]),
+            (
+                Format::Unbound,
+                "local-data: \"a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" redirect",
+                vec!["1:||a.org^$(records A)"],
+            ),
+            (
+                Format::Unbound,
+                "local-zone: \"a.org\" redirect\nlocal-data: 'a.org. 60 IN TXT \"x y\"'",
+                vec!["2:||a.org^$(records TXT)"],
+            ),
+            (
+                Format::Unbound,
+                "local-zone: \"a.org\" redirect\nlocal-data: \"a.org 1h IN CNAME b.org\"",
+                vec!["2:||a.org^$(cname b.org)"],
+            ),
+            (
+                Format::Unbound,
+                "local-data: \"w.a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" always_nxdomain",
+                vec!["1:! not supported: data in a zone that ignores it (always_…)", "2:||a.org^$(nxdomain)"],
+            ),
+            (
+                Format::Unbound,
+                "local-data: \"a..b A 192.0.2.1\"\nlocal-zone: b.org static",
+                vec!["1:! a label is empty", "2:||b.org^$(nxdomain)"],
+            ),
+            (Format::Unbound, "local-data: \"a.org AAAA ::1\"", vec!["1:|a.org|$(records AAAA)"]),
+            (Format::Unbound, "local-zone: \"a.org\" noview", vec!["1:! not supported: views"]),
+            (Format::Unbound, "local-zone: \"a.org\" nope", vec!["1:! `nope` is no type of a local zone"]),
+            (Format::Unbound, "local-data: \"a.org A x\"", vec!["1:! `x` is no IPv4 address"]),
+            (Format::Unbound, "num-threads: 4", vec!["1:! not supported: the option `num-threads`"]),
+            (
+                Format::Rpz,
+                "$TTL 60\n@ IN SOA ns. host. (\n  1 2 3 ; comment\n  4 5 )\n  NS ns.\na.org CNAME .\n*.a.org 60 IN CNAME *.",
+                vec!["6:|a.org|$(nxdomain)", "7:||*.a.org^$(nodata)"],
+            ),
+            (
+                Format::Rpz,
+                "$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\nx.org.rpz.test. CNAME rpz-passthru.\ny.org CNAME rpz-drop.\nz.org CNAME rpz-tcp-only.\nw.org. CNAME .",
+                vec![
+                    "3:@@|x.org|",
+                    "4:|y.org|$(drop)",
+                    "5:|z.org|$(truncate)",
+                    "6:! the owner is not below the zone's name",
+                ],
+            ),
+            (
+                Format::Rpz,
+                "rpz.test. SOA a. b. 1 2 3 4 5\na.org A 192.0.2.1\n  AAAA ::1\nb.org CNAME walled.garden.\nc.org CNAME c.org.\nd.org CNAME *.e.",
+                vec![
+                    "2:|a.org|$(records A)",
+                    "3:|a.org|$(records AAAA)",
+                    "4:|b.org|$(cname walled.garden)",
+                    "5:@@|c.org|",
+                    "6:! not supported: an alias made from the question",
+                ],
+            ),
+            // A parenthesis that is never closed costs its own line.
+            (
+                Format::Rpz,
+                "@ SOA a. b. ( 1 2 3 4 5\na.org CNAME .\nb.org CNAME .",
+                vec!["1:! a parenthesis is not closed", "2:|a.org|$(nxdomain)", "3:|b.org|$(nxdomain)"],
+            ),
+            (
+                Format::Rpz,
+                "$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\n*.a.org CNAME a.org.\n$ORIGIN com\nwww CNAME .",
+                vec!["3:||*.a.org^$(cname a.org)", "5:|www.com|$(nxdomain)"],
+            ),
+            (
+                Format::Rpz,
+                "32.1.2.0.192.rpz-ip CNAME .\nb.org CNAME rpz-nope.\na.org IN (",
+                vec![
+                    "1:! not supported: the trigger `rpz-ip` in a list of names",
+                    "2:! `rpz-nope.` is no action of a policy zone",
+                    "3:! a parenthesis is not closed",
+                ],
+            ),
+        ] {
+            assert_eq!(read(text, format), expected, "{format} {text}");
+        }
+    }
+
+    #[test]
+    fn odd_octets_cost_only_their_line() {
+        let long = "x".repeat(64);
+        let mut text =
+            b"\xef\xbb\xbf0.0.0.0 A.Test.\r\n0.0.0.0 caf\xe9.test\r\n0.0.0.0 nul\0.test\r\n".to_vec();
+        text.extend(format!("0.0.0.0 {long}.test\r\n  ::1\tb\u{fc}cher.test  \r\n# a comment").into_bytes());
+        assert_eq!(
+            show(&parse(&text, Format::Auto, None, Effect::Block).unwrap()),
+            [
+                "1:|a.test|",
+                "2:! not UTF-8",
+                "3:! white space and control characters are not part of a name",
+                "4:! a label is longer than 63 octets",
+                "5:|xn--bcher-kva.test|",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_rule_is_lost_in_a_parenthesis() {
+        let rules: String = (0..5000).map(|i| format!("h{i}.org CNAME . ; caf\u{e9}\n")).collect();
+        let text = format!("@ SOA a. b. ( 1 2 3 4 5\n{rules}");
+        // The comments in Latin-1, which is not UTF-8.
+        let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let list = parse(&bytes, Format::Rpz, None, Effect::Block).unwrap();
+        assert_eq!((list.name_count(), list.skipped.len(), list.skipped[0].line), (5000, 1, 1));
+    }
+
+    #[test]
+    fn the_format_is_told_from_the_lines() {
+        for (text, format) in [
+            ("# c\n0.0.0.0 a.org\n0.0.0.0 b.org\n", Format::Hosts),
+            ("! c\n||a.org^\n@@||b.org^\n", Format::AdGuard),
+            ("*.a.org\nb.org\n", Format::Wildcard),
+            ("\r\na.org\r\nb.org\r\n", Format::Domains),
+            ("##########\n# My list\n### of names ###\na.org\n", Format::Domains),
+            ("address=/a.org/\nserver=/b.org/\n", Format::Dnsmasq),
+            ("server:\n  local-zone: \"a.org\" static\n", Format::Unbound),
+            ("$TTL 60\n@ SOA a. b. 1 2 3 4 5\na.org CNAME .\n", Format::Rpz),
+            ("", Format::Domains),
+        ] {
+            let list = parse(text.as_bytes(), Format::Auto, None, Effect::Block).unwrap();
+            assert_eq!((list.format, list.skipped.len()), (format, 0), "{text}");
+        }
+        for (bytes, expected) in [
+            (&b"\n<!DOCTYPE html>"[..], NotAList::Html),
+            (b"<?xml version='1.0'?>", NotAList::Html),
+            (b"\x1f\x8b\0\0", NotAList::Binary),
+            (b"\xff\xfea\0.\0", NotAList::Binary),
+        ] {
+            assert_eq!(parse(bytes, Format::Auto, None, Effect::Block).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn odd_bytes_cost_one_line_at_most() {
+        let label = "a".repeat(64);
+        let long = [&*"a".repeat(63); 4].join(".");
+        // What has NULs near its beginning is no list at all.
+        let mut text = b"\xef\xbb\xbf".to_vec();
+        text.extend(format!("#{}\n", "x".repeat(1100)).bytes());
+        text.extend(b"a.org\r\n# caf\xe9\nb\xe9.org\n  c.org.  \nd.org # caf\xe9\ne\0.org\n");
+        text.extend(format!("{label}.org\n{long}\n").bytes());
+        let list = parse(&text, Format::Domains, None, Effect::Block).unwrap();
+        assert_eq!(
+            show(&list),
+            [
+                "2:||a.org^",
+                "4:! not UTF-8",
+                "5:||c.org^",
+                "6:||d.org^",
+                "7:! white space and control characters are not part of a name",
+                "8:! a label is longer than 63 octets",
+                "9:! the name is longer than 255 octets",
+            ]
+        );
+        assert_eq!((list.lines, list.blank), (9, 2));
+    }
+
+    #[test]
+    fn an_endless_line_is_let_go_of() {
+        let mut reader = Reader::new(Format::Domains, None, Effect::Block);
+        reader.feed(b"a.org\n").unwrap();
+        let piece = vec![b'x'; 1 << 16];
+        for _ in 0..1600 {
+            reader.feed(&piece).unwrap();
+            assert!(reader.held.len() <= HEAD + (1 << 16));
+        }
+        reader.feed(b"\nb.org\n").unwrap();
+        let list = reader.finish().unwrap();
+        assert_eq!(show(&list), ["1:||a.org^", "2:! longer than 8192 octets", "3:||b.org^"]);
+    }
+
+    #[test]
+    fn an_allow_list_allows() {
+        let list = parse(b"a.org", Format::Domains, Some(Match::Exact), Effect::Allow).unwrap();
+        assert_eq!(show(&list), ["1:@@|a.org|"]);
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()\r\0".to_vec());
+        prop::collection::vec(prop_oneof![1 => any::<u8>(), 9 => odd], 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in any_bytes()) {
+            for (_, format) in Format::WORDS {
+                let _ = parse(&bytes, format, None, Effect::Block);
+            }
+        }
+
+        #[test]
+        fn pieces_of_any_size_give_the_same_list(
+            lines in prop::collection::vec("(\\|\\|)?[a-c]{1,3}\\.org\\^?|0\\.0\\.0\\.0 a\\.org|#x| |a\\.org CNAME \\.", 0..30),
+            cuts in prop::collection::vec(1usize..40, 1..60),
+            pad in 0usize..70_000,
+        ) {
+            let text = format!("#{}\n{}", "x".repeat(pad), lines.join("\n"));
+            for (_, format) in Format::WORDS {
+                let whole = parse(text.as_bytes(), format, None, Effect::Block).unwrap();
+                let mut reader = Reader::new(format, None, Effect::Block);
+                let mut rest = text.as_bytes();
+                for cut in cuts.iter().cycle() {
+                    let (piece, after) = rest.split_at((*cut * 37).min(rest.len()));
+                    reader.feed(piece).unwrap();
+                    rest = after;
+                    if rest.is_empty() {
+                        break;
+                    }
+                }
+                let pieces = reader.finish().unwrap();
+                prop_assert_eq!(show(&whole), show(&pieces));
+                prop_assert_eq!((whole.format, whole.lines, whole.blank), (pieces.format, pieces.lines, pieces.blank));
+            }
+        }
+    }
+}

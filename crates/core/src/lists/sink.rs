@@ -1,0 +1,86 @@
+//! Where a format puts what a line gives: a rule, or why there is none.
+
+use super::host::push_host;
+use super::list::List;
+use super::skip::{SkipReason, Skipped};
+use crate::rule::{Match, Pattern, Traits};
+
+/// Takes what one line gives.
+pub(super) struct Sink<'r> {
+    pub(super) line: u32,
+    pub(super) raw: &'r [u8],
+    pub(super) plain: Match,
+    pub(super) traits: &'r Traits,
+    pub(super) list: &'r mut List,
+    /// The line has given a rule or a reason.
+    pub(super) said: bool,
+}
+
+impl Sink<'_> {
+    /// How plain names match in this list.
+    #[must_use]
+    pub(super) const fn plain(&self) -> Match {
+        self.plain
+    }
+
+    /// The traits of a rule that says nothing of its own: the list's kind.
+    #[must_use]
+    pub(super) fn traits(&self) -> Traits {
+        self.traits.clone()
+    }
+
+    /// The line's number, from 1.
+    #[must_use]
+    pub(super) const fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// A rule on a name with the list's traits; the line is skipped with its reason if the text is
+    /// not the name of a host.
+    pub(super) fn plain_name(&mut self, text: &str, matching: Match) {
+        let traits = self.traits;
+        self.name(text, matching, traits);
+    }
+
+    /// A rule on a name; the line is skipped with its reason if the text is not the name of a host.
+    pub(super) fn name(&mut self, text: &str, matching: Match, traits: &Traits) {
+        let line = self.line;
+        self.name_at(line, text, matching, traits);
+    }
+
+    /// Like [`Sink::name`], for a rule of an earlier line that only now is complete.
+    pub(super) fn name_at(&mut self, line: u32, text: &str, matching: Match, traits: &Traits) {
+        self.said = true;
+        let done = self.list.push_name(line, matching, traits, |names| push_host(text, names));
+        match done {
+            Ok(()) => {}
+            Err(reason) if line == self.line => self.skip(reason),
+            Err(reason) => self.skip_at(line, text, reason),
+        }
+    }
+
+    /// A rule that no name holds.
+    pub(super) fn pattern(&mut self, pattern: Pattern, traits: &Traits) {
+        self.said = true;
+        let number = self.list.traits_number(traits);
+        self.list.patterns.push((self.line, pattern, number));
+    }
+
+    /// The line has its say, now or at the end of the list.
+    pub(super) const fn settle(&mut self) {
+        self.said = true;
+    }
+
+    /// The line, or a name on it, gives no rule though it was meant to.
+    pub(super) fn skip(&mut self, reason: SkipReason) {
+        let text = String::from_utf8_lossy(self.raw.get(..self.raw.len().min(80)).unwrap_or_default());
+        self.skip_at(self.line, &text, reason);
+    }
+
+    /// Like [`Sink::skip`], for an earlier line, of which the text is given.
+    pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
+        self.said = true;
+        let text = text.trim().chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+        self.list.skipped.push(Skipped { line, text: text.collect(), reason });
+    }
+}

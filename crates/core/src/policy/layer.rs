@@ -1,0 +1,141 @@
+//! Lists that were compiled together, each of their rules ready for the ladder.
+
+use std::fmt;
+
+use super::compile::Compiled;
+use super::decide::Rung;
+use super::list::ListPolicy;
+use super::origin::RuleId;
+use crate::rule::{Scope, Traits};
+use crate::trie::pattern::{BuildError, Patterns};
+
+/// Lists that were compiled together: all that were text, or one compiled file.
+pub(super) struct Layer {
+    pub(super) compiled: Compiled,
+    /// The classes, one after the other, each rule ready for the ladder.
+    entries: Vec<Entry>,
+    /// Where the class of an id begins and ends among them.
+    classes: Vec<(u32, u32)>,
+    pub(super) patterns: Patterns,
+    pub(super) pattern_entries: Vec<Entry>,
+}
+
+/// One rule, ready for the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Index of its list in [`super::Policy::lists`].
+    pub(super) list: u16,
+    /// Number of the list it was compiled from.
+    pub(super) source: u16,
+    /// Number of its traits.
+    pub(super) traits: u32,
+    pub(super) rung: Rung,
+    /// Its action is that of the client's group, where that has one. Then this is its rung unless the
+    /// group only notes.
+    pub(super) inherits: bool,
+    pub(super) blocks: Rung,
+    /// It has a [`Scope`], or its list speaks of some types only.
+    pub(super) scoped: bool,
+    /// A closer rule of its list goes before it, whatever the rungs; only set where the list has
+    /// rules on several.
+    pub(super) closest: bool,
+}
+
+/// A pattern that can't be served, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("list `{list}`, line {line}: {reason}")]
+pub struct BadPattern {
+    /// The list.
+    pub list: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The pattern and why.
+    pub reason: String,
+}
+
+impl Layer {
+    pub(super) fn new(compiled: Compiled, numbers: &[u16], lists: &[ListPolicy]) -> Result<Self, BadPattern> {
+        let tables = &compiled.tables;
+        let entry = |source: u16, traits: u32| {
+            let list = numbers.get(usize::from(source)).copied().unwrap_or(0);
+            let own = tables.traits.get(traits as usize);
+            let of_list = lists.get(usize::from(list));
+            let action = own.and_then(|t| t.action.as_ref()).or_else(|| of_list.map(|l| &l.action));
+            let rung = match own.map_or(Rung::Log, |own| Rung::of(own, action)) {
+                Rung::Rewrite if of_list.is_some_and(|l| l.rewrites) => Rung::OwnRewrite,
+                rung => rung,
+            };
+            let blocks = own.map_or(Rung::Log, |own| Rung::of(own, None));
+            Entry {
+                list,
+                source,
+                traits,
+                rung,
+                inherits: of_list.is_some_and(|l| l.inherits)
+                    && own.is_some_and(|t| t.action.is_none())
+                    && matches!(blocks, Rung::Block | Rung::ImportantBlock),
+                blocks,
+                scoped: own.is_some_and(|t| t.scope.is_some())
+                    || lists.get(usize::from(list)).is_some_and(|l| !l.types.is_empty()),
+                closest: own.is_some_and(|t| t.closest),
+            }
+        };
+        let mut entries = Vec::new();
+        let mut classes = Vec::with_capacity(tables.classes.len());
+        for class in &tables.classes {
+            let begin = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+            entries.extend(class.iter().map(|(source, traits)| entry(*source, *traits)));
+            classes.push((begin, u32::try_from(entries.len()).unwrap_or(u32::MAX)));
+        }
+        let mut rungs: Vec<Option<Rung>> = vec![None; tables.sources.len()];
+        let mut several = vec![false; tables.sources.len()];
+        for entry in &entries {
+            let source = usize::from(entry.source);
+            if let (Some(rung), Some(several)) = (rungs.get_mut(source), several.get_mut(source)) {
+                *several |= *rung.get_or_insert(entry.rung) != entry.rung;
+            }
+        }
+        for entry in &mut entries {
+            entry.closest &= several.get(usize::from(entry.source)).copied().unwrap_or(false);
+        }
+        let pattern_entries = tables.patterns.iter().map(|p| entry(p.source, p.traits)).collect();
+        let numbered: Vec<_> = tables.patterns.iter().map(|p| p.pattern.clone()).zip(0u32..).collect();
+        let patterns = Patterns::build(&numbered).map_err(|BuildError { index, reason }| {
+            let rule = tables.patterns.get(index);
+            let list = rule.and_then(|r| tables.sources.get(usize::from(r.source)));
+            BadPattern {
+                list: list.cloned().unwrap_or_default(),
+                line: rule.map_or(0, |r| r.line),
+                reason: rule.map_or_else(|| reason.to_string(), |r| format!("{}: {reason}", r.pattern)),
+            }
+        })?;
+        Ok(Self { entries, classes, patterns, pattern_entries, compiled })
+    }
+
+    pub(super) fn traits(&self, number: u32) -> Option<&Traits> {
+        self.compiled.tables.traits.get(number as usize)
+    }
+
+    pub(super) fn scope(&self, entry: Entry) -> Option<&Scope> {
+        self.traits(entry.traits)?.scope.as_deref()
+    }
+
+    pub(super) fn class(&self, id: u32) -> &[Entry] {
+        let (begin, end) = self.classes.get(id as usize).copied().unwrap_or_default();
+        self.entries.get(begin as usize..end as usize).unwrap_or_default()
+    }
+
+    pub(super) fn pattern_or_name_list(&self, rule: RuleId) -> Option<u16> {
+        if rule.matching.is_none() {
+            return self.pattern_entries.get(rule.at as usize).map(|e| e.list);
+        }
+        let of = |e: &&Entry| e.source == rule.source;
+        self.entries.iter().find(of).map(|e| e.list)
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Layer({:?}, {} patterns)", self.compiled.index, self.pattern_entries.len())
+    }
+}

@@ -1,0 +1,189 @@
+//! A policy that serves: its lists, their rules, and what is asked of them.
+
+use super::compile::{Compiled, MORE, Options, PatternRule, compile};
+use super::decide::Precedence;
+use super::group::Groups;
+use super::layer::{BadPattern, Layer};
+use super::list::{KnownClient, ListPolicy};
+use super::origin::{Origin, RuleId};
+use super::prefix::Prefixes;
+use super::view::View;
+use crate::dns::name::NameBuf;
+use crate::lists::List;
+use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
+use crate::trie::build::TooLarge;
+
+/// A policy that serves: immutable, shared by all threads.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// The lists in the order of the configuration.
+    pub lists: Vec<ListPolicy>,
+    /// The clients that rules can name.
+    pub clients: Vec<KnownClient>,
+    /// What decides between rules of the same force.
+    pub precedence: Precedence,
+    /// Which lists speak to whom.
+    pub groups: Groups,
+    /// The networks of lists of addresses, by the lists' numbers.
+    pub addresses: Prefixes<u16>,
+    /// How many entries those lists have.
+    pub address_count: usize,
+    pub(super) layers: Vec<Layer>,
+}
+
+/// Why lists do not become a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// They have too many rules.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// One of their patterns can't be served.
+    #[error(transparent)]
+    BadPattern(#[from] BadPattern),
+}
+
+impl Policy {
+    /// TTL of the answers of [`Policy::compile`], in seconds.
+    const TTL: u32 = 60;
+
+    /// Compiles lists, each with its name, into a policy for everybody: a name that one of them blocks does not
+    /// exist (NXDOMAIN), for a minute. [`compile`] and [`Policy::new`] take what else a configuration says.
+    ///
+    /// # Errors
+    /// [`CompileError`]
+    pub fn compile<N: Into<String>>(
+        lists: impl IntoIterator<Item = (N, List)>,
+    ) -> Result<Self, CompileError> {
+        let lists: Vec<_> = lists.into_iter().map(|(name, list)| (name.into(), list)).collect();
+        let (compiled, _) = compile(&lists, Options { lines: true, left_out: false })?;
+        let of =
+            |(name, _): &(String, List)| ListPolicy::new(name.clone(), Action::NxDomain, Self::TTL, None);
+        let numbers = (0u16..).take(lists.len()).collect();
+        Ok(Self::new(lists.iter().map(of).collect(), Vec::new(), vec![(compiled, numbers)])?)
+    }
+
+    /// A policy of these lists. A layer says for each of its sources which of the lists it is.
+    ///
+    /// # Errors
+    /// [`BadPattern`]
+    pub fn new(
+        lists: Vec<ListPolicy>,
+        clients: Vec<KnownClient>,
+        layers: Vec<(Compiled, Vec<u16>)>,
+    ) -> Result<Self, BadPattern> {
+        let layers = layers.into_iter().map(|(compiled, numbers)| Layer::new(compiled, &numbers, &lists));
+        Ok(Self { layers: layers.collect::<Result<_, _>>()?, lists, clients, ..Self::default() })
+    }
+
+    /// A policy without a rule.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// How many rules it holds.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        let of_names = |l: &Layer| l.compiled.index.entry_count() + l.pattern_entries.len();
+        self.address_count + self.layers.iter().map(of_names).sum::<usize>()
+    }
+
+    /// Octets of its indexes, those of the lines included.
+    #[must_use]
+    pub fn index_len(&self) -> usize {
+        self.layers.iter().map(|l| l.compiled.index.as_bytes().len()).sum()
+    }
+
+    /// The rules that no name holds, as text.
+    pub fn pattern_rules(&self) -> impl Iterator<Item = String> {
+        self.layers.iter().flat_map(|layer| {
+            layer.compiled.tables.patterns.iter().filter_map(|rule| {
+                let traits = layer.traits(rule.traits)?;
+                let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
+                Some(format!("{allow}{}{}", rule.pattern, modifiers(traits)))
+            })
+        })
+    }
+
+    /// Every scope that a rule has.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.layers.iter().flat_map(|l| l.compiled.tables.traits.iter().filter_map(|t| t.scope.as_deref()))
+    }
+
+    /// Calls `each` with every name that bears a rule, and how it matches. For tools: it allocates.
+    pub fn for_each_name(&self, each: &mut impl FnMut(&NameBuf, Match)) {
+        for layer in &self.layers {
+            layer.compiled.index.for_each(|name, matching, _, _| each(name, matching));
+        }
+    }
+
+    /// Where a rule was written.
+    #[must_use]
+    pub fn origin(&self, rule: RuleId) -> Option<Origin<'_>> {
+        let layer = self.layers.get(usize::from(rule.layer))?;
+        let tables = &layer.compiled.tables;
+        let line = match rule.matching {
+            None => tables.patterns.get(rule.at as usize)?.line,
+            Some(matching) => match layer.compiled.index.aside(rule.at, matching) {
+                None => 0,
+                Some(word) if word & MORE == 0 => word,
+                Some(word) => *tables.more.get((word & !MORE) as usize + usize::from(rule.nth))?,
+            },
+        };
+        let name = tables.sources.get(usize::from(rule.source)).map(String::as_str);
+        let list = layer.pattern_or_name_list(rule)?;
+        let known = self.lists.get(usize::from(list)).map(|l| l.name.as_str());
+        Some(Origin { source: name.filter(|n| Some(*n) != known), line })
+    }
+
+    /// The list of a rule.
+    #[must_use]
+    pub fn list(&self, number: u16) -> Option<&ListPolicy> {
+        self.lists.get(usize::from(number))
+    }
+
+    /// What a rule says beside its name.
+    #[must_use]
+    pub fn traits(&self, rule: RuleId) -> Option<&Traits> {
+        self.layers.get(usize::from(rule.layer))?.traits(rule.traits)
+    }
+
+    /// The pattern of a rule, if it has one instead of a name.
+    #[must_use]
+    pub fn pattern(&self, rule: RuleId) -> Option<&PatternRule> {
+        let layer = self.layers.get(usize::from(rule.layer)).filter(|_| rule.matching.is_none())?;
+        layer.compiled.tables.patterns.get(rule.at as usize)
+    }
+
+    /// What a client gets when a rule blocks: the rule's own action, or its list's, or that of the
+    /// client's group where the list has none of its own.
+    #[must_use]
+    pub fn action<'p>(&'p self, rule: RuleId, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
+        let own = self.traits(rule).and_then(|t| t.action.as_ref());
+        own.or_else(|| self.list_action(list, view))
+    }
+
+    /// What a client gets when a list blocks.
+    #[must_use]
+    pub fn list_action<'p>(&'p self, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
+        let list = self.list(list)?;
+        let of_group = view.and_then(|v| v.action.as_ref()).filter(|_| list.inherits);
+        Some(of_group.unwrap_or(&list.action))
+    }
+
+    /// The name of a view's group.
+    #[must_use]
+    pub fn group_name(&self, view: &View) -> Option<&str> {
+        self.groups.all().get(usize::from(view.group?)).map(|g| g.name.as_str())
+    }
+
+    /// True if rules speak of some clients alone, so that two clients of a group may fare differently.
+    #[must_use]
+    pub fn names_clients(&self) -> bool {
+        let of_clients = |s: &Scope| {
+            !(s.clients.is_empty() && s.not_clients.is_empty() && s.tags.is_empty() && s.not_tags.is_empty())
+        };
+        self.scopes().any(of_clients)
+    }
+}
