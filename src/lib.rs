@@ -23,7 +23,7 @@ pub mod sources;
 pub mod server;
 pub mod web;
 pub mod config;
-pub mod scenario;
+pub mod stage;
 pub mod cli;
 
 pub use dns::query::Query;

@@ -44,7 +44,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
-        "scenario",
+        "stage",
         &[
             "dns", "rule", "policy", "censor", "cache", "zones", "upstream", "observe", "resolver",
             "sources", "server", "config",
@@ -54,7 +54,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config", "censor", "scenario",
+            "web", "config", "censor", "stage",
         ],
     ),
     ("main", &["cli"]),
@@ -81,7 +81,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "Instant::now",
-        &["server/clock.rs", "upstream/hickory.rs", "scenario/collect.rs"],
+        &["server/clock.rs", "upstream/hickory.rs", "stage/collect.rs"],
         "the time is an argument",
     ),
     ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::portcullis;
-use portcullis::scenario::Harness;
-use portcullis::scenario::harness::Playing;
+use portcullis::stage::Harness;
+use portcullis::stage::harness::Playing;
 use serde_json::Value;
 
 const SCENARIO: &str = include_str!("scenarios/matrix.toml");

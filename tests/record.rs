@@ -19,8 +19,8 @@ use portcullis::dns::query::{Query, encode};
 use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
 use portcullis::observe::story::{Decided, Sent, Story};
-use portcullis::scenario::record::{from_json, to_json};
-use portcullis::scenario::recorder::{Recorder, Summary};
+use portcullis::stage::record::{from_json, to_json};
+use portcullis::stage::recorder::{Recorder, Summary};
 
 /// 2024-01-01 00:00:00 UTC, in microseconds.
 const STARTED: i64 = 1_704_067_200_000_000;

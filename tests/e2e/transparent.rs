@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::censor::Evidence;
 use portcullis::observe::story::Story;
-use portcullis::scenario::record::from_json;
+use portcullis::stage::record::from_json;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::common::{PATIENCE, Reply, SILENCE, question, read_framed, write_framed};

@@ -16,8 +16,8 @@ use crate::dns::types::{Qtype, Rcode};
 use crate::observe::story::{Decided, Story};
 use crate::resolver::censored::Audience;
 use crate::resolver::moment::Moment;
-use crate::scenario::harness::time_text;
-use crate::scenario::stage::{Setting, Stage, client_of};
+use crate::stage::harness::time_text;
+use crate::stage::world::{Setting, World, client_of};
 
 /// How long after the first time a question is asked a second time.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -94,13 +94,13 @@ impl<'a> Key<'a> {
             audience: Some(audience),
             ..Setting::default()
         };
-        let stage = Stage::new(scenario, &setting, now)?;
+        let world = World::new(scenario, &setting, now)?;
         let networks = 0..u16::try_from(sheet.scenario.networks.len()).unwrap_or(u16::MAX);
         let rounds = sheet.rounds.iter().map(|round| {
-            stage.censor.clock.set(now.at, round.at);
+            world.censor.clock.set(now.at, round.at);
             let questions = round.questions.iter().map(|question| {
                 let asked = networks.clone().map(|network| Expect { network, ..question.clone() });
-                asked.map(|question| play(&stage, &ear, &question, now)).collect()
+                asked.map(|question| play(&world, &ear, &question, now)).collect()
             });
             questions.collect()
         });
@@ -290,23 +290,23 @@ const fn other(transport: Transport) -> Transport {
     }
 }
 
-fn play(stage: &Stage, ear: &Ear, question: &Expect, now: Moment) -> Played {
-    let scenario = &stage.censor.scenario;
+fn play(world: &World, ear: &Ear, question: &Expect, now: Moment) -> Played {
+    let scenario = &world.censor.scenario;
     let (packet, client) = (question.query(0x5eed), client_of(scenario, question));
-    stage.censor.rewind();
-    stage.censor.clock.hold_uptime(Duration::ZERO);
+    world.censor.rewind();
+    world.censor.clock.hold_uptime(Duration::ZERO);
     ear.take();
-    let seen = stage.ask(&packet, client, now);
+    let seen = world.ask(&packet, client, now);
     let rule = ear.take().and_then(|story| story.rule);
-    let genuine = stage.genuine(&packet, client, now);
-    stage.censor.clock.hold_uptime(AGAIN);
-    let again = stage.ask(&packet, client, now);
+    let genuine = world.genuine(&packet, client, now);
+    world.censor.clock.hold_uptime(AGAIN);
+    let again = world.ask(&packet, client, now);
     let elsewhere = Expect { transport: other(question.transport), ..question.clone() };
-    stage.censor.rewind();
-    stage.censor.clock.hold_uptime(Duration::ZERO);
+    world.censor.rewind();
+    world.censor.clock.hold_uptime(Duration::ZERO);
     let client = client_of(scenario, &elsewhere);
-    let through = stage.ask(&packet, client, now);
-    let other_is_honest = honest(&through, stage.genuine(&packet, client, now).as_deref());
+    let through = world.ask(&packet, client, now);
+    let other_is_honest = honest(&through, world.genuine(&packet, client, now).as_deref());
     let nobody = scenario.networks.get(usize::from(question.network)).is_some_and(|n| n.injector_only);
     let signs = signs(&seen, genuine.as_deref(), &again, nobody);
     let silent = nobody && rule.is_none() && seen.replies.is_empty();
@@ -385,8 +385,8 @@ fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::shipped;
     use crate::server::now;
+    use crate::stage::shipped;
 
     fn key_of(name: &str, seed: u64, blind: bool) -> String {
         let scenario = shipped::load(name).unwrap();

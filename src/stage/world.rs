@@ -50,14 +50,14 @@ pub struct Setting {
 }
 
 /// A scenario set up.
-pub struct Stage {
+pub struct World {
     /// The engine that plays it.
     pub engine: Arc<Engine>,
     /// The censor.
     pub censor: Arc<Censor>,
 }
 
-impl Stage {
+impl World {
     /// Sets a scenario up.
     ///
     /// # Errors

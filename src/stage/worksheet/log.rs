@@ -12,8 +12,8 @@ use crate::censor::Scenario;
 use crate::censor::seen::describe;
 use crate::dns::query::Query;
 use crate::observe::story::{Decided, Story};
-use crate::scenario::harness::time_text;
-use crate::scenario::record;
+use crate::stage::harness::time_text;
+use crate::stage::record;
 
 /// Of the answers to one question so many are told; that there are more is said.
 const ANSWERS: usize = 4;
@@ -179,8 +179,8 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::shipped;
     use crate::server::now;
+    use crate::stage::shipped;
 
     /// Asks twice by way of a stage and writes the lines of a record.
     fn record() -> String {
@@ -195,15 +195,15 @@ mod tests {
         let lines = Arc::new(Lines(Mutex::new(Vec::new())));
         let scenario = shipped::load("ru-2016-linkedin").unwrap();
         let expect = scenario.expects.iter().find(|e| e.network == 2 && e.at.is_none()).unwrap().clone();
-        let setting = crate::scenario::stage::Setting {
+        let setting = crate::stage::world::Setting {
             by_listener: true,
             audience: Some(Arc::<Lines>::clone(&lines)),
             ..Default::default()
         };
-        let stage = crate::scenario::stage::Stage::new(scenario, &setting, now()).unwrap();
-        let client = crate::scenario::stage::client_of(&stage.censor.scenario, &expect);
+        let world = crate::stage::world::World::new(scenario, &setting, now()).unwrap();
+        let client = crate::stage::world::client_of(&world.censor.scenario, &expect);
         for _ in 0..2 {
-            assert_eq!(stage.ask(&expect.query(7), client, now()).replies.len(), 1);
+            assert_eq!(world.ask(&expect.query(7), client, now()).replies.len(), 1);
         }
         let stories = lines.0.lock().unwrap();
         stories.iter().map(|s| record::to_json(s).to_string() + "\n").collect()

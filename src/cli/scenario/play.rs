@@ -10,22 +10,23 @@ use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
-use super::scenario::{changes, wrapped};
-use super::serve::{Signal, Signals, runtime};
-use super::{FAILED, OK, orders, replay, say, say_error};
+use super::show::wrapped;
+use super::{judge, orders, replay};
 use crate::censor::draw::Draw;
 use crate::censor::expect::{Expect, Wanted, WantedReply};
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
+use crate::cli::serve::{Signal, Signals, runtime};
+use crate::cli::{FAILED, OK, say, say_error};
 use crate::observe::story::Story;
 use crate::resolver::censored::{Audience, Clock};
-use crate::scenario::harness::{time_text, unix};
-use crate::scenario::recorder::{Recorder, Sink};
-use crate::scenario::stage::{Setting, Stage};
-use crate::scenario::worksheet::{in_shell, letter};
-use crate::scenario::{record, shipped};
 use crate::server::{self, Bound};
+use crate::stage::harness::{time_text, unix};
+use crate::stage::recorder::{Recorder, Sink};
+use crate::stage::worksheet::{changes, in_shell, letter};
+use crate::stage::world::{Setting, World};
+use crate::stage::{record, shipped};
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -48,7 +49,7 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
     ip route add local default dev lo table 100\n  \
     portcullis scenario run cn-gfw-injection --transparent\n\n\
     Exit codes: 0 ended as asked; 1 a replay differs; 2 a mistake.")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// A scenario that comes with the program, or a file; with --blind it may be left out
     #[arg(required_unless_present = "blind")]
     name: Option<String>,
@@ -60,7 +61,7 @@ pub(super) struct Args {
     speed: f64,
     /// What all draws start from, in the place of the scenario's own; with --blind and no name it picks the
     /// scenario instead
-    #[arg(long, value_name = "N", value_parser = super::seed)]
+    #[arg(long, value_name = "N", value_parser = crate::cli::seed)]
     seed: Option<u64>,
     /// Where forged answers lead: `doc` to addresses for documentation, `loopback` to 127.0.0.1 and ::1,
     /// `historical` to the real addresses of the time; otherwise what the scenario says, mostly doc
@@ -68,7 +69,7 @@ pub(super) struct Args {
     stub_mode: Option<StubMode>,
     /// The address to listen on, UDP and TCP; port 0 takes any free one [default: 127.0.0.1:5300; with
     /// --transparent 0.0.0.0:53 and, where there is IPv6, [::]:53]
-    #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = super::socket)]
+    #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = crate::cli::socket)]
     listen: Option<SocketAddr>,
     /// Answer for whatever resolver was asked, from its address, as a censor on the way does, and pass on to
     /// it what is let through; packets must be routed here, as below. Linux only; needs root, or CAP_NET_ADMIN
@@ -83,11 +84,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
     network: Option<String>,
     /// Who may ask beside loopback and private networks
-    #[arg(long, value_name = "NETWORK", value_parser = super::network)]
+    #[arg(long, value_name = "NETWORK", value_parser = crate::cli::network)]
     allow: Vec<IpNet>,
     /// Ask this resolver for names that the scenario has no zone for, which are refused otherwise; the port
     /// is 53 unless given
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = super::judge::server)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = judge::server)]
     forward: Vec<SocketAddr>,
     /// Write each question and its answers, and why, to this file as JSON lines, and as a capture beside it
     #[arg(long, value_name = "FILE")]
@@ -123,10 +124,10 @@ fn stub_mode(text: &str) -> Result<StubMode, String> {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    super::start_log();
+    crate::cli::start_log();
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
+        None => picked(args.seed.unwrap_or_else(|| crate::cli::now().unix.cast_unsigned())),
     };
     let mut scenario = shipped::load(&name)?;
     if let Some(id) = &args.network {
@@ -177,7 +178,7 @@ fn setting(args: &Args) -> Setting {
 async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
-    let now = super::now();
+    let now = crate::cli::now();
     let (lines, told) = sync_channel(LOG_BOUND);
     let hall =
         Arc::new(Hall { recorder: OnceLock::new(), lines, waiting: Arc::default(), missed: Arc::default() });
@@ -195,9 +196,9 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
             "--at lies outside the time that the scenario tells of; rules without a time apply all the same"
         );
     }
-    let stage = Stage::new(scenario, &setting, now)?;
+    let world = World::new(scenario, &setting, now)?;
     drop(setting);
-    let scenario = &*Arc::clone(&stage.censor.scenario);
+    let scenario = &*Arc::clone(&world.censor.scenario);
     let bound = bind(args, scenario)?;
     // Not before all else is well: what was in the files is lost with this.
     let started = now.unix.saturating_mul(1_000_000);
@@ -207,35 +208,35 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     drop(hall);
     let addresses = bound.addresses.clone();
     let threads = server::UdpThreads { batch: 64, pin: false };
-    let running = server::start(bound, &stage.engine, server::now, threads)
+    let running = server::start(bound, &world.engine, server::now, threads)
         .map_err(|e| format!("cannot start a thread: {e}"))?;
     let doors = Doors { args, scenario, addresses: &addresses };
     if args.ready_json {
-        say(&doors.ready(&stage).to_string());
+        say(&doors.ready(&world).to_string());
     } else if !args.json {
-        doors.introduce(&stage);
+        doors.introduce(&world);
     }
     let style = Style {
         json: args.json,
         quiet: args.ready_json && !args.json,
         blind: args.blind,
         offset: scenario.offset,
-        began: stage.censor.clock.read(now.at).0,
+        began: world.censor.clock.read(now.at).0,
     };
     if args.orders {
         // Not held on to, so that the end of the scenario does not wait for the end of the orders.
-        let (censor, json) = (Arc::downgrade(&stage.censor), args.ready_json || args.json);
+        let (censor, json) = (Arc::downgrade(&world.censor), args.ready_json || args.json);
         std::thread::spawn(move || orders::take(std::io::stdin().lock(), &censor, json));
     }
-    let (shown, clock) = (Arc::clone(&stage.censor.scenario), Arc::clone(&stage.censor.clock));
+    let (shown, clock) = (Arc::clone(&world.censor.scenario), Arc::clone(&world.censor.clock));
     let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
     while let Signal::Reload = signals.next().await {}
     let (hurried, held_up) = (running.hurried(), running.held_up());
     running.stop().await;
     // With the last who could tell something the printer ends.
-    drop(stage);
-    let patience = super::now().at + FAREWELL;
-    while !printer.is_finished() && super::now().at < patience {
+    drop(world);
+    let patience = crate::cli::now().at + FAREWELL;
+    while !printer.is_finished() && crate::cli::now().at < patience {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let missed = missed.load(Relaxed);
@@ -258,7 +259,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
             code = FAILED;
         }
         if !args.json && !args.ready_json {
-            let (queries, dropped) = (super::count_u64(summary.written, "question"), summary.dropped);
+            let (queries, dropped) = (crate::cli::count_u64(summary.written, "question"), summary.dropped);
             say(&format!("{queries} recorded in {files}."));
             if dropped > 0 {
                 say_error(&format!("{dropped} more are left out, because the disk was too slow"));
@@ -285,7 +286,7 @@ fn wanted(args: &Args, scenario: &Scenario) -> Result<Vec<SocketAddr>, String> {
     let addresses: Option<Vec<_>> =
         places.map(|(_, place)| Some(SocketAddr::new(listen.ip(), port(place)?))).collect();
     addresses.ok_or_else(|| {
-        let networks = super::count(scenario.networks.len(), "network");
+        let networks = crate::cli::count(scenario.networks.len(), "network");
         format!(
             "--listen {listen}: no ports are left after {} for {networks}; take a lower one",
             listen.port()
@@ -370,7 +371,7 @@ impl Doors<'_> {
         }
     }
 
-    fn ready(&self, stage: &Stage) -> serde_json::Value {
+    fn ready(&self, world: &World) -> serde_json::Value {
         let places = 0..self.scenario.networks.len();
         let address = |place: usize| {
             let own =
@@ -379,7 +380,7 @@ impl Doors<'_> {
         };
         let networks: serde_json::Map<_, _> =
             places.map(|place| (self.name(place), address(place).into())).collect();
-        let (unix, _) = stage.censor.clock.read(super::now().at);
+        let (unix, _) = world.censor.clock.read(crate::cli::now().at);
         if self.args.blind {
             // The offset of the clock would tell the place, and the seed the scenario.
             let at = time_text(unix, 0);
@@ -389,18 +390,18 @@ impl Doors<'_> {
         }
         serde_json::json!({
             "ready": true, "dns": self.addresses, "scenario": self.scenario.name,
-            "at": time_text(unix, self.scenario.offset), "seed": stage.censor.seed, "networks": networks,
+            "at": time_text(unix, self.scenario.offset), "seed": world.censor.seed, "networks": networks,
         })
     }
 
-    fn introduce(&self, stage: &Stage) {
+    fn introduce(&self, world: &World) {
         let (args, scenario) = (self.args, self.scenario);
         if args.blind {
             say("A censored network. Which one? Ask, compare, and guess from what is on the wire.\n");
         } else {
             say(&format!("{} ({})\n\n{}\n", scenario.title, scenario.name, wrapped(&scenario.summary, "")));
         }
-        let (unix, _) = stage.censor.clock.read(super::now().at);
+        let (unix, _) = world.censor.clock.read(crate::cli::now().at);
         // The offset would tell where it is.
         let clock = time_text(unix, if args.blind { 0 } else { scenario.offset });
         let runs = match args.speed {
@@ -521,7 +522,7 @@ fn print(told: &Receiver<Story>, waiting: &AtomicUsize, style: Style, scenario: 
         if style.quiet {
             continue;
         }
-        let (now, _) = clock.read(super::now().at);
+        let (now, _) = clock.read(crate::cli::now().at);
         if !style.json && !style.blind {
             let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
             let mut news: Vec<_> =
@@ -569,7 +570,7 @@ fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> Strin
     let time = time_text(story.at, style.offset);
     let transport = story.transport.word();
     if style.blind {
-        let packets = super::count(story.replies.len(), "packet");
+        let packets = crate::cli::count(story.replies.len(), "packet");
         // The time would tell the country by its offset.
         let network = blind_network(story, scenario);
         return format!("{network:<3} {transport} {question:<34} {packets}");

@@ -2,7 +2,7 @@
 //! that came.
 //!
 //! ```no_run
-//! use portcullis::scenario::Harness;
+//! use portcullis::stage::Harness;
 //!
 //! let censor = Harness::new("ru-2016-linkedin")?.at("2016-11-18T00:00:00+03:00")?.start()?;
 //! let resolver = censor.address("isp-auto").ok_or("no such network")?;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::shipped;
-use super::stage::{Setting, Stage};
+use super::world::{Setting, World};
 use crate::censor::Scenario;
 use crate::censor::stub::StubMode;
 use crate::config::scenario as config;
@@ -36,7 +36,7 @@ pub struct Harness {
 pub struct Playing {
     runtime: Option<Runtime>,
     running: Option<Running>,
-    stage: Stage,
+    world: World,
     addresses: Vec<SocketAddr>,
     heard: Arc<Heard>,
 }
@@ -97,20 +97,20 @@ impl Harness {
         let heard = Arc::new(Heard::default());
         let audience: Arc<dyn Audience> = Arc::<Heard>::clone(&heard);
         let setting = Setting { by_listener: true, audience: Some(audience), ..self.setting };
-        let stage = Stage::new(self.scenario, &setting, server::now())?;
+        let world = World::new(self.scenario, &setting, server::now())?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|e| format!("cannot start the runtime: {e}"))?;
         let wanted: Vec<_> =
-            stage.censor.scenario.networks.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], 0))).collect();
+            world.censor.scenario.networks.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], 0))).collect();
         let (running, addresses) = {
             let _runtime = runtime.enter();
             let bound = server::bind(&wanted, 1).map_err(|e| e.to_string())?;
             let addresses = bound.addresses.clone();
             let threads = server::UdpThreads { batch: 64, pin: false };
-            let running = server::start(bound, &stage.engine, server::now, threads);
+            let running = server::start(bound, &world.engine, server::now, threads);
             (running.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
         };
-        Ok(Playing { runtime: Some(runtime), running: Some(running), stage, addresses, heard })
+        Ok(Playing { runtime: Some(runtime), running: Some(running), world, addresses, heard })
     }
 }
 
@@ -118,19 +118,19 @@ impl Playing {
     /// Where a network is asked, UDP and TCP.
     #[must_use]
     pub fn address(&self, network: &str) -> Option<SocketAddr> {
-        let place = self.stage.censor.scenario.networks.iter().position(|n| n.id == network)?;
+        let place = self.world.censor.scenario.networks.iter().position(|n| n.id == network)?;
         self.addresses.get(place).copied()
     }
 
     /// All networks: id and address.
     pub fn networks(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.stage.censor.scenario.networks.iter().map(|n| n.id.as_str()).zip(self.addresses.iter().copied())
+        self.world.censor.scenario.networks.iter().map(|n| n.id.as_str()).zip(self.addresses.iter().copied())
     }
 
     /// The scenario, with the addresses that it gives out.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
-        &self.stage.censor.scenario
+        &self.world.censor.scenario
     }
 
     /// Sets the clock, to a time as in RFC 3339.
@@ -144,22 +144,22 @@ impl Playing {
 
     /// Sets the clock, to seconds since 1970 (UTC).
     pub fn set_clock_unix(&self, unix: i64) {
-        self.stage.censor.clock.set(server::now().at, unix);
+        self.world.censor.clock.set(server::now().at, unix);
     }
 
     /// Lets the clock run at this speed from now on; 0: it stands.
     pub fn run_clock(&self, speed: f64) {
-        self.stage.censor.clock.run(server::now().at, speed);
+        self.world.censor.clock.run(server::now().at, speed);
     }
 
     /// TTLs that tick are those after this uptime, however long it really is.
     pub fn hold_uptime(&self, uptime: Duration) {
-        self.stage.censor.clock.hold_uptime(uptime);
+        self.world.censor.clock.hold_uptime(uptime);
     }
 
     /// Lets all draws and pools begin again as at the start.
     pub fn rewind(&self) {
-        self.stage.censor.rewind();
+        self.world.censor.rewind();
     }
 
     /// Every query so far, in the order in which they came; what was sent for them is in

@@ -1,4 +1,5 @@
-//! Scenarios played: read from files, run on sockets of their own, recorded and judged.
+//! The simulator of censors: scenarios read from files, played on sockets of their own, recorded and
+//! judged.
 
 pub mod capture;
 pub mod collect;
@@ -6,7 +7,7 @@ pub mod harness;
 pub mod record;
 pub mod recorder;
 pub mod shipped;
-pub mod stage;
 pub mod worksheet;
+pub mod world;
 
 pub use harness::Harness;

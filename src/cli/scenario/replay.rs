@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{OK, WARNED, say};
 use crate::censor::Scenario;
 use crate::censor::seen::describe;
+use crate::cli::{OK, WARNED, say};
 use crate::observe::story::Story;
-use crate::scenario::record;
-use crate::scenario::stage::{Setting, Stage, client_again};
+use crate::stage::record;
+use crate::stage::world::{Setting, World, client_again};
 
 /// Replays a record. What `setting` leaves open is as it was when it was recorded.
 pub(super) fn run(scenario: Scenario, mut setting: Setting, file: &Path, json: bool) -> Result<u8, String> {
@@ -18,13 +18,13 @@ pub(super) fn run(scenario: Scenario, mut setting: Setting, file: &Path, json: b
     setting.by_listener = true;
     setting.seed.get_or_insert(first.staged.seed);
     setting.stubs.get_or_insert(first.staged.stubs);
-    let (now, at) = (super::now(), setting.at);
-    let stage = Stage::new(scenario, &setting, now)?;
+    let (now, at) = (crate::cli::now(), setting.at);
+    let world = World::new(scenario, &setting, now)?;
     let mut differing = 0usize;
     for story in &stories {
-        stage.censor.clock.set(now.at, at.unwrap_or(story.at));
-        stage.censor.clock.hold_uptime(story.uptime);
-        let seen = stage.ask(&story.query, client_again(&stage.censor.scenario, story), now);
+        world.censor.clock.set(now.at, at.unwrap_or(story.at));
+        world.censor.clock.hold_uptime(story.uptime);
+        let seen = world.ask(&story.query, client_again(&world.censor.scenario, story), now);
         // Recorded are the packets that left, in whatever order they did.
         let mut before: Vec<_> = story.replies.iter().map(|r| (r.planned, r.octets.clone())).collect();
         before.sort();
@@ -43,7 +43,7 @@ pub(super) fn run(scenario: Scenario, mut setting: Setting, file: &Path, json: b
     if json {
         say(&serde_json::json!({ "asked": stories.len(), "differing": differing }).to_string());
     } else {
-        let asked = super::count(stories.len(), "question");
+        let asked = crate::cli::count(stories.len(), "question");
         say(&format!("{asked} asked again, {differing} answered otherwise."));
     }
     Ok(if differing == 0 { OK } else { WARNED })
