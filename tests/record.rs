@@ -18,7 +18,7 @@ use portcullis::dns::name::NameBuf;
 use portcullis::dns::query::{Query, encode};
 use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
-use portcullis::observe::story::{Decided, Sent, Story};
+use portcullis::observe::exchange::{Decided, Exchange, Sent};
 use portcullis::stage::record::{from_json, to_json};
 use portcullis::stage::recorder::{Recorder, Summary};
 
@@ -47,10 +47,10 @@ fn sent(octets: Vec<u8>, after: u64, ip_ttl: Option<u8>) -> Sent {
     Sent { planned: after, after, octets, genuine: ip_ttl.is_none(), ip_ttl }
 }
 
-fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replies: Vec<Sent>) -> Story {
+fn exchange(number: u64, client: &str, transport: Transport, query: Vec<u8>, replies: Vec<Sent>) -> Exchange {
     let client: std::net::SocketAddr = client.parse().unwrap();
-    Story {
-        staged: std::sync::Arc::default(),
+    Exchange {
+        run: std::sync::Arc::default(),
         number,
         at: 1_395_921_600,
         uptime: Duration::from_millis(number * 1000),
@@ -72,14 +72,14 @@ fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replie
 }
 
 /// One of each kind.
-fn stories() -> Vec<Story> {
+fn exchanges() -> Vec<Exchange> {
     let [a, b, c, d, e] =
         ["a.example", "b.example", "c.example", "d.example", "e.example"].map(|n| query(n, Qtype::A));
     let address = [5, 3, 3, 17];
     let short = |octets: Vec<u8>| octets[..octets.len() - 15].to_vec();
     vec![
         // Over IPv4, a forged answer with a TTL of its own before the genuine one.
-        story(
+        exchange(
             1,
             "127.0.1.5:40001",
             Transport::Udp,
@@ -87,29 +87,29 @@ fn stories() -> Vec<Story> {
             vec![sent(reply(&a, [address]), 1, Some(47)), sent(reply(&a, [[192, 0, 2, 1]]), 150, None)],
         ),
         // Over IPv6.
-        story(2, "[::1]:40002", Transport::Udp, b.clone(), vec![sent(reply(&b, [address]), 2, Some(3))]),
+        exchange(2, "[::1]:40002", Transport::Udp, b.clone(), vec![sent(reply(&b, [address]), 2, Some(3))]),
         // One answer over TCP, a long one, and then a reset on the same connection.
-        story(
+        exchange(
             3,
             "127.0.1.5:40003",
             Transport::Tcp,
             c.clone(),
             vec![sent(reply(&c, [address; 4000]), 0, None)],
         ),
-        Story {
+        Exchange {
             end: End::Reset,
             network: "isp-b".into(),
-            ..story(4, "127.0.1.5:40004", Transport::Tcp, d, vec![])
+            ..exchange(4, "127.0.1.5:40004", Transport::Tcp, d, vec![])
         },
         // Cut off within the answer.
-        story(
+        exchange(
             5,
             "127.0.1.5:40005",
             Transport::Udp,
             e.clone(),
             vec![sent(short(reply(&e, [address])), 0, Some(64))],
         ),
-        Story { end: End::Close, ..story(6, "127.0.1.5:40003", Transport::Tcp, a, vec![]) },
+        Exchange { end: End::Close, ..exchange(6, "127.0.1.5:40003", Transport::Tcp, a, vec![]) },
     ]
 }
 
@@ -123,12 +123,12 @@ fn networks() -> Vec<Network> {
 fn recorded(folder: &Path) {
     let recorder = Recorder::create(&folder.join("truth"), &networks(), STARTED).unwrap();
     let sink = recorder.sink();
-    let stories = stories();
-    let count = stories.len() as u64;
-    stories.into_iter().for_each(|s| sink.push(s));
+    let exchanges = exchanges();
+    let count = exchanges.len() as u64;
+    exchanges.into_iter().for_each(|s| sink.push(s));
     assert_eq!(recorder.finish().unwrap(), Summary { written: count, dropped: 0, problem: None });
     // Whoever still has a handle loses what it hands over, and is not held up.
-    sink.push(self::stories().remove(0));
+    sink.push(self::exchanges().remove(0));
     assert_eq!(sink.dropped(), 1);
 }
 
@@ -152,12 +152,12 @@ fn the_record_can_be_read_while_it_grows_and_again_afterwards() {
     let recorder = Recorder::create(&path, &networks(), STARTED).unwrap();
     assert_eq!(recorder.files(), (&*path, &*folder.path().join("truth.pcapng")));
     let sink = recorder.sink();
-    for (n, story) in (1..).zip(stories()) {
-        sink.push(story.clone());
+    for (n, exchange) in (1..).zip(exchanges()) {
+        sink.push(exchange.clone());
         let lines = lines(&path, n);
         assert_eq!(lines.len(), n);
-        assert_eq!(lines[n - 1], to_json(&story).to_string());
-        assert_eq!(format!("{:?}", from_json(&lines[n - 1]).unwrap()), format!("{story:?}"));
+        assert_eq!(lines[n - 1], to_json(&exchange).to_string());
+        assert_eq!(format!("{:?}", from_json(&lines[n - 1]).unwrap()), format!("{exchange:?}"));
     }
     assert_eq!(recorder.finish().unwrap().written, 6);
 }
@@ -171,8 +171,8 @@ fn many_threads_hand_over_and_each_story_is_written_or_counted() {
         for _ in 0..4 {
             let sink = recorder.sink();
             scope.spawn(move || {
-                for story in stories().iter().filter(|s| s.number != 3).cycle().take(5000) {
-                    sink.push(story.clone());
+                for exchange in exchanges().iter().filter(|s| s.number != 3).cycle().take(5000) {
+                    sink.push(exchange.clone());
                 }
             });
         }
@@ -205,7 +205,7 @@ fn a_full_disk_ends_the_record_and_nothing_else() {
         std::os::unix::fs::symlink("/dev/full", folder.path().join(full)).unwrap();
         let recorder = Recorder::create(&folder.path().join("truth"), &networks(), STARTED).unwrap();
         let sink = recorder.sink();
-        stories().into_iter().for_each(|s| sink.push(s));
+        exchanges().into_iter().for_each(|s| sink.push(s));
         let summary = recorder.finish().unwrap();
         assert_eq!((summary.written, summary.dropped), (0, 6));
         assert!(summary.problem.unwrap().contains("No space left"));

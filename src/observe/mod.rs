@@ -3,4 +3,4 @@
 pub mod counters;
 pub mod event;
 pub mod querylog;
-pub mod story;
+pub mod exchange;

@@ -11,20 +11,20 @@ use crate::censor::Scenario;
 use crate::censor::draw::Draw;
 use crate::censor::plan::{Asked, Counter, Plan, Turns, plan};
 use crate::dns::query::Query;
-use crate::observe::story::{Decided, Staged, Story};
+use crate::observe::exchange::{Decided, Exchange, Run};
 
 /// Questions are counted by so many counters; the few that share one only fall another way, and always
 /// the same.
 const COUNTERS: usize = 4096;
 
 /// Who wants to know what happens; must not block.
-pub trait Audience: Send + Sync {
+pub trait Observer: Send + Sync {
     /// A query has come, and it is decided what is done with it; nothing was sent yet, and at which
     /// address it came is not told yet.
-    fn begun(&self, story: &Story);
+    fn begun(&self, exchange: &Exchange);
 
     /// All packets have left.
-    fn ended(&self, story: Story);
+    fn ended(&self, exchange: Exchange);
 }
 
 /// A censor on the way of every query.
@@ -43,8 +43,8 @@ pub struct Censor {
     /// to answer.
     pub between: bool,
     /// Who wants to know what happens.
-    pub audience: Option<Arc<dyn Audience>>,
-    staged: Arc<Staged>,
+    pub observer: Option<Arc<dyn Observer>>,
+    run: Arc<Run>,
     turns: Turned,
     /// The queries that were told of. Whoever holds it counts its query and draws for it, so that who asks
     /// again in the order of the numbers draws the same.
@@ -57,8 +57,8 @@ pub struct Play {
     pub plan: Plan,
     /// Where the genuine answer comes from.
     pub behind: Arc<Snapshot>,
-    /// The story so far, if somebody wants to know it.
-    pub story: Option<(Story, Arc<dyn Audience>)>,
+    /// The exchange so far, if somebody wants to know it.
+    pub exchange: Option<(Exchange, Arc<dyn Observer>)>,
 }
 
 impl Censor {
@@ -67,9 +67,9 @@ impl Censor {
     pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
         let turns = Turned::new(scenario.pools.len());
         let (listeners, queries) = (Vec::new(), Mutex::default());
-        let staged = Staged { scenario: scenario.name.clone(), seed, stubs: scenario.stub_mode };
-        let (staged, between, audience) = (Arc::new(staged), false, None);
-        Self { scenario, seed, clock, listeners, behind, between, audience, staged, turns, queries }
+        let run = Run { scenario: scenario.name.clone(), seed, stubs: scenario.stub_mode };
+        let (run, between, observer) = (Arc::new(run), false, None);
+        Self { scenario, seed, clock, listeners, behind, between, observer, run, turns, queries }
     }
 
     /// What becomes of one query.
@@ -87,18 +87,18 @@ impl Censor {
             uptime,
             seed: self.seed,
         };
-        let Some(audience) = &self.audience else {
+        let Some(observer) = &self.observer else {
             let plan = plan(&self.scenario, asked, &self.turns);
-            return Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None });
+            return Box::new(Play { plan, behind: Arc::clone(&self.behind), exchange: None });
         };
         let mut queries = self.counted();
         *queries += 1;
         let plan = plan(&self.scenario, asked, &self.turns);
-        let story = self.story(*queries, asked, client, &plan);
-        audience.begun(&story);
+        let exchange = self.exchange(*queries, asked, client, &plan);
+        observer.begun(&exchange);
         drop(queries);
-        let story = Some((story, Arc::clone(audience)));
-        Box::new(Play { plan, behind: Arc::clone(&self.behind), story })
+        let exchange = Some((exchange, Arc::clone(observer)));
+        Box::new(Play { plan, behind: Arc::clone(&self.behind), exchange })
     }
 
     /// What becomes of a packet that is no plain query: it is let through, and nothing is told of it.
@@ -108,18 +108,18 @@ impl Censor {
         let network = self.scenario.network_of(client.address.ip(), listener);
         let nobody = self.scenario.networks.get(usize::from(network)).is_some_and(|n| n.injector_only);
         let plan = Plan { genuine: (!nobody).then_some(Duration::ZERO), ..Plan::default() };
-        Box::new(Play { plan, behind: Arc::clone(&self.behind), story: None })
+        Box::new(Play { plan, behind: Arc::clone(&self.behind), exchange: None })
     }
 
     fn counted(&self) -> MutexGuard<'_, u64> {
         self.queries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn story(&self, number: u64, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Story {
+    fn exchange(&self, number: u64, asked: Asked<'_, '_>, client: Client, plan: &Plan) -> Exchange {
         let rule = plan.rule.and_then(|place| self.scenario.rules.get(usize::from(place)));
         let network = self.scenario.networks.get(usize::from(asked.network));
-        Story {
-            staged: Arc::clone(&self.staged),
+        Exchange {
+            run: Arc::clone(&self.run),
             number,
             at: asked.unix,
             uptime: asked.uptime,

@@ -1,4 +1,4 @@
-//! Sends what a censor answers, each packet at its time, over UDP; tells the story when all have left.
+//! Sends what a censor answers, each packet at its time, over UDP; tells the exchange when all have left.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -13,8 +13,8 @@ use crate::censor::plan::{Plan, Shot};
 use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
-use crate::observe::story::{Sent, Story};
-use crate::resolver::censored::{Audience, Play};
+use crate::observe::exchange::{Exchange, Sent};
+use crate::resolver::censored::{Observer, Play};
 use crate::resolver::moment::{Clock, Moment};
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
@@ -55,13 +55,13 @@ impl Came {
 
 /// Plays what was planned for one query.
 pub(super) fn over_udp(shared: &Shared, player: &Player, play: Play, packet: &[u8], came: Came) {
-    let Play { plan, behind, story } = play;
+    let Play { plan, behind, exchange } = play;
     if player.passage.as_ref().is_some_and(|p| p.is_own(came.client.address)) {
         return;
     }
-    let teller = story.map(|(mut story, audience)| {
-        story.server = came.server().unwrap_or(story.server);
-        Arc::new(Teller::new(story, audience, shared.clock, came.at.at, &plan))
+    let teller = exchange.map(|(mut exchange, observer)| {
+        exchange.server = came.server().unwrap_or(exchange.server);
+        Arc::new(Teller::new(exchange, observer, shared.clock, came.at.at, &plan))
     });
     let (delayer, query) = (Arc::clone(&player.delayer), packet.len());
     let mut outgoing = Outgoing { came, delayer, teller, query, waits: false };
@@ -148,7 +148,7 @@ struct Outgoing {
 impl Outgoing {
     fn send(&mut self, shot: Shot, genuine: bool) {
         let (Came { to, socket, at, .. }, teller) = (self.came.clone(), self.teller.clone());
-        // The query waits too, in its story.
+        // The query waits too, in its exchange.
         let (due, octets) = (at.at + shot.after, shot.octets.len() + self.query);
         let job = move || {
             // A packet that the kernel will not take is lost as any datagram may be.
@@ -175,10 +175,10 @@ impl Outgoing {
     }
 }
 
-/// Gathers the story of one query, and tells it when the last who had something to send is gone.
+/// Gathers the exchange of one query, and tells it when the last who had something to send is gone.
 pub(super) struct Teller {
-    story: Mutex<Option<Story>>,
-    audience: Arc<dyn Audience>,
+    exchange: Mutex<Option<Exchange>>,
+    observer: Arc<dyn Observer>,
     clock: Clock,
     received: Instant,
     /// Packets that have yet to be sent.
@@ -186,16 +186,16 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// A story that has just begun, and goes on as planned.
+    /// An exchange that has just begun, and goes on as planned.
     pub(super) fn new(
-        story: Story,
-        audience: Arc<dyn Audience>,
+        exchange: Exchange,
+        observer: Arc<dyn Observer>,
         clock: Clock,
         received: Instant,
         plan: &Plan,
     ) -> Self {
         let ahead = AtomicUsize::new(plan.forged.len() + usize::from(plan.genuine.is_some()));
-        Self { story: Mutex::new(Some(story)), audience, clock, received, ahead }
+        Self { exchange: Mutex::new(Some(exchange)), observer, clock, received, ahead }
     }
 
     /// There is nothing to be sent in the place of a packet that was planned.
@@ -208,18 +208,18 @@ impl Teller {
         let after = (self.clock)().at.saturating_duration_since(self.received);
         let Shot { after: planned, octets, ip_ttl } = shot;
         self.ahead.fetch_sub(1, Relaxed);
-        if let Some(story) = &mut *self.story.lock().unwrap_or_else(PoisonError::into_inner) {
-            story.replies.push(Sent { planned, after, octets, genuine, ip_ttl });
+        if let Some(exchange) = &mut *self.exchange.lock().unwrap_or_else(PoisonError::into_inner) {
+            exchange.replies.push(Sent { planned, after, octets, genuine, ip_ttl });
         }
     }
 }
 
 impl Drop for Teller {
     fn drop(&mut self) {
-        let story = self.story.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut story) = story {
-            story.cut = *self.ahead.get_mut() > 0;
-            self.audience.ended(story);
+        let exchange = self.exchange.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut exchange) = exchange {
+            exchange.cut = *self.ahead.get_mut() > 0;
+            self.observer.ended(exchange);
         }
     }
 }

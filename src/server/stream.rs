@@ -223,15 +223,15 @@ impl Connection {
 
     /// Plays what was planned for one query.
     async fn play(&self, play: Play, packet: &[u8], received: Moment) {
-        let Play { plan, behind, story } = play;
+        let Play { plan, behind, exchange } = play;
         let Shared { engine, clock, counters, passage, .. } = &self.shared;
         if passage.as_ref().is_some_and(|p| p.is_own(self.peer)) {
             return;
         }
         let passage = passage.as_ref().filter(|_| Passage::leads_on(self.server));
-        let teller = story.map(|(mut story, audience)| {
-            story.server = self.server;
-            Teller::new(story, audience, *clock, received.at, &plan)
+        let teller = exchange.map(|(mut exchange, observer)| {
+            exchange.server = self.server;
+            Teller::new(exchange, observer, *clock, received.at, &plan)
         });
         let going = Going { received: received.at, query: packet.len(), teller: teller.as_ref() };
         let censored = censored(&plan, self.client());
@@ -275,7 +275,7 @@ impl Connection {
         }
         if !shot.after.is_zero() {
             let (sender, time) = oneshot::channel();
-            // The query waits too, and a second time in its story.
+            // The query waits too, and a second time in its exchange.
             let octets = shot.octets.len() + 2 * query;
             self.shared.delayer.at(received + shot.after, octets, move || {
                 // The connection may have ended meanwhile.

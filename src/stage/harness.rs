@@ -22,8 +22,8 @@ use super::world::{Setting, World};
 use crate::censor::Scenario;
 use crate::censor::stub::StubMode;
 use crate::config::scenario as config;
-use crate::observe::story::Story;
-use crate::resolver::censored::Audience;
+use crate::observe::exchange::Exchange;
+use crate::resolver::censored::Observer;
 use crate::server::{self, Running};
 
 /// What is to be started.
@@ -38,7 +38,7 @@ pub struct Playing {
     running: Option<Running>,
     world: World,
     addresses: Vec<SocketAddr>,
-    heard: Arc<Heard>,
+    observed: Arc<Observed>,
 }
 
 impl Harness {
@@ -94,9 +94,9 @@ impl Harness {
     /// # Errors
     /// No port could be bound, or no thread started.
     pub fn start(self) -> Result<Playing, String> {
-        let heard = Arc::new(Heard::default());
-        let audience: Arc<dyn Audience> = Arc::<Heard>::clone(&heard);
-        let setting = Setting { by_listener: true, audience: Some(audience), ..self.setting };
+        let observed = Arc::new(Observed::default());
+        let observer: Arc<dyn Observer> = Arc::<Observed>::clone(&observed);
+        let setting = Setting { by_listener: true, observer: Some(observer), ..self.setting };
         let world = World::new(self.scenario, &setting, server::now())?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|e| format!("cannot start the runtime: {e}"))?;
@@ -110,7 +110,7 @@ impl Harness {
             let running = server::start(bound, &world.engine, server::now, threads);
             (running.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
         };
-        Ok(Playing { runtime: Some(runtime), running: Some(running), world, addresses, heard })
+        Ok(Playing { runtime: Some(runtime), running: Some(running), world, addresses, observed })
     }
 }
 
@@ -163,28 +163,29 @@ impl Playing {
     }
 
     /// Every query so far, in the order in which they came; what was sent for them is in
-    /// [`Playing::stories`].
+    /// [`Playing::exchanges`].
     #[must_use]
-    pub fn queries(&self) -> Vec<Story> {
-        self.heard.lock().begun.clone()
+    pub fn queries(&self) -> Vec<Exchange> {
+        self.observed.lock().begun.clone()
     }
 
     /// Every query whose answers have all left, with all of them.
     #[must_use]
-    pub fn stories(&self) -> Vec<Story> {
-        self.heard.lock().ended.clone()
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.observed.lock().ended.clone()
     }
 
-    /// Waits until the stories are as a test wants them; `None`: they did not become so in time.
-    pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Story]) -> bool) -> Option<Vec<Story>> {
+    /// Waits until the exchanges are as a test wants them; `None`: they did not become so in time.
+    pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Exchange]) -> bool) -> Option<Vec<Exchange>> {
         let end = server::now().at + patience;
-        let mut heard = self.heard.lock();
+        let mut observed = self.observed.lock();
         loop {
-            if wanted(&heard.ended) {
-                return Some(heard.ended.clone());
+            if wanted(&observed.ended) {
+                return Some(observed.ended.clone());
             }
             let left = end.checked_duration_since(server::now().at)?;
-            heard = self.heard.more.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+            observed =
+                self.observed.more.wait_timeout(observed, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -230,30 +231,30 @@ pub fn time_text(unix: i64, ahead: i32) -> String {
 }
 
 #[derive(Default)]
-struct Heard {
-    stories: Mutex<Stories>,
+struct Observed {
+    exchanges: Mutex<Exchanges>,
     more: Condvar,
 }
 
 #[derive(Default)]
-struct Stories {
-    begun: Vec<Story>,
-    ended: Vec<Story>,
+struct Exchanges {
+    begun: Vec<Exchange>,
+    ended: Vec<Exchange>,
 }
 
-impl Heard {
-    fn lock(&self) -> MutexGuard<'_, Stories> {
-        self.stories.lock().unwrap_or_else(PoisonError::into_inner)
+impl Observed {
+    fn lock(&self) -> MutexGuard<'_, Exchanges> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Audience for Heard {
-    fn begun(&self, story: &Story) {
-        self.lock().begun.push(story.clone());
+impl Observer for Observed {
+    fn begun(&self, exchange: &Exchange) {
+        self.lock().begun.push(exchange.clone());
     }
 
-    fn ended(&self, story: Story) {
-        self.lock().ended.push(story);
+    fn ended(&self, exchange: Exchange) {
+        self.lock().ended.push(exchange);
         self.more.notify_all();
     }
 }

@@ -12,8 +12,8 @@ use crate::censor::stub::{self, StubMode};
 use crate::censor::{Network, Scenario};
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
-use crate::observe::story::Story;
-use crate::resolver::censored::{Audience, Censor, Clock};
+use crate::observe::exchange::Exchange;
+use crate::resolver::censored::{Censor, Clock, Observer};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::outcome::Outcome;
@@ -46,7 +46,7 @@ pub struct Setting {
     /// Who may ask; empty: loopback and private networks.
     pub allow: Vec<ipnet::IpNet>,
     /// Who wants to know what happens.
-    pub audience: Option<Arc<dyn Audience>>,
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// A scenario set up.
@@ -94,7 +94,7 @@ impl World {
             censor.listeners = (0..networks).map(Some).collect();
         }
         censor.between = setting.between;
-        censor.audience.clone_from(&setting.audience);
+        censor.observer.clone_from(&setting.observer);
         let censor = Arc::new(censor);
         let snapshot = Snapshot { censor: Some(Arc::clone(&censor)), ..behind };
         Ok(Self { engine: Arc::new(Engine::new(snapshot, counters, None)), censor })
@@ -166,10 +166,10 @@ pub(super) fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
     Client { address: SocketAddr::new(ip, 0), transport: expect.transport, listener: expect.network }
 }
 
-/// The client of a story, as it asks again.
+/// The client of an exchange, as it asks again.
 #[must_use]
-pub fn client_again(scenario: &Scenario, story: &Story) -> Client {
-    let network = scenario.networks.iter().position(|n| n.id == story.network).unwrap_or(0);
+pub fn client_again(scenario: &Scenario, exchange: &Exchange) -> Client {
+    let network = scenario.networks.iter().position(|n| n.id == exchange.network).unwrap_or(0);
     let listener = u16::try_from(network).unwrap_or(0);
-    Client { address: story.client, transport: story.transport, listener }
+    Client { address: exchange.client, transport: exchange.transport, listener }
 }

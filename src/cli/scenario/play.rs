@@ -19,8 +19,8 @@ use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
 use crate::cli::serve::{Signal, Signals, runtime};
 use crate::cli::{FAILED, OK, say, say_error};
-use crate::observe::story::Story;
-use crate::resolver::censored::{Audience, Clock};
+use crate::observe::exchange::Exchange;
+use crate::resolver::censored::{Clock, Observer};
 use crate::server::{self, Bound};
 use crate::stage::harness::{time_text, unix};
 use crate::stage::recorder::{Recorder, Sink};
@@ -171,7 +171,7 @@ fn setting(args: &Args) -> Setting {
         by_listener: args.port_per_network,
         between: args.transparent,
         allow,
-        audience: None,
+        observer: None,
     }
 }
 
@@ -180,10 +180,14 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
     let now = crate::cli::now();
     let (lines, told) = sync_channel(LOG_BOUND);
-    let hall =
-        Arc::new(Hall { recorder: OnceLock::new(), lines, waiting: Arc::default(), missed: Arc::default() });
-    let (waiting, missed) = (Arc::clone(&hall.waiting), Arc::clone(&hall.missed));
-    let setting = Setting { audience: Some(Arc::<Hall>::clone(&hall)), ..setting(args) };
+    let outputs = Arc::new(Outputs {
+        recorder: OnceLock::new(),
+        lines,
+        waiting: Arc::default(),
+        missed: Arc::default(),
+    });
+    let (waiting, missed) = (Arc::clone(&outputs.waiting), Arc::clone(&outputs.missed));
+    let setting = Setting { observer: Some(Arc::<Outputs>::clone(&outputs)), ..setting(args) };
     let mode = setting.stubs.unwrap_or(scenario.stub_mode);
     if mode == StubMode::Historical {
         tracing::warn!(
@@ -204,17 +208,17 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     let started = now.unix.saturating_mul(1_000_000);
     let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
     let recorder = recorder.transpose()?;
-    recorder.as_ref().map(|recorder| hall.recorder.set(recorder.sink()));
-    drop(hall);
+    recorder.as_ref().map(|recorder| outputs.recorder.set(recorder.sink()));
+    drop(outputs);
     let addresses = bound.addresses.clone();
     let threads = server::UdpThreads { batch: 64, pin: false };
     let running = server::start(bound, &world.engine, server::now, threads)
         .map_err(|e| format!("cannot start a thread: {e}"))?;
-    let doors = Doors { args, scenario, addresses: &addresses };
+    let announcement = Announcement { args, scenario, addresses: &addresses };
     if args.ready_json {
-        say(&doors.ready(&world).to_string());
+        say(&announcement.ready(&world).to_string());
     } else if !args.json {
-        doors.introduce(&world);
+        announcement.introduce(&world);
     }
     let style = Style {
         json: args.json,
@@ -316,41 +320,41 @@ fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
     })
 }
 
-/// Who gets to know of the queries: the record, and the terminal.
-struct Hall {
+/// What gets the exchanges: the record, and the terminal.
+struct Outputs {
     recorder: OnceLock<Sink>,
-    lines: SyncSender<Story>,
-    /// Octets of the stories that wait to be printed.
+    lines: SyncSender<Exchange>,
+    /// Octets of the exchanges that wait to be printed.
     waiting: Arc<AtomicUsize>,
-    /// Stories that never will be.
+    /// Exchanges that never will be.
     missed: Arc<AtomicU64>,
 }
 
-impl Audience for Hall {
-    fn begun(&self, _: &Story) {}
+impl Observer for Outputs {
+    fn begun(&self, _: &Exchange) {}
 
-    fn ended(&self, story: Story) {
+    fn ended(&self, exchange: Exchange) {
         // A terminal that is too slow misses lines; the record does not.
-        let octets = story.octets();
+        let octets = exchange.octets();
         let before = self.waiting.fetch_add(octets, Relaxed);
-        if before + octets > LOG_OCTETS || self.lines.try_send(story.clone()).is_err() {
+        if before + octets > LOG_OCTETS || self.lines.try_send(exchange.clone()).is_err() {
             self.waiting.fetch_sub(octets, Relaxed);
             self.missed.fetch_add(1, Relaxed);
         }
         if let Some(recorder) = self.recorder.get() {
-            recorder.push(story);
+            recorder.push(exchange);
         }
     }
 }
 
-/// What is told when the sockets are bound.
-struct Doors<'a> {
+/// What is said when the sockets are bound.
+struct Announcement<'a> {
     args: &'a Args,
     scenario: &'a Scenario,
     addresses: &'a [SocketAddr],
 }
 
-impl Doors<'_> {
+impl Announcement<'_> {
     /// The network of all clients that are in no other.
     fn own(&self) -> u16 {
         let place = |id: &String| self.scenario.networks.iter().position(|n| n.id == *id);
@@ -420,7 +424,7 @@ impl Doors<'_> {
             (0..scenario.networks.len()).map(|place| self.name(place).len()).max().unwrap_or(0).max(14);
         for (place, network) in scenario.networks.iter().enumerate() {
             let title = if args.blind { "" } else { &network.title };
-            let door = match (args.port_per_network, self.addresses.first()) {
+            let asked_at = match (args.port_per_network, self.addresses.first()) {
                 (true, _) => self.addresses.get(place).map(SocketAddr::to_string).unwrap_or_default(),
                 (false, Some(_)) if args.transparent => self.clients(network, place),
                 (false, Some(address)) if place == usize::from(self.own()) => format!("{address}"),
@@ -430,7 +434,7 @@ impl Doors<'_> {
                 }
                 (false, None) => String::new(),
             };
-            say(format!("  {:<wide$} {door}  {title}", self.name(place)).trim_end());
+            say(format!("  {:<wide$} {asked_at}  {title}", self.name(place)).trim_end());
         }
         say(if args.transparent {
             "\nTry, on a machine whose port 53 is routed here (see --help):"
@@ -508,17 +512,17 @@ struct Style {
 }
 
 /// Prints what happens: queries, and what the clock passes.
-fn print(told: &Receiver<Story>, waiting: &AtomicUsize, style: Style, scenario: &Scenario, clock: &Clock) {
+fn print(told: &Receiver<Exchange>, waiting: &AtomicUsize, style: Style, scenario: &Scenario, clock: &Clock) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
     let mut passed = style.began;
     loop {
-        let story = match told.recv_timeout(std::time::Duration::from_millis(100)) {
-            Ok(story) => Some(story),
+        let exchange = match told.recv_timeout(std::time::Duration::from_millis(100)) {
+            Ok(exchange) => Some(exchange),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
         };
-        story.as_ref().map(|story| waiting.fetch_sub(story.octets(), Relaxed));
+        exchange.as_ref().map(|exchange| waiting.fetch_sub(exchange.octets(), Relaxed));
         if style.quiet {
             continue;
         }
@@ -533,29 +537,29 @@ fn print(told: &Receiver<Story>, waiting: &AtomicUsize, style: Style, scenario: 
             }
         }
         passed = now.max(passed);
-        let Some(story) = story else { continue };
+        let Some(exchange) = exchange else { continue };
         let text = match style {
-            Style { json: true, blind: true, .. } => blind_json(&story, scenario).to_string(),
-            Style { json: true, .. } => record::to_json(&story).to_string(),
-            _ => line(&story, scenario, style, dim),
+            Style { json: true, blind: true, .. } => blind_json(&exchange, scenario).to_string(),
+            Style { json: true, .. } => record::to_json(&exchange).to_string(),
+            _ => line(&exchange, scenario, style, dim),
         };
         let _ = writeln!(out, "{text}");
     }
 }
 
 /// The letter by which a network goes when it is not to be known.
-fn blind_network(story: &Story, scenario: &Scenario) -> String {
-    scenario.networks.iter().position(|n| n.id == story.network).map_or_else(String::new, letter)
+fn blind_network(exchange: &Exchange, scenario: &Scenario) -> String {
+    scenario.networks.iter().position(|n| n.id == exchange.network).map_or_else(String::new, letter)
 }
 
 /// What somebody at the wire could see, and nothing else.
-fn blind_json(story: &Story, scenario: &Scenario) -> serde_json::Value {
-    let mut all = record::to_json(story);
+fn blind_json(exchange: &Exchange, scenario: &Scenario) -> serde_json::Value {
+    let mut all = record::to_json(exchange);
     if let Some(fields) = all.as_object_mut() {
         for told in ["rule", "action", "intent", "evidence", "scenario", "seed", "stub_mode"] {
             fields.remove(told);
         }
-        fields.insert("network".into(), blind_network(story, scenario).into());
+        fields.insert("network".into(), blind_network(exchange, scenario).into());
         for reply in fields.get_mut("replies").and_then(|r| r.as_array_mut()).into_iter().flatten() {
             for told in ["genuine", "planned_us"] {
                 reply.as_object_mut().map(|reply| reply.remove(told));
@@ -565,31 +569,31 @@ fn blind_json(story: &Story, scenario: &Scenario) -> serde_json::Value {
     all
 }
 
-fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
-    let question = story.question();
-    let time = time_text(story.at, style.offset);
-    let transport = story.transport.word();
+fn line(exchange: &Exchange, scenario: &Scenario, style: Style, colour: bool) -> String {
+    let question = exchange.question();
+    let time = time_text(exchange.at, style.offset);
+    let transport = exchange.transport.word();
     if style.blind {
-        let packets = crate::cli::count(story.replies.len(), "packet");
+        let packets = crate::cli::count(exchange.replies.len(), "packet");
         // The time would tell the country by its offset.
-        let network = blind_network(story, scenario);
+        let network = blind_network(exchange, scenario);
         return format!("{network:<3} {transport} {question:<34} {packets}");
     }
     let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-    let what = match &story.rule {
-        None if story.is_elsewhere() => "a name that this little internet does not know".to_owned(),
+    let what = match &exchange.rule {
+        None if exchange.is_elsewhere() => "a name that this little internet does not know".to_owned(),
         None => "let through".to_owned(),
         Some(rule) => format!("{red}{}{off} ({})", rule.id, rule.action),
     };
-    let mut text = format!("{time}  {:<12} {transport} {question:<34} {what}", story.network);
-    for reply in &story.replies {
+    let mut text = format!("{time}  {:<12} {transport} {question:<34} {what}", exchange.network);
+    for reply in &exchange.replies {
         let kind = if reply.genuine { "genuine" } else { "forged" };
         let after = reply.after.as_secs_f64() * 1000.0;
         text.push_str(&format!("\n    {kind:<8} {after:>8.1} ms  {}", describe(&reply.octets)));
     }
-    if story.end != crate::censor::End::Open {
-        text.push_str(&format!("\n    then the connection ends: {:?}", story.end));
-    } else if story.replies.is_empty() {
+    if exchange.end != crate::censor::End::Open {
+        text.push_str(&format!("\n    then the connection ends: {:?}", exchange.end));
+    } else if exchange.replies.is_empty() {
         text.push_str("\n    no answer");
     }
     text

@@ -13,8 +13,8 @@ use crate::censor::{End, Scenario};
 use crate::dns::message::Message;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Qtype, Rcode};
-use crate::observe::story::{Decided, Story};
-use crate::resolver::censored::Audience;
+use crate::observe::exchange::{Decided, Exchange};
+use crate::resolver::censored::Observer;
 use crate::resolver::moment::Moment;
 use crate::stage::harness::time_text;
 use crate::stage::world::{Setting, World, client_of};
@@ -62,20 +62,20 @@ fn honest(seen: &Seen, genuine: Option<&[u8]>) -> bool {
     }
 }
 
-/// Remembers the last query, whose story the key tells.
+/// Remembers the last query, whose exchange the key tells.
 #[derive(Default)]
-struct Ear(Mutex<Option<Story>>);
+struct Last(Mutex<Option<Exchange>>);
 
-impl Audience for Ear {
-    fn begun(&self, story: &Story) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(story.clone());
+impl Observer for Last {
+    fn begun(&self, exchange: &Exchange) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange.clone());
     }
 
-    fn ended(&self, _: Story) {}
+    fn ended(&self, _: Exchange) {}
 }
 
-impl Ear {
-    fn take(&self) -> Option<Story> {
+impl Last {
+    fn take(&self) -> Option<Exchange> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -86,12 +86,12 @@ impl<'a> Key<'a> {
     /// # Errors
     /// A zone of the scenario can't be read.
     pub fn new(sheet: &'a Sheet<'a>, scenario: Scenario, now: Moment) -> Result<Self, String> {
-        let ear = Arc::new(Ear::default());
-        let audience: Arc<dyn Audience> = Arc::<Ear>::clone(&ear);
+        let last = Arc::new(Last::default());
+        let observer: Arc<dyn Observer> = Arc::<Last>::clone(&last);
         let setting = Setting {
             seed: Some(sheet.seed),
             by_listener: true,
-            audience: Some(audience),
+            observer: Some(observer),
             ..Setting::default()
         };
         let world = World::new(scenario, &setting, now)?;
@@ -100,7 +100,7 @@ impl<'a> Key<'a> {
             world.censor.clock.set(now.at, round.at);
             let questions = round.questions.iter().map(|question| {
                 let asked = networks.clone().map(|network| Expect { network, ..question.clone() });
-                asked.map(|question| play(&world, &ear, &question, now)).collect()
+                asked.map(|question| play(&world, &last, &question, now)).collect()
             });
             questions.collect()
         });
@@ -290,14 +290,14 @@ const fn other(transport: Transport) -> Transport {
     }
 }
 
-fn play(world: &World, ear: &Ear, question: &Expect, now: Moment) -> Played {
+fn play(world: &World, last: &Last, question: &Expect, now: Moment) -> Played {
     let scenario = &world.censor.scenario;
     let (packet, client) = (question.query(0x5eed), client_of(scenario, question));
     world.censor.rewind();
     world.censor.clock.hold_uptime(Duration::ZERO);
-    ear.take();
+    last.take();
     let seen = world.ask(&packet, client, now);
-    let rule = ear.take().and_then(|story| story.rule);
+    let rule = last.take().and_then(|exchange| exchange.rule);
     let genuine = world.genuine(&packet, client, now);
     world.censor.clock.hold_uptime(AGAIN);
     let again = world.ask(&packet, client, now);
