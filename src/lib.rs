@@ -20,6 +20,7 @@ pub mod sources;
 
 // ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
 
+pub mod net;
 pub mod server;
 pub mod web;
 pub mod config;

@@ -65,7 +65,7 @@ fn ask(runtime: &Runtime, engine: &Arc<Engine>) -> (u32, bool) {
             out[..reply.len()].copy_from_slice(&reply);
             (reply.len(), false)
         }
-        Outcome::Drop | Outcome::Play(_) => panic!("no reply"),
+        Outcome::Drop => panic!("no reply"),
     };
     let reply = Reply(out[..len].to_vec());
     (reply.message().records().next().unwrap().ttl, anew)

@@ -28,11 +28,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cache", &["dns", "rule", "policy"]),
     ("zones", &["dns", "rule", "policy"]),
     ("upstream", &["dns", "rule", "policy"]),
-    ("observe", &["dns", "rule", "policy", "censor"]),
-    (
-        "resolver",
-        &["dns", "rule", "policy", "answer", "censor", "guard", "cache", "zones", "upstream", "observe"],
-    ),
+    ("observe", &["dns", "rule", "policy"]),
+    ("resolver", &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe"]),
     (
         "sources",
         &[
@@ -40,7 +37,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "resolver",
         ],
     ),
-    ("server", &["dns", "policy", "censor", "observe", "resolver"]),
+    ("net", &["observe"]),
+    ("server", &["dns", "policy", "net", "observe", "resolver"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
@@ -67,7 +65,7 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates
 /// Words that only some places may hold, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
-    ("hickory_server::", &["server/hickory.rs", "zones/load.rs", "zones/transfer.rs"], "the same"),
+    ("hickory_server::", &["zones/load.rs", "zones/transfer.rs"], "the same"),
     ("toml::", &["config/"], "the engine knows no TOML"),
     (
         "serde::",

@@ -18,7 +18,7 @@ use portcullis::dns::name::NameBuf;
 use portcullis::dns::query::{Query, encode};
 use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
-use portcullis::observe::exchange::{Decided, Exchange, Sent};
+use portcullis::stage::exchange::{Decided, Exchange, Sent};
 use portcullis::stage::record::{from_json, to_json};
 use portcullis::stage::recorder::{Recorder, Summary};
 

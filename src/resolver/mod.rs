@@ -3,7 +3,6 @@
 pub mod ahead;
 pub mod alias;
 pub mod builtin;
-pub mod censored;
 pub mod explain;
 pub mod live;
 pub mod moment;

@@ -1,64 +1,68 @@
-//! TCP of a scenario: our own framing and connections (RFC 1035 §4.2.2, RFC 7766).
+//! DNS messages on a stream (RFC 1035 §4.2.2, RFC 7766): reads queries, answers each when its answer is
+//! there, and passes replies on octet for octet.
 //!
-//! hickory-server takes replies as records, so that a broken reply, or a reset in the place of one, can't
-//! pass through it. Here the octets go out as they were planned.
+//! What a client may take is bounded: queries under way, replies that it does not read, and time.
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
 
-use super::delay::Delayer;
-use super::passage::Passage;
-use super::play::{Teller, censored, passed};
-use crate::censor::End;
-use crate::censor::plan::Shot;
-use crate::dns::reply::Transport;
+use super::intercept::{Interceptor, ReplyPath};
+use crate::net::accept::Seat;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
-use crate::resolver::censored::Play;
 use crate::resolver::live::Engine;
 use crate::resolver::moment::{Clock, Moment};
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
-use crate::resolver::snapshot::Client;
+use crate::resolver::snapshot::{Client, Snapshot};
 
-/// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3).
+/// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3), and so is one whose client
+/// needs longer for a whole query.
 const IDLE: Duration = Duration::from_secs(10);
+/// In this time a client reads all replies, or [`STEP`] octets of them.
+const STALL: Duration = Duration::from_secs(10);
+/// So many octets of replies are progress.
+const STEP: usize = 4096;
 /// The longest message that a stream carries, in octets.
 const MAX_MESSAGE: usize = 65_535;
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
 /// Queries of one connection that are answered at once; the next is read when one is done.
 const QUERIES: usize = 64;
+/// While so many octets of replies are unread, no more queries are read.
+const UNREAD: usize = 65_536;
+/// So many octets of replies unread are too many: the client does not read.
+const TOO_MUCH: usize = 1 << 20;
+/// Room for a read, in octets; most queries are shorter.
+const READ: usize = 512;
+/// A buffer that has become longer than this, in octets, is given up when it is empty.
+const KEEP: usize = 16_384;
+/// The longest that the end of a connection takes.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What all connections share.
-#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) engine: Arc<Engine>,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
-    pub(super) delayer: Arc<Delayer>,
-    /// The way on to whoever was asked, for a censor that stands on it.
-    pub(super) passage: Option<Arc<Passage>>,
-}
-
-/// The TCP side of a scenario.
-pub(super) struct Streams {
-    phase: watch::Sender<Phase>,
-    listeners: JoinSet<()>,
+    /// Stands before the resolver.
+    pub(super) interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 /// How far the server has come.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Phase {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
     /// It serves.
     Serves,
     /// It takes nothing more, and answers what it has taken.
@@ -67,302 +71,498 @@ enum Phase {
     Ends,
 }
 
-impl Streams {
-    /// Serves these listeners. Must run within a runtime.
-    pub(super) fn start(listeners: Vec<TcpListener>, shared: &Shared) -> Self {
-        let (phase, at) = watch::channel(Phase::Serves);
-        let mut tasks = JoinSet::new();
-        for (listener, number) in listeners.into_iter().zip(0u16..) {
-            tasks.spawn(accept(listener, number, shared.clone(), at.clone()));
-        }
-        Self { phase, listeners: tasks }
-    }
-
-    /// Takes no more connections and queries.
-    pub(super) fn close(&self) {
-        let _ = self.phase.send(Phase::Drains);
-    }
-
-    /// Waits until all queries are answered; of use after [`Streams::close`].
-    pub(super) async fn drained(&mut self) {
-        while self.listeners.join_next().await.is_some() {}
-    }
-
-    /// Ends all connections.
-    pub(super) async fn stop(mut self) {
-        let _ = self.phase.send(Phase::Ends);
-        self.drained().await;
-    }
+/// How a connection ends before its client wants it to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// As at the end of any other.
+    Close,
+    /// As by somebody on the way who wants it broken.
+    Reset,
 }
 
-async fn accept(listener: TcpListener, number: u16, shared: Shared, mut phase: watch::Receiver<Phase>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
+/// Serves a connection, until the client or the server ends it, or nothing happens on it. If it is to be
+/// reset it is given back for that; else it is closed.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    client: Client,
+    server: Option<SocketAddr>,
+    seat: Seat,
+    shared: Arc<Shared>,
+    mut phase: watch::Receiver<Phase>,
+) -> Option<S> {
+    let now = (shared.clock)().at;
+    let mut connection = Connection::new(stream, client, server, seat, shared, now);
+    let mut timer = pin!(sleep_until((now + IDLE).into()));
     loop {
-        while connections.try_join_next().is_some() {}
-        let place = Arc::clone(&places).acquire_owned();
-        let accepted = async {
-            let place = place.await;
-            (listener.accept().await, place)
-        };
+        match *phase.borrow_and_update() {
+            Phase::Serves => {}
+            Phase::Drains => connection.drains = true,
+            Phase::Ends => return None,
+        }
         tokio::select! {
-            _ = phase.changed() => break,
-            accepted = accepted => {
-                let (Ok((stream, peer)), Ok(place)) = accepted else {
-                    // Out of descriptors, most likely; one will be given back.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    continue;
-                };
-                let (shared, phase) = (shared.clone(), phase.clone());
-                connections.spawn(async move {
-                    serve(stream, peer, number, shared, phase).await;
-                    drop(place);
-                });
+            biased;
+            // The sender is gone only when the server is.
+            changed = phase.changed() => if changed.is_err() { return None },
+            done = std::future::poll_fn(|cx| connection.poll(cx)) => match done {
+                Ok(Some(Ending::Reset)) => return Some(connection.stream),
+                Ok(_) => break,
+                Err(reason) => {
+                    tracing::trace!(%reason, "a connection broke");
+                    return None;
+                }
+            },
+            () = &mut timer => {
+                let now = (connection.shared.clock)().at;
+                let until = connection.until(now);
+                if until <= now {
+                    break;
+                }
+                timer.as_mut().reset(until.into());
             }
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// One connection, until the client or the censor ends it, or nothing happens on it.
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    listener: u16,
-    shared: Shared,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let Ok(server) = stream.local_addr() else { return };
-    // Small replies must not wait for one another.
-    let _ = stream.set_nodelay(true);
-    let (mut reader, writer) = stream.into_split();
-    let (end, mut ended) = watch::channel(End::Open);
-    let connection =
-        Arc::new(Connection { writer: Mutex::new(Some(writer)), end, peer, server, listener, shared });
-    let mut answering = JoinSet::new();
-    loop {
-        let packet = tokio::select! {
-            // What came behind the question that ended the connection is not answered.
-            biased;
-            _ = ended.changed() => break,
-            _ = phase.wait_for(|phase| *phase != Phase::Serves) => break,
-            packet = timeout(IDLE, read(&mut reader)) => packet,
-        };
-        let Ok(Ok(packet)) = packet else { break };
-        while answering.len() >= QUERIES && answering.join_next().await.is_some() {}
-        while answering.try_join_next().is_some() {}
-        let connection = Arc::clone(&connection);
-        answering.spawn(async move { connection.answer(packet).await });
-    }
-    // Who has sent all questions and closed its side still gets its answers (RFC 7766 §6.2.4).
-    while *ended.borrow() == End::Open {
-        tokio::select! {
-            done = answering.join_next() => if done.is_none() { break },
-            _ = ended.changed() => break,
-            _ = phase.wait_for(|phase| *phase == Phase::Ends) => break,
-        }
-    }
-    answering.abort_all();
-    while answering.join_next().await.is_some() {}
-    if *connection.end.borrow() != End::Reset {
-        // The kernel ends by RST a connection of which something was not read.
-        let mut rest = [0; 4096];
-        let mut more = || reader.try_read(&mut rest).is_ok_and(|len| len > 0);
+    // With octets unread, closing would reset the connection and might destroy replies on their way.
+    let mut stream = connection.stream;
+    let mut rest = vec![0; 4096];
+    let farewell = async {
+        let _ = stream.shutdown().await;
         for _ in 0..256 {
-            if !more() {
+            let read = std::future::poll_fn(|cx| match pin!(stream.read(&mut rest)).poll(cx) {
+                Poll::Ready(Ok(len)) => Poll::Ready(len),
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(0),
+            });
+            if read.await == 0 {
                 break;
             }
         }
+    };
+    let _ = timeout(FAREWELL, farewell).await;
+    None
+}
+
+/// Where the answer to one query goes, from any thread. The query is under way until this is dropped.
+pub struct Reply {
+    items: UnboundedSender<Item>,
+    open: Arc<AtomicUsize>,
+    server: Option<SocketAddr>,
+}
+
+impl Reply {
+    /// The address and port that were asked.
+    pub(super) const fn server(&self) -> Option<SocketAddr> {
+        self.server
+    }
+
+    /// Sends a message; nothing for an empty one.
+    fn send(&self, message: Vec<u8>) {
+        // The connection may have ended meanwhile.
+        let _ = self.items.send(Item::Message(message, None));
+    }
+
+    /// Sends a message, and gives it to `left` when it has left; nothing for an empty one.
+    pub(super) fn send_then(&self, message: Vec<u8>, left: impl FnOnce(Vec<u8>) + Send + 'static) {
+        let _ = self.items.send(Item::Message(message, Some(Box::new(left))));
+    }
+
+    pub(super) fn close(&self) {
+        let _ = self.items.send(Item::End(Ending::Close));
+    }
+
+    pub(super) fn reset(&self) {
+        let _ = self.items.send(Item::End(Ending::Reset));
     }
 }
 
-/// One message behind its length.
-async fn read(reader: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
-    let len = reader.read_u16().await?;
-    let mut packet = vec![0; usize::from(len)];
-    reader.read_exact(&mut packet).await?;
-    Ok(packet)
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Release);
+        let _ = self.items.send(Item::Done);
+    }
 }
 
-struct Connection {
-    /// `None` once it has ended.
-    writer: Mutex<Option<OwnedWriteHalf>>,
-    end: watch::Sender<End>,
-    peer: SocketAddr,
-    server: SocketAddr,
-    listener: u16,
-    shared: Shared,
+/// Called with a message that has left.
+type Left = Box<dyn FnOnce(Vec<u8>) + Send>;
+
+/// What comes to a connection from those who answer.
+enum Item {
+    Message(Vec<u8>, Option<Left>),
+    End(Ending),
+    /// A query is done.
+    Done,
 }
 
-impl Connection {
-    async fn answer(&self, packet: Vec<u8>) {
-        if *self.end.borrow() != End::Open {
-            return;
+struct Connection<S> {
+    stream: S,
+    client: Client,
+    server: Option<SocketAddr>,
+    seat: Seat,
+    shared: Arc<Shared>,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// Queries that were answered at once and are yet to be observed, and the generation that they saw.
+    answered: Vec<Answered>,
+    snapshot: Option<Arc<Snapshot>>,
+    items: UnboundedReceiver<Item>,
+    sender: UnboundedSender<Item>,
+    /// Queries under way.
+    open: Arc<AtomicUsize>,
+    /// No more is read: the client has closed its side.
+    closed: bool,
+    /// No more is read: the server stops.
+    drains: bool,
+    ended: Option<Ending>,
+    /// Something is under way, as its seat knows.
+    busy: bool,
+    /// When a query came last, or a reply left.
+    moved: Instant,
+}
+
+struct Answered {
+    event: Event,
+    packet: Range<usize>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(
+        stream: S,
+        client: Client,
+        server: Option<SocketAddr>,
+        seat: Seat,
+        shared: Arc<Shared>,
+        now: Instant,
+    ) -> Self {
+        let (sender, items) = unbounded_channel();
+        Self {
+            stream,
+            client,
+            server,
+            seat,
+            shared,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            answered: Vec::new(),
+            snapshot: None,
+            items,
+            sender,
+            open: Arc::default(),
+            closed: false,
+            drains: false,
+            ended: None,
+            busy: false,
+            moved: now,
         }
-        let Shared { engine, clock, counters, .. } = &self.shared;
-        let received = clock();
-        let snapshot = Arc::clone(&engine.snapshot_at(received.unix));
-        let mut event = Event::new(self.peer, Transport::Tcp);
-        let mut out = vec![0u8; MAX_MESSAGE];
-        let outcome = resolve(engine, &snapshot, &packet, self.client(), received, &mut out, &mut event);
-        if let Outcome::Play(play) = outcome {
-            // It may play for a minute.
-            drop(out);
-            return self.play(*play, &packet, received).await;
-        }
-        let reply = self.finish(outcome, out, &mut event).await;
-        self.write(&reply).await;
-        event.took = clock().at.saturating_duration_since(received.at);
-        engine.observe(&mut &**counters, &snapshot, &event, &packet);
     }
 
-    fn client(&self) -> Client {
-        Client { address: self.peer, transport: Transport::Tcp, listener: self.listener }
-    }
-
-    /// Plays what was planned for one query.
-    async fn play(&self, play: Play, packet: &[u8], received: Moment) {
-        let Play { plan, behind, exchange } = play;
-        let Shared { engine, clock, counters, passage, .. } = &self.shared;
-        if passage.as_ref().is_some_and(|p| p.is_own(self.peer)) {
-            return;
-        }
-        let passage = passage.as_ref().filter(|_| Passage::leads_on(self.server));
-        let teller = exchange.map(|(mut exchange, observer)| {
-            exchange.server = self.server;
-            Teller::new(exchange, observer, *clock, received.at, &plan)
-        });
-        let going = Going { received: received.at, query: packet.len(), teller: teller.as_ref() };
-        let censored = censored(&plan, self.client());
-        let forged = async {
-            for shot in plan.forged {
-                self.send(shot, false, going).await;
+    /// Does what can be done now. Ready when the connection is done with, with the end that it is to have.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Ending>>> {
+        let mut active = false;
+        loop {
+            let mut moved = self.gather(cx);
+            let now = self.inbox.has_message().then(|| (self.shared.clock)());
+            if let Some(now) = now
+                && self.answer(now)
+            {
+                (moved, active) = (true, true);
             }
-        };
-        let genuine = async {
-            let mut event = Event::new(self.peer, Transport::Tcp);
-            if let Some(after) = plan.genuine {
-                let octets = if let Some(passage) = passage {
-                    let reply = passage.over_tcp(self.server, packet).await;
-                    event = passed(reply.as_deref(), self.client(), received, *clock);
-                    reply.unwrap_or_default()
-                } else {
-                    let mut out = vec![0u8; MAX_MESSAGE];
-                    let client = self.client();
-                    let outcome = resolve(engine, &behind, packet, client, received, &mut out, &mut event);
-                    self.finish(outcome, out, &mut event).await
-                };
-                self.send(Shot { after, octets, ip_ttl: None }, true, going).await;
+            let written = self.outbox.write(Pin::new(&mut self.stream), cx);
+            self.observe(now);
+            let written = written?;
+            if written {
+                self.moved = (self.shared.clock)().at;
             }
-            event
-        };
-        // The one that is named first goes first where both are due.
-        let ((), event) = tokio::join!(biased; forged, genuine);
-        if plan.end != End::Open {
-            self.end(plan.end).await;
+            self.inbox.tidy();
+            self.outbox.tidy();
+            if self.outbox.unwritten() > TOO_MUCH {
+                return Poll::Ready(Err(io::Error::other("the client does not read its replies")));
+            }
+            if self.is_done() {
+                return Poll::Ready(Ok(self.ended));
+            }
+            if self.takes_queries() && !moved {
+                match pin!(self.stream.read_buf(self.inbox.room())).poll(cx) {
+                    Poll::Ready(read) => {
+                        self.closed |= read? == 0;
+                        moved = true;
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            if !moved && !written {
+                let busy = self.open.load(Ordering::Acquire) > 0 || !self.outbox.is_empty();
+                if busy != self.busy || active {
+                    self.busy = busy;
+                    self.seat.busy(busy);
+                }
+                return Poll::Pending;
+            }
         }
-        let mut event = censored.unwrap_or(event);
-        event.took = clock().at.saturating_duration_since(received.at);
-        engine.observe(&mut &**counters, &behind, &event, packet);
     }
 
-    async fn send(&self, shot: Shot, genuine: bool, going: Going<'_>) {
-        let Going { received, query, teller } = going;
-        if shot.octets.is_empty() {
-            teller.inspect(|teller| teller.silent());
-            return;
+    /// Takes what has come from those who answer.
+    fn gather(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Some(item)) = self.items.poll_recv(cx) {
+            moved = true;
+            self.take(item);
         }
-        if !shot.after.is_zero() {
-            let (sender, time) = oneshot::channel();
-            // The query waits too, and a second time in its exchange.
-            let octets = shot.octets.len() + 2 * query;
-            self.shared.delayer.at(received + shot.after, octets, move || {
-                // The connection may have ended meanwhile.
-                let _ = sender.send(());
+        if moved {
+            self.moved = (self.shared.clock)().at;
+        }
+        moved
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            // Nothing goes behind the end.
+            _ if self.ended.is_some() => {}
+            Item::Message(message, left) => self.outbox.message(message, left),
+            Item::End(ending) => self.ended = Some(ending),
+            Item::Done => {}
+        }
+    }
+
+    /// True while one more query may be taken.
+    fn takes_queries(&self) -> bool {
+        !self.closed
+            && self.may_answer()
+            // What is there already goes first.
+            && !self.inbox.has_message()
+    }
+
+    fn may_answer(&self) -> bool {
+        !self.drains
+            && self.ended.is_none()
+            && self.outbox.unwritten() < UNREAD
+            && self.open.load(Ordering::Acquire) < QUERIES
+    }
+
+    /// Answers the queries that have come, as far as there is room for their answers.
+    fn answer(&mut self, now: Moment) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut any = false;
+        while self.may_answer()
+            && let Some(packet) = self.inbox.next()
+        {
+            any = true;
+            self.moved = now.at;
+            let snapshot =
+                self.snapshot.get_or_insert_with(|| Arc::clone(&shared.engine.snapshot_at(now.unix)));
+            let snapshot = Arc::clone(snapshot);
+            let octets = self.inbox.octets.get(packet.clone()).unwrap_or_default();
+            if let Some(interceptor) = &shared.interceptor {
+                let path = ReplyPath::Stream(self.reply());
+                if interceptor.intercept(octets, self.client, now, path).is_ok() {
+                    // What it has sent already, and above all the end, comes before the next query.
+                    while let Ok(item) = self.items.try_recv() {
+                        self.take(item);
+                    }
+                    continue;
+                }
+            }
+            let mut event = Event::new(self.client.address, self.client.transport);
+            let outcome = with_room(|room| {
+                let outcome = resolve(&shared.engine, &snapshot, octets, self.client, now, room, &mut event);
+                if let Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) = &outcome {
+                    self.outbox.push(room.get(..*len).unwrap_or_default());
+                }
+                outcome
             });
-            if time.await.is_err() {
-                return;
+            match outcome {
+                Outcome::Reply(_) | Outcome::Drop => {}
+                Outcome::ReplyAndRefresh(_, pending) => pending.refresh(shared.clock),
+                Outcome::Later(pending) => {
+                    let (reply, shared) = (self.reply(), Arc::clone(&shared));
+                    pending.begin(shared.clock, move |pending, answered| {
+                        let event = with_room(|room| {
+                            let (len, event) = pending.write(answered, room);
+                            reply.send(room.get(..len).unwrap_or_default().to_vec());
+                            event
+                        });
+                        let snapshot = pending.snapshot();
+                        shared.engine.observe(&mut &*shared.counters, snapshot, &event, pending.packet());
+                    });
+                    continue;
+                }
             }
+            self.answered.push(Answered { event, packet });
         }
-        if self.write(&shot.octets).await
-            && let Some(teller) = teller
-        {
-            teller.sent(shot, genuine);
+        any
+    }
+
+    /// Observes what was answered at once, after it has left as far as the client reads.
+    fn observe(&mut self, received: Option<Moment>) {
+        let (Some(snapshot), Some(received)) = (self.snapshot.take(), received) else { return };
+        let Shared { engine, counters, clock, .. } = &*self.shared;
+        let took = clock().at.saturating_duration_since(received.at);
+        for Answered { mut event, packet } in self.answered.drain(..) {
+            event.took = took;
+            let packet = self.inbox.octets.get(packet).unwrap_or_default();
+            engine.observe(&mut &**counters, &snapshot, &event, packet);
         }
     }
 
-    /// The octets that came of an outcome, if need be after waiting for an upstream; none: silence.
-    async fn finish(&self, outcome: Outcome, mut out: Vec<u8>, event: &mut Event) -> Vec<u8> {
-        // Many may wait, for an upstream or for their time, and none with more room than it needs.
-        let clock = self.shared.clock;
-        let len = match outcome {
-            Outcome::Reply(len) => len,
-            Outcome::ReplyAndRefresh(len, pending) => {
-                pending.refresh(clock);
-                len
-            }
-            Outcome::Later(pending) => {
-                drop(out);
-                let (sender, receiver) = oneshot::channel();
-                pending.begin(clock, move |pending, answered| {
-                    let mut out = vec![0u8; MAX_MESSAGE];
-                    let (len, event) = pending.write(answered, &mut out);
-                    out.truncate(len);
-                    out.shrink_to_fit();
-                    // The connection may have ended meanwhile.
-                    let _ = sender.send((out, event));
-                });
-                let Ok((out, told)) = receiver.await else { return Vec::new() };
-                *event = told;
-                return out;
-            }
-            // Behind the censor there is no other.
-            Outcome::Drop | Outcome::Play(_) => 0,
-        };
-        out.truncate(len);
-        out.shrink_to_fit();
-        out
+    fn reply(&self) -> Reply {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Reply { items: self.sender.clone(), open: Arc::clone(&self.open), server: self.server }
     }
 
-    /// One message behind its length, nothing for an empty one; says whether it left.
-    async fn write(&self, octets: &[u8]) -> bool {
-        let Some(len) = u16::try_from(octets.len()).ok().filter(|len| *len > 0) else { return false };
-        let framed = [&len.to_be_bytes(), octets].concat();
-        let mut place = self.writer.lock().await;
-        let Some(writer) = &mut *place else { return false };
-        // A client that does not read what it asked for is not waited for for ever.
-        let left = matches!(timeout(IDLE, writer.write_all(&framed)).await, Ok(Ok(())));
-        if !left {
-            // Half a message may have left: nothing goes behind it.
-            *place = None;
-            let _ = self.end.send(End::Close);
+    /// True when nothing more is to be sent. Who has sent all questions and closed its side still gets its
+    /// answers (RFC 7766 §6.2.4).
+    fn is_done(&self) -> bool {
+        if !self.outbox.is_empty() {
+            return false;
         }
-        left
+        if self.ended.is_some() {
+            return true;
+        }
+        let no_more = self.drains || (self.closed && !self.inbox.has_message());
+        // In this order: who is done has sent before.
+        no_more && self.open.load(Ordering::Acquire) == 0 && self.items.is_empty()
     }
 
-    /// Ends the connection the way the censor does.
-    async fn end(&self, end: End) {
-        if let Some(writer) = self.writer.lock().await.take()
-            && end == End::Reset
-        {
-            let stream: &TcpStream = writer.as_ref();
-            // What lingers for no time at all is ended by RST (tcp(7), SO_LINGER).
-            if let Err(reason) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-                tracing::debug!(%reason, "the connection can't be reset and is closed");
-            }
-            // Dropped, it would send FIN ahead of RST.
-            writer.forget();
+    /// When the client's patience with the server, or the other way round, is over.
+    fn until(&self, now: Instant) -> Instant {
+        if !self.outbox.is_empty() {
+            self.moved + STALL
+        } else if self.open.load(Ordering::Acquire) > 0 {
+            now + IDLE
+        } else {
+            self.moved + self.seat.patience(IDLE)
         }
-        let _ = self.end.send(end);
     }
 }
 
-/// What all packets of one query have in common.
-#[derive(Clone, Copy)]
-struct Going<'t> {
-    received: Instant,
-    /// The octets of the query.
-    query: usize,
-    teller: Option<&'t Teller>,
+/// Lends room for the longest message. A thread has one, because most messages are far shorter, and connections
+/// many.
+fn with_room<T>(write: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut room = ROOM.take();
+    room.resize(MAX_MESSAGE, 0);
+    let written = write(&mut room);
+    ROOM.set(room);
+    written
+}
+
+/// Octets that came and are not dealt with. It grows with what comes, whatever lengths are announced.
+#[derive(Default)]
+struct Inbox {
+    octets: Vec<u8>,
+    /// Where the next message begins.
+    at: usize,
+}
+
+impl Inbox {
+    /// The message behind the next length, if it has come whole.
+    fn peek(&self) -> Option<Range<usize>> {
+        let start = self.at + 2;
+        let [high, low] = *self.octets.get(self.at..start)? else { return None };
+        let end = start + usize::from(u16::from_be_bytes([high, low]));
+        (end <= self.octets.len()).then_some(start..end)
+    }
+
+    fn has_message(&self) -> bool {
+        self.peek().is_some()
+    }
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let message = self.peek()?;
+        self.at = message.end;
+        Some(message)
+    }
+
+    /// Where the next octets go.
+    fn room(&mut self) -> &mut Vec<u8> {
+        self.octets.reserve(READ);
+        &mut self.octets
+    }
+
+    /// Forgets what was dealt with.
+    fn tidy(&mut self) {
+        self.octets.drain(..self.at);
+        self.at = 0;
+        if self.octets.is_empty() && self.octets.capacity() > KEEP {
+            self.octets = Vec::new();
+        }
+    }
+}
+
+/// Replies that have not left, each behind its length.
+#[derive(Default)]
+struct Outbox {
+    octets: Vec<u8>,
+    /// How many of them have left.
+    at: usize,
+    /// Those of which somebody wants to know: where they end, and whom to tell.
+    leaving: VecDeque<(usize, Vec<u8>, Left)>,
+    /// The stream may hold some back.
+    unflushed: bool,
+    /// Octets that have left since the last progress.
+    step: usize,
+}
+
+impl Outbox {
+    /// Puts a reply behind the others; nothing for an empty one, or one that no stream can carry.
+    fn push(&mut self, message: &[u8]) -> bool {
+        let Some(len) = u16::try_from(message.len()).ok().filter(|len| *len > 0) else { return false };
+        self.octets.extend_from_slice(&len.to_be_bytes());
+        self.octets.extend_from_slice(message);
+        true
+    }
+
+    fn message(&mut self, message: Vec<u8>, left: Option<Left>) {
+        if self.push(&message)
+            && let Some(left) = left
+        {
+            self.leaving.push_back((self.octets.len(), message, left));
+        }
+    }
+
+    /// How many octets have not left.
+    fn unwritten(&self) -> usize {
+        self.octets.len() - self.at
+    }
+
+    fn is_empty(&self) -> bool {
+        self.unwritten() == 0 && !self.unflushed
+    }
+
+    /// Writes what the stream takes now; says whether that is progress.
+    fn write(&mut self, mut stream: Pin<&mut impl AsyncWrite>, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut progress = false;
+        while let Some(rest) = self.octets.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let Poll::Ready(written) = stream.as_mut().poll_write(cx, rest)? else { return Ok(progress) };
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.at += written;
+            self.step += written;
+            self.unflushed = true;
+            if self.step >= STEP || self.unwritten() == 0 {
+                self.step = 0;
+                progress = true;
+            }
+            while self.leaving.front().is_some_and(|(end, ..)| *end <= self.at)
+                && let Some((_, message, left)) = self.leaving.pop_front()
+            {
+                left(message);
+            }
+        }
+        if self.unflushed {
+            self.unflushed = stream.poll_flush(cx)?.is_pending();
+        }
+        Ok(progress)
+    }
+
+    /// Forgets what has left.
+    fn tidy(&mut self) {
+        if self.unwritten() == 0 {
+            self.octets.clear();
+            self.at = 0;
+            if self.octets.capacity() > KEEP {
+                self.octets = Vec::new();
+            }
+        }
+    }
 }

@@ -351,7 +351,6 @@ pub fn build(
         zones: Arc::new(zones),
         routes: Arc::new(routes(settings)?),
         authority: true,
-        censor: None,
         epoch: 0,
         cache: Arc::clone(cache),
         aging: settings.aging,

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep, TcpHeader};
 
+use super::exchange::{Exchange, Sent};
 use crate::censor::{End, Network};
 use crate::dns::reply::Transport;
-use crate::observe::exchange::{Exchange, Sent};
 
 /// The link type (LINKTYPE_ETHERNET). Packets that begin with their IP header (LINKTYPE_RAW) would need nothing
 /// made up, but libpcap, and so tcpdump, refuses them where there are two interfaces: it compares the
@@ -367,7 +367,7 @@ mod tests {
 
     use super::*;
     use crate::censor::Evidence;
-    use crate::observe::exchange::Decided;
+    use crate::stage::exchange::Decided;
 
     /// A packet as a reader of the file finds it.
     #[derive(Debug)]

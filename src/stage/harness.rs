@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::censor::Observer;
+use super::exchange::Exchange;
+use super::play::Player;
 use super::shipped;
 use super::world::{Setting, World};
 use crate::censor::Scenario;
 use crate::censor::stub::StubMode;
 use crate::config::scenario as config;
-use crate::observe::exchange::Exchange;
-use crate::resolver::censored::Observer;
 use crate::server::{self, Running};
 
 /// What is to be started.
@@ -36,6 +37,7 @@ pub struct Harness {
 pub struct Playing {
     runtime: Option<Runtime>,
     running: Option<Running>,
+    player: Arc<Player>,
     world: World,
     addresses: Vec<SocketAddr>,
     observed: Arc<Observed>,
@@ -102,15 +104,15 @@ impl Harness {
         let runtime = runtime.map_err(|e| format!("cannot start the runtime: {e}"))?;
         let wanted: Vec<_> =
             world.censor.scenario.networks.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], 0))).collect();
-        let (running, addresses) = {
+        let (started, addresses) = {
             let _runtime = runtime.enter();
             let bound = server::bind(&wanted, 1).map_err(|e| e.to_string())?;
             let addresses = bound.addresses.clone();
-            let threads = server::UdpThreads { batch: 64, pin: false };
-            let running = server::start(bound, &world.engine, server::now, threads);
-            (running.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
+            let started = Player::start(&world, bound, server::now, None);
+            (started.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
         };
-        Ok(Playing { runtime: Some(runtime), running: Some(running), world, addresses, observed })
+        let (player, running) = started;
+        Ok(Playing { runtime: Some(runtime), running: Some(running), player, world, addresses, observed })
     }
 }
 
@@ -192,7 +194,7 @@ impl Playing {
     /// How many packets were sent before their time because too many waited for theirs.
     #[must_use]
     pub fn hurried(&self) -> u64 {
-        self.running.as_ref().map_or(0, Running::hurried)
+        self.player.hurried()
     }
 }
 

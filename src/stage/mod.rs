@@ -2,8 +2,14 @@
 //! judged.
 
 pub mod capture;
+pub mod censor;
+pub mod clock;
 pub mod collect;
+pub mod delay;
+pub mod exchange;
 pub mod harness;
+pub mod passthrough;
+pub mod play;
 pub mod record;
 pub mod recorder;
 pub mod shipped;

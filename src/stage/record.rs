@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::exchange::{Decided, Exchange, Run, Sent};
 use crate::censor::stub::StubMode;
 use crate::censor::{End, Evidence};
 use crate::dns::header::{self, Header};
@@ -15,7 +16,6 @@ use crate::dns::message::{Message, Record};
 use crate::dns::name::Name;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Class, Qtype, Rcode};
-use crate::observe::exchange::{Decided, Exchange, Run, Sent};
 
 /// The exchange as one JSON object. What can't be read out of a broken message is `null` there.
 #[must_use]

@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use super::capture::Capture;
+use super::exchange::Exchange;
 use super::record;
 use crate::censor::Network;
-use crate::observe::exchange::Exchange;
 
 /// How many exchanges may wait to be written.
 const BOUND: usize = 10_000;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::censor::{Censor, Interception, Observer};
+use super::clock::Clock;
 use crate::cache::store::Cache;
 use crate::censor::expect::Expect;
 use crate::censor::seen::{Seen, Slack};
@@ -12,15 +14,15 @@ use crate::censor::stub::{self, StubMode};
 use crate::censor::{Network, Scenario};
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
-use crate::observe::exchange::Exchange;
-use crate::resolver::censored::{Censor, Clock, Observer};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
-use crate::resolver::snapshot::{Client, Snapshot};
+use crate::resolver::snapshot::Client;
 use crate::sources::refresh::{self, Build};
+
+use super::exchange::Exchange;
 use crate::upstream::Server;
 
 /// The longest message, in octets.
@@ -89,36 +91,30 @@ impl World {
         let clock = Arc::new(Clock::new(now.at, unix, setting.speed));
         let seed = setting.seed.unwrap_or(scenario.seed);
         let networks = u16::try_from(scenario.networks.len()).unwrap_or(u16::MAX);
-        let mut censor = Censor::new(Arc::new(scenario), seed, clock, Arc::new(behind.clone()));
+        let mut censor = Censor::new(Arc::new(scenario), seed, clock);
         if setting.by_listener {
             censor.listeners = (0..networks).map(Some).collect();
         }
         censor.between = setting.between;
         censor.observer.clone_from(&setting.observer);
-        let censor = Arc::new(censor);
-        let snapshot = Snapshot { censor: Some(Arc::clone(&censor)), ..behind };
-        Ok(Self { engine: Arc::new(Engine::new(snapshot, counters, None)), censor })
+        Ok(Self { engine: Arc::new(Engine::new(behind, counters, None)), censor: Arc::new(censor) })
     }
 
     /// What comes back for one packet, told without sending any: each reply at exactly the time that was
     /// planned. What an upstream would have to say is left out.
     #[must_use]
     pub fn ask(&self, packet: &[u8], client: Client, now: Moment) -> Seen {
-        let snapshot = Arc::clone(&self.engine.snapshot());
-        let mut out = vec![0; MAX_MESSAGE];
-        let mut event = Event::new(client.address, client.transport);
-        let outcome = resolve(&self.engine, &snapshot, packet, client, now, &mut out, &mut event);
-        let Outcome::Play(play) = outcome else {
-            let replies = reply(&outcome, &out).map(|octets| (Duration::ZERO, octets));
-            return Seen { replies: replies.into_iter().collect(), ..Seen::default() };
+        let intercepted = self.censor.intercept(packet, &self.engine.snapshot(), client, now);
+        let Some(Interception { plan, .. }) = intercepted else {
+            let genuine = self.genuine(packet, client, now).map(|octets| (Duration::ZERO, octets));
+            return Seen { replies: genuine.into_iter().collect(), ..Seen::default() };
         };
-        let mut replies: Vec<_> =
-            play.plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
-        if let Some(after) = play.plan.genuine {
+        let mut replies: Vec<_> = plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
+        if let Some(after) = plan.genuine {
             replies.extend(self.genuine(packet, client, now).map(|octets| (after, octets)));
         }
         replies.sort_by_key(|(after, _)| *after);
-        Seen { replies, end: play.plan.end }
+        Seen { replies, end: plan.end }
     }
 
     /// What the honest network says.
@@ -126,8 +122,11 @@ impl World {
     pub fn genuine(&self, packet: &[u8], client: Client, now: Moment) -> Option<Vec<u8>> {
         let mut out = vec![0; MAX_MESSAGE];
         let mut event = Event::new(client.address, client.transport);
-        let outcome = resolve(&self.engine, &self.censor.behind, packet, client, now, &mut out, &mut event);
-        reply(&outcome, &out)
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        match resolve(&self.engine, &snapshot, packet, client, now, &mut out, &mut event) {
+            Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => out.get(..len).map(<[u8]>::to_vec),
+            Outcome::Drop | Outcome::Later(_) => None,
+        }
     }
 
     /// Asks what is expected of the scenario, each question as if nobody had asked before; needs listeners
@@ -148,13 +147,6 @@ impl World {
             wrong.extend(held.err().map(|difference| (expect.line, difference)));
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-    }
-}
-
-fn reply(outcome: &Outcome, out: &[u8]) -> Option<Vec<u8>> {
-    match outcome {
-        Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => out.get(..*len).map(<[u8]>::to_vec),
-        Outcome::Drop | Outcome::Later(_) | Outcome::Play(_) => None,
     }
 }
 

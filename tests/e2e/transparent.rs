@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portcullis::censor::Evidence;
-use portcullis::observe::exchange::Exchange;
+use portcullis::stage::exchange::Exchange;
 use portcullis::stage::record::from_json;
 use socket2::{Domain, Protocol, Socket, Type};
 

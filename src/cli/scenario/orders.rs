@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::sync::Weak;
 
 use crate::cli::say;
-use crate::resolver::censored::Censor;
+use crate::stage::censor::Censor;
 use crate::stage::harness::{time_text, unix};
 
 /// Takes an order a line until the input ends, and tells after each what the clock shows: as JSON, or in

@@ -19,10 +19,13 @@ use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
 use crate::cli::serve::{Signal, Signals, runtime};
 use crate::cli::{FAILED, OK, say, say_error};
-use crate::observe::exchange::Exchange;
-use crate::resolver::censored::{Clock, Observer};
 use crate::server::{self, Bound};
+use crate::stage::censor::Observer;
+use crate::stage::clock::Clock;
+use crate::stage::exchange::Exchange;
 use crate::stage::harness::{time_text, unix};
+use crate::stage::passthrough::Passthrough;
+use crate::stage::play::Player;
 use crate::stage::recorder::{Recorder, Sink};
 use crate::stage::worksheet::{changes, in_shell, letter};
 use crate::stage::world::{Setting, World};
@@ -204,6 +207,8 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     drop(setting);
     let scenario = &*Arc::clone(&world.censor.scenario);
     let bound = bind(args, scenario)?;
+    let passthrough = args.transparent.then(Passthrough::open).transpose();
+    let passthrough = passthrough.map_err(|e| format!("--transparent: {e}"))?;
     // Not before all else is well: what was in the files is lost with this.
     let started = now.unix.saturating_mul(1_000_000);
     let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
@@ -211,8 +216,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     recorder.as_ref().map(|recorder| outputs.recorder.set(recorder.sink()));
     drop(outputs);
     let addresses = bound.addresses.clone();
-    let threads = server::UdpThreads { batch: 64, pin: false };
-    let running = server::start(bound, &world.engine, server::now, threads)
+    let (player, running) = Player::start(&world, bound, server::now, passthrough)
         .map_err(|e| format!("cannot start a thread: {e}"))?;
     let announcement = Announcement { args, scenario, addresses: &addresses };
     if args.ready_json {
@@ -235,10 +239,10 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     let (shown, clock) = (Arc::clone(&world.censor.scenario), Arc::clone(&world.censor.clock));
     let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
     while let Signal::Reload = signals.next().await {}
-    let (hurried, held_up) = (running.hurried(), running.held_up());
+    let (hurried, held_up) = (player.hurried(), player.held_up());
     running.stop().await;
     // With the last who could tell something the printer ends.
-    drop(world);
+    drop((world, player));
     let patience = crate::cli::now().at + FAREWELL;
     while !printer.is_finished() && crate::cli::now().at < patience {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::censor::Scenario;
 use crate::censor::seen::describe;
 use crate::cli::{OK, WARNED, say};
-use crate::observe::exchange::Exchange;
+use crate::stage::exchange::Exchange;
 use crate::stage::record;
 use crate::stage::world::{Setting, World, client_again};
 

@@ -13,9 +13,9 @@ use crate::censor::{End, Scenario};
 use crate::dns::message::Message;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Qtype, Rcode};
-use crate::observe::exchange::{Decided, Exchange};
-use crate::resolver::censored::Observer;
 use crate::resolver::moment::Moment;
+use crate::stage::censor::Observer;
+use crate::stage::exchange::{Decided, Exchange};
 use crate::stage::harness::time_text;
 use crate::stage::world::{Setting, World, client_of};
 

@@ -11,7 +11,7 @@ use super::letter;
 use crate::censor::Scenario;
 use crate::censor::seen::describe;
 use crate::dns::query::Query;
-use crate::observe::exchange::{Decided, Exchange};
+use crate::stage::exchange::{Decided, Exchange};
 use crate::stage::harness::time_text;
 use crate::stage::record;
 
@@ -186,7 +186,7 @@ mod tests {
     fn record() -> String {
         use std::sync::{Arc, Mutex};
         struct Lines(Mutex<Vec<Exchange>>);
-        impl crate::resolver::censored::Observer for Lines {
+        impl crate::stage::censor::Observer for Lines {
             fn begun(&self, exchange: &Exchange) {
                 self.0.lock().unwrap().push(exchange.clone());
             }

@@ -1,17 +1,18 @@
-//! A scenario in force: its clock, its counters, and the honest network behind the censor.
+//! A censor in force: what it makes of each packet, and its counters.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::moment::Moment;
-use super::snapshot::{Client, Snapshot};
+use super::clock::Clock;
+use super::exchange::{Decided, Exchange, Run};
 use crate::censor::Scenario;
 use crate::censor::draw::Draw;
 use crate::censor::plan::{Asked, Counter, Plan, Turns, plan};
 use crate::dns::query::Query;
-use crate::observe::exchange::{Decided, Exchange, Run};
+use crate::resolver::moment::Moment;
+use crate::resolver::snapshot::{Client, Snapshot};
 
 /// Questions are counted by so many counters; the few that share one only fall another way, and always
 /// the same.
@@ -37,8 +38,6 @@ pub struct Censor {
     pub clock: Arc<Clock>,
     /// The network of each listener, by its place; a listener without one takes clients of all networks.
     pub listeners: Vec<Option<u16>>,
-    /// Everything as it is without the censor.
-    pub behind: Arc<Snapshot>,
     /// It stands between clients and the resolvers that they ask, so that what it can't read is not for it
     /// to answer.
     pub between: bool,
@@ -51,36 +50,51 @@ pub struct Censor {
     queries: Mutex<u64>,
 }
 
-/// What the censor makes of one query; the edge sends it.
-pub struct Play {
+/// What the censor makes of one packet.
+pub struct Interception {
     /// The packets and their times.
     pub plan: Plan,
-    /// Where the genuine answer comes from.
-    pub behind: Arc<Snapshot>,
-    /// The exchange so far, if somebody wants to know it.
+    /// What is known of the exchange so far, if somebody wants to know it.
     pub exchange: Option<(Exchange, Arc<dyn Observer>)>,
 }
 
 impl Censor {
-    /// The scenario in front of the network `behind`.
+    /// The censor of a scenario.
     #[must_use]
-    pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>, behind: Arc<Snapshot>) -> Self {
+    pub fn new(scenario: Arc<Scenario>, seed: u64, clock: Arc<Clock>) -> Self {
         let turns = Turned::new(scenario.pools.len());
         let (listeners, queries) = (Vec::new(), Mutex::default());
         let run = Run { scenario: scenario.name.clone(), seed, stubs: scenario.stub_mode };
         let (run, between, observer) = (Arc::new(run), false, None);
-        Self { scenario, seed, clock, listeners, behind, between, observer, run, turns, queries }
+        Self { scenario, seed, clock, listeners, between, observer, run, turns, queries }
     }
 
-    /// What becomes of one query.
+    /// What becomes of one packet; `None`: the network behind answers as if there were no censor, because the
+    /// client may not ask, or the packet is no query. Between clients and other resolvers, what is no query is
+    /// let through, and nothing is told of it.
     #[must_use]
-    pub fn meet(&self, query: &Query<'_>, client: Client, now: Moment) -> Box<Play> {
-        let listener = self.listeners.get(usize::from(client.listener)).copied().flatten();
-        let network = self.scenario.network_of(client.address.ip(), listener);
+    pub fn intercept(
+        &self,
+        packet: &[u8],
+        behind: &Snapshot,
+        client: Client,
+        now: Moment,
+    ) -> Option<Interception> {
+        if !behind.acl.admits(client.address.ip()) {
+            return None;
+        }
+        match Query::parse(packet) {
+            Ok(query) => Some(self.query(&query, client, now)),
+            Err(fault) if self.between && fault.rcode().is_some() => Some(self.unread(client)),
+            Err(_) => None,
+        }
+    }
+
+    fn query(&self, query: &Query<'_>, client: Client, now: Moment) -> Interception {
         let (unix, uptime) = self.clock.read(now.at);
         let asked = Asked {
             query,
-            network,
+            network: self.network(client),
             client: client.address.ip(),
             transport: client.transport,
             unix,
@@ -88,8 +102,7 @@ impl Censor {
             seed: self.seed,
         };
         let Some(observer) = &self.observer else {
-            let plan = plan(&self.scenario, asked, &self.turns);
-            return Box::new(Play { plan, behind: Arc::clone(&self.behind), exchange: None });
+            return Interception { plan: plan(&self.scenario, asked, &self.turns), exchange: None };
         };
         let mut queries = self.counted();
         *queries += 1;
@@ -97,18 +110,19 @@ impl Censor {
         let exchange = self.exchange(*queries, asked, client, &plan);
         observer.begun(&exchange);
         drop(queries);
-        let exchange = Some((exchange, Arc::clone(observer)));
-        Box::new(Play { plan, behind: Arc::clone(&self.behind), exchange })
+        Interception { plan, exchange: Some((exchange, Arc::clone(observer))) }
     }
 
-    /// What becomes of a packet that is no plain query: it is let through, and nothing is told of it.
-    #[must_use]
-    pub fn unread(&self, client: Client) -> Box<Play> {
-        let listener = self.listeners.get(usize::from(client.listener)).copied().flatten();
-        let network = self.scenario.network_of(client.address.ip(), listener);
-        let nobody = self.scenario.networks.get(usize::from(network)).is_some_and(|n| n.injector_only);
+    fn unread(&self, client: Client) -> Interception {
+        let network = self.scenario.networks.get(usize::from(self.network(client)));
+        let nobody = network.is_some_and(|n| n.injector_only);
         let plan = Plan { genuine: (!nobody).then_some(Duration::ZERO), ..Plan::default() };
-        Box::new(Play { plan, behind: Arc::clone(&self.behind), exchange: None })
+        Interception { plan, exchange: None }
+    }
+
+    fn network(&self, client: Client) -> u16 {
+        let listener = self.listeners.get(usize::from(client.listener)).copied().flatten();
+        self.scenario.network_of(client.address.ip(), listener)
     }
 
     fn counted(&self) -> MutexGuard<'_, u64> {
@@ -146,59 +160,6 @@ impl Censor {
         let mut queries = self.counted();
         self.turns.rewind();
         *queries = 0;
-    }
-}
-
-/// The scenario's clock: it stands, or runs so many times as fast as the one on the wall.
-pub struct Clock {
-    started: Instant,
-    state: Mutex<State>,
-}
-
-#[derive(Clone, Copy)]
-struct State {
-    /// When it was set, and to what.
-    at: Instant,
-    unix: i64,
-    speed: f64,
-    /// The uptime that is told; `None`: the true one.
-    uptime: Option<Duration>,
-}
-
-impl Clock {
-    /// A clock that shows `unix` at `now`, and from then on runs at `speed`; 0: it stands.
-    #[must_use]
-    pub fn new(now: Instant, unix: i64, speed: f64) -> Self {
-        Self { started: now, state: Mutex::new(State { at: now, unix, speed, uptime: None }) }
-    }
-
-    /// Sets it.
-    pub fn set(&self, now: Instant, unix: i64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.at, state.unix) = (now, unix);
-    }
-
-    /// Lets it run at another speed from now on.
-    pub fn run(&self, now: Instant, speed: f64) {
-        let (unix, _) = self.read(now);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.at, state.unix, state.speed) = (now, unix, speed);
-    }
-
-    /// Tells this uptime from now on, whatever is true: TTLs that tick stand still.
-    pub fn hold_uptime(&self, uptime: Duration) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).uptime = Some(uptime);
-    }
-
-    /// The time that it shows, in seconds since 1970 (UTC), and how long the scenario has run.
-    #[must_use]
-    pub fn read(&self, now: Instant) -> (i64, Duration) {
-        let State { at, unix, speed, uptime } = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = now.saturating_duration_since(at).as_secs_f64() * speed;
-        // A cast from a float never overflows: it stays at the ends.
-        #[expect(clippy::cast_possible_truncation, reason = "whole seconds are meant")]
-        let unix = unix.saturating_add(gone as i64);
-        (unix, uptime.unwrap_or_else(|| now.saturating_duration_since(self.started)))
     }
 }
 
