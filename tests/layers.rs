@@ -39,7 +39,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("net", &["observe"]),
     ("server", &["dns", "policy", "net", "observe", "resolver"]),
-    ("web", &["dns", "policy", "observe", "resolver"]),
+    ("web", &["dns", "policy", "net", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
         "stage",
@@ -82,7 +82,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["server/clock.rs", "upstream/hickory.rs", "stage/collect.rs"],
         "the time is an argument",
     ),
-    ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
+    ("axum::", &["web/"], "HTTP is an edge"),
     ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),
 ];

@@ -90,7 +90,7 @@ impl Service {
         let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), log));
         if let Some(listener) = page {
             let routes = web::metrics::routes(&engine);
-            tokio::spawn(async move { axum::serve(listener, routes).await });
+            tokio::spawn(web::listener::serve(listener, "the metrics page", routes));
         }
         let block_page = match &settings.block_page {
             Some(page) => listen_for_people(page, &settings.contact, &engine).await?,

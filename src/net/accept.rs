@@ -19,6 +19,8 @@ use crate::observe::counters::ConnectionCounters;
 const PAUSE: Duration = Duration::from_millis(50);
 /// So many connections accepted without a failure, and the next failure is logged again.
 const CALM: u32 = 1000;
+/// So many connections any client network may have, where there are places at all.
+const FEW: usize = 16;
 /// At most so many descriptors are kept for UDP sockets, upstreams and files.
 const RESERVE: usize = 1024;
 
@@ -109,7 +111,7 @@ impl Listener for tokio::net::UnixListener {
 
 /// How many connections may be open at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Bounds {
     /// Of all clients together.
     pub open: usize,
     /// Of one client network, so that nobody takes the places of all others: an IPv4 address, which is one
@@ -118,13 +120,17 @@ pub struct Limits {
     pub each: usize,
 }
 
-impl Limits {
-    /// Bounds for one listener, or several of a kind: `part` of what the limit on open files allows, but no
-    /// more than `most`; a quarter of it for one client network.
+impl Bounds {
+    /// So many in all; a quarter of them, but not less than 16, for one client network.
+    #[must_use]
+    pub fn of(open: usize) -> Self {
+        Self { open, each: open.div_ceil(4).max(FEW).min(open) }
+    }
+
+    /// The same for `part` of what the limit on open files allows, but no more than `most`.
     #[must_use]
     pub fn part(part: usize, most: usize) -> Self {
-        let open = (room() / part.max(1)).clamp(1, most);
-        Self { open, each: open.div_ceil(4) }
+        Self::of((room() / part.max(1)).clamp(1, most.max(1)))
     }
 }
 
@@ -141,7 +147,7 @@ fn room() -> usize {
 
 /// The connections of one kind of listener.
 pub struct Connections {
-    limits: Limits,
+    bounds: Bounds,
     counters: Arc<ConnectionCounters>,
     table: Mutex<Table>,
     /// How many there are.
@@ -173,23 +179,23 @@ struct State {
 impl Connections {
     /// None yet.
     #[must_use]
-    pub fn new(limits: Limits, counters: Arc<ConnectionCounters>) -> Arc<Self> {
+    pub fn new(bounds: Bounds, counters: Arc<ConnectionCounters>) -> Arc<Self> {
         let (table, open, turns) = (Mutex::default(), AtomicUsize::new(0), AtomicU64::new(0));
-        Arc::new(Self { limits, counters, table, open, turns })
+        Arc::new(Self { bounds, counters, table, open, turns })
     }
 
     /// A place for one more connection. Where there is none, the connection that is idle for longest makes
     /// room: one of the same network if that has too many, else any. `None`: all are busy.
-    fn seat(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Seat> {
+    pub(crate) fn seat(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Seat> {
         let network = client.map(network_of);
         let mut table = self.lock();
         if let Some(network) = network
-            && table.networks.get(&network).is_some_and(|count| *count >= self.limits.each)
+            && table.networks.get(&network).is_some_and(|count| *count >= self.bounds.each)
             && !self.close(&mut table, |entry| entry.network == Some(network))
         {
             return None;
         }
-        if table.open.len() >= self.limits.open && !self.close(&mut table, |_| true) {
+        if table.open.len() >= self.bounds.open && !self.close(&mut table, |_| true) {
             return None;
         }
         let number = table.next;
@@ -276,7 +282,7 @@ impl Seat {
     /// to a tenth (RFC 7766 §6.2.3).
     #[must_use]
     pub fn patience(&self, most: Duration) -> Duration {
-        let all = self.connections.limits.open.max(1);
+        let all = self.connections.bounds.open.max(1);
         let free = all.saturating_sub(self.connections.open.load(Relaxed));
         let tenths = (20 * free / all).clamp(1, 10);
         most / 10 * u32::try_from(tenths).unwrap_or(10)
@@ -291,7 +297,7 @@ impl Drop for Seat {
     }
 }
 
-/// The network that a client's address stands for; see [`Limits::each`].
+/// The network that a client's address stands for; see [`Bounds::each`].
 fn network_of(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
@@ -316,7 +322,7 @@ mod tests {
 
     fn connections(open: usize, each: usize) -> (Arc<Connections>, Arc<ConnectionCounters>) {
         let counters = Arc::<ConnectionCounters>::default();
-        (Connections::new(Limits { open, each }, Arc::clone(&counters)), counters)
+        (Connections::new(Bounds { open, each }, Arc::clone(&counters)), counters)
     }
 
     fn is_open(connections: &Connections, seat: &Seat) -> bool {
@@ -378,9 +384,42 @@ mod tests {
     }
 
     #[test]
-    fn some_descriptors_are_always_left() {
-        let limits = Limits::part(1, usize::MAX);
-        assert!(limits.open >= 1 && limits.open == room());
-        assert!(limits.each >= limits.open / 4);
+    fn bounds_are_parts_of_what_there_is() {
+        for (open, each) in [(1, 1), (3, 3), (16, 16), (40, 16), (100, 25), (4096, 1024)] {
+            assert_eq!(Bounds::of(open), Bounds { open, each });
+        }
+        assert_eq!(Bounds::part(1, usize::MAX).open, room());
+        assert_eq!(Bounds::part(usize::MAX, usize::MAX).open, 1);
+        assert_eq!(Bounds::part(1, 2).open, 2);
+    }
+
+    /// Gives no connection, and counts how often it was asked for one.
+    struct Exhausted(Arc<AtomicUsize>);
+
+    impl Listener for Exhausted {
+        type Stream = ();
+
+        async fn accept(&self) -> io::Result<((), Option<SocketAddr>)> {
+            self.0.fetch_add(1, Relaxed);
+            Err(io::Error::other("too many open files"))
+        }
+    }
+
+    #[tokio::test]
+    async fn without_descriptors_it_waits_and_closes_idle_connections() {
+        let (all, counters) = connections(10, 10);
+        let seats = [all.seat(None).unwrap(), all.seat(None).unwrap()];
+        seats[1].busy(true);
+        let tries = Arc::<AtomicUsize>::default();
+        let until = async {
+            while counters.failed.load(Relaxed) < 3 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let listener = Exhausted(Arc::clone(&tries));
+        let accepting = accept(listener, "a test", &all, until, |_| true, |(), _, _| async {});
+        tokio::time::timeout(Duration::from_secs(10), accepting).await.expect("three failed tries");
+        assert_eq!(tries.load(Relaxed), 3, "each try is counted, and followed by a pause");
+        assert_eq!([is_open(&all, &seats[0]), is_open(&all, &seats[1])], [false, true]);
     }
 }

@@ -10,6 +10,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -21,11 +22,11 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
+use crate::net::accept::{Bounds, Connections, accept};
 use crate::policy::network;
 use crate::policy::overrides::{MAX_OVERRIDES, Order, Override, Overrides, Whom};
 use crate::resolver::explain::{self, Given, Question};
@@ -35,7 +36,7 @@ use crate::resolver::snapshot::Client;
 
 /// The longest request, in octets.
 const MAX_REQUEST: u64 = 64 << 10;
-/// Connections at once.
+/// Connections at once; one more closes the oldest.
 const MAX_CONNECTIONS: usize = 64;
 /// A connection on which nothing happens for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -95,22 +96,23 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Serves orders for ever.
 pub async fn serve(listener: UnixListener, control: Control) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let control = control.clone();
-                tokio::spawn(async move {
-                    // A client that has gone away needs nothing more.
-                    let _ = connection(stream, &control).await;
-                    drop(place);
-                });
+    let connections = Connections::new(Bounds::of(MAX_CONNECTIONS), Arc::default());
+    accept(
+        listener,
+        "the control socket",
+        &connections,
+        pending(),
+        |_| true,
+        |stream, _, seat| {
+            let control = control.clone();
+            async move {
+                // A client that has gone away needs nothing more.
+                let _ = connection(stream, &control).await;
+                drop(seat);
             }
-            // Out of descriptors, most likely; some will come free.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
+        },
+    )
+    .await;
 }
 
 async fn connection(stream: UnixStream, control: &Control) -> io::Result<()> {

@@ -3,6 +3,7 @@
 pub mod clock;
 #[cfg(unix)]
 pub mod control;
+mod frames;
 pub mod intercept;
 mod running;
 mod stream;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::intercept::Interceptor;
-use super::stream;
+use super::stream::{self, Patience};
 use super::tcp::Tcp;
 use super::udp::worker::{self, Manner, Shared};
 use crate::net::bind::{self, BindError, Hold};
@@ -146,6 +146,7 @@ pub fn start_behind(
         engine: Arc::clone(engine),
         counters: engine.counters.shared(),
         clock,
+        patience: Patience::default(),
         interceptor: interceptor.clone(),
     };
     let tcp = Tcp::start(bound.listeners, &Arc::new(shared));

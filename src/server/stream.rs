@@ -4,7 +4,6 @@
 //! What a client may take is bounded: queries under way, replies that it does not read, and time.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -19,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
+use super::frames::{Inbox, Left, Outbox};
 use super::intercept::{Interceptor, ReplyPath};
 use crate::net::accept::Seat;
 use crate::observe::counters::Counters;
@@ -29,13 +29,6 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::{Client, Snapshot};
 
-/// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3), and so is one whose client
-/// needs longer for a whole query.
-const IDLE: Duration = Duration::from_secs(10);
-/// In this time a client reads all replies, or [`STEP`] octets of them.
-const STALL: Duration = Duration::from_secs(10);
-/// So many octets of replies are progress.
-const STEP: usize = 4096;
 /// The longest message that a stream carries, in octets.
 const MAX_MESSAGE: usize = 65_535;
 /// Queries of one connection that are answered at once; the next is read when one is done.
@@ -44,18 +37,31 @@ const QUERIES: usize = 64;
 const UNREAD: usize = 65_536;
 /// So many octets of replies unread are too many: the client does not read.
 const TOO_MUCH: usize = 1 << 20;
-/// Room for a read, in octets; most queries are shorter.
-const READ: usize = 512;
-/// A buffer that has become longer than this, in octets, is given up when it is empty.
-const KEEP: usize = 16_384;
 /// The longest that the end of a connection takes.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the server waits for a client.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3), and so is one whose client
+    /// needs longer for a whole query.
+    pub(super) idle: Duration,
+    /// In this time a client reads all replies, or 4,096 octets of them.
+    pub(super) stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(10), stall: Duration::from_secs(10) }
+    }
+}
 
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) engine: Arc<Engine>,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
+    pub(super) patience: Patience,
     /// Stands before the resolver.
     pub(super) interceptor: Option<Arc<dyn Interceptor>>,
 }
@@ -91,8 +97,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut phase: watch::Receiver<Phase>,
 ) -> Option<S> {
     let now = (shared.clock)().at;
+    let tick = shared.patience.idle.min(shared.patience.stall);
+    let mut timer = pin!(sleep_until((now + tick).into()));
     let mut connection = Connection::new(stream, client, server, seat, shared, now);
-    let mut timer = pin!(sleep_until((now + IDLE).into()));
     loop {
         match *phase.borrow_and_update() {
             Phase::Serves => {}
@@ -117,7 +124,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 if until <= now {
                     break;
                 }
-                timer.as_mut().reset(until.into());
+                timer.as_mut().reset(until.min(now + tick).into());
             }
         }
     }
@@ -179,9 +186,6 @@ impl Drop for Reply {
         let _ = self.items.send(Item::Done);
     }
 }
-
-/// Called with a message that has left.
-type Left = Box<dyn FnOnce(Vec<u8>) + Send>;
 
 /// What comes to a connection from those who answer.
 enum Item {
@@ -422,12 +426,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// When the client's patience with the server, or the other way round, is over.
     fn until(&self, now: Instant) -> Instant {
+        let Patience { idle, stall } = self.shared.patience;
         if !self.outbox.is_empty() {
-            self.moved + STALL
+            self.moved + stall
         } else if self.open.load(Ordering::Acquire) > 0 {
-            now + IDLE
+            now + idle
         } else {
-            self.moved + self.seat.patience(IDLE)
+            self.moved + self.seat.patience(idle)
         }
     }
 }
@@ -445,124 +450,221 @@ fn with_room<T>(write: impl FnOnce(&mut [u8]) -> T) -> T {
     written
 }
 
-/// Octets that came and are not dealt with. It grows with what comes, whatever lengths are announced.
-#[derive(Default)]
-struct Inbox {
-    octets: Vec<u8>,
-    /// Where the next message begins.
-    at: usize,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
 
-impl Inbox {
-    /// The message behind the next length, if it has come whole.
-    fn peek(&self) -> Option<Range<usize>> {
-        let start = self.at + 2;
-        let [high, low] = *self.octets.get(self.at..start)? else { return None };
-        let end = start + usize::from(u16::from_be_bytes([high, low]));
-        (end <= self.octets.len()).then_some(start..end)
-    }
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
 
-    fn has_message(&self) -> bool {
-        self.peek().is_some()
-    }
+    use super::*;
+    use crate::cache::store::Cache;
+    use crate::dns::name::NameBuf;
+    use crate::dns::query::encode;
+    use crate::dns::reply::Transport;
+    use crate::dns::types::Qtype;
+    use crate::net::accept::{Bounds, Connections};
+    use crate::observe::counters::CounterSet;
+    use crate::resolver::settings::Settings;
+    use crate::server::now;
+    use crate::sources::refresh::{self, Build};
 
-    fn next(&mut self) -> Option<Range<usize>> {
-        let message = self.peek()?;
-        self.at = message.end;
-        Some(message)
-    }
+    /// How long a test waits for what must come.
+    const PATIENT: Duration = Duration::from_secs(10);
+    const NEVER: Duration = Duration::from_secs(3600);
 
-    /// Where the next octets go.
-    fn room(&mut self) -> &mut Vec<u8> {
-        self.octets.reserve(READ);
-        &mut self.octets
-    }
+    /// Keeps every query until the test answers it.
+    #[derive(Default)]
+    struct Keeper(Mutex<Vec<(Vec<u8>, ReplyPath)>>);
 
-    /// Forgets what was dealt with.
-    fn tidy(&mut self) {
-        self.octets.drain(..self.at);
-        self.at = 0;
-        if self.octets.is_empty() && self.octets.capacity() > KEEP {
-            self.octets = Vec::new();
+    impl Keeper {
+        fn kept(&self) -> usize {
+            self.0.lock().unwrap().len()
         }
-    }
-}
 
-/// Replies that have not left, each behind its length.
-#[derive(Default)]
-struct Outbox {
-    octets: Vec<u8>,
-    /// How many of them have left.
-    at: usize,
-    /// Those of which somebody wants to know: where they end, and whom to tell.
-    leaving: VecDeque<(usize, Vec<u8>, Left)>,
-    /// The stream may hold some back.
-    unflushed: bool,
-    /// Octets that have left since the last progress.
-    step: usize,
-}
+        async fn wait(&self, count: usize) {
+            let wait = async {
+                while self.kept() < count {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let message = format!("{count} queries, {} have come", self.kept());
+            timeout(PATIENT, wait).await.expect(&message);
+        }
 
-impl Outbox {
-    /// Puts a reply behind the others; nothing for an empty one, or one that no stream can carry.
-    fn push(&mut self, message: &[u8]) -> bool {
-        let Some(len) = u16::try_from(message.len()).ok().filter(|len| *len > 0) else { return false };
-        self.octets.extend_from_slice(&len.to_be_bytes());
-        self.octets.extend_from_slice(message);
-        true
-    }
-
-    fn message(&mut self, message: Vec<u8>, left: Option<Left>) {
-        if self.push(&message)
-            && let Some(left) = left
-        {
-            self.leaving.push_back((self.octets.len(), message, left));
+        /// Answers one with its own octets.
+        fn answer(&self, at: usize) {
+            let (packet, path) = self.0.lock().unwrap().remove(at);
+            path.send(packet, None, drop);
         }
     }
 
-    /// How many octets have not left.
-    fn unwritten(&self) -> usize {
-        self.octets.len() - self.at
+    impl Interceptor for Keeper {
+        fn intercept(&self, packet: &[u8], _: Client, _: Moment, path: ReplyPath) -> Result<(), ReplyPath> {
+            self.0.lock().unwrap().push((packet.to_vec(), path));
+            Ok(())
+        }
+
+        fn under_way(&self) -> usize {
+            self.kept()
+        }
+
+        fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(async {})
+        }
     }
 
-    fn is_empty(&self) -> bool {
-        self.unwritten() == 0 && !self.unflushed
+    /// A connection in memory to a server that refuses every name, and what it takes to look into it.
+    struct Tried {
+        client: DuplexStream,
+        done: JoinHandle<Option<DuplexStream>>,
+        phase: watch::Sender<Phase>,
+        counters: Arc<CounterSet>,
     }
 
-    /// Writes what the stream takes now; says whether that is progress.
-    fn write(&mut self, mut stream: Pin<&mut impl AsyncWrite>, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut progress = false;
-        while let Some(rest) = self.octets.get(self.at..).filter(|rest| !rest.is_empty()) {
-            let Poll::Ready(written) = stream.as_mut().poll_write(cx, rest)? else { return Ok(progress) };
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+    fn connect(patience: Patience, pipe: usize, keeper: Option<Arc<Keeper>>) -> Tried {
+        let settings = Settings { upstreams: Some(Vec::new()), ..Settings::default() };
+        let (counters, cache) = (Arc::new(CounterSet::default()), Arc::new(Cache::new(1 << 20)));
+        let (snapshot, _) = refresh::build(&settings, &cache, &counters, Build::default(), 0).unwrap();
+        let shared = Arc::new(Shared {
+            engine: Arc::new(Engine::new(snapshot, Arc::clone(&counters), None)),
+            counters: counters.shared(),
+            clock: now,
+            patience,
+            interceptor: keeper.map(|k| -> Arc<dyn Interceptor> { k }),
+        });
+        let (client, server) = tokio::io::duplex(pipe);
+        let (phase, at) = watch::channel(Phase::Serves);
+        let from =
+            Client { address: "127.0.0.1:4000".parse().unwrap(), transport: Transport::Tcp, listener: 0 };
+        let seat = Connections::new(Bounds::of(100), Arc::default()).seat(None).unwrap();
+        let done = tokio::spawn(serve(server, from, None, seat, shared, at));
+        Tried { client, done, phase, counters }
+    }
+
+    fn patience(idle: Duration, stall: Duration) -> Patience {
+        Patience { idle, stall }
+    }
+
+    /// A query with this id behind its length.
+    fn query(id: u16) -> Vec<u8> {
+        let mut packet = encode(NameBuf::from_text("a.test").unwrap().as_name(), Qtype::A);
+        packet[..2].copy_from_slice(&id.to_be_bytes());
+        [&u16::try_from(packet.len()).unwrap().to_be_bytes(), &*packet].concat()
+    }
+
+    /// The id of the next reply; `None` at the end of the stream.
+    async fn reply(client: &mut DuplexStream) -> Option<u16> {
+        let read = async {
+            let len = client.read_u16().await.ok()?;
+            let mut message = vec![0; usize::from(len)];
+            client.read_exact(&mut message).await.ok()?;
+            Some(u16::from_be_bytes([message[0], message[1]]))
+        };
+        timeout(PATIENT, read).await.expect("a reply or the end")
+    }
+
+    #[tokio::test]
+    async fn queries_come_in_any_pieces() {
+        let octets: Vec<u8> = (0..3).flat_map(query).collect();
+        for piece in [1, 2, 3, 7, octets.len()] {
+            let mut tried = connect(patience(NEVER, NEVER), 1 << 16, None);
+            for part in octets.chunks(piece) {
+                tried.client.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
             }
-            self.at += written;
-            self.step += written;
-            self.unflushed = true;
-            if self.step >= STEP || self.unwritten() == 0 {
-                self.step = 0;
-                progress = true;
+            tried.client.shutdown().await.unwrap();
+            for id in 0..3 {
+                assert_eq!(reply(&mut tried.client).await, Some(id), "in pieces of {piece}");
             }
-            while self.leaving.front().is_some_and(|(end, ..)| *end <= self.at)
-                && let Some((_, message, left)) = self.leaving.pop_front()
+            assert_eq!(reply(&mut tried.client).await, None, "who has closed its side gets the end");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_overtake_and_only_so_many_queries_are_under_way() {
+        let keeper = Arc::<Keeper>::default();
+        let mut tried = connect(patience(NEVER, NEVER), 1 << 16, Some(Arc::clone(&keeper)));
+        let octets: Vec<u8> = (0..100).flat_map(query).collect();
+        tried.client.write_all(&octets).await.unwrap();
+        keeper.wait(QUERIES).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(keeper.kept(), QUERIES);
+        keeper.answer(5);
+        assert_eq!(reply(&mut tried.client).await, Some(5));
+        keeper.wait(QUERIES).await;
+        // What has been taken is answered though the server stops; what has not is not.
+        tried.phase.send(Phase::Drains).unwrap();
+        for _ in 0..QUERIES {
+            keeper.answer(0);
+        }
+        let mut got = Vec::new();
+        while let Some(id) = reply(&mut tried.client).await {
+            got.push(id);
+        }
+        assert_eq!(got, (0..5).chain(6..65).collect::<Vec<_>>());
+        assert!(timeout(PATIENT, tried.done).await.expect("the end").unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn it_ends_as_whoever_stands_before_the_resolver_wants() {
+        for (reset, ids) in [(false, vec![0, 1]), (true, vec![0, 1])] {
+            let keeper = Arc::<Keeper>::default();
+            let mut tried = connect(patience(NEVER, NEVER), 1 << 16, Some(Arc::clone(&keeper)));
+            tried.client.write_all(&[query(0), query(1), query(2)].concat()).await.unwrap();
+            keeper.wait(3).await;
+            keeper.answer(0);
             {
-                left(message);
+                let kept = keeper.0.lock().unwrap();
+                let (packet, path) = &kept[0];
+                path.send(packet.clone(), None, drop);
+                if reset {
+                    path.reset()
+                } else {
+                    path.close()
+                }
+                // Too late.
+                path.send(packet.clone(), None, drop);
             }
+            for id in ids {
+                assert_eq!(reply(&mut tried.client).await, Some(id));
+            }
+            let given_back = timeout(PATIENT, tried.done).await.expect("the end").unwrap();
+            assert_eq!(given_back.is_some(), reset);
+            drop(given_back);
+            assert_eq!(reply(&mut tried.client).await, None);
         }
-        if self.unflushed {
-            self.unflushed = stream.poll_flush(cx)?.is_pending();
-        }
-        Ok(progress)
     }
 
-    /// Forgets what has left.
-    fn tidy(&mut self) {
-        if self.unwritten() == 0 {
-            self.octets.clear();
-            self.at = 0;
-            if self.octets.capacity() > KEEP {
-                self.octets = Vec::new();
-            }
+    #[tokio::test]
+    async fn who_sends_nothing_whole_is_hung_up_on_and_who_waits_is_not() {
+        let short = patience(Duration::from_millis(50), NEVER);
+        let half = &query(0)[..9];
+        for begin in [&[][..], &[0xff], half, &[0xff, 0xff, 1]] {
+            let mut tried = connect(short, 1 << 16, None);
+            tried.client.write_all(begin).await.unwrap();
+            assert_eq!(reply(&mut tried.client).await, None, "{begin:?}");
         }
+        let keeper = Arc::<Keeper>::default();
+        let mut tried = connect(short, 1 << 16, Some(Arc::clone(&keeper)));
+        tried.client.write_all(&query(7)).await.unwrap();
+        keeper.wait(1).await;
+        let early = timeout(Duration::from_millis(200), tried.client.read_u8()).await;
+        assert!(early.is_err(), "{early:?} while the answer was awaited");
+        keeper.answer(0);
+        assert_eq!(reply(&mut tried.client).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_answered_only_so_far_and_hung_up_on() {
+        let mut tried = connect(patience(NEVER, Duration::from_millis(300)), 4096, None);
+        let octets: Vec<u8> = (0..20_000).flat_map(query).collect();
+        let written = timeout(PATIENT, tried.client.write_all(&octets)).await.expect("an end, or room");
+        assert!(written.is_err(), "20,000 queries were taken from a client that reads nothing");
+        let answered: u64 = tried.counters.totals().queries.iter().map(|(_, n)| n).sum();
+        let reply = 40;
+        assert!(answered > 100 && answered < (UNREAD + 8192) as u64 / reply, "{answered}");
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::stream::{self, Phase, Shared};
 use crate::dns::reply::Transport;
-use crate::net::accept::{Connections, Limits, accept};
+use crate::net::accept::{Bounds, Connections, accept};
 use crate::resolver::snapshot::Client;
 
 /// The most connections at the same time.
@@ -27,7 +27,7 @@ impl Tcp {
         let (phase, at) = watch::channel(Phase::Serves);
         let counters = Arc::clone(&shared.engine.counters.connections);
         // The other half is for the pages, the control socket, and transports to come.
-        let connections = Connections::new(Limits::part(2, CONNECTIONS), counters);
+        let connections = Connections::new(Bounds::part(2, CONNECTIONS), counters);
         let mut tasks = JoinSet::new();
         for (listener, number) in listeners.into_iter().zip(0u16..) {
             let (shared, connections, at) = (Arc::clone(shared), Arc::clone(&connections), at.clone());
