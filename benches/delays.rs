@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use portcullis::dns::name::NameBuf;
 use portcullis::dns::query::encode;
 use portcullis::dns::types::Qtype;
-use portcullis::scenario::Harness;
+use portcullis::stage::Harness;
 
 const SCENARIO: &str = r#"
 [scenario]

@@ -21,11 +21,12 @@ pub mod orders;
 
 // ── edges: sockets, files, HTTP, the command line ───────────────────────────────────────────────
 
+pub mod net;
 pub mod server;
 pub mod hickory;
 pub mod web;
 pub mod config;
-pub mod scenario;
+pub mod stage;
 pub mod app;
 pub mod cli;
 

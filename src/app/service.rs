@@ -146,10 +146,7 @@ fn local(listeners: &[TcpListener]) -> Vec<SocketAddr> {
 fn serve_metrics(listeners: Vec<TcpListener>, engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
     for listener in listeners {
         let routes = web::metrics::routes(engine);
-        tasks.spawn(async move {
-            // It serves for ever.
-            let _ = axum::serve(listener, routes).await;
-        });
+        tasks.spawn(web::listener::serve(listener, "the metrics page", routes));
     }
 }
 

@@ -5,16 +5,11 @@ mod compile;
 mod ctl;
 mod demo;
 mod explain;
-mod judge;
 mod lists;
-mod orders;
-mod play;
 mod progress;
-mod replay;
 mod scenario;
 mod serve;
 mod shipped;
-mod worksheet;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -90,9 +90,24 @@ impl Counters {
     }
 }
 
+/// What became of connections, over TCP and what stands on it.
+#[derive(Debug, Default)]
+pub struct ConnectionCounters {
+    /// Those open now.
+    pub open: AtomicU64,
+    /// Those hung up on at once: who may not ask, or one more than all places, which were busy.
+    pub refused: AtomicU64,
+    /// Those closed while idle, to make room for another.
+    pub closed: AtomicU64,
+    /// Times that none could be accepted, most often because all descriptors were taken.
+    pub failed: AtomicU64,
+}
+
 /// All threads' counters.
 #[derive(Default)]
 pub struct CounterSet {
+    /// Connections on which queries come.
+    pub connections: Arc<ConnectionCounters>,
     threads: Mutex<Vec<Arc<Counters>>>,
     lists: Mutex<Vec<String>>,
 }

@@ -61,7 +61,7 @@ impl Source {
     }
 }
 
-/// One query's story. Its name is not in it: who needs the name reads it from the packet.
+/// What happened to one query. Its name is not in it: who needs the name reads it from the packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
     /// Who asked.
@@ -79,7 +79,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The story of a query that has just come.
+    /// A query that has just come.
     #[must_use]
     pub const fn new(client: SocketAddr, transport: Transport) -> Self {
         Self {

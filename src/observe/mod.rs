@@ -3,4 +3,3 @@
 pub mod counters;
 pub mod event;
 pub mod querylog;
-pub mod story;

@@ -140,7 +140,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let asker = Asker { client: client.address.ip(), qtype: *qtype, view };
     let (reply, octets) = match outcome {
         Outcome::Later(_) => ("the question would be forwarded to the upstreams".to_owned(), Vec::new()),
-        Outcome::Drop | Outcome::Play(_) => ("no reply is sent".to_owned(), Vec::new()),
+        Outcome::Drop => ("no reply is sent".to_owned(), Vec::new()),
         Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
             let octets = out.get(..len).unwrap_or_default().to_vec();
             let text =

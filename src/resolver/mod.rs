@@ -3,7 +3,6 @@
 pub mod ahead;
 mod alias;
 pub mod builtin;
-pub mod censored;
 pub mod explain;
 mod follow;
 pub mod live;

@@ -1,6 +1,5 @@
 //! What `resolve` gives back.
 
-use super::censored::Play;
 use super::pending::Pending;
 
 /// The end of a query's way, or the point where it must wait.
@@ -13,9 +12,6 @@ pub enum Outcome {
     Drop,
     /// An upstream must be asked: call [`Pending::begin`].
     Later(Box<Pending>),
-    /// A censor stands on the way: send its packets at their times, and let the genuine answer through
-    /// if it says so.
-    Play(Box<Play>),
 }
 
 impl Outcome {

@@ -37,13 +37,6 @@ pub fn resolve(
     let query = match Query::parse(packet) {
         Ok(query) => query,
         Err(fault) => {
-            // A censor on the way to another resolver leaves that to it.
-            let between = snapshot.censor.as_ref().filter(|censor| censor.between);
-            if let Some(censor) = between.filter(|_| fault.rcode().is_some())
-                && snapshot.acl.admits(client.address.ip())
-            {
-                return Outcome::Play(censor.unread(client));
-            }
             return match fault.reply(packet, out) {
                 Some(len) => {
                     let rcode = fault.rcode().unwrap_or(Rcode::FORMERR);
@@ -60,11 +53,6 @@ pub fn resolve(
         let ede = Ede::new(EdeCode::PROHIBITED, "");
         let len = request.bare(out, Rcode::REFUSED, Some(ede));
         return Outcome::of(sent(event, Source::Guard, Rcode::REFUSED, len), None);
-    }
-    // A censor that is imitated meets the query before anything honest does.
-    if let Some(censor) = &snapshot.censor {
-        event.source = Source::Censor;
-        return Outcome::Play(censor.meet(&query, client, now));
     }
     // Only EDNS version 0 is spoken here (RFC 6891 §6.1.3).
     if query.edns.is_some_and(|e| e.version > 0) {

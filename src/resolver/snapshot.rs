@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::censored::Censor;
 use super::settings::Queue;
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
@@ -61,8 +60,6 @@ pub struct Snapshot {
     pub identity: Option<String>,
     /// False: zones are answered without authority, as by a resolver that has asked for them.
     pub authority: bool,
-    /// A censor that is imitated; `None` but in scenarios.
-    pub censor: Option<Arc<Censor>>,
     /// The number of this generation: what was found in order under it need not be looked at again.
     /// 0: nothing is remembered, because two clients of a group may fare differently.
     pub epoch: u64,

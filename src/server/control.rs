@@ -9,6 +9,7 @@
 //! Who may connect is who may read and write the socket's file: its owner (mode 0600).
 
 use std::fs;
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -19,11 +20,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
+use crate::net::accept::{Bounds, Connections, accept};
 use crate::orders::json::{asked, name, text, to_json, whom};
 use crate::orders::{Operator, OrderError};
 use crate::resolver::explain::{Given, Question};
@@ -31,7 +32,7 @@ use crate::resolver::snapshot::Client;
 
 /// The longest request, in octets.
 const MAX_REQUEST: u64 = 64 << 10;
-/// Connections at once.
+/// Connections at once; one more closes the oldest.
 const MAX_CONNECTIONS: usize = 64;
 /// A connection on which nothing happens for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -82,22 +83,23 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Serves orders for ever.
 pub async fn serve(listener: UnixListener, operator: Operator) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let operator = operator.clone();
-                tokio::spawn(async move {
-                    // A client that has gone away needs nothing more.
-                    let _ = connection(stream, &operator).await;
-                    drop(place);
-                });
+    let connections = Connections::new(Bounds::of(MAX_CONNECTIONS), Arc::default());
+    accept(
+        listener,
+        "the control socket",
+        &connections,
+        pending(),
+        |_| true,
+        |stream, _, seat| {
+            let operator = operator.clone();
+            async move {
+                // A client that has gone away needs nothing more.
+                let _ = connection(stream, &operator).await;
+                drop(seat);
             }
-            // Out of descriptors, most likely; some will come free.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
+        },
+    )
+    .await;
 }
 
 async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {

@@ -1,64 +1,74 @@
-//! TCP of a scenario: our own framing and connections (RFC 1035 §4.2.2, RFC 7766).
+//! DNS messages on a stream (RFC 1035 §4.2.2, RFC 7766): reads queries, answers each when its answer is
+//! there, and passes replies on octet for octet.
 //!
-//! hickory-server takes replies as records, so that a broken reply, or a reset in the place of one, can't
-//! pass through it. Here the octets go out as they were planned.
+//! What a client may take is bounded: queries under way, replies that it does not read, and time.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
 
-use super::delay::Delayer;
-use super::passage::Passage;
-use super::play::{Teller, censored, passed};
-use crate::censor::End;
-use crate::censor::plan::Shot;
-use crate::dns::reply::Transport;
+use super::frames::{Inbox, Left, Outbox};
+use super::intercept::{Interceptor, ReplyPath};
+use crate::net::accept::Seat;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
-use crate::resolver::censored::Play;
 use crate::resolver::live::Engine;
 use crate::resolver::moment::{Clock, Moment};
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
-use crate::resolver::snapshot::Client;
+use crate::resolver::snapshot::{Client, Snapshot};
 
-/// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3).
-const IDLE: Duration = Duration::from_secs(10);
 /// The longest message that a stream carries, in octets.
 const MAX_MESSAGE: usize = 65_535;
-/// Connections at once; more wait to be accepted.
-const CONNECTIONS: usize = 1024;
 /// Queries of one connection that are answered at once; the next is read when one is done.
 const QUERIES: usize = 64;
+/// While so many octets of replies are unread, no more queries are read.
+const UNREAD: usize = 65_536;
+/// So many octets of replies unread are too many: the client does not read.
+const TOO_MUCH: usize = 1 << 20;
+/// The longest that the end of a connection takes.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the server waits for a client.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3), and so is one whose client
+    /// needs longer for a whole query.
+    pub(super) idle: Duration,
+    /// In this time a client reads all replies, or 4,096 octets of them.
+    pub(super) stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(10), stall: Duration::from_secs(10) }
+    }
+}
 
 /// What all connections share.
-#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) engine: Arc<Engine>,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
-    pub(super) delayer: Arc<Delayer>,
-    /// The way on to whoever was asked, for a censor that stands on it.
-    pub(super) passage: Option<Arc<Passage>>,
-}
-
-/// The TCP side of a scenario.
-pub(super) struct Streams {
-    phase: watch::Sender<Phase>,
-    listeners: JoinSet<()>,
+    pub(super) patience: Patience,
+    /// Stands before the resolver.
+    pub(super) interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 /// How far the server has come.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Phase {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
     /// It serves.
     Serves,
     /// It takes nothing more, and answers what it has taken.
@@ -67,302 +77,594 @@ enum Phase {
     Ends,
 }
 
-impl Streams {
-    /// Serves these listeners. Must run within a runtime.
-    pub(super) fn start(listeners: Vec<TcpListener>, shared: &Shared) -> Self {
-        let (phase, at) = watch::channel(Phase::Serves);
-        let mut tasks = JoinSet::new();
-        for (listener, number) in listeners.into_iter().zip(0u16..) {
-            tasks.spawn(accept(listener, number, shared.clone(), at.clone()));
-        }
-        Self { phase, listeners: tasks }
-    }
-
-    /// Takes no more connections and queries.
-    pub(super) fn close(&self) {
-        let _ = self.phase.send(Phase::Drains);
-    }
-
-    /// Waits until all queries are answered; of use after [`Streams::close`].
-    pub(super) async fn drained(&mut self) {
-        while self.listeners.join_next().await.is_some() {}
-    }
-
-    /// Ends all connections.
-    pub(super) async fn stop(mut self) {
-        let _ = self.phase.send(Phase::Ends);
-        self.drained().await;
-    }
+/// How a connection ends before its client wants it to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// As at the end of any other.
+    Close,
+    /// As by somebody on the way who wants it broken.
+    Reset,
 }
 
-async fn accept(listener: TcpListener, number: u16, shared: Shared, mut phase: watch::Receiver<Phase>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
+/// Serves a connection, until the client or the server ends it, or nothing happens on it. If it is to be
+/// reset it is given back for that; else it is closed.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    client: Client,
+    server: Option<SocketAddr>,
+    seat: Seat,
+    shared: Arc<Shared>,
+    mut phase: watch::Receiver<Phase>,
+) -> Option<S> {
+    let now = (shared.clock)().at;
+    let tick = shared.patience.idle.min(shared.patience.stall);
+    let mut timer = pin!(sleep_until((now + tick).into()));
+    let mut connection = Connection::new(stream, client, server, seat, shared, now);
     loop {
-        while connections.try_join_next().is_some() {}
-        let place = Arc::clone(&places).acquire_owned();
-        let accepted = async {
-            let place = place.await;
-            (listener.accept().await, place)
-        };
+        match *phase.borrow_and_update() {
+            Phase::Serves => {}
+            Phase::Drains => connection.drains = true,
+            Phase::Ends => return None,
+        }
         tokio::select! {
-            _ = phase.changed() => break,
-            accepted = accepted => {
-                let (Ok((stream, peer)), Ok(place)) = accepted else {
-                    // Out of descriptors, most likely; one will be given back.
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    continue;
-                };
-                let (shared, phase) = (shared.clone(), phase.clone());
-                connections.spawn(async move {
-                    serve(stream, peer, number, shared, phase).await;
-                    drop(place);
-                });
+            biased;
+            // The sender is gone only when the server is.
+            changed = phase.changed() => if changed.is_err() { return None },
+            done = std::future::poll_fn(|cx| connection.poll(cx)) => match done {
+                Ok(Some(Ending::Reset)) => return Some(connection.stream),
+                Ok(_) => break,
+                Err(reason) => {
+                    tracing::trace!(%reason, "a connection broke");
+                    return None;
+                }
+            },
+            () = &mut timer => {
+                let now = (connection.shared.clock)().at;
+                let until = connection.until(now);
+                if until <= now {
+                    break;
+                }
+                timer.as_mut().reset(until.min(now + tick).into());
             }
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-/// One connection, until the client or the censor ends it, or nothing happens on it.
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    listener: u16,
-    shared: Shared,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let Ok(server) = stream.local_addr() else { return };
-    // Small replies must not wait for one another.
-    let _ = stream.set_nodelay(true);
-    let (mut reader, writer) = stream.into_split();
-    let (end, mut ended) = watch::channel(End::Open);
-    let connection =
-        Arc::new(Connection { writer: Mutex::new(Some(writer)), end, peer, server, listener, shared });
-    let mut answering = JoinSet::new();
-    loop {
-        let packet = tokio::select! {
-            // What came behind the question that ended the connection is not answered.
-            biased;
-            _ = ended.changed() => break,
-            _ = phase.wait_for(|phase| *phase != Phase::Serves) => break,
-            packet = timeout(IDLE, read(&mut reader)) => packet,
-        };
-        let Ok(Ok(packet)) = packet else { break };
-        while answering.len() >= QUERIES && answering.join_next().await.is_some() {}
-        while answering.try_join_next().is_some() {}
-        let connection = Arc::clone(&connection);
-        answering.spawn(async move { connection.answer(packet).await });
-    }
-    // Who has sent all questions and closed its side still gets its answers (RFC 7766 §6.2.4).
-    while *ended.borrow() == End::Open {
-        tokio::select! {
-            done = answering.join_next() => if done.is_none() { break },
-            _ = ended.changed() => break,
-            _ = phase.wait_for(|phase| *phase == Phase::Ends) => break,
-        }
-    }
-    answering.abort_all();
-    while answering.join_next().await.is_some() {}
-    if *connection.end.borrow() != End::Reset {
-        // The kernel ends by RST a connection of which something was not read.
-        let mut rest = [0; 4096];
-        let mut more = || reader.try_read(&mut rest).is_ok_and(|len| len > 0);
+    // With octets unread, closing would reset the connection and might destroy replies on their way.
+    let mut stream = connection.stream;
+    let mut rest = vec![0; 4096];
+    let farewell = async {
+        let _ = stream.shutdown().await;
         for _ in 0..256 {
-            if !more() {
+            let read = std::future::poll_fn(|cx| match pin!(stream.read(&mut rest)).poll(cx) {
+                Poll::Ready(Ok(len)) => Poll::Ready(len),
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(0),
+            });
+            if read.await == 0 {
                 break;
             }
         }
+    };
+    let _ = timeout(FAREWELL, farewell).await;
+    None
+}
+
+/// Where the answer to one query goes, from any thread. The query is under way until this is dropped.
+pub struct Reply {
+    items: UnboundedSender<Item>,
+    open: Arc<AtomicUsize>,
+    server: Option<SocketAddr>,
+}
+
+impl Reply {
+    /// The address and port that were asked.
+    pub(super) const fn server(&self) -> Option<SocketAddr> {
+        self.server
+    }
+
+    /// Sends a message; nothing for an empty one.
+    fn send(&self, message: Vec<u8>) {
+        // The connection may have ended meanwhile.
+        let _ = self.items.send(Item::Message(message, None));
+    }
+
+    /// Sends a message, and gives it to `left` when it has left; nothing for an empty one.
+    pub(super) fn send_then(&self, message: Vec<u8>, left: impl FnOnce(Vec<u8>) + Send + 'static) {
+        let _ = self.items.send(Item::Message(message, Some(Box::new(left))));
+    }
+
+    pub(super) fn close(&self) {
+        let _ = self.items.send(Item::End(Ending::Close));
+    }
+
+    pub(super) fn reset(&self) {
+        let _ = self.items.send(Item::End(Ending::Reset));
     }
 }
 
-/// One message behind its length.
-async fn read(reader: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
-    let len = reader.read_u16().await?;
-    let mut packet = vec![0; usize::from(len)];
-    reader.read_exact(&mut packet).await?;
-    Ok(packet)
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Release);
+        let _ = self.items.send(Item::Done);
+    }
 }
 
-struct Connection {
-    /// `None` once it has ended.
-    writer: Mutex<Option<OwnedWriteHalf>>,
-    end: watch::Sender<End>,
-    peer: SocketAddr,
-    server: SocketAddr,
-    listener: u16,
-    shared: Shared,
+/// What comes to a connection from those who answer.
+enum Item {
+    Message(Vec<u8>, Option<Left>),
+    End(Ending),
+    /// A query is done.
+    Done,
 }
 
-impl Connection {
-    async fn answer(&self, packet: Vec<u8>) {
-        if *self.end.borrow() != End::Open {
-            return;
+struct Connection<S> {
+    stream: S,
+    client: Client,
+    server: Option<SocketAddr>,
+    seat: Seat,
+    shared: Arc<Shared>,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// Queries that were answered at once and are yet to be observed, and the generation that they saw.
+    answered: Vec<Answered>,
+    snapshot: Option<Arc<Snapshot>>,
+    items: UnboundedReceiver<Item>,
+    sender: UnboundedSender<Item>,
+    /// Queries under way.
+    open: Arc<AtomicUsize>,
+    /// No more is read: the client has closed its side.
+    closed: bool,
+    /// No more is read: the server stops.
+    drains: bool,
+    ended: Option<Ending>,
+    /// Something is under way, as its seat knows.
+    busy: bool,
+    /// When a query came last, or a reply left.
+    moved: Instant,
+}
+
+struct Answered {
+    event: Event,
+    packet: Range<usize>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(
+        stream: S,
+        client: Client,
+        server: Option<SocketAddr>,
+        seat: Seat,
+        shared: Arc<Shared>,
+        now: Instant,
+    ) -> Self {
+        let (sender, items) = unbounded_channel();
+        Self {
+            stream,
+            client,
+            server,
+            seat,
+            shared,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            answered: Vec::new(),
+            snapshot: None,
+            items,
+            sender,
+            open: Arc::default(),
+            closed: false,
+            drains: false,
+            ended: None,
+            busy: false,
+            moved: now,
         }
-        let Shared { engine, clock, counters, .. } = &self.shared;
-        let received = clock();
-        let snapshot = Arc::clone(&engine.snapshot_at(received.unix));
-        let mut event = Event::new(self.peer, Transport::Tcp);
-        let mut out = vec![0u8; MAX_MESSAGE];
-        let outcome = resolve(engine, &snapshot, &packet, self.client(), received, &mut out, &mut event);
-        if let Outcome::Play(play) = outcome {
-            // It may play for a minute.
-            drop(out);
-            return self.play(*play, &packet, received).await;
-        }
-        let reply = self.finish(outcome, out, &mut event).await;
-        self.write(&reply).await;
-        event.took = clock().at.saturating_duration_since(received.at);
-        engine.observe(&mut &**counters, &snapshot, &event, &packet);
     }
 
-    fn client(&self) -> Client {
-        Client { address: self.peer, transport: Transport::Tcp, listener: self.listener }
-    }
-
-    /// Plays what was planned for one query.
-    async fn play(&self, play: Play, packet: &[u8], received: Moment) {
-        let Play { plan, behind, story } = play;
-        let Shared { engine, clock, counters, passage, .. } = &self.shared;
-        if passage.as_ref().is_some_and(|p| p.is_own(self.peer)) {
-            return;
-        }
-        let passage = passage.as_ref().filter(|_| Passage::leads_on(self.server));
-        let teller = story.map(|(mut story, audience)| {
-            story.server = self.server;
-            Teller::new(story, audience, *clock, received.at, &plan)
-        });
-        let going = Going { received: received.at, query: packet.len(), teller: teller.as_ref() };
-        let censored = censored(&plan, self.client());
-        let forged = async {
-            for shot in plan.forged {
-                self.send(shot, false, going).await;
+    /// Does what can be done now. Ready when the connection is done with, with the end that it is to have.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Ending>>> {
+        let mut active = false;
+        loop {
+            let mut moved = self.gather(cx);
+            let now = self.inbox.has_message().then(|| (self.shared.clock)());
+            if let Some(now) = now
+                && self.answer(now)
+            {
+                (moved, active) = (true, true);
             }
-        };
-        let genuine = async {
-            let mut event = Event::new(self.peer, Transport::Tcp);
-            if let Some(after) = plan.genuine {
-                let octets = if let Some(passage) = passage {
-                    let reply = passage.over_tcp(self.server, packet).await;
-                    event = passed(reply.as_deref(), self.client(), received, *clock);
-                    reply.unwrap_or_default()
-                } else {
-                    let mut out = vec![0u8; MAX_MESSAGE];
-                    let client = self.client();
-                    let outcome = resolve(engine, &behind, packet, client, received, &mut out, &mut event);
-                    self.finish(outcome, out, &mut event).await
-                };
-                self.send(Shot { after, octets, ip_ttl: None }, true, going).await;
+            let written = self.outbox.write(Pin::new(&mut self.stream), cx);
+            self.observe(now);
+            let written = written?;
+            if written {
+                self.moved = (self.shared.clock)().at;
             }
-            event
-        };
-        // The one that is named first goes first where both are due.
-        let ((), event) = tokio::join!(biased; forged, genuine);
-        if plan.end != End::Open {
-            self.end(plan.end).await;
+            self.inbox.tidy();
+            self.outbox.tidy();
+            if self.outbox.unwritten() > TOO_MUCH {
+                return Poll::Ready(Err(io::Error::other("the client does not read its replies")));
+            }
+            if self.is_done() {
+                return Poll::Ready(Ok(self.ended));
+            }
+            if self.takes_queries() && !moved {
+                match pin!(self.stream.read_buf(self.inbox.room())).poll(cx) {
+                    Poll::Ready(read) => {
+                        self.closed |= read? == 0;
+                        moved = true;
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            if !moved && !written {
+                let busy = self.open.load(Ordering::Acquire) > 0 || !self.outbox.is_empty();
+                if busy != self.busy || active {
+                    self.busy = busy;
+                    self.seat.busy(busy);
+                }
+                return Poll::Pending;
+            }
         }
-        let mut event = censored.unwrap_or(event);
-        event.took = clock().at.saturating_duration_since(received.at);
-        engine.observe(&mut &**counters, &behind, &event, packet);
     }
 
-    async fn send(&self, shot: Shot, genuine: bool, going: Going<'_>) {
-        let Going { received, query, teller } = going;
-        if shot.octets.is_empty() {
-            teller.inspect(|teller| teller.silent());
-            return;
+    /// Takes what has come from those who answer.
+    fn gather(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Some(item)) = self.items.poll_recv(cx) {
+            moved = true;
+            self.take(item);
         }
-        if !shot.after.is_zero() {
-            let (sender, time) = oneshot::channel();
-            // The query waits too, and a second time in its story.
-            let octets = shot.octets.len() + 2 * query;
-            self.shared.delayer.at(received + shot.after, octets, move || {
-                // The connection may have ended meanwhile.
-                let _ = sender.send(());
+        if moved {
+            self.moved = (self.shared.clock)().at;
+        }
+        moved
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            // Nothing goes behind the end.
+            _ if self.ended.is_some() => {}
+            Item::Message(message, left) => self.outbox.message(message, left),
+            Item::End(ending) => self.ended = Some(ending),
+            Item::Done => {}
+        }
+    }
+
+    /// True while one more query may be taken.
+    fn takes_queries(&self) -> bool {
+        !self.closed
+            && self.may_answer()
+            // What is there already goes first.
+            && !self.inbox.has_message()
+    }
+
+    fn may_answer(&self) -> bool {
+        !self.drains
+            && self.ended.is_none()
+            && self.outbox.unwritten() < UNREAD
+            && self.open.load(Ordering::Acquire) < QUERIES
+    }
+
+    /// Answers the queries that have come, as far as there is room for their answers.
+    fn answer(&mut self, now: Moment) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let mut any = false;
+        while self.may_answer()
+            && let Some(packet) = self.inbox.next()
+        {
+            any = true;
+            self.moved = now.at;
+            let snapshot =
+                self.snapshot.get_or_insert_with(|| Arc::clone(&shared.engine.snapshot_at(now.unix)));
+            let snapshot = Arc::clone(snapshot);
+            let octets = self.inbox.octets.get(packet.clone()).unwrap_or_default();
+            if let Some(interceptor) = &shared.interceptor {
+                let path = ReplyPath::Stream(self.reply());
+                if interceptor.intercept(octets, self.client, now, path).is_ok() {
+                    // What it has sent already, and above all the end, comes before the next query.
+                    while let Ok(item) = self.items.try_recv() {
+                        self.take(item);
+                    }
+                    continue;
+                }
+            }
+            let mut event = Event::new(self.client.address, self.client.transport);
+            let outcome = with_room(|room| {
+                let outcome = resolve(&shared.engine, &snapshot, octets, self.client, now, room, &mut event);
+                if let Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) = &outcome {
+                    self.outbox.push(room.get(..*len).unwrap_or_default());
+                }
+                outcome
             });
-            if time.await.is_err() {
-                return;
+            match outcome {
+                Outcome::Reply(_) | Outcome::Drop => {}
+                Outcome::ReplyAndRefresh(_, pending) => pending.refresh(shared.clock),
+                Outcome::Later(pending) => {
+                    let (reply, shared) = (self.reply(), Arc::clone(&shared));
+                    pending.begin(shared.clock, move |pending, answered| {
+                        let event = with_room(|room| {
+                            let (len, event) = pending.write(answered, room);
+                            reply.send(room.get(..len).unwrap_or_default().to_vec());
+                            event
+                        });
+                        let snapshot = pending.snapshot();
+                        shared.engine.observe(&mut &*shared.counters, snapshot, &event, pending.packet());
+                    });
+                    continue;
+                }
             }
+            self.answered.push(Answered { event, packet });
         }
-        if self.write(&shot.octets).await
-            && let Some(teller) = teller
-        {
-            teller.sent(shot, genuine);
+        any
+    }
+
+    /// Observes what was answered at once, after it has left as far as the client reads.
+    fn observe(&mut self, received: Option<Moment>) {
+        let (Some(snapshot), Some(received)) = (self.snapshot.take(), received) else { return };
+        let Shared { engine, counters, clock, .. } = &*self.shared;
+        let took = clock().at.saturating_duration_since(received.at);
+        for Answered { mut event, packet } in self.answered.drain(..) {
+            event.took = took;
+            let packet = self.inbox.octets.get(packet).unwrap_or_default();
+            engine.observe(&mut &**counters, &snapshot, &event, packet);
         }
     }
 
-    /// The octets that came of an outcome, if need be after waiting for an upstream; none: silence.
-    async fn finish(&self, outcome: Outcome, mut out: Vec<u8>, event: &mut Event) -> Vec<u8> {
-        // Many may wait, for an upstream or for their time, and none with more room than it needs.
-        let clock = self.shared.clock;
-        let len = match outcome {
-            Outcome::Reply(len) => len,
-            Outcome::ReplyAndRefresh(len, pending) => {
-                pending.refresh(clock);
-                len
-            }
-            Outcome::Later(pending) => {
-                drop(out);
-                let (sender, receiver) = oneshot::channel();
-                pending.begin(clock, move |pending, answered| {
-                    let mut out = vec![0u8; MAX_MESSAGE];
-                    let (len, event) = pending.write(answered, &mut out);
-                    out.truncate(len);
-                    out.shrink_to_fit();
-                    // The connection may have ended meanwhile.
-                    let _ = sender.send((out, event));
-                });
-                let Ok((out, told)) = receiver.await else { return Vec::new() };
-                *event = told;
-                return out;
-            }
-            // Behind the censor there is no other.
-            Outcome::Drop | Outcome::Play(_) => 0,
-        };
-        out.truncate(len);
-        out.shrink_to_fit();
-        out
+    fn reply(&self) -> Reply {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Reply { items: self.sender.clone(), open: Arc::clone(&self.open), server: self.server }
     }
 
-    /// One message behind its length, nothing for an empty one; says whether it left.
-    async fn write(&self, octets: &[u8]) -> bool {
-        let Some(len) = u16::try_from(octets.len()).ok().filter(|len| *len > 0) else { return false };
-        let framed = [&len.to_be_bytes(), octets].concat();
-        let mut place = self.writer.lock().await;
-        let Some(writer) = &mut *place else { return false };
-        // A client that does not read what it asked for is not waited for for ever.
-        let left = matches!(timeout(IDLE, writer.write_all(&framed)).await, Ok(Ok(())));
-        if !left {
-            // Half a message may have left: nothing goes behind it.
-            *place = None;
-            let _ = self.end.send(End::Close);
+    /// True when nothing more is to be sent. Who has sent all questions and closed its side still gets its
+    /// answers (RFC 7766 §6.2.4).
+    fn is_done(&self) -> bool {
+        if !self.outbox.is_empty() {
+            return false;
         }
-        left
+        if self.ended.is_some() {
+            return true;
+        }
+        let no_more = self.drains || (self.closed && !self.inbox.has_message());
+        // In this order: who is done has sent before.
+        no_more && self.open.load(Ordering::Acquire) == 0 && self.items.is_empty()
     }
 
-    /// Ends the connection the way the censor does.
-    async fn end(&self, end: End) {
-        if let Some(writer) = self.writer.lock().await.take()
-            && end == End::Reset
-        {
-            let stream: &TcpStream = writer.as_ref();
-            // What lingers for no time at all is ended by RST (tcp(7), SO_LINGER).
-            if let Err(reason) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-                tracing::debug!(%reason, "the connection can't be reset and is closed");
-            }
-            // Dropped, it would send FIN ahead of RST.
-            writer.forget();
+    /// When the client's patience with the server, or the other way round, is over.
+    fn until(&self, now: Instant) -> Instant {
+        let Patience { idle, stall } = self.shared.patience;
+        if !self.outbox.is_empty() {
+            self.moved + stall
+        } else if self.open.load(Ordering::Acquire) > 0 {
+            now + idle
+        } else {
+            self.moved + self.seat.patience(idle)
         }
-        let _ = self.end.send(end);
     }
 }
 
-/// What all packets of one query have in common.
-#[derive(Clone, Copy)]
-struct Going<'t> {
-    received: Instant,
-    /// The octets of the query.
-    query: usize,
-    teller: Option<&'t Teller>,
+/// Lends room for the longest message. A thread has one, because most messages are far shorter, and connections
+/// many.
+fn with_room<T>(write: impl FnOnce(&mut [u8]) -> T) -> T {
+    thread_local! {
+        static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut room = ROOM.take();
+    room.resize(MAX_MESSAGE, 0);
+    let written = write(&mut room);
+    ROOM.set(room);
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::cache::store::Cache;
+    use crate::dns::name::NameBuf;
+    use crate::dns::query::encode;
+    use crate::dns::reply::Transport;
+    use crate::dns::types::Qtype;
+    use crate::net::accept::{Bounds, Connections};
+    use crate::observe::counters::CounterSet;
+    use crate::resolver::settings::Settings;
+    use crate::server::now;
+    use crate::sources::{self, Build};
+
+    /// How long a test waits for what must come.
+    const PATIENT: Duration = Duration::from_secs(10);
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    /// Keeps every query until the test answers it.
+    #[derive(Default)]
+    struct Keeper(Mutex<Vec<(Vec<u8>, ReplyPath)>>);
+
+    impl Keeper {
+        fn kept(&self) -> usize {
+            self.0.lock().unwrap().len()
+        }
+
+        async fn wait(&self, count: usize) {
+            let wait = async {
+                while self.kept() < count {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let message = format!("{count} queries, {} have come", self.kept());
+            timeout(PATIENT, wait).await.expect(&message);
+        }
+
+        /// Answers one with its own octets.
+        fn answer(&self, at: usize) {
+            let (packet, path) = self.0.lock().unwrap().remove(at);
+            path.send(packet, None, drop);
+        }
+    }
+
+    impl Interceptor for Keeper {
+        fn intercept(&self, packet: &[u8], _: Client, _: Moment, path: ReplyPath) -> Result<(), ReplyPath> {
+            self.0.lock().unwrap().push((packet.to_vec(), path));
+            Ok(())
+        }
+
+        fn under_way(&self) -> usize {
+            self.kept()
+        }
+
+        fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(async {})
+        }
+    }
+
+    /// A connection in memory to a server that refuses every name, and what it takes to look into it.
+    struct Tried {
+        client: DuplexStream,
+        done: JoinHandle<Option<DuplexStream>>,
+        phase: watch::Sender<Phase>,
+        counters: Arc<CounterSet>,
+    }
+
+    fn connect(patience: Patience, pipe: usize, keeper: Option<Arc<Keeper>>) -> Tried {
+        let settings = Settings { upstreams: Some(Vec::new()), ..Settings::default() };
+        let (counters, cache) = (Arc::new(CounterSet::default()), Arc::new(Cache::new(1 << 20)));
+        let (snapshot, _) = sources::build(&settings, &cache, &counters, Build::default(), 0).unwrap();
+        let shared = Arc::new(Shared {
+            engine: Arc::new(Engine::new(snapshot, Arc::clone(&counters), None)),
+            counters: counters.shared(),
+            clock: now,
+            patience,
+            interceptor: keeper.map(|k| -> Arc<dyn Interceptor> { k }),
+        });
+        let (client, server) = tokio::io::duplex(pipe);
+        let (phase, at) = watch::channel(Phase::Serves);
+        let from =
+            Client { address: "127.0.0.1:4000".parse().unwrap(), transport: Transport::Tcp, listener: 0 };
+        let seat = Connections::new(Bounds::of(100), Arc::default()).seat(None).unwrap();
+        let done = tokio::spawn(serve(server, from, None, seat, shared, at));
+        Tried { client, done, phase, counters }
+    }
+
+    fn patience(idle: Duration, stall: Duration) -> Patience {
+        Patience { idle, stall }
+    }
+
+    /// A query with this id behind its length.
+    fn query(id: u16) -> Vec<u8> {
+        let mut packet = encode(NameBuf::from_text("a.test").unwrap().as_name(), Qtype::A);
+        packet[..2].copy_from_slice(&id.to_be_bytes());
+        [&u16::try_from(packet.len()).unwrap().to_be_bytes(), &*packet].concat()
+    }
+
+    /// The id of the next reply; `None` at the end of the stream.
+    async fn reply(client: &mut DuplexStream) -> Option<u16> {
+        let read = async {
+            let len = client.read_u16().await.ok()?;
+            let mut message = vec![0; usize::from(len)];
+            client.read_exact(&mut message).await.ok()?;
+            Some(u16::from_be_bytes([message[0], message[1]]))
+        };
+        timeout(PATIENT, read).await.expect("a reply or the end")
+    }
+
+    #[tokio::test]
+    async fn queries_come_in_any_pieces() {
+        let octets: Vec<u8> = (0..3).flat_map(query).collect();
+        for piece in [1, 2, 3, 7, octets.len()] {
+            let mut tried = connect(patience(NEVER, NEVER), 1 << 16, None);
+            for part in octets.chunks(piece) {
+                tried.client.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            tried.client.shutdown().await.unwrap();
+            for id in 0..3 {
+                assert_eq!(reply(&mut tried.client).await, Some(id), "in pieces of {piece}");
+            }
+            assert_eq!(reply(&mut tried.client).await, None, "who has closed its side gets the end");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_overtake_and_only_so_many_queries_are_under_way() {
+        let keeper = Arc::<Keeper>::default();
+        let mut tried = connect(patience(NEVER, NEVER), 1 << 16, Some(Arc::clone(&keeper)));
+        let octets: Vec<u8> = (0..100).flat_map(query).collect();
+        tried.client.write_all(&octets).await.unwrap();
+        keeper.wait(QUERIES).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(keeper.kept(), QUERIES);
+        keeper.answer(5);
+        assert_eq!(reply(&mut tried.client).await, Some(5));
+        keeper.wait(QUERIES).await;
+        // What has been taken is answered though the server stops; what has not is not.
+        tried.phase.send(Phase::Drains).unwrap();
+        for _ in 0..QUERIES {
+            keeper.answer(0);
+        }
+        let mut got = Vec::new();
+        while let Some(id) = reply(&mut tried.client).await {
+            got.push(id);
+        }
+        assert_eq!(got, (0..5).chain(6..65).collect::<Vec<_>>());
+        assert!(timeout(PATIENT, tried.done).await.expect("the end").unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn it_ends_as_whoever_stands_before_the_resolver_wants() {
+        for (reset, ids) in [(false, vec![0, 1]), (true, vec![0, 1])] {
+            let keeper = Arc::<Keeper>::default();
+            let mut tried = connect(patience(NEVER, NEVER), 1 << 16, Some(Arc::clone(&keeper)));
+            tried.client.write_all(&[query(0), query(1), query(2)].concat()).await.unwrap();
+            keeper.wait(3).await;
+            keeper.answer(0);
+            {
+                let kept = keeper.0.lock().unwrap();
+                let (packet, path) = &kept[0];
+                path.send(packet.clone(), None, drop);
+                if reset {
+                    path.reset()
+                } else {
+                    path.close()
+                }
+                // Too late.
+                path.send(packet.clone(), None, drop);
+            }
+            for id in ids {
+                assert_eq!(reply(&mut tried.client).await, Some(id));
+            }
+            let given_back = timeout(PATIENT, tried.done).await.expect("the end").unwrap();
+            assert_eq!(given_back.is_some(), reset);
+            drop(given_back);
+            assert_eq!(reply(&mut tried.client).await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_whole_is_hung_up_on_and_who_waits_is_not() {
+        let short = patience(Duration::from_millis(50), NEVER);
+        let half = &query(0)[..9];
+        for begin in [&[][..], &[0xff], half, &[0xff, 0xff, 1]] {
+            let mut tried = connect(short, 1 << 16, None);
+            tried.client.write_all(begin).await.unwrap();
+            assert_eq!(reply(&mut tried.client).await, None, "{begin:?}");
+        }
+        let keeper = Arc::<Keeper>::default();
+        let mut tried = connect(short, 1 << 16, Some(Arc::clone(&keeper)));
+        tried.client.write_all(&query(7)).await.unwrap();
+        keeper.wait(1).await;
+        let early = timeout(Duration::from_millis(200), tried.client.read_u8()).await;
+        assert!(early.is_err(), "{early:?} while the answer was awaited");
+        keeper.answer(0);
+        assert_eq!(reply(&mut tried.client).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_answered_only_so_far_and_hung_up_on() {
+        let mut tried = connect(patience(NEVER, Duration::from_millis(300)), 4096, None);
+        let octets: Vec<u8> = (0..20_000).flat_map(query).collect();
+        let written = timeout(PATIENT, tried.client.write_all(&octets)).await.expect("an end, or room");
+        assert!(written.is_err(), "20,000 queries were taken from a client that reads nothing");
+        let answered: u64 = tried.counters.totals().queries.iter().map(|(_, n)| n).sum();
+        let reply = 40;
+        assert!(answered > 100 && answered < (UNREAD + 8192) as u64 / reply, "{answered}");
+    }
 }

@@ -167,7 +167,6 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         routes: Arc::default(),
         cache: Arc::new(Cache::new(0)),
         authority: true,
-        censor: None,
         epoch: 0,
         aging: settings.aging,
         queue: settings.queue,

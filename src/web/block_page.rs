@@ -19,9 +19,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::dns::name::NameBuf;
+use crate::net::accept::{Bounds, Connections, accept};
+
+/// One listener takes this part of the connections that there may be; DNS takes half of them.
+const PART: usize = 8;
 
 /// Why a name is refused, in the words that a person gets to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +88,7 @@ pub struct Site {
 pub async fn serve(listener: TcpListener, site: Site) {
     let limits = site.limits;
     let site = Arc::new(site);
-    connections::accept(&listener, limits.open, |stream, client| {
+    each(listener, "the block page", limits, |stream, client| {
         answer::converse(stream, client, Arc::clone(&site))
     })
     .await;
@@ -92,5 +96,33 @@ pub async fn serve(listener: TcpListener, site: Site) {
 
 /// Refuses every TLS handshake with the alert `access_denied` (RFC 8446 §6.2), until it is dropped.
 pub async fn refuse_tls(listener: TcpListener, limits: Limits) {
-    connections::accept(&listener, limits.open, |stream, _| tls::turn_away(stream, limits)).await;
+    each(listener, "the block page (TLS)", limits, |stream, _| tls::turn_away(stream, limits)).await;
+}
+
+/// Has one task hold each connection. One more than allowed closes the oldest: an answer takes milliseconds,
+/// so what has been open longest is idle, or a client that holds on to keep others out.
+async fn each<C: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    what: &str,
+    limits: Limits,
+    converse: impl Fn(TcpStream, IpAddr) -> C,
+) {
+    let connections = Connections::new(Bounds::part(PART, limits.open), Arc::default());
+    accept(
+        listener,
+        what,
+        &connections,
+        std::future::pending(),
+        |_| true,
+        |stream, client, seat| {
+            let conversation = client.map(|client| converse(stream, client.ip().to_canonical()));
+            async move {
+                if let Some(conversation) = conversation {
+                    conversation.await;
+                }
+                drop(seat);
+            }
+        },
+    )
+    .await;
 }

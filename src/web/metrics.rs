@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -66,6 +67,18 @@ fn describe() {
         ("portcullis_unanswered_total", "Queries left without a reply."),
         ("portcullis_upstream_answers_total", "Replies of an upstream that were used, by upstream."),
         ("portcullis_upstream_failures_total", "Tries at an upstream that failed, by upstream."),
+        (
+            "portcullis_tcp_connections_refused_total",
+            "Connections for DNS hung up on: the client may not ask, or all places were busy.",
+        ),
+        (
+            "portcullis_tcp_connections_closed_total",
+            "Connections for DNS closed while idle, to make room for another.",
+        ),
+        (
+            "portcullis_tcp_accept_failures_total",
+            "Times that no connection for DNS could be accepted, most often for want of descriptors.",
+        ),
         ("portcullis_log_lines_dropped_total", "Lines of the query log dropped for want of room."),
     ];
     for (name, help) in counters {
@@ -74,6 +87,7 @@ fn describe() {
     describe_gauge!("portcullis_rules", Unit::Count, "Rules in the index.");
     describe_gauge!("portcullis_index_bytes", Unit::Bytes, "Size of the frozen index.");
     describe_gauge!("portcullis_cache_bytes", Unit::Bytes, "Size of the reply cache.");
+    describe_gauge!("portcullis_tcp_connections", Unit::Count, "Connections for DNS that are open.");
     describe_gauge!("portcullis_queries_waiting", Unit::Count, "Queries that wait for an upstream.");
 }
 
@@ -96,6 +110,15 @@ fn publish(engine: &Engine) {
         counter!("portcullis_responses_total", "rcode" => Rcode(rcode).to_string()).absolute(n);
     }
     counter!("portcullis_unanswered_total").absolute(totals.unanswered);
+    let connections = &engine.counters.connections;
+    for (name, n) in [
+        ("portcullis_tcp_connections_refused_total", &connections.refused),
+        ("portcullis_tcp_connections_closed_total", &connections.closed),
+        ("portcullis_tcp_accept_failures_total", &connections.failed),
+    ] {
+        counter!(name).absolute(n.load(Relaxed));
+    }
+    gauge!("portcullis_tcp_connections").set(connections.open.load(Relaxed) as f64);
     let dropped = engine.log.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();

@@ -1,4 +1,5 @@
 //! HTTP: the metrics page, and the block page.
 
 pub mod block_page;
+pub mod listener;
 pub mod metrics;

@@ -17,8 +17,8 @@ use libtest_mimic::Trial;
 
 use crate::client::{DIG, DNSPING, DNSPYTHON, KDIG, test};
 use crate::common::{Run, portcullis};
-use portcullis::scenario::Harness;
-use portcullis::scenario::harness::Playing;
+use portcullis::stage::Harness;
+use portcullis::stage::harness::Playing;
 use serde_json::Value;
 
 pub fn tests() -> Vec<Trial> {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use portcullis::censor::Evidence;
-use portcullis::observe::story::Story;
-use portcullis::scenario::record::from_json;
+use portcullis::stage::exchange::Exchange;
+use portcullis::stage::record::from_json;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::client::{IP, NSENTER, UNSHARE, namespaces, test_if};
@@ -163,16 +163,16 @@ fn a_censor_on_the_way_answers_for_the_resolver_and_lets_others_through() {
     assert!(!text.contains("come back"), "queries went round\n{text}");
 
     let record = std::fs::read_to_string(folder.path().join("run.jsonl")).unwrap();
-    let stories: Vec<Story> = record.lines().map(|line| from_json(line).unwrap()).collect();
-    let banned = &stories[0];
+    let exchanges: Vec<Exchange> = record.lines().map(|line| from_json(line).unwrap()).collect();
+    let banned = &exchanges[0];
     assert_eq!(banned.server, address("8.8.8.8:53"), "who was asked");
     assert_eq!(banned.client.ip(), address("10.77.1.2:0").ip());
     assert_eq!(banned.network, "lan");
     assert_eq!(banned.rule.as_ref().unwrap().evidence, Evidence::Modelled);
     let genuine: Vec<_> = banned.replies.iter().map(|reply| reply.genuine).collect();
     assert_eq!(genuine, [false, false, true]);
-    assert!(stories.iter().any(|s| s.server == address("9.9.9.9:53")));
-    assert!(stories.iter().any(|s| s.server == address("[2001:db8:8::8]:53")));
+    assert!(exchanges.iter().any(|s| s.server == address("9.9.9.9:53")));
+    assert!(exchanges.iter().any(|s| s.server == address("[2001:db8:8::8]:53")));
 }
 
 fn address(text: &str) -> SocketAddr {

@@ -8,8 +8,8 @@ use portcullis::dns::name::NameBuf;
 use portcullis::dns::query::{Query, encode};
 use portcullis::dns::reply::{ReplyWriter, Section, Transport};
 use portcullis::dns::types::Qtype;
-use portcullis::observe::story::{Decided, Sent, Story};
-use portcullis::scenario::recorder::{Recorder, Summary};
+use portcullis::stage::exchange::{Decided, Exchange, Sent};
+use portcullis::stage::recorder::{Recorder, Summary};
 
 /// 2024-01-01 00:00:00 UTC, in microseconds.
 pub const STARTED: i64 = 1_704_067_200_000_000;
@@ -36,10 +36,10 @@ fn sent(octets: Vec<u8>, after: u64, ip_ttl: Option<u8>) -> Sent {
     Sent { planned: after, after, octets, genuine: ip_ttl.is_none(), ip_ttl }
 }
 
-fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replies: Vec<Sent>) -> Story {
+fn exchange(number: u64, client: &str, transport: Transport, query: Vec<u8>, replies: Vec<Sent>) -> Exchange {
     let client: std::net::SocketAddr = client.parse().unwrap();
-    Story {
-        staged: std::sync::Arc::default(),
+    Exchange {
+        run: std::sync::Arc::default(),
         number,
         at: 1_395_921_600,
         uptime: Duration::from_millis(number * 1000),
@@ -61,14 +61,14 @@ fn story(number: u64, client: &str, transport: Transport, query: Vec<u8>, replie
 }
 
 /// One of each kind.
-pub fn stories() -> Vec<Story> {
+pub fn exchanges() -> Vec<Exchange> {
     let [a, b, c, d, e] =
         ["a.example", "b.example", "c.example", "d.example", "e.example"].map(|n| query(n, Qtype::A));
     let address = [5, 3, 3, 17];
     let short = |octets: Vec<u8>| octets[..octets.len() - 15].to_vec();
     vec![
         // Over IPv4, a forged answer with a TTL of its own before the genuine one.
-        story(
+        exchange(
             1,
             "127.0.1.5:40001",
             Transport::Udp,
@@ -76,29 +76,29 @@ pub fn stories() -> Vec<Story> {
             vec![sent(reply(&a, [address]), 1, Some(47)), sent(reply(&a, [[192, 0, 2, 1]]), 150, None)],
         ),
         // Over IPv6.
-        story(2, "[::1]:40002", Transport::Udp, b.clone(), vec![sent(reply(&b, [address]), 2, Some(3))]),
+        exchange(2, "[::1]:40002", Transport::Udp, b.clone(), vec![sent(reply(&b, [address]), 2, Some(3))]),
         // One answer over TCP, a long one, and then a reset on the same connection.
-        story(
+        exchange(
             3,
             "127.0.1.5:40003",
             Transport::Tcp,
             c.clone(),
             vec![sent(reply(&c, [address; 4000]), 0, None)],
         ),
-        Story {
+        Exchange {
             end: End::Reset,
             network: "isp-b".into(),
-            ..story(4, "127.0.1.5:40004", Transport::Tcp, d, vec![])
+            ..exchange(4, "127.0.1.5:40004", Transport::Tcp, d, vec![])
         },
         // Cut off within the answer.
-        story(
+        exchange(
             5,
             "127.0.1.5:40005",
             Transport::Udp,
             e.clone(),
             vec![sent(short(reply(&e, [address])), 0, Some(64))],
         ),
-        Story { end: End::Close, ..story(6, "127.0.1.5:40003", Transport::Tcp, a, vec![]) },
+        Exchange { end: End::Close, ..exchange(6, "127.0.1.5:40003", Transport::Tcp, a, vec![]) },
     ]
 }
 
@@ -112,11 +112,11 @@ pub fn networks() -> Vec<Network> {
 pub fn recorded(folder: &Path) {
     let recorder = Recorder::create(&folder.join("truth"), &networks(), STARTED).unwrap();
     let sink = recorder.sink();
-    let stories = stories();
-    let count = stories.len() as u64;
-    stories.into_iter().for_each(|s| sink.push(s));
+    let exchanges = exchanges();
+    let count = exchanges.len() as u64;
+    exchanges.into_iter().for_each(|s| sink.push(s));
     assert_eq!(recorder.finish().unwrap(), Summary { written: count, dropped: 0, problem: None });
     // Whoever still has a handle loses what it hands over, and is not held up.
-    sink.push(self::stories().remove(0));
+    sink.push(self::exchanges().remove(0));
     assert_eq!(sink.dropped(), 1);
 }

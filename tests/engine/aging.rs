@@ -67,7 +67,7 @@ fn ask(runtime: &Runtime, engine: &Arc<Engine>, name: &str) -> Option<(u32, bool
             out[..reply.len()].copy_from_slice(&reply);
             (reply.len(), false)
         }
-        Outcome::Drop | Outcome::Play(_) => panic!("no reply"),
+        Outcome::Drop => panic!("no reply"),
     };
     let reply = Reply(out[..len].to_vec());
     let address = reply.message().records().find(|r| r.rtype == Qtype::A)?.ttl;

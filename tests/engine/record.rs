@@ -10,11 +10,11 @@
 use std::fs;
 use std::path::Path;
 
-use portcullis::scenario::record::{from_json, to_json};
-use portcullis::scenario::recorder::Recorder;
+use portcullis::stage::record::{from_json, to_json};
+use portcullis::stage::recorder::Recorder;
 
 use crate::common::find;
-use crate::common::recorded::{STARTED, networks, stories};
+use crate::common::recorded::{STARTED, exchanges, networks};
 
 /// Waits until a file has so many lines.
 fn lines(path: &Path, count: usize) -> Vec<String> {
@@ -32,12 +32,12 @@ fn the_record_can_be_read_while_it_grows_and_again_afterwards() {
     let recorder = Recorder::create(&path, &networks(), STARTED).unwrap();
     assert_eq!(recorder.files(), (&*path, &*folder.path().join("truth.pcapng")));
     let sink = recorder.sink();
-    for (n, story) in (1..).zip(stories()) {
-        sink.push(story.clone());
+    for (n, exchange) in (1..).zip(exchanges()) {
+        sink.push(exchange.clone());
         let lines = lines(&path, n);
         assert_eq!(lines.len(), n);
-        assert_eq!(lines[n - 1], to_json(&story).to_string());
-        assert_eq!(format!("{:?}", from_json(&lines[n - 1]).unwrap()), format!("{story:?}"));
+        assert_eq!(lines[n - 1], to_json(&exchange).to_string());
+        assert_eq!(format!("{:?}", from_json(&lines[n - 1]).unwrap()), format!("{exchange:?}"));
     }
     assert_eq!(recorder.finish().unwrap().written, 6);
 }
@@ -51,8 +51,8 @@ fn many_threads_hand_over_and_each_story_is_written_or_counted() {
         for _ in 0..4 {
             let sink = recorder.sink();
             scope.spawn(move || {
-                for story in stories().iter().filter(|s| s.number != 3).cycle().take(5000) {
-                    sink.push(story.clone());
+                for exchange in exchanges().iter().filter(|s| s.number != 3).cycle().take(5000) {
+                    sink.push(exchange.clone());
                 }
             });
         }
@@ -85,7 +85,7 @@ fn a_full_disk_ends_the_record_and_nothing_else() {
         std::os::unix::fs::symlink("/dev/full", folder.path().join(full)).unwrap();
         let recorder = Recorder::create(&folder.path().join("truth"), &networks(), STARTED).unwrap();
         let sink = recorder.sink();
-        stories().into_iter().for_each(|s| sink.push(s));
+        exchanges().into_iter().for_each(|s| sink.push(s));
         let summary = recorder.finish().unwrap();
         assert_eq!((summary.written, summary.dropped), (0, 6));
         assert!(summary.problem.unwrap().contains("No space left"));

@@ -14,11 +14,11 @@ use portcullis::dns::query::encode;
 use portcullis::dns::reply::Transport;
 use portcullis::dns::types::Qtype;
 use portcullis::resolver::snapshot::Client;
-use portcullis::scenario::collect::{self, Patience};
-use portcullis::scenario::harness::Playing;
-use portcullis::scenario::stage::{Setting, Stage};
-use portcullis::scenario::{Harness, shipped};
 use portcullis::server::now;
+use portcullis::stage::collect::{self, Patience};
+use portcullis::stage::harness::Playing;
+use portcullis::stage::world::{Setting, World};
+use portcullis::stage::{Harness, shipped};
 
 /// A scenario of every behaviour that a censor can have.
 const TAXONOMY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/taxonomy.toml");
@@ -72,8 +72,8 @@ fn shape(expect: &Expect) -> String {
 fn in_process(name: &str) -> usize {
     let scenario = shipped::load(name).unwrap();
     let asked = scenario.expects.len();
-    let stage = Stage::new(scenario, &Setting { by_listener: true, ..Setting::default() }, now()).unwrap();
-    if let Err(wrong) = stage.check(now()) {
+    let world = World::new(scenario, &Setting { by_listener: true, ..Setting::default() }, now()).unwrap();
+    if let Err(wrong) = world.check(now()) {
         panic!("{name}: {wrong:#?}");
     }
     asked
@@ -85,7 +85,7 @@ fn over_sockets(name: &str, places: &[usize]) {
     playing.hold_uptime(Duration::ZERO);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let setting = Setting { by_listener: true, ..Setting::default() };
-    let honest = Stage::new(shipped::load(name).unwrap(), &setting, now()).unwrap();
+    let honest = World::new(shipped::load(name).unwrap(), &setting, now()).unwrap();
     let scenario = playing.scenario();
     for expect in places.iter().map(|place| &scenario.expects[*place]) {
         playing.rewind();
@@ -166,14 +166,14 @@ fn dropped(
          match = {{ any = true }}\nwhen = {{ {when} }}\naction = {{ kind = \"drop\" }}\n"
     );
     let scenario = portcullis::config::scenario::parse(&text, "draws".as_ref()).unwrap();
-    let stage = Stage::new(scenario, &Setting { seed: Some(5), ..Setting::default() }, now()).unwrap();
+    let world = World::new(scenario, &Setting { seed: Some(5), ..Setting::default() }, now()).unwrap();
     let name = |n: u32| NameBuf::from_text(&format!("n{}.test", n % 7)).unwrap();
     (0..count)
         .map(|n| {
-            stage.censor.clock.set(now().at, 60 * minute(n));
+            world.censor.clock.set(now().at, 60 * minute(n));
             let address = SocketAddr::new(client(n).into(), 7);
             let client = Client { address, transport: Transport::Udp, listener: 0 };
-            stage.ask(&encode(name(n).as_name(), Qtype::A), client, now()).replies.is_empty()
+            world.ask(&encode(name(n).as_name(), Qtype::A), client, now()).replies.is_empty()
         })
         .collect()
 }
@@ -209,9 +209,9 @@ fn draws_fall_as_often_as_they_should_and_stick_as_long() {
 fn played(name: &str, seed: Option<u64>) -> Vec<Seen> {
     let scenario = shipped::load(name).unwrap();
     let setting = Setting { by_listener: true, seed, ..Setting::default() };
-    let stage = Stage::new(scenario, &setting, now()).unwrap();
-    stage.censor.clock.hold_uptime(Duration::from_secs(17));
-    let scenario = &stage.censor.scenario;
+    let world = World::new(scenario, &setting, now()).unwrap();
+    world.censor.clock.hold_uptime(Duration::from_secs(17));
+    let scenario = &world.censor.scenario;
     let mut names: Vec<NameBuf> = scenario.expects.iter().map(|e| e.qname.clone()).collect();
     names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
     names.dedup();
@@ -219,14 +219,14 @@ fn played(name: &str, seed: Option<u64>) -> Vec<Seen> {
     let moments: Vec<i64> =
         scenario.expects.iter().filter_map(|e| e.at).chain([scenario.last_state()]).collect();
     for at in moments {
-        stage.censor.clock.set(now().at, at);
+        world.censor.clock.set(now().at, at);
         for (listener, _) in (0..).zip(&scenario.networks) {
             for name in &names {
                 for qtype in [Qtype::A, Qtype::AAAA, Qtype::MX, Qtype::HTTPS] {
                     for transport in [Transport::Udp, Transport::Tcp, Transport::Udp] {
                         let address = SocketAddr::from(([127, 0, 0, 1], 7));
                         let client = Client { address, transport, listener };
-                        all.push(stage.ask(&encode(name.as_name(), qtype), client, now()));
+                        all.push(world.ask(&encode(name.as_name(), qtype), client, now()));
                     }
                 }
             }

@@ -28,11 +28,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cache", &["dns", "rule", "policy"]),
     ("zones", &["dns", "rule", "policy"]),
     ("upstream", &["dns", "rule", "policy"]),
-    ("observe", &["dns", "rule", "policy", "censor"]),
-    (
-        "resolver",
-        &["dns", "rule", "policy", "answer", "censor", "guard", "cache", "zones", "upstream", "observe"],
-    ),
+    ("observe", &["dns", "rule", "policy"]),
+    ("resolver", &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe"]),
     (
         "sources",
         &[
@@ -40,13 +37,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "resolver",
         ],
     ),
+    ("net", &["observe"]),
     ("hickory", &["dns", "policy", "answer", "server"]),
     ("orders", &["dns", "policy", "observe", "resolver", "sources"]),
-    ("server", &["dns", "policy", "censor", "observe", "resolver", "orders"]),
-    ("web", &["dns", "policy", "observe", "resolver"]),
+    ("server", &["dns", "policy", "net", "observe", "resolver", "orders"]),
+    ("web", &["dns", "policy", "net", "observe", "resolver"]),
     ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
     (
-        "scenario",
+        "stage",
         &[
             "dns", "rule", "policy", "censor", "cache", "zones", "upstream", "observe", "resolver",
             "sources", "server", "config",
@@ -57,7 +55,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config", "censor", "scenario", "app", "orders",
+            "web", "config", "censor", "stage", "app", "orders",
         ],
     ),
     ("main", &["cli"]),
@@ -70,11 +68,7 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates
 /// Words that only some places may hold, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
-    (
-        "hickory_server::",
-        &["hickory.rs", "server/hickory.rs", "zones/load.rs", "zones/transfer.rs"],
-        "the same",
-    ),
+    ("hickory_server::", &["hickory.rs", "zones/load.rs"], "the same"),
     ("toml::", &["config/"], "the engine knows no TOML"),
     (
         "serde::",
@@ -88,10 +82,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "Instant::now",
-        &["server/clock.rs", "upstream/deadline.rs", "scenario/collect.rs"],
+        &["server/clock.rs", "upstream/deadline.rs", "stage/collect.rs"],
         "the time is an argument",
     ),
-    ("axum::", &["web/", "app/service.rs"], "HTTP is an edge"),
+    ("axum::", &["web/"], "HTTP is an edge"),
     ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),
 ];

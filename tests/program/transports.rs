@@ -46,9 +46,7 @@ fn a_hundred_questions_get_the_same_answers_over_both() {
         for packet in [without_edns(packet.clone()), packet] {
             let (udp, tcp) = (server.send(&packet).unwrap(), server.send_tcp(&packet).unwrap());
             assert_eq!(udp.text(), tcp.text(), "{name} {qtype}");
-            // hickory compresses names its own way, so the octets behind the question may differ.
-            assert_eq!(udp.message().question(), tcp.message().question(), "{name} {qtype}");
-            assert_eq!(udp.message().edns(), tcp.message().edns(), "{name} {qtype}");
+            assert_eq!(udp.0, tcp.0, "{name} {qtype}");
         }
     }
 }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-
 use super::{Receive, Return, Transmit, plain, send_one};
 use crate::dns::edns::PAYLOAD_SIZE;
 use crate::dns::reply::Transport;
+use crate::net::bind::{self, Hold};
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
 use crate::resolver::ahead::read_ahead;
@@ -21,7 +20,7 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::pending::{Answered, Pending};
 use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::Client;
-use crate::server::play::{self, Came, Player};
+use crate::server::intercept::{Interceptor, ReplyPath};
 
 /// How long a thread sleeps in the kernel before it looks whether it should end.
 const WAKE: Duration = Duration::from_millis(100);
@@ -52,40 +51,16 @@ pub struct Shared {
     pub clock: Clock,
     /// Set when the threads should end.
     pub stop: Arc<AtomicBool>,
-    /// Sends what the censor of a scenario answers.
-    pub(in crate::server) player: Option<Arc<Player>>,
+    /// Stands before the resolver.
+    pub interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// How a socket holds its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// Several may share the address, if each is opened so.
-    pub shared: bool,
-    /// It takes packets for any address that is routed here, and sends from any.
-    pub transparent: bool,
-}
-
-/// A socket on `address`.
+/// A socket on `address` that the threads read from.
 ///
 /// # Errors
 /// The kernel's, most often that the address is in use.
 pub fn bind(address: SocketAddr, hold: Hold) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
-    if hold.shared {
-        socket.set_reuse_port(true)?;
-    }
-    if hold.transparent {
-        crate::server::passage::take_any(&socket, address)?;
-    }
-    // A burst waits in the kernel rather than being lost; the kernel may give less.
-    let _ = socket.set_recv_buffer_size(4 << 20);
-    let _ = socket.set_send_buffer_size(4 << 20);
-    socket.bind(&address.into())?;
-    let socket: UdpSocket = socket.into();
+    let socket = bind::udp(address, hold)?;
     socket.set_read_timeout(Some(WAKE))?;
     #[cfg(target_os = "linux")]
     if address.ip().is_unspecified() {
@@ -136,6 +111,12 @@ fn answer(
         for slot in 0..received {
             let (Some((packet, to)), Some(out)) = (inbox.get(slot), outbox.space()) else { continue };
             let client = Client { address: to.peer, transport: Transport::Udp, listener };
+            if let Some(interceptor) = &shared.interceptor {
+                let path = ReplyPath::Datagram { socket: Arc::clone(socket), to };
+                if interceptor.intercept(packet, client, now, path).is_ok() {
+                    continue;
+                }
+            }
             let mut event = Event::new(to.peer, Transport::Udp);
             match resolve(engine, &snapshot, packet, client, now, out, &mut event) {
                 Outcome::Reply(len) => outbox.commit(len, &to),
@@ -144,13 +125,6 @@ fn answer(
                     pending.refresh(shared.clock);
                 }
                 Outcome::Drop => {}
-                Outcome::Play(play) => {
-                    if let Some(player) = &shared.player {
-                        let came = Came { client, to, socket: Arc::clone(socket), at: now };
-                        play::over_udp(shared, player, *play, packet, came);
-                    }
-                    continue;
-                }
                 Outcome::Later(pending) => {
                     let (socket, shared) = (Arc::clone(socket), shared.clone());
                     let clock = shared.clock;

@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use super::capture::Capture;
+use super::exchange::Exchange;
 use super::record;
 use crate::censor::Network;
-use crate::observe::story::Story;
 
-/// How many stories may wait to be written.
+/// How many exchanges may wait to be written.
 const BOUND: usize = 10_000;
 /// How many octets of packets may wait in them.
 const OCTETS: usize = 64 << 20;
@@ -35,34 +35,34 @@ pub struct Sink {
     waiting: Arc<AtomicUsize>,
 }
 
-/// What became of the stories.
+/// What became of the exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Stories that are in both files.
+    /// Exchanges that are in both files.
     pub written: u64,
-    /// Stories that are not, or not for sure: the writer was too slow, or could not write.
+    /// Exchanges that are not, or not for sure: the writer was too slow, or could not write.
     pub dropped: u64,
     /// Why nothing more could be written.
     pub problem: Option<String>,
 }
 
 enum Item {
-    Story(Box<Story>),
+    Exchange(Box<Exchange>),
     Finish,
 }
 
 impl Sink {
-    /// Hands a story over, or counts it as dropped.
-    pub fn push(&self, story: Story) {
-        let octets = story.octets();
+    /// Hands an exchange over, or counts it as dropped.
+    pub fn push(&self, exchange: Exchange) {
+        let octets = exchange.octets();
         let before = self.waiting.fetch_add(octets, Relaxed);
-        if before + octets > OCTETS || self.sender.try_send(Item::Story(Box::new(story))).is_err() {
+        if before + octets > OCTETS || self.sender.try_send(Item::Exchange(Box::new(exchange))).is_err() {
             self.waiting.fetch_sub(octets, Relaxed);
             self.dropped.fetch_add(1, Relaxed);
         }
     }
 
-    /// Stories dropped so far.
+    /// Exchanges dropped so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
@@ -108,7 +108,7 @@ impl Recorder {
         Ok(Self { sink, thread, record, capture })
     }
 
-    /// A handle that takes stories; there may be any number of them, and they may outlive the record.
+    /// A handle that takes exchanges; there may be any number of them, and they may outlive the record.
     #[must_use]
     pub fn sink(&self) -> Sink {
         self.sink.clone()
@@ -153,7 +153,7 @@ struct Writer {
     lines: BufWriter<File>,
     packets: Capture<BufWriter<File>>,
     written: u64,
-    /// Stories that may still be in the buffers.
+    /// Exchanges that may still be in the buffers.
     unsure: u64,
     problem: Option<String>,
     dropped: Arc<AtomicU64>,
@@ -176,9 +176,9 @@ impl Writer {
                 }
             };
             match item {
-                Item::Story(story) => {
-                    self.waiting.fetch_sub(story.octets(), Relaxed);
-                    self.write(&story);
+                Item::Exchange(exchange) => {
+                    self.waiting.fetch_sub(exchange.octets(), Relaxed);
+                    self.write(&exchange);
                 }
                 Item::Finish => break,
             }
@@ -187,23 +187,23 @@ impl Writer {
         (self.written, self.problem)
     }
 
-    fn write(&mut self, story: &Story) {
+    fn write(&mut self, exchange: &Exchange) {
         self.unsure += 1;
         // After a failure half a line may stand at the end: nothing goes behind it.
         let done = match self.problem {
             Some(_) => Err(None),
-            None => self.put(story).map_err(Some),
+            None => self.put(exchange).map_err(Some),
         };
         if let Err(problem) = done {
             self.fail(problem);
         }
     }
 
-    fn put(&mut self, story: &Story) -> io::Result<()> {
-        let mut line = record::to_json(story).to_string();
+    fn put(&mut self, exchange: &Exchange) -> io::Result<()> {
+        let mut line = record::to_json(exchange).to_string();
         line.push('\n');
         self.lines.write_all(line.as_bytes())?;
-        self.packets.write(story)
+        self.packets.write(exchange)
     }
 
     fn flush(&mut self) {
@@ -254,20 +254,20 @@ mod tests {
     fn what_finds_no_room_is_counted() {
         let (sender, receiver) = sync_channel(1);
         let sink = Sink { sender, dropped: Arc::default(), waiting: Arc::default() };
-        let story = record::from_json(
+        let exchange = record::from_json(
             r#"{"scenario":"a","seed":1,"stub_mode":"doc","number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
             "transport":"udp","query":"","replies":[],"end":"open"}"#,
         );
-        let story = story.unwrap();
-        (0..3).for_each(|_| sink.clone().push(story.clone()));
+        let exchange = exchange.unwrap();
+        (0..3).for_each(|_| sink.clone().push(exchange.clone()));
         assert_eq!(sink.dropped(), 2);
         drop(receiver.recv());
-        let long = Story { query: vec![0; OCTETS + 1], ..story.clone() };
+        let long = Exchange { query: vec![0; OCTETS + 1], ..exchange.clone() };
         sink.push(long);
         assert!(receiver.try_recv().is_err());
         assert_eq!((sink.dropped(), sink.waiting.load(Relaxed)), (3, 0));
         drop(receiver);
-        sink.push(story);
+        sink.push(exchange);
         assert_eq!(sink.dropped(), 4);
     }
 }

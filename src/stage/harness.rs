@@ -2,7 +2,7 @@
 //! that came.
 //!
 //! ```no_run
-//! use portcullis::scenario::Harness;
+//! use portcullis::stage::Harness;
 //!
 //! let censor = Harness::new("ru-2016-linkedin")?.at("2016-11-18T00:00:00+03:00")?.start()?;
 //! let resolver = censor.address("isp-auto").ok_or("no such network")?;
@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::censor::Observer;
+use super::exchange::Exchange;
+use super::play::Player;
 use super::shipped;
-use super::stage::{Setting, Stage};
+use super::world::{Setting, World};
 use crate::censor::Scenario;
 use crate::censor::stub::StubMode;
 use crate::config::scenario as config;
-use crate::observe::story::Story;
-use crate::resolver::censored::Audience;
 use crate::server::{self, Running};
 
 /// What is to be started.
@@ -36,9 +37,10 @@ pub struct Harness {
 pub struct Playing {
     runtime: Option<Runtime>,
     running: Option<Running>,
-    stage: Stage,
+    player: Arc<Player>,
+    world: World,
     addresses: Vec<SocketAddr>,
-    heard: Arc<Heard>,
+    observed: Arc<Observed>,
 }
 
 impl Harness {
@@ -94,23 +96,23 @@ impl Harness {
     /// # Errors
     /// No port could be bound, or no thread started.
     pub fn start(self) -> Result<Playing, String> {
-        let heard = Arc::new(Heard::default());
-        let audience: Arc<dyn Audience> = Arc::<Heard>::clone(&heard);
-        let setting = Setting { by_listener: true, audience: Some(audience), ..self.setting };
-        let stage = Stage::new(self.scenario, &setting, server::now())?;
+        let observed = Arc::new(Observed::default());
+        let observer: Arc<dyn Observer> = Arc::<Observed>::clone(&observed);
+        let setting = Setting { by_listener: true, observer: Some(observer), ..self.setting };
+        let world = World::new(self.scenario, &setting, server::now())?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|e| format!("cannot start the runtime: {e}"))?;
         let wanted: Vec<_> =
-            stage.censor.scenario.networks.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], 0))).collect();
-        let (running, addresses) = {
+            world.censor.scenario.networks.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], 0))).collect();
+        let (started, addresses) = {
             let _runtime = runtime.enter();
             let bound = server::bind(&wanted, 1).map_err(|e| e.to_string())?;
             let addresses = bound.addresses.clone();
-            let threads = server::UdpThreads { batch: 64, pin: false };
-            let running = server::start(bound, &stage.engine, server::now, threads);
-            (running.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
+            let started = Player::start(&world, bound, server::now, None);
+            (started.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
         };
-        Ok(Playing { runtime: Some(runtime), running: Some(running), stage, addresses, heard })
+        let (player, running) = started;
+        Ok(Playing { runtime: Some(runtime), running: Some(running), player, world, addresses, observed })
     }
 }
 
@@ -118,19 +120,19 @@ impl Playing {
     /// Where a network is asked, UDP and TCP.
     #[must_use]
     pub fn address(&self, network: &str) -> Option<SocketAddr> {
-        let place = self.stage.censor.scenario.networks.iter().position(|n| n.id == network)?;
+        let place = self.world.censor.scenario.networks.iter().position(|n| n.id == network)?;
         self.addresses.get(place).copied()
     }
 
     /// All networks: id and address.
     pub fn networks(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.stage.censor.scenario.networks.iter().map(|n| n.id.as_str()).zip(self.addresses.iter().copied())
+        self.world.censor.scenario.networks.iter().map(|n| n.id.as_str()).zip(self.addresses.iter().copied())
     }
 
     /// The scenario, with the addresses that it gives out.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
-        &self.stage.censor.scenario
+        &self.world.censor.scenario
     }
 
     /// Sets the clock, to a time as in RFC 3339.
@@ -144,54 +146,55 @@ impl Playing {
 
     /// Sets the clock, to seconds since 1970 (UTC).
     pub fn set_clock_unix(&self, unix: i64) {
-        self.stage.censor.clock.set(server::now().at, unix);
+        self.world.censor.clock.set(server::now().at, unix);
     }
 
     /// Lets the clock run at this speed from now on; 0: it stands.
     pub fn run_clock(&self, speed: f64) {
-        self.stage.censor.clock.run(server::now().at, speed);
+        self.world.censor.clock.run(server::now().at, speed);
     }
 
     /// TTLs that tick are those after this uptime, however long it really is.
     pub fn hold_uptime(&self, uptime: Duration) {
-        self.stage.censor.clock.hold_uptime(uptime);
+        self.world.censor.clock.hold_uptime(uptime);
     }
 
     /// Lets all draws and pools begin again as at the start.
     pub fn rewind(&self) {
-        self.stage.censor.rewind();
+        self.world.censor.rewind();
     }
 
     /// Every query so far, in the order in which they came; what was sent for them is in
-    /// [`Playing::stories`].
+    /// [`Playing::exchanges`].
     #[must_use]
-    pub fn queries(&self) -> Vec<Story> {
-        self.heard.lock().begun.clone()
+    pub fn queries(&self) -> Vec<Exchange> {
+        self.observed.lock().begun.clone()
     }
 
     /// Every query whose answers have all left, with all of them.
     #[must_use]
-    pub fn stories(&self) -> Vec<Story> {
-        self.heard.lock().ended.clone()
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.observed.lock().ended.clone()
     }
 
-    /// Waits until the stories are as a test wants them; `None`: they did not become so in time.
-    pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Story]) -> bool) -> Option<Vec<Story>> {
+    /// Waits until the exchanges are as a test wants them; `None`: they did not become so in time.
+    pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Exchange]) -> bool) -> Option<Vec<Exchange>> {
         let end = server::now().at + patience;
-        let mut heard = self.heard.lock();
+        let mut observed = self.observed.lock();
         loop {
-            if wanted(&heard.ended) {
-                return Some(heard.ended.clone());
+            if wanted(&observed.ended) {
+                return Some(observed.ended.clone());
             }
             let left = end.checked_duration_since(server::now().at)?;
-            heard = self.heard.more.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+            observed =
+                self.observed.more.wait_timeout(observed, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     /// How many packets were sent before their time because too many waited for theirs.
     #[must_use]
     pub fn hurried(&self) -> u64 {
-        self.running.as_ref().map_or(0, Running::hurried)
+        self.player.hurried()
     }
 }
 
@@ -230,30 +233,30 @@ pub fn time_text(unix: i64, ahead: i32) -> String {
 }
 
 #[derive(Default)]
-struct Heard {
-    stories: Mutex<Stories>,
+struct Observed {
+    exchanges: Mutex<Exchanges>,
     more: Condvar,
 }
 
 #[derive(Default)]
-struct Stories {
-    begun: Vec<Story>,
-    ended: Vec<Story>,
+struct Exchanges {
+    begun: Vec<Exchange>,
+    ended: Vec<Exchange>,
 }
 
-impl Heard {
-    fn lock(&self) -> MutexGuard<'_, Stories> {
-        self.stories.lock().unwrap_or_else(PoisonError::into_inner)
+impl Observed {
+    fn lock(&self) -> MutexGuard<'_, Exchanges> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Audience for Heard {
-    fn begun(&self, story: &Story) {
-        self.lock().begun.push(story.clone());
+impl Observer for Observed {
+    fn begun(&self, exchange: &Exchange) {
+        self.lock().begun.push(exchange.clone());
     }
 
-    fn ended(&self, story: Story) {
-        self.lock().ended.push(story);
+    fn ended(&self, exchange: Exchange) {
+        self.lock().ended.push(exchange);
         self.more.notify_all();
     }
 }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use super::{OK, say};
-use crate::scenario::shipped;
-use crate::scenario::worksheet::Sheet;
-use crate::scenario::worksheet::key::Key;
-use crate::scenario::worksheet::log::Log;
+use crate::cli::{OK, say};
+use crate::stage::shipped;
+use crate::stage::worksheet::Sheet;
+use crate::stage::worksheet::key::Key;
+use crate::stage::worksheet::log::Log;
 
 /// Options of `scenario worksheet`.
 #[derive(clap::Args)]
@@ -17,11 +17,11 @@ use crate::scenario::worksheet::log::Log;
     portcullis scenario worksheet ru-2016-linkedin --questions 3\n  \
     portcullis scenario worksheet cn-gfw-injection --blind\n  \
     portcullis scenario worksheet ru-2016-linkedin --log run.jsonl   (what `scenario run --record` wrote)")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// A scenario that comes with the program, or a file
     name: String,
     /// What the choice of the questions and all draws start from; otherwise the scenario's own
-    #[arg(long, value_name = "N", value_parser = super::seed)]
+    #[arg(long, value_name = "N", value_parser = crate::cli::seed)]
     seed: Option<u64>,
     /// How many questions at most, 1 to 50: 8 are homework or a lesson, 3 are a quarter of an hour
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=50))]
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         let seed = args.seed.unwrap_or(scenario.seed);
         let sheet = Sheet::new(&scenario, &args.name, seed, args.questions.into(), args.blind);
         if args.key {
-            let key = Key::new(&sheet, shipped::load(&args.name)?, super::now())?;
+            let key = Key::new(&sheet, shipped::load(&args.name)?, crate::cli::now())?;
             (text, json) = (key.text(), key.json());
         } else {
             (text, json) = (sheet.text(), sheet.json());

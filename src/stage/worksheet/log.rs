@@ -11,9 +11,9 @@ use super::letter;
 use crate::censor::Scenario;
 use crate::censor::seen::describe;
 use crate::dns::query::Query;
-use crate::observe::story::{Decided, Story};
-use crate::scenario::harness::time_text;
-use crate::scenario::record;
+use crate::stage::exchange::{Decided, Exchange};
+use crate::stage::harness::time_text;
+use crate::stage::record;
 
 /// Of the answers to one question so many are told; that there are more is said.
 const ANSWERS: usize = 4;
@@ -64,30 +64,30 @@ impl<'a> Log<'a> {
         Ok(log)
     }
 
-    fn add(&mut self, story: &Story) -> Result<(), String> {
-        let network = self.scenario.networks.iter().position(|n| n.id == story.network);
+    fn add(&mut self, exchange: &Exchange) -> Result<(), String> {
+        let network = self.scenario.networks.iter().position(|n| n.id == exchange.network);
         let network = network.ok_or_else(|| {
             format!(
                 "`{}` is no network of {}; is it the record of another scenario?",
-                story.network, self.scenario.name
+                exchange.network, self.scenario.name
             )
         })?;
-        let question = Query::parse(&story.query)
+        let question = Query::parse(&exchange.query)
             .map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname.to_folded(), q.qtype));
-        let transport = story.transport.word();
-        let rule = story.rule.as_ref().map(|rule| rule.id.clone());
+        let transport = exchange.transport.word();
+        let rule = exchange.rule.as_ref().map(|rule| rule.id.clone());
         let group =
             self.groups.entry(Asked { network, question, transport, rule }).or_insert_with(|| Group {
-                rule: story.rule.clone(),
+                rule: exchange.rule.clone(),
                 count: 0,
-                first: story.at,
-                last: story.at,
+                first: exchange.at,
+                last: exchange.at,
                 answers: BTreeMap::new(),
             });
         group.count += 1;
-        group.first = group.first.min(story.at);
-        group.last = group.last.max(story.at);
-        *group.answers.entry(sent(story)).or_default() += 1;
+        group.first = group.first.min(exchange.at);
+        group.last = group.last.max(exchange.at);
+        *group.answers.entry(sent(exchange)).or_default() += 1;
         self.questions += 1;
         Ok(())
     }
@@ -154,15 +154,15 @@ impl<'a> Log<'a> {
 
 /// All that was sent for one question, in words. Times are those that were meant: the real ones are never
 /// the same twice.
-fn sent(story: &Story) -> String {
+fn sent(exchange: &Exchange) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for reply in &story.replies {
+    for reply in &exchange.replies {
         let kind = if reply.genuine { "genuine" } else { "forged" };
         let after = reply.planned.as_secs_f64() * 1000.0;
         let ip_ttl = reply.ip_ttl.map_or_else(String::new, |ttl| format!(", IP TTL {ttl}"));
         parts.push(format!("{after:.1} ms, {kind}{ip_ttl}: `{}`", describe(&reply.octets)));
     }
-    if let Some(end) = end_word(story.end) {
+    if let Some(end) = end_word(exchange.end) {
         parts.push(format!("the connection ends: {end}"));
     }
     if parts.is_empty() { "no answer".into() } else { parts.join("; then ") }
@@ -179,34 +179,34 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::shipped;
     use crate::server::now;
+    use crate::stage::shipped;
 
     /// Asks twice by way of a stage and writes the lines of a record.
     fn record() -> String {
         use std::sync::{Arc, Mutex};
-        struct Lines(Mutex<Vec<Story>>);
-        impl crate::resolver::censored::Audience for Lines {
-            fn begun(&self, story: &Story) {
-                self.0.lock().unwrap().push(story.clone());
+        struct Lines(Mutex<Vec<Exchange>>);
+        impl crate::stage::censor::Observer for Lines {
+            fn begun(&self, exchange: &Exchange) {
+                self.0.lock().unwrap().push(exchange.clone());
             }
-            fn ended(&self, _: Story) {}
+            fn ended(&self, _: Exchange) {}
         }
         let lines = Arc::new(Lines(Mutex::new(Vec::new())));
         let scenario = shipped::load("ru-2016-linkedin").unwrap();
         let expect = scenario.expects.iter().find(|e| e.network == 2 && e.at.is_none()).unwrap().clone();
-        let setting = crate::scenario::stage::Setting {
+        let setting = crate::stage::world::Setting {
             by_listener: true,
-            audience: Some(Arc::<Lines>::clone(&lines)),
+            observer: Some(Arc::<Lines>::clone(&lines)),
             ..Default::default()
         };
-        let stage = crate::scenario::stage::Stage::new(scenario, &setting, now()).unwrap();
-        let client = crate::scenario::stage::client_of(&stage.censor.scenario, &expect);
+        let world = crate::stage::world::World::new(scenario, &setting, now()).unwrap();
+        let client = crate::stage::world::client_of(&world.censor.scenario, &expect);
         for _ in 0..2 {
-            assert_eq!(stage.ask(&expect.query(7), client, now()).replies.len(), 1);
+            assert_eq!(world.ask(&expect.query(7), client, now()).replies.len(), 1);
         }
-        let stories = lines.0.lock().unwrap();
-        stories.iter().map(|s| record::to_json(s).to_string() + "\n").collect()
+        let exchanges = lines.0.lock().unwrap();
+        exchanges.iter().map(|s| record::to_json(s).to_string() + "\n").collect()
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::io::BufRead;
 use std::sync::Weak;
 
-use super::say;
-use crate::resolver::censored::Censor;
-use crate::scenario::harness::{time_text, unix};
+use crate::cli::say;
+use crate::stage::censor::Censor;
+use crate::stage::harness::{time_text, unix};
 
 /// Takes a command a line until the input ends, and tells after each what the clock shows: as JSON, or in
 /// words.
@@ -17,7 +17,7 @@ pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
         }
         let Some(censor) = censor.upgrade() else { return };
         let done = obey(command, &censor);
-        let (now, _) = censor.clock.read(super::now().at);
+        let (now, _) = censor.clock.read(crate::cli::now().at);
         let at = time_text(now, censor.scenario.offset);
         match (json, done) {
             (true, done) => {
@@ -31,7 +31,7 @@ pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
 }
 
 fn obey(command: &str, censor: &Censor) -> Result<(), String> {
-    let now = super::now().at;
+    let now = crate::cli::now().at;
     let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     match (word, rest.trim()) {
         ("at", time) => censor.clock.set(now, unix(time)?),

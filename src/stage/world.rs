@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::censor::{Censor, Interception, Observer};
+use super::clock::Clock;
 use crate::cache::store::Cache;
 use crate::censor::expect::Expect;
 use crate::censor::seen::{Seen, Slack};
@@ -13,15 +15,15 @@ use crate::censor::{Network, Scenario};
 use crate::dns::header::MAX_MESSAGE;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
-use crate::observe::story::Story;
-use crate::resolver::censored::{Audience, Censor, Clock};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
-use crate::resolver::snapshot::{Client, Snapshot};
+use crate::resolver::snapshot::Client;
 use crate::sources::{self, Build};
+
+use super::exchange::Exchange;
 use crate::upstream::Server;
 
 /// How a scenario is set up.
@@ -44,18 +46,18 @@ pub struct Setting {
     /// Who may ask; empty: loopback and private networks.
     pub allow: Vec<ipnet::IpNet>,
     /// Who wants to know what happens.
-    pub audience: Option<Arc<dyn Audience>>,
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// A scenario set up.
-pub struct Stage {
+pub struct World {
     /// The engine that plays it.
     pub engine: Arc<Engine>,
     /// The censor.
     pub censor: Arc<Censor>,
 }
 
-impl Stage {
+impl World {
     /// Sets a scenario up.
     ///
     /// # Errors
@@ -85,36 +87,30 @@ impl Stage {
         let clock = Arc::new(Clock::new(now.at, unix, setting.speed));
         let seed = setting.seed.unwrap_or(scenario.seed);
         let networks = u16::try_from(scenario.networks.len()).unwrap_or(u16::MAX);
-        let mut censor = Censor::new(Arc::new(scenario), seed, clock, Arc::new(behind.clone()));
+        let mut censor = Censor::new(Arc::new(scenario), seed, clock);
         if setting.by_listener {
             censor.listeners = (0..networks).map(Some).collect();
         }
         censor.between = setting.between;
-        censor.audience.clone_from(&setting.audience);
-        let censor = Arc::new(censor);
-        let snapshot = Snapshot { censor: Some(Arc::clone(&censor)), ..behind };
-        Ok(Self { engine: Arc::new(Engine::new(snapshot, counters, None)), censor })
+        censor.observer.clone_from(&setting.observer);
+        Ok(Self { engine: Arc::new(Engine::new(behind, counters, None)), censor: Arc::new(censor) })
     }
 
     /// What comes back for one packet, told without sending any: each reply at exactly the time that was
     /// planned. What an upstream would have to say is left out.
     #[must_use]
     pub fn ask(&self, packet: &[u8], client: Client, now: Moment) -> Seen {
-        let snapshot = Arc::clone(&self.engine.snapshot());
-        let mut out = vec![0; MAX_MESSAGE];
-        let mut event = Event::new(client.address, client.transport);
-        let outcome = resolve(&self.engine, &snapshot, packet, client, now, &mut out, &mut event);
-        let Outcome::Play(play) = outcome else {
-            let replies = reply(&outcome, &out).map(|octets| (Duration::ZERO, octets));
-            return Seen { replies: replies.into_iter().collect(), ..Seen::default() };
+        let intercepted = self.censor.intercept(packet, &self.engine.snapshot(), client, now);
+        let Some(Interception { plan, .. }) = intercepted else {
+            let genuine = self.genuine(packet, client, now).map(|octets| (Duration::ZERO, octets));
+            return Seen { replies: genuine.into_iter().collect(), ..Seen::default() };
         };
-        let mut replies: Vec<_> =
-            play.plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
-        if let Some(after) = play.plan.genuine {
+        let mut replies: Vec<_> = plan.forged.into_iter().map(|shot| (shot.after, shot.octets)).collect();
+        if let Some(after) = plan.genuine {
             replies.extend(self.genuine(packet, client, now).map(|octets| (after, octets)));
         }
         replies.sort_by_key(|(after, _)| *after);
-        Seen { replies, end: play.plan.end }
+        Seen { replies, end: plan.end }
     }
 
     /// What the honest network says.
@@ -122,8 +118,11 @@ impl Stage {
     pub fn genuine(&self, packet: &[u8], client: Client, now: Moment) -> Option<Vec<u8>> {
         let mut out = vec![0; MAX_MESSAGE];
         let mut event = Event::new(client.address, client.transport);
-        let outcome = resolve(&self.engine, &self.censor.behind, packet, client, now, &mut out, &mut event);
-        reply(&outcome, &out)
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        match resolve(&self.engine, &snapshot, packet, client, now, &mut out, &mut event) {
+            Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => out.get(..len).map(<[u8]>::to_vec),
+            Outcome::Drop | Outcome::Later(_) => None,
+        }
     }
 
     /// Asks what is expected of the scenario, each question as if nobody had asked before; needs listeners
@@ -147,13 +146,6 @@ impl Stage {
     }
 }
 
-fn reply(outcome: &Outcome, out: &[u8]) -> Option<Vec<u8>> {
-    match outcome {
-        Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => out.get(..*len).map(<[u8]>::to_vec),
-        Outcome::Drop | Outcome::Later(_) | Outcome::Play(_) => None,
-    }
-}
-
 /// Who asks what is expected.
 pub(super) fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
     let network = scenario.networks.get(usize::from(expect.network));
@@ -162,10 +154,10 @@ pub(super) fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
     Client { address: SocketAddr::new(ip, 0), transport: expect.transport, listener: expect.network }
 }
 
-/// The client of a story, as it asks again.
+/// The client of an exchange, as it asks again.
 #[must_use]
-pub fn client_again(scenario: &Scenario, story: &Story) -> Client {
-    let network = scenario.networks.iter().position(|n| n.id == story.network).unwrap_or(0);
+pub fn client_again(scenario: &Scenario, exchange: &Exchange) -> Client {
+    let network = scenario.networks.iter().position(|n| n.id == exchange.network).unwrap_or(0);
     let listener = u16::try_from(network).unwrap_or(0);
-    Client { address: story.client, transport: story.transport, listener }
+    Client { address: exchange.client, transport: exchange.transport, listener }
 }

@@ -13,11 +13,11 @@ use crate::censor::{End, Scenario};
 use crate::dns::message::Message;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Qtype, Rcode};
-use crate::observe::story::{Decided, Story};
-use crate::resolver::censored::Audience;
 use crate::resolver::moment::Moment;
-use crate::scenario::harness::time_text;
-use crate::scenario::stage::{Setting, Stage, client_of};
+use crate::stage::censor::Observer;
+use crate::stage::exchange::{Decided, Exchange};
+use crate::stage::harness::time_text;
+use crate::stage::world::{Setting, World, client_of};
 
 /// How long after the first time a question is asked a second time.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -62,20 +62,20 @@ fn honest(seen: &Seen, genuine: Option<&[u8]>) -> bool {
     }
 }
 
-/// Remembers the last query, whose story the key tells.
+/// Remembers the last query, whose exchange the key tells.
 #[derive(Default)]
-struct Ear(Mutex<Option<Story>>);
+struct Last(Mutex<Option<Exchange>>);
 
-impl Audience for Ear {
-    fn begun(&self, story: &Story) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(story.clone());
+impl Observer for Last {
+    fn begun(&self, exchange: &Exchange) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange.clone());
     }
 
-    fn ended(&self, _: Story) {}
+    fn ended(&self, _: Exchange) {}
 }
 
-impl Ear {
-    fn take(&self) -> Option<Story> {
+impl Last {
+    fn take(&self) -> Option<Exchange> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -86,21 +86,21 @@ impl<'a> Key<'a> {
     /// # Errors
     /// A zone of the scenario can't be read.
     pub fn new(sheet: &'a Sheet<'a>, scenario: Scenario, now: Moment) -> Result<Self, String> {
-        let ear = Arc::new(Ear::default());
-        let audience: Arc<dyn Audience> = Arc::<Ear>::clone(&ear);
+        let last = Arc::new(Last::default());
+        let observer: Arc<dyn Observer> = Arc::<Last>::clone(&last);
         let setting = Setting {
             seed: Some(sheet.seed),
             by_listener: true,
-            audience: Some(audience),
+            observer: Some(observer),
             ..Setting::default()
         };
-        let stage = Stage::new(scenario, &setting, now)?;
+        let world = World::new(scenario, &setting, now)?;
         let networks = 0..u16::try_from(sheet.scenario.networks.len()).unwrap_or(u16::MAX);
         let rounds = sheet.rounds.iter().map(|round| {
-            stage.censor.clock.set(now.at, round.at);
+            world.censor.clock.set(now.at, round.at);
             let questions = round.questions.iter().map(|question| {
                 let asked = networks.clone().map(|network| Expect { network, ..question.clone() });
-                asked.map(|question| play(&stage, &ear, &question, now)).collect()
+                asked.map(|question| play(&world, &last, &question, now)).collect()
             });
             questions.collect()
         });
@@ -290,23 +290,23 @@ const fn other(transport: Transport) -> Transport {
     }
 }
 
-fn play(stage: &Stage, ear: &Ear, question: &Expect, now: Moment) -> Played {
-    let scenario = &stage.censor.scenario;
+fn play(world: &World, last: &Last, question: &Expect, now: Moment) -> Played {
+    let scenario = &world.censor.scenario;
     let (packet, client) = (question.query(0x5eed), client_of(scenario, question));
-    stage.censor.rewind();
-    stage.censor.clock.hold_uptime(Duration::ZERO);
-    ear.take();
-    let seen = stage.ask(&packet, client, now);
-    let rule = ear.take().and_then(|story| story.rule);
-    let genuine = stage.genuine(&packet, client, now);
-    stage.censor.clock.hold_uptime(AGAIN);
-    let again = stage.ask(&packet, client, now);
+    world.censor.rewind();
+    world.censor.clock.hold_uptime(Duration::ZERO);
+    last.take();
+    let seen = world.ask(&packet, client, now);
+    let rule = last.take().and_then(|exchange| exchange.rule);
+    let genuine = world.genuine(&packet, client, now);
+    world.censor.clock.hold_uptime(AGAIN);
+    let again = world.ask(&packet, client, now);
     let elsewhere = Expect { transport: other(question.transport), ..question.clone() };
-    stage.censor.rewind();
-    stage.censor.clock.hold_uptime(Duration::ZERO);
+    world.censor.rewind();
+    world.censor.clock.hold_uptime(Duration::ZERO);
     let client = client_of(scenario, &elsewhere);
-    let through = stage.ask(&packet, client, now);
-    let other_is_honest = honest(&through, stage.genuine(&packet, client, now).as_deref());
+    let through = world.ask(&packet, client, now);
+    let other_is_honest = honest(&through, world.genuine(&packet, client, now).as_deref());
     let nobody = scenario.networks.get(usize::from(question.network)).is_some_and(|n| n.injector_only);
     let signs = signs(&seen, genuine.as_deref(), &again, nobody);
     let silent = nobody && rule.is_none() && seen.replies.is_empty();
@@ -385,8 +385,8 @@ fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::shipped;
     use crate::server::now;
+    use crate::stage::shipped;
 
     fn key_of(name: &str, seed: u64, blind: bool) -> String {
         let scenario = shipped::load(name).unwrap();

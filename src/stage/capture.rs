@@ -1,6 +1,6 @@
-//! Stories as packets in a pcapng file (draft-ietf-opsawg-pcapng), which Wireshark, tshark and tcpdump open.
+//! Exchanges as packets in a pcapng file (draft-ietf-opsawg-pcapng), which Wireshark, tshark and tcpdump open.
 //!
-//! Nothing was caught on a wire: each packet is made from its story, with the addresses, the IP TTL and the
+//! Nothing was caught on a wire: each packet is made from its exchange, with the addresses, the IP TTL and the
 //! moment that it had. What is not known is made up: the port of the server is always 53, so that every
 //! tool reads DNS there; the Ethernet addresses mean nothing; TCP has a handshake at the first question of
 //! a connection, and segments as long as IP allows. A packet's comment says which rule sent it and why.
@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep, TcpHeader};
 
+use super::exchange::{Exchange, Sent};
 use crate::censor::{End, Network};
 use crate::dns::reply::Transport;
-use crate::observe::story::{Sent, Story};
 
 /// The link type (LINKTYPE_ETHERNET). Packets that begin with their IP header (LINKTYPE_RAW) would need nothing
 /// made up, but libpcap, and so tcpdump, refuses them where there are two interfaces: it compares the
@@ -31,7 +31,7 @@ const CLIENT: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 53];
 /// Where all servers listen in a capture.
 const PORT: u16 = 53;
-/// The IP TTL where the story has none: what most systems send.
+/// The IP TTL where the exchange has none: what most systems send.
 const TTL: u8 = 64;
 /// The window in all segments; nobody waits for it.
 const WINDOW: u16 = u16::MAX;
@@ -118,35 +118,35 @@ impl<W: Write> Capture<W> {
         Ok(capture)
     }
 
-    /// Writes the packets of one story.
+    /// Writes the packets of one exchange.
     ///
     /// # Errors
     /// What the writer says.
-    pub fn write(&mut self, story: &Story) -> io::Result<()> {
-        let known = self.networks.iter().position(|n| *n == story.network);
+    pub fn write(&mut self, exchange: &Exchange) -> io::Result<()> {
+        let known = self.networks.iter().position(|n| *n == exchange.network);
         let interface = match known {
             Some(place) => place,
             // A reload brought it.
-            None => self.add(&story.network, "")?,
+            None => self.add(&exchange.network, "")?,
         };
         let interface = u32::try_from(interface).unwrap_or_default();
-        let flow = Flow { interface, client: story.client, server: story.server };
-        let asked = self.time(story, Duration::ZERO);
-        let comment = format!("question {} in network {}", story.number, story.network);
-        let query = Packet { asks: true, at: asked, ttl: TTL, data: &story.query, comment: &comment };
-        let replies = story.replies.iter().map(|sent| (sent, comment_on(story, sent)));
+        let flow = Flow { interface, client: exchange.client, server: exchange.server };
+        let asked = self.time(exchange, Duration::ZERO);
+        let comment = format!("question {} in network {}", exchange.number, exchange.network);
+        let query = Packet { asks: true, at: asked, ttl: TTL, data: &exchange.query, comment: &comment };
+        let replies = exchange.replies.iter().map(|sent| (sent, comment_on(exchange, sent)));
         let replies: Vec<(&Sent, String)> = replies.collect();
         let replies = replies.iter().map(|(sent, comment)| Packet {
             asks: false,
-            at: self.time(story, sent.after),
+            at: self.time(exchange, sent.after),
             ttl: sent.ip_ttl.unwrap_or(TTL),
             data: &sent.octets,
             comment,
         });
         let packets: Vec<Packet<'_>> = std::iter::once(query).chain(replies).collect();
-        match story.transport {
+        match exchange.transport {
             Transport::Udp => packets.iter().try_for_each(|p| self.datagram(flow, *p)),
-            Transport::Tcp => self.stream(flow, &packets, story),
+            Transport::Tcp => self.stream(flow, &packets, exchange),
         }
     }
 
@@ -159,8 +159,8 @@ impl<W: Write> Capture<W> {
     }
 
     /// When something was sent, in real microseconds since 1970.
-    fn time(&self, story: &Story, after: Duration) -> u64 {
-        let passed = i64::try_from(story.uptime.saturating_add(after).as_micros()).unwrap_or(i64::MAX);
+    fn time(&self, exchange: &Exchange, after: Duration) -> u64 {
+        let passed = i64::try_from(exchange.uptime.saturating_add(after).as_micros()).unwrap_or(i64::MAX);
         u64::try_from(self.started.saturating_add(passed)).unwrap_or_default()
     }
 
@@ -174,9 +174,9 @@ impl<W: Write> Capture<W> {
     }
 
     /// The segments of one question and its replies.
-    fn stream(&mut self, flow: Flow, packets: &[Packet<'_>], story: &Story) -> io::Result<()> {
-        let first = self.time(story, Duration::ZERO);
-        let mut numbers = self.open(flow, story, first)?;
+    fn stream(&mut self, flow: Flow, packets: &[Packet<'_>], exchange: &Exchange) -> io::Result<()> {
+        let first = self.time(exchange, Duration::ZERO);
+        let mut numbers = self.open(flow, exchange, first)?;
         let mut last = first;
         for packet in packets {
             // Each message has its length before it (RFC 1035 §4.2.2).
@@ -188,7 +188,7 @@ impl<W: Write> Capture<W> {
             }
             last = packet.at;
         }
-        let (control, what) = match story.end {
+        let (control, what) = match exchange.end {
             End::Open => {
                 self.remember(flow, numbers);
                 return Ok(());
@@ -196,18 +196,18 @@ impl<W: Write> Capture<W> {
             End::Reset => (Control::Reset, "reset"),
             End::Close => (Control::Fin, "closed"),
         };
-        let comment = ruled(story, what);
+        let comment = ruled(exchange, what);
         let packet = Packet { asks: false, at: last, ttl: TTL, data: &[], comment: &comment };
         self.segment(flow, &mut numbers, control, packet)
     }
 
     /// The numbers of a connection, which begins with a handshake if it is not known.
-    fn open(&mut self, flow: Flow, story: &Story, at: u64) -> io::Result<Numbers> {
+    fn open(&mut self, flow: Flow, exchange: &Exchange, at: u64) -> io::Result<Numbers> {
         if let Some(known) = self.connections.remove(&flow) {
             return Ok(known);
         }
         // A clock that ticks every 4 microseconds (RFC 9293 §3.4.1).
-        let ticks = (story.uptime.as_micros() / 4) & u128::from(u32::MAX);
+        let ticks = (exchange.uptime.as_micros() / 4) & u128::from(u32::MAX);
         let client = u32::try_from(ticks).unwrap_or_default();
         let mut numbers = Numbers { client, server: client ^ 1 << 31, used: 0 };
         let comment = "handshake, made up";
@@ -322,18 +322,18 @@ impl Flow {
     }
 }
 
-fn comment_on(story: &Story, sent: &Sent) -> String {
+fn comment_on(exchange: &Exchange, sent: &Sent) -> String {
     // Microseconds, as milliseconds with a fraction if there is one.
     let planned = sent.planned.as_micros() as f64 / 1000.0;
     if sent.genuine {
         return format!("genuine answer, planned {planned} ms");
     }
-    ruled(story, &format!("forged, planned {planned} ms"))
+    ruled(exchange, &format!("forged, planned {planned} ms"))
 }
 
 /// What was done, and by which rule.
-fn ruled(story: &Story, what: &str) -> String {
-    match &story.rule {
+fn ruled(exchange: &Exchange, what: &str) -> String {
+    match &exchange.rule {
         Some(rule) if rule.intent.is_empty() => format!("rule {}: {what}", rule.id),
         Some(rule) => format!("rule {}: {what}: {}", rule.id, rule.intent),
         None => what.to_owned(),
@@ -367,7 +367,7 @@ mod tests {
 
     use super::*;
     use crate::censor::Evidence;
-    use crate::observe::story::Decided;
+    use crate::stage::exchange::Decided;
 
     /// A packet as a reader of the file finds it.
     #[derive(Debug)]
@@ -468,9 +468,9 @@ mod tests {
         (ttl, packet.transport.unwrap())
     }
 
-    fn story(number: u64, client: &str, transport: Transport, replies: Vec<Sent>, end: End) -> Story {
-        Story {
-            staged: std::sync::Arc::default(),
+    fn exchange(number: u64, client: &str, transport: Transport, replies: Vec<Sent>, end: End) -> Exchange {
+        Exchange {
+            run: std::sync::Arc::default(),
             number,
             at: 0,
             uptime: Duration::from_secs(number),
@@ -505,11 +505,11 @@ mod tests {
         vec![network("a", "First"), network("b", "")]
     }
 
-    fn captured(stories: &[Story]) -> (Vec<String>, Vec<Found>) {
+    fn captured(exchanges: &[Exchange]) -> (Vec<String>, Vec<Found>) {
         let mut file = Vec::new();
         let mut capture = Capture::new(&mut file, &networks(), 1_000_000_000_000_000).unwrap();
-        for story in stories {
-            capture.write(story).unwrap();
+        for exchange in exchanges {
+            capture.write(exchange).unwrap();
         }
         walk(&file)
     }
@@ -522,7 +522,8 @@ mod tests {
             ("[::ffff:192.0.2.9]:4000", [192, 0, 2, 9]),
             ("[2001:db8::9]:4000", [0, 0, 0, 9]),
         ] {
-            let (interfaces, packets) = captured(&[story(3, client, Transport::Udp, replies(), End::Open)]);
+            let (interfaces, packets) =
+                captured(&[exchange(3, client, Transport::Udp, replies(), End::Open)]);
             assert_eq!(interfaces, ["a: First", "b"]);
             let wanted = [
                 (&b"query"[..], 64, (4000, 53), 0, "question 3 in network b"),
@@ -571,11 +572,11 @@ mod tests {
     #[test]
     fn a_connection_is_one_stream_to_its_end() {
         let long = vec![7; 65_535];
-        let story = |n, replies, end| story(n, "192.0.2.9:4000", Transport::Tcp, replies, end);
+        let exchange = |n, replies, end| exchange(n, "192.0.2.9:4000", Transport::Tcp, replies, end);
         let (_, packets) = captured(&[
-            story(1, vec![sent(b"one", None)], End::Open),
-            story(2, vec![sent(&long, None)], End::Close),
-            story(3, vec![], End::Reset),
+            exchange(1, vec![sent(b"one", None)], End::Open),
+            exchange(2, vec![sent(&long, None)], End::Close),
+            exchange(3, vec![], End::Reset),
         ]);
         let (asked, said, flags) = reassembled(&packets);
         assert_eq!(flags, "S S..P.P.P.P.P.F.S S..P.R.");
@@ -591,9 +592,9 @@ mod tests {
         let count = MAX_CONNECTIONS as u64 + 10;
         let clients: Vec<String> = (0..count).map(|n| format!("192.0.2.9:{}", 1000 + n)).collect();
         for (n, client) in (0..).zip(&clients) {
-            capture.write(&story(n, client, Transport::Tcp, vec![], End::Open)).unwrap();
+            capture.write(&exchange(n, client, Transport::Tcp, vec![], End::Open)).unwrap();
             // The first asks all the time, and so is never the oldest.
-            capture.write(&story(n, &clients[0], Transport::Tcp, vec![], End::Open)).unwrap();
+            capture.write(&exchange(n, &clients[0], Transport::Tcp, vec![], End::Open)).unwrap();
         }
         assert_eq!(capture.connections.len(), MAX_CONNECTIONS);
         let known = |capture: &Capture<_>, at: usize| {
@@ -605,8 +606,10 @@ mod tests {
 
     #[test]
     fn a_network_that_came_later_gets_an_interface() {
-        let late =
-            |n| Story { network: "late".into(), ..story(n, "[::1]:9", Transport::Udp, vec![], End::Open) };
+        let late = |n| Exchange {
+            network: "late".into(),
+            ..exchange(n, "[::1]:9", Transport::Udp, vec![], End::Open)
+        };
         let (interfaces, packets) = captured(&[late(1), late(2)]);
         assert_eq!(interfaces, ["a: First", "b", "late"]);
         assert!(packets.iter().all(|p| p.interface == 2));
@@ -624,15 +627,15 @@ mod tests {
         ) {
             let transport = if tcp { Transport::Tcp } else { Transport::Udp };
             let reply = |octets| Sent { planned, after, octets, genuine: false, ip_ttl };
-            let story = Story {
+            let exchange = Exchange {
                 uptime,
                 client: SocketAddr::new(client, client_port),
                 server: SocketAddr::new(server, 5300),
                 rule: Some(Decided { intent, id: "x".into(), action: "raw".into(), evidence: Evidence::Modelled }),
-                ..story(1, "[::1]:1", transport, vec![reply(octets), reply(vec![1; len])], End::Reset)
+                ..exchange(1, "[::1]:1", transport, vec![reply(octets), reply(vec![1; len])], End::Reset)
             };
             let mut file = Vec::new();
-            Capture::new(&mut file, &networks(), started).unwrap().write(&story).unwrap();
+            Capture::new(&mut file, &networks(), started).unwrap().write(&exchange).unwrap();
             let (_, packets) = walk(&file);
             for packet in &packets {
                 sliced(&packet.octets);

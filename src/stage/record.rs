@@ -1,4 +1,4 @@
-//! The record of the truth: a [`Story`] as one line of JSON, and back for a replay.
+//! The record of the truth: an [`Exchange`] as one line of JSON, and back for a replay.
 //!
 //! The octets are what counts, in hexadecimal. Names, types, codes and texts are read out of them for
 //! people and scripts; [`from_json`] looks at none of these.
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::exchange::{Decided, Exchange, Run, Sent};
 use crate::censor::stub::StubMode;
 use crate::censor::{End, Evidence};
 use crate::dns::header::{self, Header};
@@ -15,43 +16,42 @@ use crate::dns::message::{Message, Record};
 use crate::dns::name::Name;
 use crate::dns::reply::{Section, Transport};
 use crate::dns::types::{Class, Qtype, Rcode};
-use crate::observe::story::{Decided, Sent, Staged, Story};
 
-/// The story as one JSON object. What can't be read out of a broken message is `null` there.
+/// The exchange as one JSON object. What can't be read out of a broken message is `null` there.
 #[must_use]
-pub fn to_json(story: &Story) -> Value {
-    let question = question(&story.query);
-    let rule = story.rule.as_ref();
+pub fn to_json(exchange: &Exchange) -> Value {
+    let question = question(&exchange.query);
+    let rule = exchange.rule.as_ref();
     json!({
-        "scenario": story.staged.scenario,
-        "seed": story.staged.seed,
-        "stub_mode": stub_word(story.staged.stubs),
-        "number": story.number,
-        "at": jiff::Timestamp::from_second(story.at).ok().map(|t| t.to_string()),
-        "at_unix": story.at,
-        "uptime_us": micros(story.uptime),
-        "network": story.network,
-        "client": story.client,
-        "server": story.server,
-        "transport": story.transport.word(),
+        "scenario": exchange.run.scenario,
+        "seed": exchange.run.seed,
+        "stub_mode": stub_word(exchange.run.stubs),
+        "number": exchange.number,
+        "at": jiff::Timestamp::from_second(exchange.at).ok().map(|t| t.to_string()),
+        "at_unix": exchange.at,
+        "uptime_us": micros(exchange.uptime),
+        "network": exchange.network,
+        "client": exchange.client,
+        "server": exchange.server,
+        "transport": exchange.transport.word(),
         "name": question.map(|(name, _)| name.to_string()),
         "type": question.and_then(|(_, qtype)| qtype).map(|t| t.to_string()),
-        "query": hex(&story.query),
+        "query": hex(&exchange.query),
         "rule": rule.map(|r| &r.id),
         "action": rule.map(|r| &r.action),
         "intent": rule.map(|r| &r.intent),
         "evidence": rule.map(|r| r.evidence.word()),
-        "replies": story.replies.iter().map(sent).collect::<Vec<_>>(),
-        "end": story.end.word(),
-        "cut": story.cut,
+        "replies": exchange.replies.iter().map(sent).collect::<Vec<_>>(),
+        "end": exchange.end.word(),
+        "cut": exchange.cut,
     })
 }
 
-/// The story in a line of the record.
+/// The exchange in a line of the record.
 ///
 /// # Errors
 /// What is missing or wrong, in words.
-pub fn from_json(line: &str) -> Result<Story, String> {
+pub fn from_json(line: &str) -> Result<Exchange, String> {
     let value: Value = serde_json::from_str(line).map_err(|e| format!("no JSON: {e}"))?;
     let fields = Fields { of: value.as_object().ok_or("no JSON object")?, at: "" };
     let rule = match fields.optional("rule") {
@@ -64,8 +64,8 @@ pub fn from_json(line: &str) -> Result<Story, String> {
         }),
     };
     let replies = fields.get("replies")?.as_array().ok_or("`replies` is no list")?;
-    Ok(Story {
-        staged: Arc::new(Staged {
+    Ok(Exchange {
+        run: Arc::new(Run {
             scenario: fields.text("scenario")?.to_owned(),
             seed: fields.number("seed")?,
             stubs: fields.word("stub_mode", &StubMode::WORDS.map(|(_, mode)| mode), stub_word)?,
@@ -246,9 +246,9 @@ mod tests {
     const REPLY: &[u8] = b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x03www\x07example\x03net\0\0\x01\0\x01\
         \xc0\x0c\0\x01\0\x01\0\0\x02\x58\0\x04\x05\x03\x03\x11";
 
-    fn story(octets: &[u8]) -> Story {
-        Story {
-            staged: Arc::default(),
+    fn exchange(octets: &[u8]) -> Exchange {
+        Exchange {
+            run: Arc::default(),
             number: 12,
             at: 1_395_921_600,
             uptime: Duration::from_micros(1_500_000),
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_line_says_everything() {
-        let mut json = to_json(&story(REPLY));
+        let mut json = to_json(&exchange(REPLY));
         let text = json["replies"][0].as_object_mut().unwrap().remove("text").unwrap();
         assert!(text.as_str().unwrap().starts_with("status: NOERROR, flags: qr rd ra\n"), "{text}");
         let expected = json!({
@@ -303,7 +303,7 @@ mod tests {
             (&[0xff; 40], Value::Null),
             (b"\x12\x34\x81\x81\0\0\0\0\0\0\0\0", "FORMERR".into()),
         ] {
-            let json = to_json(&story(octets));
+            let json = to_json(&exchange(octets));
             let reply = &json["replies"][0];
             assert_eq!(reply["rcode"], rcode, "{octets:?}");
             assert_eq!(reply["answers"], json!([]));
@@ -312,15 +312,15 @@ mod tests {
         }
         for (len, name, qtype) in [(3, Value::Null, Value::Null), (29, "www.example.net".into(), Value::Null)]
         {
-            let json = to_json(&Story { query: QUERY[..len].into(), ..story(REPLY) });
+            let json = to_json(&Exchange { query: QUERY[..len].into(), ..exchange(REPLY) });
             assert_eq!((&json["name"], &json["type"]), (&name, &qtype), "{len}");
         }
-        assert_eq!(to_json(&Story { at: i64::MAX, ..story(REPLY) })["at"], Value::Null);
+        assert_eq!(to_json(&Exchange { at: i64::MAX, ..exchange(REPLY) })["at"], Value::Null);
     }
 
     #[test]
     fn errors_say_what_is_missing() {
-        let good = to_json(&story(REPLY));
+        let good = to_json(&exchange(REPLY));
         for key in ["number", "at_unix", "uptime_us", "client", "query", "action", "replies", "end"] {
             let mut json = good.clone();
             json.as_object_mut().unwrap().remove(key);
@@ -345,7 +345,7 @@ mod tests {
         assert!(from_json("{").unwrap_err().starts_with("no JSON: "));
     }
 
-    fn stories() -> impl Strategy<Value = Story> {
+    fn exchanges() -> impl Strategy<Value = Exchange> {
         let octets = || vec(any::<u8>(), 0..80);
         let decided = (".*", ".*", ".*", prop_oneof![Just(Evidence::Measured), Just(Evidence::Modelled)])
             .prop_map(|(id, action, intent, evidence)| Decided { id, action, intent, evidence });
@@ -371,8 +371,8 @@ mod tests {
                 rule,
                 replies,
                 (end, cut),
-            )| Story {
-                staged: Arc::default(),
+            )| Exchange {
+                run: Arc::default(),
                 number,
                 at,
                 uptime: Duration::from_micros(uptime),
@@ -391,11 +391,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_story_comes_back_out_of_its_line(story in stories()) {
-            let line = to_json(&story).to_string();
+        fn a_story_comes_back_out_of_its_line(exchange in exchanges()) {
+            let line = to_json(&exchange).to_string();
             prop_assert!(!line.contains('\n'));
             let back = from_json(&line).unwrap();
-            prop_assert_eq!(format!("{back:?}"), format!("{story:?}"));
+            prop_assert_eq!(format!("{back:?}"), format!("{exchange:?}"));
         }
 
         #[test]

@@ -401,7 +401,7 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::shipped;
+    use crate::stage::shipped;
 
     const QUESTIONS: usize = 8;
 

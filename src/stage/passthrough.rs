@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use socket2::Socket;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
@@ -27,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const IN_FLIGHT: usize = 4096;
 
 /// Carries queries on.
-pub(super) struct Passage {
+pub struct Passthrough {
     places: Semaphore,
     /// Queries that found no place.
     dropped: AtomicU64,
@@ -38,12 +37,12 @@ pub(super) struct Passage {
     tasks: Mutex<JoinSet<()>>,
 }
 
-impl Passage {
+impl Passthrough {
     /// A way on with nobody on it.
     ///
     /// # Errors
     /// This machine's own addresses can't be told from others.
-    pub(super) fn open() -> io::Result<Self> {
+    pub fn open() -> io::Result<Self> {
         for family in ["ipv4", "ipv6"] {
             let path = format!("/proc/sys/net/{family}/ip_nonlocal_bind");
             if std::fs::read_to_string(path).is_ok_and(|set| set.trim() != "0") {
@@ -165,19 +164,19 @@ impl Passage {
 
     fn goes_out(&self, from: SocketAddr) -> Own<'_> {
         lock(&self.own).insert(from);
-        Own { passage: self, from }
+        Own { passthrough: self, from }
     }
 }
 
 /// A socket of ours, as long as it is there.
 struct Own<'p> {
-    passage: &'p Passage,
+    passthrough: &'p Passthrough,
     from: SocketAddr,
 }
 
 impl Drop for Own<'_> {
     fn drop(&mut self) {
-        lock(&self.passage.own).remove(&self.from);
+        lock(&self.passthrough.own).remove(&self.from);
     }
 }
 
@@ -200,31 +199,6 @@ fn answers(packet: &[u8], reply: &[u8]) -> bool {
         Some(ReplyMatch::IdOnly) => told.rcode() != Rcode::NOERROR,
         None => false,
     }
-}
-
-/// Lets a socket that is yet to be bound take packets for any address, and send from any.
-///
-/// # Errors
-/// The kernel's, most often that a privilege is missing.
-#[cfg(target_os = "linux")]
-pub(super) fn take_any(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    let done = match address {
-        SocketAddr::V4(_) => socket.set_ip_transparent_v4(true),
-        SocketAddr::V6(_) => socket.set_ip_transparent_v6(true),
-    };
-    done.map_err(|reason| {
-        let text = format!("answering for other addresses (IP_TRANSPARENT) needs CAP_NET_ADMIN: {reason}");
-        io::Error::other(text)
-    })
-}
-
-/// There is no such thing elsewhere.
-///
-/// # Errors
-/// Always.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn take_any(_: &Socket, _: SocketAddr) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "answering for other addresses needs Linux"))
 }
 
 #[cfg(test)]
@@ -263,8 +237,8 @@ mod tests {
 
     #[test]
     fn nothing_leads_on_from_this_machine() {
-        assert!(!Passage::leads_on("127.0.0.2:53".parse().unwrap()));
-        assert!(!Passage::leads_on("0.0.0.0:53".parse().unwrap()));
-        assert!(Passage::leads_on("192.0.2.1:53".parse().unwrap()));
+        assert!(!Passthrough::leads_on("127.0.0.2:53".parse().unwrap()));
+        assert!(!Passthrough::leads_on("0.0.0.0:53".parse().unwrap()));
+        assert!(Passthrough::leads_on("192.0.2.1:53".parse().unwrap()));
     }
 }

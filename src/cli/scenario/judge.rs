@@ -10,8 +10,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::progress::Bar;
-use super::{FAILED, OK, WARNED, count, say, say_error};
 use crate::app::runtime;
 use crate::censor::End;
 use crate::censor::judge::known::{AsnMap, Fingerprint};
@@ -19,10 +17,12 @@ use crate::censor::judge::lookup::{Failure, Lookup, Question, Reply};
 use crate::censor::judge::ooni::{Blocking, flag};
 use crate::censor::judge::satellite::Outcome;
 use crate::censor::judge::{Judgement, Known, Pair, Probe, Verdict, judge};
+use crate::cli::progress::Bar;
+use crate::cli::{FAILED, OK, WARNED, count, say, say_error};
 use crate::config::check::duration_of;
 use crate::dns::name::NameBuf;
 use crate::dns::types::Qtype;
-use crate::scenario::collect::{self, Patience};
+use crate::stage::collect::{self, Patience};
 
 /// Names that are asked about at the same time.
 const AT_ONCE: usize = 16;
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 16;
     Verdicts: injected, ghost, dns-interference, suspect; ok, down; no-control.\n\
     Exit codes: 0 nothing found; 1 something found for some name; 2 a mistake, or a server that is not there."
 )]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The resolver in question, such as 127.0.0.1:5301; the port is 53 unless given
     #[arg(long, value_name = "ADDR:PORT", value_parser = server)]
     resolver: SocketAddr,

@@ -10,22 +10,26 @@ use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
-use super::scenario::{changes, wrapped};
-use super::{FAILED, OK, orders, replay, say, say_error};
+use super::show::wrapped;
+use super::{commands, judge, replay};
 use crate::app::{self, Signals};
 use crate::censor::draw::Draw;
 use crate::censor::expect::{Expect, Wanted, WantedReply};
 use crate::censor::seen::describe;
 use crate::censor::stub::StubMode;
 use crate::censor::{Network, Scenario};
-use crate::observe::story::Story;
-use crate::resolver::censored::{Audience, Clock};
-use crate::scenario::harness::{time_text, unix};
-use crate::scenario::recorder::{Recorder, Sink};
-use crate::scenario::stage::{Setting, Stage};
-use crate::scenario::worksheet::{in_shell, letter};
-use crate::scenario::{record, shipped};
+use crate::cli::{FAILED, OK, say, say_error};
 use crate::server::{self, Bound};
+use crate::stage::censor::Observer;
+use crate::stage::clock::Clock;
+use crate::stage::exchange::Exchange;
+use crate::stage::harness::{time_text, unix};
+use crate::stage::passthrough::Passthrough;
+use crate::stage::play::Player;
+use crate::stage::recorder::{Recorder, Sink};
+use crate::stage::worksheet::{changes, in_shell, letter};
+use crate::stage::world::{Setting, World};
+use crate::stage::{record, shipped};
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -48,7 +52,7 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
     ip route add local default dev lo table 100\n  \
     portcullis scenario run cn-gfw-injection --transparent\n\n\
     Exit codes: 0 ended as asked; 1 a replay differs; 2 a mistake.")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// A scenario that comes with the program, or a file; with --blind it may be left out
     #[arg(required_unless_present = "blind")]
     name: Option<String>,
@@ -60,7 +64,7 @@ pub(super) struct Args {
     speed: f64,
     /// What all draws start from, in the place of the scenario's own; with --blind and no name it picks the
     /// scenario instead
-    #[arg(long, value_name = "N", value_parser = super::seed)]
+    #[arg(long, value_name = "N", value_parser = crate::cli::seed)]
     seed: Option<u64>,
     /// Where forged answers lead: `doc` to addresses for documentation, `loopback` to 127.0.0.1 and ::1,
     /// `historical` to the real addresses of the time; otherwise what the scenario says, mostly doc
@@ -68,7 +72,7 @@ pub(super) struct Args {
     stub_mode: Option<StubMode>,
     /// The address to listen on, UDP and TCP; port 0 takes any free one [default: 127.0.0.1:5300; with
     /// --transparent 0.0.0.0:53 and, where there is IPv6, [::]:53]
-    #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = super::socket)]
+    #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = crate::cli::socket)]
     listen: Option<SocketAddr>,
     /// Answer for whatever resolver was asked, from its address, as a censor on the way does, and pass on to
     /// it what is let through; packets must be routed here, as below. Linux only; needs root, or CAP_NET_ADMIN
@@ -83,11 +87,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
     network: Option<String>,
     /// Who may ask beside loopback and private networks
-    #[arg(long, value_name = "NETWORK", value_parser = super::network)]
+    #[arg(long, value_name = "NETWORK", value_parser = crate::cli::network)]
     allow: Vec<IpNet>,
     /// Ask this resolver for names that the scenario has no zone for, which are refused otherwise; the port
     /// is 53 unless given
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = super::judge::server)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = judge::server)]
     forward: Vec<SocketAddr>,
     /// Write each question and its answers, and why, to this file as JSON lines, and as a capture beside it
     #[arg(long, value_name = "FILE")]
@@ -126,7 +130,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     app::log::start();
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => picked(args.seed.unwrap_or_else(|| super::now().unix.cast_unsigned())),
+        None => picked(args.seed.unwrap_or_else(|| crate::cli::now().unix.cast_unsigned())),
     };
     let mut scenario = shipped::load(&name)?;
     if let Some(id) = &args.network {
@@ -170,19 +174,23 @@ fn setting(args: &Args) -> Setting {
         by_listener: args.port_per_network,
         between: args.transparent,
         allow,
-        audience: None,
+        observer: None,
     }
 }
 
 async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
-    let now = super::now();
+    let now = crate::cli::now();
     let (lines, told) = sync_channel(LOG_BOUND);
-    let hall =
-        Arc::new(Hall { recorder: OnceLock::new(), lines, waiting: Arc::default(), missed: Arc::default() });
-    let (waiting, missed) = (Arc::clone(&hall.waiting), Arc::clone(&hall.missed));
-    let setting = Setting { audience: Some(Arc::<Hall>::clone(&hall)), ..setting(args) };
+    let outputs = Arc::new(Outputs {
+        recorder: OnceLock::new(),
+        lines,
+        waiting: Arc::default(),
+        missed: Arc::default(),
+    });
+    let (waiting, missed) = (Arc::clone(&outputs.waiting), Arc::clone(&outputs.missed));
+    let setting = Setting { observer: Some(Arc::<Outputs>::clone(&outputs)), ..setting(args) };
     let mode = setting.stubs.unwrap_or(scenario.stub_mode);
     if mode == StubMode::Historical {
         tracing::warn!(
@@ -195,47 +203,48 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
             "--at lies outside the time that the scenario tells of; rules without a time apply all the same"
         );
     }
-    let stage = Stage::new(scenario, &setting, now)?;
+    let world = World::new(scenario, &setting, now)?;
     drop(setting);
-    let scenario = &*Arc::clone(&stage.censor.scenario);
+    let scenario = &*Arc::clone(&world.censor.scenario);
     let bound = bind(args, scenario)?;
+    let passthrough = args.transparent.then(Passthrough::open).transpose();
+    let passthrough = passthrough.map_err(|e| format!("--transparent: {e}"))?;
     // Not before all else is well: what was in the files is lost with this.
     let started = now.unix.saturating_mul(1_000_000);
     let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
     let recorder = recorder.transpose()?;
-    recorder.as_ref().map(|recorder| hall.recorder.set(recorder.sink()));
-    drop(hall);
+    recorder.as_ref().map(|recorder| outputs.recorder.set(recorder.sink()));
+    drop(outputs);
     let addresses = bound.addresses.clone();
-    let threads = server::UdpThreads { batch: 64, pin: false };
-    let running = server::start(bound, &stage.engine, server::now, threads)
+    let (player, running) = Player::start(&world, bound, server::now, passthrough)
         .map_err(|e| format!("cannot start a thread: {e}"))?;
-    let doors = Doors { args, scenario, addresses: &addresses };
+    let announcement = Announcement { args, scenario, addresses: &addresses };
     if args.ready_json {
-        say(&doors.ready(&stage).to_string());
+        say(&announcement.ready(&world).to_string());
     } else if !args.json {
-        doors.introduce(&stage);
+        announcement.introduce(&world);
     }
     let style = Style {
         json: args.json,
         quiet: args.ready_json && !args.json,
         blind: args.blind,
         offset: scenario.offset,
-        began: stage.censor.clock.read(now.at).0,
+        began: world.censor.clock.read(now.at).0,
     };
     if args.commands {
         // Not held on to, so that the end of the scenario does not wait for the end of the commands.
-        let (censor, json) = (Arc::downgrade(&stage.censor), args.ready_json || args.json);
-        std::thread::spawn(move || orders::take(std::io::stdin().lock(), &censor, json));
+        let (censor, json) = (Arc::downgrade(&world.censor), args.ready_json || args.json);
+        std::thread::spawn(move || commands::take(std::io::stdin().lock(), &censor, json));
     }
-    let (shown, clock) = (Arc::clone(&stage.censor.scenario), Arc::clone(&stage.censor.clock));
+    let (shown, clock) = (Arc::clone(&world.censor.scenario), Arc::clone(&world.censor.clock));
     let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
     signals.stop().await;
-    let (hurried, held_up) = (running.hurried(), running.held_up());
+    let (hurried, held_up) = (player.hurried(), player.held_up());
     running.stop().await;
     // With the last who could tell something the printer ends.
-    drop(stage);
-    let patience = super::now().at + FAREWELL;
-    while !printer.is_finished() && super::now().at < patience {
+    drop((world, player));
+    let patience = crate::cli::now().at + FAREWELL;
+    while !printer.is_finished() && crate::cli::now().at < patience {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     let missed = missed.load(Relaxed);
@@ -258,7 +267,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
             code = FAILED;
         }
         if !args.json && !args.ready_json {
-            let (queries, dropped) = (super::count_u64(summary.written, "question"), summary.dropped);
+            let (queries, dropped) = (crate::cli::count_u64(summary.written, "question"), summary.dropped);
             say(&format!("{queries} recorded in {files}."));
             if dropped > 0 {
                 say_error(&format!("{dropped} more are left out, because the disk was too slow"));
@@ -285,7 +294,7 @@ fn wanted(args: &Args, scenario: &Scenario) -> Result<Vec<SocketAddr>, String> {
     let addresses: Option<Vec<_>> =
         places.map(|(_, place)| Some(SocketAddr::new(listen.ip(), port(place)?))).collect();
     addresses.ok_or_else(|| {
-        let networks = super::count(scenario.networks.len(), "network");
+        let networks = crate::cli::count(scenario.networks.len(), "network");
         format!(
             "--listen {listen}: no ports are left after {} for {networks}; take a lower one",
             listen.port()
@@ -315,41 +324,41 @@ fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
     })
 }
 
-/// Who gets to know of the queries: the record, and the terminal.
-struct Hall {
+/// What gets the exchanges: the record, and the terminal.
+struct Outputs {
     recorder: OnceLock<Sink>,
-    lines: SyncSender<Story>,
-    /// Octets of the stories that wait to be printed.
+    lines: SyncSender<Exchange>,
+    /// Octets of the exchanges that wait to be printed.
     waiting: Arc<AtomicUsize>,
-    /// Stories that never will be.
+    /// Exchanges that never will be.
     missed: Arc<AtomicU64>,
 }
 
-impl Audience for Hall {
-    fn begun(&self, _: &Story) {}
+impl Observer for Outputs {
+    fn begun(&self, _: &Exchange) {}
 
-    fn ended(&self, story: Story) {
+    fn ended(&self, exchange: Exchange) {
         // A terminal that is too slow misses lines; the record does not.
-        let octets = story.octets();
+        let octets = exchange.octets();
         let before = self.waiting.fetch_add(octets, Relaxed);
-        if before + octets > LOG_OCTETS || self.lines.try_send(story.clone()).is_err() {
+        if before + octets > LOG_OCTETS || self.lines.try_send(exchange.clone()).is_err() {
             self.waiting.fetch_sub(octets, Relaxed);
             self.missed.fetch_add(1, Relaxed);
         }
         if let Some(recorder) = self.recorder.get() {
-            recorder.push(story);
+            recorder.push(exchange);
         }
     }
 }
 
-/// What is told when the sockets are bound.
-struct Doors<'a> {
+/// What is said when the sockets are bound.
+struct Announcement<'a> {
     args: &'a Args,
     scenario: &'a Scenario,
     addresses: &'a [SocketAddr],
 }
 
-impl Doors<'_> {
+impl Announcement<'_> {
     /// The network of all clients that are in no other.
     fn own(&self) -> u16 {
         let place = |id: &String| self.scenario.networks.iter().position(|n| n.id == *id);
@@ -370,7 +379,7 @@ impl Doors<'_> {
         }
     }
 
-    fn ready(&self, stage: &Stage) -> serde_json::Value {
+    fn ready(&self, world: &World) -> serde_json::Value {
         let places = 0..self.scenario.networks.len();
         let address = |place: usize| {
             let own =
@@ -379,7 +388,7 @@ impl Doors<'_> {
         };
         let networks: serde_json::Map<_, _> =
             places.map(|place| (self.name(place), address(place).into())).collect();
-        let (unix, _) = stage.censor.clock.read(super::now().at);
+        let (unix, _) = world.censor.clock.read(crate::cli::now().at);
         if self.args.blind {
             // The offset of the clock would tell the place, and the seed the scenario.
             let at = time_text(unix, 0);
@@ -389,18 +398,18 @@ impl Doors<'_> {
         }
         serde_json::json!({
             "ready": true, "dns": self.addresses, "scenario": self.scenario.name,
-            "at": time_text(unix, self.scenario.offset), "seed": stage.censor.seed, "networks": networks,
+            "at": time_text(unix, self.scenario.offset), "seed": world.censor.seed, "networks": networks,
         })
     }
 
-    fn introduce(&self, stage: &Stage) {
+    fn introduce(&self, world: &World) {
         let (args, scenario) = (self.args, self.scenario);
         if args.blind {
             say("A censored network. Which one? Ask, compare, and guess from what is on the wire.\n");
         } else {
             say(&format!("{} ({})\n\n{}\n", scenario.title, scenario.name, wrapped(&scenario.summary, "")));
         }
-        let (unix, _) = stage.censor.clock.read(super::now().at);
+        let (unix, _) = world.censor.clock.read(crate::cli::now().at);
         // The offset would tell where it is.
         let clock = time_text(unix, if args.blind { 0 } else { scenario.offset });
         let runs = match args.speed {
@@ -419,7 +428,7 @@ impl Doors<'_> {
             (0..scenario.networks.len()).map(|place| self.name(place).len()).max().unwrap_or(0).max(14);
         for (place, network) in scenario.networks.iter().enumerate() {
             let title = if args.blind { "" } else { &network.title };
-            let door = match (args.port_per_network, self.addresses.first()) {
+            let asked_at = match (args.port_per_network, self.addresses.first()) {
                 (true, _) => self.addresses.get(place).map(SocketAddr::to_string).unwrap_or_default(),
                 (false, Some(_)) if args.transparent => self.clients(network, place),
                 (false, Some(address)) if place == usize::from(self.own()) => format!("{address}"),
@@ -429,7 +438,7 @@ impl Doors<'_> {
                 }
                 (false, None) => String::new(),
             };
-            say(format!("  {:<wide$} {door}  {title}", self.name(place)).trim_end());
+            say(format!("  {:<wide$} {asked_at}  {title}", self.name(place)).trim_end());
         }
         say(if args.transparent {
             "\nTry, on a machine whose port 53 is routed here (see --help):"
@@ -507,21 +516,21 @@ struct Style {
 }
 
 /// Prints what happens: queries, and what the clock passes.
-fn print(told: &Receiver<Story>, waiting: &AtomicUsize, style: Style, scenario: &Scenario, clock: &Clock) {
+fn print(told: &Receiver<Exchange>, waiting: &AtomicUsize, style: Style, scenario: &Scenario, clock: &Clock) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
     let mut passed = style.began;
     loop {
-        let story = match told.recv_timeout(std::time::Duration::from_millis(100)) {
-            Ok(story) => Some(story),
+        let exchange = match told.recv_timeout(std::time::Duration::from_millis(100)) {
+            Ok(exchange) => Some(exchange),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
         };
-        story.as_ref().map(|story| waiting.fetch_sub(story.octets(), Relaxed));
+        exchange.as_ref().map(|exchange| waiting.fetch_sub(exchange.octets(), Relaxed));
         if style.quiet {
             continue;
         }
-        let (now, _) = clock.read(super::now().at);
+        let (now, _) = clock.read(crate::cli::now().at);
         if !style.json && !style.blind {
             let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
             let mut news: Vec<_> =
@@ -532,29 +541,29 @@ fn print(told: &Receiver<Story>, waiting: &AtomicUsize, style: Style, scenario: 
             }
         }
         passed = now.max(passed);
-        let Some(story) = story else { continue };
+        let Some(exchange) = exchange else { continue };
         let text = match style {
-            Style { json: true, blind: true, .. } => blind_json(&story, scenario).to_string(),
-            Style { json: true, .. } => record::to_json(&story).to_string(),
-            _ => line(&story, scenario, style, dim),
+            Style { json: true, blind: true, .. } => blind_json(&exchange, scenario).to_string(),
+            Style { json: true, .. } => record::to_json(&exchange).to_string(),
+            _ => line(&exchange, scenario, style, dim),
         };
         let _ = writeln!(out, "{text}");
     }
 }
 
 /// The letter by which a network goes when it is not to be known.
-fn blind_network(story: &Story, scenario: &Scenario) -> String {
-    scenario.networks.iter().position(|n| n.id == story.network).map_or_else(String::new, letter)
+fn blind_network(exchange: &Exchange, scenario: &Scenario) -> String {
+    scenario.networks.iter().position(|n| n.id == exchange.network).map_or_else(String::new, letter)
 }
 
 /// What somebody at the wire could see, and nothing else.
-fn blind_json(story: &Story, scenario: &Scenario) -> serde_json::Value {
-    let mut all = record::to_json(story);
+fn blind_json(exchange: &Exchange, scenario: &Scenario) -> serde_json::Value {
+    let mut all = record::to_json(exchange);
     if let Some(fields) = all.as_object_mut() {
         for told in ["rule", "action", "intent", "evidence", "scenario", "seed", "stub_mode"] {
             fields.remove(told);
         }
-        fields.insert("network".into(), blind_network(story, scenario).into());
+        fields.insert("network".into(), blind_network(exchange, scenario).into());
         for reply in fields.get_mut("replies").and_then(|r| r.as_array_mut()).into_iter().flatten() {
             for told in ["genuine", "planned_us"] {
                 reply.as_object_mut().map(|reply| reply.remove(told));
@@ -564,31 +573,31 @@ fn blind_json(story: &Story, scenario: &Scenario) -> serde_json::Value {
     all
 }
 
-fn line(story: &Story, scenario: &Scenario, style: Style, colour: bool) -> String {
-    let question = story.question();
-    let time = time_text(story.at, style.offset);
-    let transport = story.transport.word();
+fn line(exchange: &Exchange, scenario: &Scenario, style: Style, colour: bool) -> String {
+    let question = exchange.question();
+    let time = time_text(exchange.at, style.offset);
+    let transport = exchange.transport.word();
     if style.blind {
-        let packets = super::count(story.replies.len(), "packet");
+        let packets = crate::cli::count(exchange.replies.len(), "packet");
         // The time would tell the country by its offset.
-        let network = blind_network(story, scenario);
+        let network = blind_network(exchange, scenario);
         return format!("{network:<3} {transport} {question:<34} {packets}");
     }
     let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-    let what = match &story.rule {
-        None if story.is_elsewhere() => "a name that this little internet does not know".to_owned(),
+    let what = match &exchange.rule {
+        None if exchange.is_elsewhere() => "a name that this little internet does not know".to_owned(),
         None => "let through".to_owned(),
         Some(rule) => format!("{red}{}{off} ({})", rule.id, rule.action),
     };
-    let mut text = format!("{time}  {:<12} {transport} {question:<34} {what}", story.network);
-    for reply in &story.replies {
+    let mut text = format!("{time}  {:<12} {transport} {question:<34} {what}", exchange.network);
+    for reply in &exchange.replies {
         let kind = if reply.genuine { "genuine" } else { "forged" };
         let after = reply.after.as_secs_f64() * 1000.0;
         text.push_str(&format!("\n    {kind:<8} {after:>8.1} ms  {}", describe(&reply.octets)));
     }
-    if story.end != crate::censor::End::Open {
-        text.push_str(&format!("\n    then the connection ends: {:?}", story.end));
-    } else if story.replies.is_empty() {
+    if exchange.end != crate::censor::End::Open {
+        text.push_str(&format!("\n    then the connection ends: {:?}", exchange.end));
+    } else if exchange.replies.is_empty() {
         text.push_str("\n    no answer");
     }
     text

@@ -1,49 +1,19 @@
-//! `portcullis scenario …`: the censors that can be imitated, and what is done with them.
+//! `portcullis scenario show`: what a scenario imitates, in words.
 
-use std::path::PathBuf;
-
-use super::{FAILED, OK, judge, play, say, say_error, worksheet};
 use crate::censor::names::{Names, Pattern};
-use crate::censor::stub::StubMode;
-use crate::censor::{Evidence, Rule, Scenario};
-use crate::scenario::harness::time_text;
-use crate::scenario::shipped;
-use crate::scenario::stage::{Setting, Stage};
-pub(super) use crate::scenario::worksheet::changes;
+use crate::censor::{Rule, Scenario};
+use crate::cli::{OK, say};
+use crate::stage::harness::time_text;
+use crate::stage::shipped;
+use crate::stage::worksheet::changes;
 
 /// So many of a rule's names are shown.
 const SHOWN: usize = 4;
 
-/// What is done with scenarios.
-#[derive(clap::Subcommand)]
-pub(super) enum Command {
-    /// The scenarios that come with the program
-    List(ListArgs),
-    /// What a scenario imitates: its story, networks, rules, and how sure each of them is
-    Show(ShowArgs),
-    /// Play a scenario: answer as the censor did
-    Run(play::Args),
-    /// Read a scenario file, ask everything that it expects, and say what is wrong
-    Check(CheckArgs),
-    /// Ask a resolver and a control, and say what probes for censorship would make of the answers
-    Judge(judge::Args),
-    /// A sheet of questions for a class, and its key
-    Worksheet(worksheet::Args),
-}
-
-/// Options of `scenario list`.
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  portcullis scenario list")]
-pub(super) struct ListArgs {
-    /// Print one line of JSON for each
-    #[arg(long)]
-    json: bool,
-}
-
 /// Options of `scenario show`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis scenario show ru-2016-linkedin")]
-pub(super) struct ShowArgs {
+pub(in crate::cli) struct Args {
     /// A scenario that comes with the program, or a file
     name: String,
     /// Print the file itself
@@ -54,64 +24,13 @@ pub(super) struct ShowArgs {
     json: bool,
 }
 
-/// Options of `scenario check`.
-#[derive(clap::Args)]
-#[command(after_help = "Example:\n  portcullis scenario check my-provider.toml\n\n\
-    Exit codes: 0 all is well; 2 a mistake in a file, or something expected does not hold.")]
-pub(super) struct CheckArgs {
-    /// Scenario files, or names of those that come with the program; without any, all of those
-    #[arg(value_name = "FILE")]
-    files: Vec<String>,
-    /// Print one line of JSON for each
-    #[arg(long)]
-    json: bool,
-}
-
-/// Runs one of them.
-pub(super) fn run(command: &Command) -> Result<u8, String> {
-    match command {
-        Command::List(args) => list(args),
-        Command::Show(args) => show(args),
-        Command::Run(args) => play::run(args),
-        Command::Check(args) => Ok(check(args)),
-        Command::Judge(args) => judge::run(args),
-        Command::Worksheet(args) => worksheet::run(args),
-    }
-}
-
-fn list(args: &ListArgs) -> Result<u8, String> {
-    for (name, _) in shipped::ALL {
-        let scenario = shipped::load(name)?;
-        let day = |unix: Option<i64>| unix.map(|unix| day(unix, scenario.offset));
-        let (from, until) = (day(scenario.from), day(scenario.until));
-        if args.json {
-            let networks: Vec<&str> = scenario.networks.iter().map(|n| n.id.as_str()).collect();
-            let line = serde_json::json!({
-                "name": name, "title": scenario.title, "place": scenario.place, "from": from,
-                "until": until, "networks": networks, "rules": scenario.rules.len(),
-                "measured": measured(&scenario),
-            });
-            say(&line.to_string());
-        } else {
-            say(&format!("{name:<24} {}", scenario.title));
-        }
-    }
-    if !args.json {
-        say("\nportcullis scenario show NAME tells more; portcullis scenario run NAME plays it.");
-    }
-    Ok(OK)
-}
-
-fn measured(scenario: &Scenario) -> usize {
-    scenario.rules.iter().filter(|r| r.evidence == Evidence::Measured).count()
-}
-
 /// The day, where the clocks are so many seconds ahead of UTC.
-fn day(unix: i64, ahead: i32) -> String {
+pub(super) fn day(unix: i64, ahead: i32) -> String {
     time_text(unix, ahead).chars().take(10).collect()
 }
 
-fn show(args: &ShowArgs) -> Result<u8, String> {
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<u8, String> {
     let scenario = shipped::load(&args.name)?;
     if args.text {
         let text = match shipped::ALL.iter().find(|(name, _)| *name == args.name) {
@@ -252,55 +171,4 @@ pub(super) fn wrapped(text: &str, begin: &str) -> String {
         }
     }
     lines.join("\n")
-}
-
-fn check(args: &CheckArgs) -> u8 {
-    let all = || shipped::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let files: Vec<String> = if args.files.is_empty() { all() } else { args.files.clone() };
-    let mut code = OK;
-    for file in &files {
-        let (told, problem) = match checked(file) {
-            Ok(told) => (Some(told), None),
-            Err(problem) => (None, Some(problem)),
-        };
-        if problem.is_some() {
-            code = FAILED;
-        }
-        if args.json {
-            let line = serde_json::json!({ "file": file, "ok": problem.is_none(), "problem": problem });
-            say(&line.to_string());
-        } else if let Some(problem) = problem {
-            say_error(&problem);
-        } else {
-            say(&format!("{file}: {}", told.unwrap_or_default()));
-        }
-    }
-    code
-}
-
-/// Reads a file and asks what it expects.
-fn checked(file: &str) -> Result<String, String> {
-    let scenario = shipped::load(file)?;
-    let (rules, networks) = (scenario.rules.len(), scenario.networks.len());
-    let asked = scenario.expects.len();
-    let path: PathBuf = match shipped::ALL.iter().any(|(name, _)| *name == file) {
-        true => format!("blocklists/scenarios/{file}.toml").into(),
-        false => file.into(),
-    };
-    // Nothing is sent, so that the addresses may be those of the file, and are told as they stand there.
-    let stubs = Some(StubMode::Historical);
-    let setting = Setting { by_listener: true, stubs, ..Setting::default() };
-    let now = super::now();
-    let stage = Stage::new(scenario, &setting, now).map_err(|e| format!("{}: {e}", path.display()))?;
-    stage.check(now).map_err(|wrong| {
-        let lines: Vec<String> = wrong
-            .iter()
-            .map(|(line, why)| format!("{}:{line}: [[expect]]: does not hold: {why}", path.display()))
-            .collect();
-        lines.join("\n")
-    })?;
-    let rules = super::count(rules, "rule");
-    let networks = super::count(networks, "network");
-    let hold = if asked == 1 { "holds" } else { "hold" };
-    Ok(format!("{rules} in {networks}; {} {hold}", super::count(asked, "expectation")))
 }

@@ -13,9 +13,9 @@ use crate::dns::types::Rcode;
 
 /// One question with all that was sent for it.
 #[derive(Clone, Debug)]
-pub struct Story {
+pub struct Exchange {
     /// What was played.
-    pub staged: Arc<Staged>,
+    pub run: Arc<Run>,
     /// Its number since the start, from 1.
     pub number: u64,
     /// The scenario's clock, in seconds since 1970 (UTC).
@@ -42,7 +42,7 @@ pub struct Story {
     pub cut: bool,
 }
 
-impl Story {
+impl Exchange {
     /// The question: `linkedin.com A`; `?` if the query is too broken to tell.
     #[must_use]
     pub fn question(&self) -> String {
@@ -70,9 +70,9 @@ impl Story {
     }
 }
 
-/// What a story is part of: the same of all that, and the same questions, give the same story.
+/// What an exchange is part of: the same of all that, and the same questions, give the same exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Staged {
+pub struct Run {
     /// The scenario's name.
     pub scenario: String,
     /// What all draws start from.
@@ -81,7 +81,7 @@ pub struct Staged {
     pub stubs: StubMode,
 }
 
-/// The rule behind a story.
+/// The rule behind an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// Its id.

@@ -1,0 +1,73 @@
+//! `portcullis scenario check`: reads scenario files and asks everything that they expect.
+
+use std::path::PathBuf;
+
+use crate::censor::stub::StubMode;
+use crate::cli::{FAILED, OK, count, now, say, say_error};
+use crate::stage::shipped;
+use crate::stage::world::{Setting, World};
+
+/// Options of `scenario check`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  portcullis scenario check my-provider.toml\n\n\
+    Exit codes: 0 all is well; 2 a mistake in a file, or something expected does not hold.")]
+pub(in crate::cli) struct Args {
+    /// Scenario files, or names of those that come with the program; without any, all of those
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Print one line of JSON for each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> u8 {
+    let all = || shipped::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let files: Vec<String> = if args.files.is_empty() { all() } else { args.files.clone() };
+    let mut code = OK;
+    for file in &files {
+        let (told, problem) = match checked(file) {
+            Ok(told) => (Some(told), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        if problem.is_some() {
+            code = FAILED;
+        }
+        if args.json {
+            let line = serde_json::json!({ "file": file, "ok": problem.is_none(), "problem": problem });
+            say(&line.to_string());
+        } else if let Some(problem) = problem {
+            say_error(&problem);
+        } else {
+            say(&format!("{file}: {}", told.unwrap_or_default()));
+        }
+    }
+    code
+}
+
+/// Reads a file and asks what it expects.
+fn checked(file: &str) -> Result<String, String> {
+    let scenario = shipped::load(file)?;
+    let (rules, networks) = (scenario.rules.len(), scenario.networks.len());
+    let asked = scenario.expects.len();
+    let path: PathBuf = match shipped::ALL.iter().any(|(name, _)| *name == file) {
+        true => format!("blocklists/scenarios/{file}.toml").into(),
+        false => file.into(),
+    };
+    // Nothing is sent, so that the addresses may be those of the file, and are told as they stand there.
+    let stubs = Some(StubMode::Historical);
+    let setting = Setting { by_listener: true, stubs, ..Setting::default() };
+    let now = now();
+    let world = World::new(scenario, &setting, now).map_err(|e| format!("{}: {e}", path.display()))?;
+    world.check(now).map_err(|wrong| {
+        let lines: Vec<String> = wrong
+            .iter()
+            .map(|(line, why)| format!("{}:{line}: [[expect]]: does not hold: {why}", path.display()))
+            .collect();
+        lines.join("\n")
+    })?;
+    let rules = count(rules, "rule");
+    let networks = count(networks, "network");
+    let hold = if asked == 1 { "holds" } else { "hold" };
+    Ok(format!("{rules} in {networks}; {} {hold}", count(asked, "expectation")))
+}

@@ -1,0 +1,14 @@
+//! `portcullis scenario`: censors that can be imitated, and what is done with them, a file for each
+//! command.
+
+mod check;
+mod command;
+mod judge;
+mod list;
+mod commands;
+mod play;
+mod replay;
+mod show;
+mod worksheet;
+
+pub(super) use command::{Command, run};

@@ -1,0 +1,296 @@
+//! Plays what a censor planned for a query, each packet at its time, over UDP and TCP alike; hands the exchange
+//! to its observer when all have left.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::censor::{Censor, Interception, Observer};
+use super::delay::{self, Delayer};
+use super::exchange::{Exchange, Sent};
+use super::passthrough::Passthrough;
+use super::world::World;
+use crate::censor::End;
+use crate::censor::plan::{Plan, Shot};
+use crate::dns::edns::PAYLOAD_SIZE;
+use crate::dns::reply::Transport;
+use crate::dns::types::Rcode;
+use crate::observe::counters::Counters;
+use crate::observe::event::{Event, Source};
+use crate::resolver::live::Engine;
+use crate::resolver::moment::{Clock, Moment};
+use crate::resolver::outcome::Outcome;
+use crate::resolver::resolve::resolve;
+use crate::resolver::snapshot::Client;
+use crate::server::intercept::{Interceptor, ReplyPath};
+use crate::server::{self, Bound, Running, UdpThreads};
+
+/// A censor is no faster than one thread an address.
+const UDP: UdpThreads = UdpThreads { batch: 64, pin: false };
+
+/// Stands before the resolver as the censor of a scenario.
+pub struct Player {
+    parts: Parts,
+    censor: Arc<Censor>,
+    /// The way on to whoever was asked, for a censor that stands on it.
+    passthrough: Option<Arc<Passthrough>>,
+}
+
+/// What playing needs on any thread.
+#[derive(Clone)]
+struct Parts {
+    engine: Arc<Engine>,
+    counters: Arc<Counters>,
+    clock: Clock,
+    /// Keeps the packets until it is their time.
+    delayer: Arc<Delayer>,
+}
+
+impl Player {
+    /// Plays a scenario on sockets that are bound; with `passthrough`, what the censor lets through goes on to
+    /// whoever was asked. Must run within a multi-threaded runtime.
+    ///
+    /// # Errors
+    /// The kernel's, when a thread cannot be started.
+    pub fn start(
+        world: &World,
+        bound: Bound,
+        clock: Clock,
+        passthrough: Option<Passthrough>,
+    ) -> io::Result<(Arc<Self>, Running)> {
+        let parts = Parts {
+            engine: Arc::clone(&world.engine),
+            counters: world.engine.counters.shared(),
+            clock,
+            delayer: Arc::new(Delayer::start(clock, delay::Bound::default())?),
+        };
+        let (censor, passthrough) = (Arc::clone(&world.censor), passthrough.map(Arc::new));
+        let player = Arc::new(Self { parts, censor, passthrough });
+        let interceptor: Arc<dyn Interceptor> = Arc::<Self>::clone(&player);
+        let running = server::start_behind(Some(interceptor), bound, &world.engine, clock, UDP)?;
+        Ok((player, running))
+    }
+
+    /// How many packets were sent before their time, because too many waited for theirs.
+    #[must_use]
+    pub fn hurried(&self) -> u64 {
+        self.parts.delayer.hurried()
+    }
+
+    /// How many queries were not passed on to whoever was asked, because too many were on their way.
+    #[must_use]
+    pub fn held_up(&self) -> u64 {
+        self.passthrough.as_ref().map_or(0, |p| p.dropped())
+    }
+}
+
+impl Interceptor for Player {
+    fn intercept(&self, packet: &[u8], client: Client, at: Moment, path: ReplyPath) -> Result<(), ReplyPath> {
+        if self.passthrough.as_ref().is_some_and(|p| p.is_own(client.address)) {
+            return Ok(());
+        }
+        let Parts { engine, counters, clock, .. } = &self.parts;
+        let behind = Arc::clone(&engine.snapshot_at(at.unix));
+        let Some(Interception { plan, exchange }) = self.censor.intercept(packet, &behind, client, at) else {
+            return Err(path);
+        };
+        let server = path.server();
+        let exchange = exchange.map(|(mut exchange, observer)| {
+            exchange.server = server.unwrap_or(exchange.server);
+            (Mutex::new(exchange), observer)
+        });
+        let censored = censored(&plan, client);
+        let ahead = AtomicUsize::new(plan.forged.len() + usize::from(plan.genuine.is_some()));
+        let open = Open { path, client, at, clock: *clock, end: plan.end, ahead, exchange };
+        let mut outgoing = Outgoing {
+            open: Arc::new(open),
+            delayer: Arc::clone(&self.parts.delayer),
+            query: packet.len(),
+            waits: false,
+        };
+        for shot in plan.forged {
+            outgoing.send(shot, false);
+        }
+        if let Some(event) = &censored {
+            engine.observe(&mut &**counters, &behind, event, packet);
+        }
+        let Some(after) = plan.genuine else { return Ok(()) };
+        if let Some(passthrough) = &self.passthrough
+            && let Some(asked) = server.filter(|asked| Passthrough::leads_on(*asked))
+        {
+            let (way, packet, parts) = (Arc::clone(passthrough), packet.to_vec(), self.parts.clone());
+            passthrough.spawn(async move {
+                let reply = match client.transport {
+                    Transport::Udp => way.over_udp(asked, &packet).await,
+                    Transport::Tcp => way.over_tcp(asked, &packet).await,
+                };
+                let event = passed(reply.as_deref(), client, at, parts.clock);
+                outgoing.genuine(after, reply.unwrap_or_default());
+                if censored.is_none() {
+                    parts.engine.observe(&mut &*parts.counters, &behind, &event, &packet);
+                }
+            });
+            return Ok(());
+        }
+        let mut out = vec![0; longest(client.transport)];
+        let mut event = Event::new(client.address, client.transport);
+        let len = match resolve(engine, &behind, packet, client, at, &mut out, &mut event) {
+            Outcome::Reply(len) => len,
+            Outcome::ReplyAndRefresh(len, pending) => {
+                pending.refresh(*clock);
+                len
+            }
+            Outcome::Later(pending) => {
+                let parts = self.parts.clone();
+                pending.begin(*clock, move |pending, answered| {
+                    let mut out = vec![0; longest(client.transport)];
+                    let (len, event) = pending.write(answered, &mut out);
+                    outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
+                    if censored.is_none() {
+                        let snapshot = pending.snapshot();
+                        parts.engine.observe(&mut &*parts.counters, snapshot, &event, pending.packet());
+                    }
+                });
+                return Ok(());
+            }
+            Outcome::Drop => 0,
+        };
+        outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
+        if censored.is_none() {
+            event.took = clock().at.saturating_duration_since(at.at);
+            engine.observe(&mut &**counters, &behind, &event, packet);
+        }
+        Ok(())
+    }
+
+    fn under_way(&self) -> usize {
+        // What has passed may then wait for its time.
+        self.passthrough.as_ref().map_or(0, |p| p.passing()) + self.parts.delayer.waiting()
+    }
+
+    fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            if let Some(passthrough) = &self.passthrough {
+                passthrough.stop().await;
+            }
+            self.parts.delayer.stop();
+        })
+    }
+}
+
+/// Room for the longest genuine reply, in octets.
+fn longest(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => usize::from(PAYLOAD_SIZE),
+        Transport::Tcp => usize::from(u16::MAX),
+    }
+}
+
+/// What is counted for a query that the censor answered, or kept from being answered.
+fn censored(plan: &Plan, client: Client) -> Option<Event> {
+    if plan.forged.is_empty() && plan.genuine.is_some() {
+        return None;
+    }
+    let rcode = plan.forged.first().and_then(|shot| wire_rcode(&shot.octets));
+    Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
+}
+
+/// What is counted for a query that was passed on to whoever was asked.
+fn passed(reply: Option<&[u8]>, client: Client, came: Moment, clock: Clock) -> Event {
+    let rcode = reply.and_then(wire_rcode);
+    let took = clock().at.saturating_duration_since(came.at);
+    Event { source: Source::Upstream, rcode, took, ..Event::new(client.address, client.transport) }
+}
+
+fn wire_rcode(reply: &[u8]) -> Option<Rcode> {
+    reply.get(3).map(|octet| Rcode(u16::from(octet & 0xf)))
+}
+
+/// The way out for all packets of one query.
+struct Outgoing {
+    open: Arc<Open>,
+    delayer: Arc<Delayer>,
+    /// The octets of the query.
+    query: usize,
+    /// A packet before the next one waits for its time.
+    waits: bool,
+}
+
+impl Outgoing {
+    fn send(&mut self, shot: Shot, genuine: bool) {
+        let open = Arc::clone(&self.open);
+        // The query waits too, in its exchange.
+        let (due, octets) = (open.at.at + shot.after, shot.octets.len() + self.query);
+        let job = move || open.send(shot, genuine);
+        // Where one waits those behind it do too, or they might overtake it.
+        self.waits = if self.waits {
+            self.delayer.in_turn(due, octets, job)
+        } else {
+            self.delayer.at(due, octets, job)
+        };
+    }
+
+    /// What the honest network says, if it says anything.
+    fn genuine(mut self, after: Duration, octets: Vec<u8>) {
+        if octets.is_empty() {
+            self.open.silent();
+        } else {
+            self.send(Shot { after, octets, ip_ttl: None }, true);
+        }
+    }
+}
+
+/// An exchange under way. When the last who has something to send is gone, the connection ends as planned, and
+/// the observer gets the exchange.
+struct Open {
+    path: ReplyPath,
+    client: Client,
+    /// When the query came.
+    at: Moment,
+    clock: Clock,
+    /// How the connection is to end.
+    end: End,
+    /// Packets that have yet to be sent.
+    ahead: AtomicUsize,
+    exchange: Option<(Mutex<Exchange>, Arc<dyn Observer>)>,
+}
+
+impl Open {
+    fn send(self: Arc<Self>, Shot { after: planned, octets, ip_ttl }: Shot, genuine: bool) {
+        // On a stream there is no empty message.
+        if octets.is_empty() && self.client.transport == Transport::Tcp {
+            return self.silent();
+        }
+        let open = Arc::clone(&self);
+        self.path.send(octets, ip_ttl, move |octets| {
+            open.ahead.fetch_sub(1, Relaxed);
+            if let Some((exchange, _)) = &open.exchange {
+                let after = (open.clock)().at.saturating_duration_since(open.at.at);
+                let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+                exchange.replies.push(Sent { planned, after, octets, genuine, ip_ttl });
+            }
+        });
+    }
+
+    /// There is nothing to be sent in the place of a packet that was planned.
+    fn silent(&self) {
+        self.ahead.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        match self.end {
+            End::Open => {}
+            End::Close => self.path.close(),
+            End::Reset => self.path.reset(),
+        }
+        if let Some((exchange, observer)) = self.exchange.take() {
+            let mut exchange = exchange.into_inner().unwrap_or_else(PoisonError::into_inner);
+            exchange.cut = *self.ahead.get_mut() > 0;
+            observer.ended(exchange);
+        }
+    }
+}

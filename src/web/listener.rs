@@ -1,0 +1,62 @@
+//! Serves routes over HTTP/1 to those who know what they want: programs that read metrics.
+//!
+//! `axum::serve` has no limits to set, so hyper does it, behind the accept loop that all listeners share.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+
+use crate::net::accept::{Bounds, Connections, accept};
+
+/// Connections at the same time; one more closes the oldest.
+const OPEN: usize = 64;
+/// One listener takes this part of the connections that there may be at most.
+const PART: usize = 16;
+/// Octets of a request's line and headers.
+const HEAD: usize = 16 * 1024;
+/// The longest wait for a whole request head, and on an idle connection for the next one.
+const WAIT: Duration = Duration::from_secs(75);
+/// After this long a connection ends, whatever it does.
+const LIFE: Duration = Duration::from_secs(3600);
+/// How long a connection whose time is over may take to finish the answer under way.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Serves these routes until it is dropped, and its connections with it. `what` names them in the log.
+pub async fn serve(listener: TcpListener, what: &str, routes: Router) {
+    let connections = Connections::new(Bounds::part(PART, OPEN), Arc::default());
+    accept(
+        listener,
+        what,
+        &connections,
+        std::future::pending(),
+        |_| true,
+        |stream, _, seat| {
+            let service = TowerToHyperService::new(routes.clone());
+            async move {
+                let mut http = http1::Builder::new();
+                http.timer(TokioTimer::new())
+                    .header_read_timeout(WAIT)
+                    .max_header_size(HEAD)
+                    .max_buf_size(HEAD);
+                let mut conversation = pin!(http.serve_connection(TokioIo::new(stream), service));
+                tokio::select! {
+                    // A client's mistakes have been answered, and its absence needs no answer.
+                    _ = conversation.as_mut() => {}
+                    () = sleep(LIFE) => {
+                        conversation.as_mut().graceful_shutdown();
+                        let _ = timeout(GRACE, conversation).await;
+                    }
+                }
+                drop(seat);
+            }
+        },
+    )
+    .await;
+}
