@@ -23,7 +23,7 @@ use crate::observe::event::{Event, Source};
 use crate::upstream::hickory::Forwarder;
 use crate::upstream::{Failure, Question};
 
-/// What came of the waiting, and when.
+/// What came of a question, and when.
 pub struct Answered {
     fetched: Fetched,
     now: Moment,
