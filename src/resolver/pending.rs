@@ -22,7 +22,7 @@ use crate::dns::types::Rcode;
 use crate::observe::event::{Event, Source};
 use crate::upstream::{Failure, Question, Upstream};
 
-/// What came of the waiting, and when.
+/// What came of a question, and when.
 pub struct Answered {
     fetched: Fetched,
     now: Moment,

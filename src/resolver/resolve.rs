@@ -90,8 +90,8 @@ pub fn resolve(
             }
         }
     }
-    // Whoever answers for the name. What an upstream says is judged as the lists are now: what is kept at
-    // once, the rest when it comes.
+    // Whoever answers for the name. A kept reply is judged as the lists are now, one that is asked for when
+    // it comes.
     let parts = (engine, snapshot);
     match lookup(engine, snapshot, view, &query, now.at) {
         Lookup::Local(answer) => {

@@ -48,6 +48,20 @@ fn a_name_goes_to_the_upstreams_of_its_suffix_or_of_the_clients_group() {
     assert_eq!((main.asked(), office.asked(), lab.asked()), (2, 1, 1));
 }
 
+/// A list sends a name and all below it to one of them, which it has therefore too.
+#[test]
+fn a_rewrite_ends_at_a_name_that_it_covers_itself() {
+    let upstream = upstream(9);
+    let config = format!(
+        "{}[[list]]\nname = \"safe\"\nrules = [\"||search.test^$dnsrewrite=NOERROR;CNAME;safe.search.test\"]\n",
+        Upstream::config(&[&upstream]),
+    );
+    let server = Server::start(&config, &[]);
+    let text = ask(server.dns, "127.0.0.1", "www.search.test");
+    assert!(text.contains("www.search.test. 60 IN CNAME safe.search.test.\n"), "{text}");
+    assert!(text.contains("safe.search.test. 300 IN A 192.0.2.9\n"), "{text}");
+}
+
 #[test]
 fn a_group_can_be_those_who_ask_at_one_listener() {
     let upstream = upstream(9);
