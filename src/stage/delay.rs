@@ -196,11 +196,17 @@ mod tests {
         crate::resolver::moment::Moment { at: Instant::now(), unix: 0 }
     }
 
+    /// How long a test waits for what must come.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     #[test]
     fn things_are_done_in_the_order_of_their_times_and_never_early() {
         let delayer = Delayer::start(now, Bound::default()).unwrap();
         let (sender, receiver) = mpsc::channel();
+        // Nothing is done before all of it is known, however long this thread is held up.
+        let (go, held) = mpsc::channel::<()>();
         let start = now().at;
+        delayer.at(start, 1, move || held.recv_timeout(PATIENCE).unwrap());
         for (name, millis) in [("c", 30u64), ("a", 5), ("b", 20), ("first", 0), ("d", 30)] {
             let sender = sender.clone();
             delayer.at(start + Duration::from_millis(millis), 1, move || {
@@ -209,7 +215,8 @@ mod tests {
                     .unwrap();
             });
         }
-        let done: Vec<_> = receiver.iter().take(5).collect();
+        go.send(()).unwrap();
+        let done: Vec<_> = (0..5).map(|_| receiver.recv_timeout(PATIENCE).unwrap()).collect();
         assert_eq!(done, [("first", true), ("a", true), ("b", true), ("c", true), ("d", true)]);
     }
 
@@ -221,9 +228,9 @@ mod tests {
         let ((began, begun), (go, held)) = (mpsc::channel(), mpsc::channel::<()>());
         delayer.at(start + Duration::from_millis(1), 1, move || {
             began.send(()).unwrap();
-            held.recv().unwrap();
+            held.recv_timeout(PATIENCE).unwrap();
         });
-        begun.recv().unwrap();
+        begun.recv_timeout(PATIENCE).unwrap();
         // All of these are late by now.
         for number in [1, 2] {
             let sender = sender.clone();
@@ -231,7 +238,8 @@ mod tests {
         }
         assert!(!delayer.at(start, 1, move || sender.send(0).unwrap()));
         go.send(()).unwrap();
-        assert_eq!(receiver.iter().collect::<Vec<_>>(), [0, 1, 2]);
+        let done: Vec<_> = (0..3).map(|_| receiver.recv_timeout(PATIENCE).unwrap()).collect();
+        assert_eq!(done, [0, 1, 2]);
     }
 
     #[test]

@@ -385,7 +385,9 @@ fn dig_says_what_the_table_says() {
             command.arg(format!("@{}", server.ip())).args(["-p", &server.port().to_string()]);
             command.args(["+time=1", "+tries=1", if asked.edns { "+edns=0" } else { "+noedns" }]);
             command.args(asked.tcp.then_some("+tcp")).args([&asked.name(), asked.qtype]);
-            output(&mut command)
+            let said = output(&mut command);
+            // It may take the server's own port to ask from, and hear itself.
+            if said.contains("query response not set") { output(&mut command) } else { said }
         },
     );
 }

@@ -68,12 +68,23 @@ impl Draw {
 mod tests {
     use super::*;
 
+    /// The numbers were computed by another program from the description at the top.
     #[test]
     fn the_numbers_never_change() {
-        assert_eq!(Draw::new(42).finish(), Draw::new(42).finish());
-        assert_ne!(Draw::new(42).finish(), Draw::new(43).finish());
-        let parts = Draw::new(1).octets(b"ab").octets(b"c").finish();
-        assert_ne!(parts, Draw::new(1).octets(b"a").octets(b"bc").finish());
+        for (draw, number) in [
+            (Draw::new(0), 0x5ba3_14b8_cfda_3b6b),
+            (Draw::new(42), 0xa4e6_579f_d9ba_8f6d),
+            (Draw::new(u64::MAX), 0x9eec_b3fe_70d3_12a5),
+            (Draw::new(1).octets(b""), 0x1468_1df3_0754_59cb),
+            (Draw::new(1).octets(b"ab").octets(b"c"), 0x3bb3_4ceb_70c4_6811),
+            (Draw::new(1).octets(b"a").octets(b"bc"), 0x2e4d_b398_47fa_35f2),
+            (Draw::new(7).octets(b"\x08linkedin\x03com\0").number(1), 0xb347_7ae9_a506_d6a1),
+        ] {
+            assert_eq!(draw.finish(), number, "{draw:?}");
+        }
+        let draw = Draw::new(7).octets(b"\x08linkedin\x03com\0").number(1);
+        assert_eq!([draw.below(0), draw.below(1), draw.below(10), draw.below(1000)], [0, 0, 1, 561]);
+        assert!((draw.fraction() - 0.700309450189731).abs() < 1e-15, "{}", draw.fraction());
     }
 
     #[test]
