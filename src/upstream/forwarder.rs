@@ -13,6 +13,7 @@ use super::deadline::{Deadline, clock, millis};
 use super::flights::Missed;
 use super::hickory::Bootstrap;
 use super::name_server::{NameServer, SENDS, is_misread};
+use super::transports::Transports;
 use super::{Endpoint, Question, Server};
 use crate::dns::header::flag;
 use crate::dns::message::Message;
@@ -75,7 +76,12 @@ impl Forwarder {
     }
 
     /// The reply to the first try if it is good, or what it shows to whoever asks on.
-    fn judge<'r>(&self, index: usize, reply: Result<&'r [u8], Missed>) -> Result<&'r [u8], Known> {
+    fn judge<'r>(
+        &self,
+        index: usize,
+        transports: &Arc<Transports>,
+        reply: Result<&'r [u8], Missed>,
+    ) -> Result<&'r [u8], Known> {
         let server = self.servers.get(index).ok_or(Known::Nothing)?;
         let missed = match reply {
             Ok(bytes) => {
@@ -102,12 +108,12 @@ impl Forwarder {
             }
             Missed::Network(error) => {
                 tracing::debug!(server = %server.server.at, %error, "no reply from upstream");
-                server.has_failed(self.now());
+                server.has_failed(self.now(), Some(transports));
             }
             Missed::Silence => {
                 // One datagram may be lost; a server that meanwhile replied to no other is in trouble.
                 if server.is_silent(self.now(), self.first_wait(server)) {
-                    server.has_failed(self.now());
+                    server.has_failed(self.now(), Some(transports));
                 } else if server.server.tcp_only {
                     server.tally.add_failure();
                 }
@@ -168,7 +174,13 @@ impl Forwarder {
                 break;
             }
             let truncated = matches!(&known, Known::Truncated(by) if *by == index);
-            match server.ask(question, truncated, &deadline).await {
+            let found = server.find(&deadline).await;
+            let over = found.as_ref().ok().cloned();
+            let asked = match found {
+                Ok(transports) => server.ask(&transports, question, truncated, &deadline).await,
+                Err(missed) => Err(missed),
+            };
+            match asked {
                 Ok(bytes) => {
                     server.has_replied(self.now());
                     server.succeeded();
@@ -183,7 +195,7 @@ impl Forwarder {
                     // Names that nobody can answer, and TCP that does not work, say nothing against a
                     // server that replies to others.
                     if !truncated && server.is_silent(self.now(), self.timeout) {
-                        server.has_failed(self.now());
+                        server.has_failed(self.now(), over.as_ref());
                     } else {
                         server.tally.add_failure();
                     }
@@ -235,7 +247,8 @@ impl Upstream for Forwarder {
             return this.carefully(question, Known::Nothing, done);
         };
         let asked = question.clone();
-        let heard = move |reply: Result<&[u8], Missed>| match this.judge(index, reply) {
+        let over = Arc::clone(&transports);
+        let heard = move |reply: Result<&[u8], Missed>| match this.judge(index, &over, reply) {
             Ok(reply) => done(Ok(reply)),
             Err(Known::Bad(..)) if this.has_probes_enough() => done(Err(Failure::Timeout)),
             Err(known) => this.carefully(asked, known, done),

@@ -1,5 +1,6 @@
 //! One server: how well it does, and asking it with care.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -59,12 +60,14 @@ impl NameServer {
         self.failures.store(0, Ordering::Relaxed);
     }
 
-    /// It gave none, and is in trouble.
-    pub(super) fn has_failed(&self, now: u64) {
+    /// It gave none over these transports, if it could be asked at all, and is in trouble.
+    pub(super) fn has_failed(&self, now: u64, over: Option<&Arc<Transports>>) {
         self.tally.add_failure();
         self.failed_at.store(now, Ordering::Relaxed);
         self.failures.fetch_add(1, Ordering::Relaxed);
-        self.location.failed(clock());
+        if let Some(transports) = over {
+            self.location.failed(transports, clock());
+        }
     }
 
     /// A reply came, whatever it says.
@@ -87,21 +90,28 @@ impl NameServer {
         since < millis(PENALTY.saturating_mul(failures))
     }
 
+    /// The transports to it, once its address is found.
+    ///
+    /// # Errors
+    /// Its name has no address, or none is found in time.
+    pub(super) async fn find(&self, deadline: &Deadline) -> Result<Arc<Transports>, Missed> {
+        match timeout(deadline.next(), self.location.find()).await {
+            Ok(Ok(transports)) => Ok(transports),
+            Ok(Err(why)) => Err(Missed::Local(io::Error::other(why))),
+            Err(_) => Err(Missed::Silence),
+        }
+    }
+
     /// Its reply, without EDNS if that is the only way it understands the question (RFC 6891 §7). A
     /// question whose reply is known to be `truncated` goes over TCP at once.
     pub(super) async fn ask(
         &self,
+        transports: &Transports,
         question: &Question,
         truncated: bool,
         deadline: &Deadline,
     ) -> Result<Vec<u8>, Missed> {
-        let transports = self.location.find();
-        let transports = match timeout(deadline.next(), transports).await {
-            Ok(Ok(transports)) => transports,
-            Ok(Err(why)) => return Err(Missed::Local(std::io::Error::other(why))),
-            Err(_) => return Err(Missed::Silence),
-        };
-        let first = self.exchange(&transports, question, true, truncated, deadline).await;
+        let first = self.exchange(transports, question, true, truncated, deadline).await;
         let misread = match &first {
             Ok(bytes) => is_misread(rcode(bytes)),
             Err(Missed::NoQuestion(rcode)) => is_misread(*rcode),
@@ -110,7 +120,7 @@ impl NameServer {
         if !misread {
             return first;
         }
-        match self.exchange(&transports, question, false, truncated, deadline).await {
+        match self.exchange(transports, question, false, truncated, deadline).await {
             Ok(bytes) => Ok(bytes),
             Err(second) => first.map_err(|_| second),
         }

@@ -103,7 +103,7 @@ mod tests {
 
     fn question() -> Question {
         Question {
-            qname: NameBuf::from_text("a.Test").unwrap(),
+            qname: NameBuf::from_text("a.test").unwrap(),
             qtype: Qtype::AAAA,
             qclass: Class::IN,
             dnssec_ok: true,
@@ -116,7 +116,7 @@ mod tests {
     fn the_message_is_as_asked() {
         let mut packet = question().packet(true).unwrap();
         packet.set_id(0x1234);
-        let bare = b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\0\x01a\x04Test\0\0\x1c\0\x01";
+        let bare = b"\x12\x34\x01\x10\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x1c\0\x01";
         let mut whole = [&bare[..], b"\0\0\x29\x04\xd0\0\0\x80\0\0\0"].concat();
         whole[11] = 1;
         assert_eq!(packet.octets(), whole);

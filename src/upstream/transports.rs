@@ -75,10 +75,10 @@ impl Location {
         }
     }
 
-    /// The server did not answer: another address of its name may.
-    pub(super) fn failed(&self, now: Instant) {
+    /// The server did not answer over these transports: another address of its name may.
+    pub(super) fn failed(&self, over: &Arc<Transports>, now: Instant) {
         if let Self::Host(host) = self {
-            host.next(now);
+            host.next(over, now);
         }
     }
 }
@@ -162,10 +162,14 @@ impl Host {
         }
     }
 
-    /// Goes on to the next address; once all were in use, they are looked for again.
-    fn next(&self, now: Instant) {
+    /// Goes on to the next address, unless another question has done so already; once all were in use,
+    /// they are looked for again.
+    fn next(&self, failed: &Arc<Transports>, now: Instant) {
         let mut found = lock(&self.found);
         let Found::Addresses { all, at, transports, until } = &mut *found else { return };
+        if !Arc::ptr_eq(transports, failed) {
+            return;
+        }
         *at = (*at + 1) % all.len().max(1);
         if *at == 0 {
             *until = (*until).min(now + RETRY);
