@@ -51,7 +51,7 @@ enum Order {
         #[command(flatten)]
         how: How,
     },
-    /// Take an order back, by its number or its name
+    /// Revoke an order, by its number or its name
     Revoke {
         /// The number that `list` shows, or the name
         what: String,
@@ -78,7 +78,7 @@ enum Order {
 
 #[derive(clap::Args)]
 struct How {
-    /// For how long, such as 30s, 10m or 2h; without, until it is taken back
+    /// For how long, such as 30s, 10m or 2h; without, until it is revoked
     #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     time: Option<u64>,
     /// Keep it over a restart of the server; needs `[control] state`
@@ -210,7 +210,7 @@ mod unix {
             }
             Order::Resume { .. } | Order::Revoke { .. } => {
                 say(&format!(
-                    "{} taken back",
+                    "{} revoked",
                     crate::cli::count(usize::try_from(number("revoked")).unwrap_or(0), "order")
                 ));
             }
@@ -246,7 +246,7 @@ mod unix {
 
     fn lasts(until: Option<i64>) -> String {
         let until = until.and_then(|u| jiff::Timestamp::from_second(u).ok());
-        until.map_or_else(|| "until it is taken back".to_owned(), |u| format!("until {u}"))
+        until.map_or_else(|| "until it is revoked".to_owned(), |u| format!("until {u}"))
     }
 }
 
