@@ -51,7 +51,7 @@ enum Order {
         #[command(flatten)]
         how: How,
     },
-    /// Take an order back, by its number or its name
+    /// Revoke an order, by its number or its name
     Revoke {
         /// The number that `list` shows, or the name
         what: String,
@@ -78,7 +78,7 @@ enum Order {
 
 #[derive(clap::Args)]
 struct How {
-    /// For how long, such as 30s, 10m or 2h; without, until it is taken back
+    /// For how long, such as 30s, 10m or 2h; without, until it is revoked
     #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     time: Option<u64>,
     /// Keep it over a restart of the server; needs `[control] state`
@@ -112,12 +112,13 @@ mod unix {
     use serde_json::{Value, json};
 
     use super::{Args, How, Order, Whom};
+    use crate::cli::explain::named;
     use crate::cli::{FAILED, OK, say, say_error, settings};
 
     /// How long the server may take.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn request(order: &Order) -> Value {
+    fn request(order: &Order) -> Result<Value, String> {
         let whom = |whom: &Whom, mut object: Value| {
             if let Value::Object(object) = &mut object {
                 object.extend(whom.group.iter().map(|g| ("group".to_owned(), json!(g))));
@@ -132,7 +133,7 @@ mod unix {
             }
             whom(&how.whom, object)
         };
-        match order {
+        Ok(match order {
             Order::Pause { how } => ordered(how, json!({ "do": "pause" })),
             Order::Resume { whom: of } => whom(of, json!({ "do": "resume" })),
             Order::Allow { name, how } => ordered(how, json!({ "do": "allow", "name": name })),
@@ -144,9 +145,10 @@ mod unix {
             Order::List => json!({ "do": "list" }),
             Order::Status => json!({ "do": "status" }),
             Order::Explain { name, qtype, client, answer } => {
+                let name = named(name)?;
                 json!({ "do": "explain", "name": name, "type": qtype, "client": client, "answer": answer })
             }
-        }
+        })
     }
 
     /// Runs the command.
@@ -169,10 +171,11 @@ mod unix {
                 path.display()
             )
         };
+        let request = request(&args.order)?;
         let stream = UnixStream::connect(&path).map_err(unreachable)?;
         let answer = (|| {
             stream.set_read_timeout(Some(PATIENCE))?;
-            (&stream).write_all(format!("{}\n", request(&args.order)).as_bytes())?;
+            (&stream).write_all(format!("{request}\n").as_bytes())?;
             let mut line = String::new();
             BufReader::new(&stream).read_line(&mut line)?;
             Ok(line)
@@ -207,7 +210,7 @@ mod unix {
             }
             Order::Resume { .. } | Order::Revoke { .. } => {
                 say(&format!(
-                    "{} taken back",
+                    "{} revoked",
                     crate::cli::count(usize::try_from(number("revoked")).unwrap_or(0), "order")
                 ));
             }
@@ -243,7 +246,7 @@ mod unix {
 
     fn lasts(until: Option<i64>) -> String {
         let until = until.and_then(|u| jiff::Timestamp::from_second(u).ok());
-        until.map_or_else(|| "until it is taken back".to_owned(), |u| format!("until {u}"))
+        until.map_or_else(|| "until it is revoked".to_owned(), |u| format!("until {u}"))
     }
 }
 

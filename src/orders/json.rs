@@ -8,10 +8,25 @@
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use super::orders::{Asked, MAX_SECONDS};
 use crate::dns::name::NameBuf;
 use crate::policy::network;
 use crate::policy::overrides::{Order, What, Whom};
+
+/// The longest that an order may last, in seconds: a hundred years.
+pub const MAX_SECONDS: i64 = 100 * 366 * 86_400;
+
+/// An order to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What is ordered.
+    pub what: What,
+    /// For whom.
+    pub whom: Whom,
+    /// For how many seconds, up to [`MAX_SECONDS`]; `None`: until it is revoked.
+    pub seconds: Option<i64>,
+    /// It survives a restart.
+    pub keep: bool,
+}
 
 /// The order that a request asks for.
 ///

@@ -9,5 +9,6 @@ pub mod kept;
 mod orders;
 mod status;
 
-pub use orders::{Asked, MAX_SECONDS, Operator, OrderError};
+pub use json::{Asked, MAX_SECONDS};
+pub use orders::{Operator, OrderError};
 pub use status::Status;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::json::{Asked, MAX_SECONDS};
 use super::kept;
 use super::status::Status;
 use crate::dns::name::NameBuf;
@@ -11,9 +12,6 @@ use crate::policy::overrides::{MAX_ORDERS, Order, Orders, What, Whom};
 use crate::resolver::explain::{self, Question, Record};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
-
-/// The longest that an order may last, in seconds: a hundred years.
-pub const MAX_SECONDS: i64 = 100 * 366 * 86_400;
 
 /// What an operator can do with a server that runs.
 #[derive(Clone)]
@@ -24,19 +22,6 @@ pub struct Operator {
     pub clock: Clock,
     /// The file of the orders that are to be kept; `None`: none can be.
     pub kept: Option<PathBuf>,
-}
-
-/// An order to give.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// What is ordered.
-    pub what: What,
-    /// For whom.
-    pub whom: Whom,
-    /// For how many seconds, up to [`MAX_SECONDS`]; `None`: until it is revoked.
-    pub seconds: Option<i64>,
-    /// It survives a restart.
-    pub keep: bool,
 }
 
 /// Why an order is not given or not revoked; everything is as before.

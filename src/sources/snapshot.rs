@@ -203,8 +203,10 @@ mod tests {
         }
     }
 
+    type Change<'c> = &'c dyn Fn(&mut Settings);
+
     /// What of the snapshot is another one after a reload that changes the settings.
-    fn built_anew(change: &dyn Fn(&mut Settings)) -> Vec<&'static str> {
+    fn built_anew(change: Change<'_>) -> Vec<&'static str> {
         let (before, counters, cache) = (settings(), CounterSet::default(), Arc::new(Cache::new(1 << 20)));
         let (serving, report) = build(&before, &cache, &counters, Build::default(), 0).unwrap();
         let mut after = before.clone();
@@ -239,7 +241,7 @@ mod tests {
             schedule: None,
             upstreams,
         };
-        let changes: [(&str, &dyn Fn(&mut Settings), &[&str]); 12] = [
+        let changes: [(&str, Change<'_>, &[&str]); 12] = [
             ("nothing", &|_| (), &[]),
             ("a bound", &|s| s.max_ttl = 7, &[]),
             ("who may ask", &|s| s.allow.clear(), &[]),

@@ -133,6 +133,32 @@ fn explain_shows_the_ladder_and_the_reply() {
         let (_, out, _) = with_config("explain", config, more);
         assert!(out.contains(&format!("verdict: {verdict}\n")), "{out}");
     }
+    // What was pasted, the name that is taken of it, and what is said of that.
+    for (pasted, name, note) in [
+        (
+            "https://www.linkedin.com/feed?x=1",
+            "www.linkedin.com",
+            "the host of https://www.linkedin.com/feed",
+        ),
+        ("http://user@LinkedIn.com:8080/", "linkedin.com", "the host of http://user@LinkedIn.com:8080/"),
+        ("https://b\u{fc}cher.example/", "xn--bcher-kva.example", "the host of"),
+        ("linkedin.com:443", "linkedin.com", "without the port of linkedin.com:443"),
+        ("0/25.2.0.192.in-addr.arpa", "0/25.2.0.192.in-addr.arpa", ""),
+    ] {
+        let (code, out, err) = run(&["explain", pasted, "--demo", "--json"]);
+        let record: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, record["name"].as_str().unwrap()), (0, name), "{err}");
+        assert!(err.contains(note) && err.is_empty() == note.is_empty(), "{pasted}: {err}");
+    }
+    for (pasted, problem) in [
+        ("https://192.0.2.1/x", "leads to the address 192.0.2.1"),
+        ("https://[2001:db8::1]/", "leads to the address [2001:db8::1]"),
+        ("file:///etc/hosts", "has no host"),
+        ("https://", "is not a URL"),
+    ] {
+        let (code, out, err) = run(&["explain", pasted]);
+        assert!(code == 2 && out.is_empty() && err.contains(problem), "{pasted}: {err}");
+    }
     let (code, _, err) = run(&["explain", "a..b"]);
     assert_eq!(code, 2);
     assert!(err.contains("a label is empty"), "{err}");

@@ -116,12 +116,12 @@ fn what_ctl_says_and_how_it_exits() {
     let server = server();
     assert_eq!(done(&server, "list"), "no orders are in force\n");
     assert_eq!(done(&server, "resume"), "nothing is paused\n");
-    assert_eq!(done(&server, "allow a.test --keep"), "order 1, until it is taken back\n");
+    assert_eq!(done(&server, "allow a.test --keep"), "order 1, until it is revoked\n");
     assert!(done(&server, "pause --for 10m --group kids").starts_with("order 2, until 2"));
     assert_eq!(done(&server, "resume --client 10.0.0.1"), "nothing is paused for them alone\n");
     let list = done(&server, "list");
     let lines: Vec<&str> = list.lines().collect();
-    assert_eq!(lines[0], "    1  allow a.test for everybody, until it is taken back, kept");
+    assert_eq!(lines[0], "    1  allow a.test for everybody, until it is revoked, kept");
     assert!(lines[1].starts_with("    2  pause  for the group kids, until 2"), "{list}");
     let json: Value = serde_json::from_str(&done(&server, "--json list")).unwrap();
     assert_eq!(json["orders"][0]["name"], "a.test");
@@ -134,7 +134,7 @@ fn what_ctl_says_and_how_it_exits() {
     let text = done(&server, "explain www.linkedin.com");
     assert!(text.starts_with("www.linkedin.com A, asked by 127.0.0.1 of the group `kids`\n"), "{text}");
     assert!(text.contains("verdict: paused\n"), "{text}");
-    assert_eq!(done(&server, "resume"), "1 order taken back\n");
+    assert_eq!(done(&server, "resume"), "1 order revoked\n");
     for (order, problem) in [
         ("revoke 999", "no such order: there is none number 999"),
         ("revoke b.test", "no such order: there is none about b.test"),

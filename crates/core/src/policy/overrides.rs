@@ -31,7 +31,7 @@ pub enum What {
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Its number, for whoever takes it back.
+    /// Its number, for whoever revokes it.
     pub id: u32,
     /// What is ordered.
     pub what: What,
@@ -39,7 +39,7 @@ pub struct Order {
     pub whom: Whom,
     /// When it was given, in seconds since 1970 (UTC).
     pub since: i64,
-    /// When it ends, in seconds since 1970 (UTC); `None`: when it is taken back.
+    /// When it ends, in seconds since 1970 (UTC); `None`: when it is revoked.
     pub until: Option<i64>,
     /// Survives a restart.
     pub keep: bool,
