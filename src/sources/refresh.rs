@@ -32,7 +32,7 @@ use crate::rule::Action;
 use crate::upstream::Server;
 use crate::upstream::hickory::Forwarder;
 use crate::upstream::route::{self, Routes};
-use crate::zones::load;
+use crate::zones::read;
 use crate::zones::zone::{Zone, Zones};
 
 /// What one list gave.
@@ -366,19 +366,25 @@ pub fn build(
 /// The zones of the settings, told of in the report.
 ///
 /// # Errors
-/// The first zone that can't be read.
+/// The zones that can't be read, each with all its mistakes.
 pub fn zones(settings: &Settings, report: &mut Report) -> Result<Zones, BuildError> {
     let mut zones = Vec::with_capacity(settings.zones.len());
+    let mut failed: Option<BuildError> = None;
     for wanted in &settings.zones {
-        let zone = read_zone(wanted)?;
-        report.zones.push(ZoneReport {
-            origin: wanted.origin.clone(),
-            source: wanted.source.describe(),
-            names: zone.name_count(),
-        });
-        zones.push(zone);
+        match (read_zone(wanted), &mut failed) {
+            (Ok(zone), _) => {
+                report.zones.push(ZoneReport {
+                    origin: wanted.origin.clone(),
+                    source: wanted.source.describe(),
+                    names: zone.name_count(),
+                });
+                zones.push(zone);
+            }
+            (Err(error), None) => failed = Some(error),
+            (Err(error), Some(first)) => first.reason.push_str(&format!("\n{error}")),
+        }
     }
-    Ok(Zones::new(zones))
+    failed.map_or_else(|| Ok(Zones::new(zones)), Err)
 }
 
 fn upstream(settings: &Settings) -> Result<Option<Arc<Forwarder>>, BuildError> {
@@ -468,14 +474,18 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {
     let what = || format!("zone `{}` ({})", zone.origin, zone.source.describe());
     let (text, path) = match &zone.source {
         TextSource::File(path) => {
-            let text = fs::read_to_string(path).map_err(|e| error(what(), &plain(&e), "correct `file`"))?;
-            (text, Some(path))
+            let text =
+                fs::read(path).map_err(|e| error(what(), &format!("{}; correct `file`", plain(&e)), ""))?;
+            (text, Some(&**path))
         }
-        TextSource::Embedded(_, text) => ((*text).to_owned(), None),
-        TextSource::Inline(lines) => (lines.join("\n"), None),
-        TextSource::Rewrites(_) => (String::new(), None),
+        TextSource::Embedded(_, text) => (text.as_bytes().to_vec(), None),
+        TextSource::Inline(lines) => (lines.join("\n").into_bytes(), None),
+        TextSource::Rewrites(_) => (Vec::new(), None),
     };
-    load::parse(&text, &zone.origin, path).map_err(|e| error(what(), &e, ""))
+    read::parse(&text, &zone.origin, path).map_err(|e| {
+        let lines: String = e.to_string().lines().map(|line| format!("\n  {line}")).collect();
+        error(what(), &lines, "")
+    })
 }
 
 fn error(what: impl Into<String>, reason: &dyn fmt::Display, help: &'static str) -> BuildError {
