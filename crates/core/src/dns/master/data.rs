@@ -278,3 +278,247 @@ fn digest(rtype: Qtype, data: &[u8]) -> Result<(), String> {
         Err(format!("the digest has {len} octets; of its kind it has {expected}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXLOWER};
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
+    use super::super::token::Entries;
+    use super::*;
+    use crate::dns::name::NameBuf;
+
+    fn encode(rtype: Qtype, text: &str) -> Result<Vec<u8>, String> {
+        let origin = NameBuf::from_text("x.org").unwrap();
+        let words = match Entries::new(text.as_bytes()).next() {
+            Some(entry) => entry.map_err(|p| p.reason)?.words,
+            None => Vec::new(),
+        };
+        from_words(rtype, &words, origin.as_name(), 1).map_err(|p| p.reason)
+    }
+
+    fn generic_text(data: &[u8]) -> String {
+        format!("\\# {} {}", data.len(), HEXLOWER.encode(data))
+    }
+
+    #[test]
+    fn every_type_reads_the_example_that_its_errors_show() {
+        for (rtype, _, example) in TYPES {
+            let data = encode(*rtype, example).unwrap_or_else(|e| panic!("{rtype} {example}: {e}"));
+            assert_eq!(encode(*rtype, &generic_text(&data)), Ok(data), "{rtype} {example}");
+            let more = format!("{example} )");
+            assert!(encode(*rtype, &more).is_err(), "{rtype} {more}");
+        }
+    }
+
+    /// Types that BIND 9.18 does not read: `tests/zonefiles.rs` compares the others with it.
+    #[test]
+    fn newer_types_become_these_octets() {
+        for (rtype, text, hex) in [
+            (Qtype::MD, "a", "0161 0178 036f7267 00"),
+            (Qtype::DSYNC, "CDS NOTIFY 5359 a.", "003b 01 14ef 016100"),
+            (Qtype::DSYNC, "TYPE65280 200 1 .", "ff00 c8 0001 00"),
+            (Qtype::HHIT, "AQI DBA==", "01020304"),
+            (Qtype::BRID, "AQID", "010203"),
+            (Qtype::RESINFO, "qnamemin \"exterr=15\"", "08716e616d656d696e 09657874657272 3d3135"),
+            (Qtype::WALLET, "BTC x", "03425443 0178"),
+            (Qtype::CLA, "TCP", "03544350"),
+            (Qtype::IPN, "18446744073709551615", "ffffffffffffffff"),
+            (Qtype::SVCB, "1 . ohttp", "0001 00 0008 0000"),
+        ] {
+            let wire = HEXLOWER.decode(hex.replace(' ', "").as_bytes()).unwrap();
+            assert_eq!(encode(rtype, text), Ok(wire), "{rtype} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_was_expected() {
+        for (rtype, text, reason) in [
+            (Qtype::A, "\"192.0.2.1\"", "`\"192.0.2.1\"` is in quotes; write an IPv4 address without them"),
+            (Qtype::A, "192.0.2.1 5", "`5` is more than A takes"),
+            (Qtype::A, "", "the record ends where an IPv4 address is expected"),
+            (Qtype::MX, "70000 a", "`70000` is not a number from 0 to 65535"),
+            (Qtype::TXT, "\\256", "in `\\256` `\\256` is above 255, the greatest octet"),
+            (Qtype::DS, "1 8 2 00", "the digest has 1 octets; of its kind it has 32"),
+            (
+                Qtype::TLSA,
+                "3 1 1 abc",
+                "`abc` is not hexadecimal: expected pairs of digits 0 to 9 and a to f",
+            ),
+            (Qtype::NSEC, "a", "the record ends where a record type is expected"),
+            (
+                Qtype::HTTPS,
+                "1 . prt=1",
+                "`prt` is not a parameter: expected one of mandatory, alpn, \
+              no-default-alpn, port, ipv4hint, ech, ipv6hint, dohpath, ohttp, or `key` and a number",
+            ),
+            (Qtype::HTTPS, "1 . port=1 port=2", "the parameter `port` stands twice"),
+            (
+                Qtype::HTTPS,
+                "1 . mandatory=port",
+                "`mandatory` lists `port`, which is not among the parameters",
+            ),
+            (
+                Qtype::APL,
+                "10.0.0.0/8",
+                "`10.0.0.0/8` is not a network such as `1:192.0.2.0/24` or `!2:2001:db8::/32`",
+            ),
+        ] {
+            let (_, example) = row(rtype).unwrap();
+            let expected = format!("{reason}; {rtype} is written like `{example}`");
+            assert_eq!(encode(rtype, text), Err(expected), "{rtype} {text}");
+        }
+        let long = encode(Qtype::TXT, &"x".repeat(256)).unwrap_err();
+        assert!(long.starts_with("256 octets are too many: 255 fit a text"), "{long}");
+    }
+
+    /// A text in quotes, each octet that is not a letter or a digit escaped.
+    fn quoted(octets: &[u8]) -> String {
+        format!("\"{}\"", escaped(octets))
+    }
+
+    fn escaped(octets: &[u8]) -> String {
+        octets.iter().fold(String::new(), |mut out, &b| {
+            let _ = if b.is_ascii_alphanumeric() {
+                write!(out, "{}", char::from(b))
+            } else {
+                write!(out, "\\{b:03}")
+            };
+            out
+        })
+    }
+
+    fn counted(octets: &[u8]) -> Vec<u8> {
+        [&[u8::try_from(octets.len()).unwrap()], octets].concat()
+    }
+
+    /// A set of types as bits, the slow way: every window, every octet.
+    fn windows(types: &BTreeSet<u16>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for window in 0..=255u8 {
+            let octet = |at: u16| {
+                (0..8).fold(0, |sum, bit| {
+                    sum << 1 | u8::from(types.contains(&(u16::from(window) << 8 | at << 3 | bit)))
+                })
+            };
+            let map: Vec<u8> = (0..32).map(octet).collect();
+            if let Some(last) = map.iter().rposition(|b| *b != 0) {
+                out.push(window);
+                out.extend(counted(&map[..=last]));
+            }
+        }
+        out
+    }
+
+    type Written = BoxedStrategy<(String, Vec<u8>)>;
+
+    /// Any value of a field: its text and its octets.
+    fn any_value(field: Field) -> Written {
+        let octets = |least: usize, most: usize| vec(any::<u8>(), least..most);
+        let text = || octets(0, 256).prop_map(|o| (quoted(&o), counted(&o)));
+        match field {
+            Number(len) | Code(len, _) => any::<u64>()
+                .prop_map(move |n| n >> (64 - 8 * len))
+                .prop_map(move |n| (n.to_string(), n.to_be_bytes()[8 - len..].to_vec()))
+                .boxed(),
+            Period | Time => any::<u32>().prop_map(|n| (n.to_string(), n.to_be_bytes().to_vec())).boxed(),
+            Target => vec(octets(1, 20), 0..8)
+                .prop_map(|labels| {
+                    let text: String = labels.iter().map(|l| escaped(l) + ".").collect();
+                    let wire: Vec<u8> = labels.iter().flat_map(|l| counted(l)).chain([0]).collect();
+                    (if labels.is_empty() { ".".into() } else { text }, wire)
+                })
+                .boxed(),
+            Ip4 => {
+                any::<u32>().prop_map(|n| (Ipv4Addr::from(n).to_string(), n.to_be_bytes().to_vec())).boxed()
+            }
+            Ip6 => {
+                any::<u128>().prop_map(|n| (Ipv6Addr::from(n).to_string(), n.to_be_bytes().to_vec())).boxed()
+            }
+            Text => text().boxed(),
+            MaybeText => prop_oneof![Just((String::new(), Vec::new())), text()].boxed(),
+            Texts => vec(text(), 1..4)
+                .prop_map(|all| {
+                    let (texts, octets): (Vec<String>, Vec<Vec<u8>>) = all.into_iter().unzip();
+                    (texts.join(" "), octets.concat())
+                })
+                .boxed(),
+            Rest => octets(0, 300).prop_map(|o| (quoted(&o), o)).boxed(),
+            Tag => "[a-zA-Z0-9]{1,20}".prop_map(|t| (t.clone(), counted(t.as_bytes()))).boxed(),
+            Hex => octets(1, 70).prop_map(|o| (HEXLOWER.encode(&o), o)).boxed(),
+            Base64 => octets(1, 70).prop_map(|o| (BASE64.encode(&o), o)).boxed(),
+            MaybeBase64 => octets(0, 70).prop_map(|o| (BASE64.encode(&o), o)).boxed(),
+            Salt => octets(0, 256)
+                .prop_map(|o| (if o.is_empty() { "-".into() } else { HEXLOWER.encode(&o) }, counted(&o)))
+                .boxed(),
+            Hash => {
+                octets(1, 60).prop_map(|o| (BASE32HEX_NOPAD.encode(&o).to_lowercase(), counted(&o))).boxed()
+            }
+            Type => any::<u16>().prop_map(|n| (Qtype(n).to_string(), n.to_be_bytes().to_vec())).boxed(),
+            Types(may_be_empty) => btree_set(any::<u16>(), usize::from(!may_be_empty)..9)
+                .prop_map(|types| {
+                    (types.iter().rev().map(|t| format!("{} ", Qtype(*t))).collect(), windows(&types))
+                })
+                .boxed(),
+            OldTypes => btree_set(1..128u16, 0..9)
+                .prop_map(|types| {
+                    let map = windows(&types);
+                    let text = types.iter().map(|t| format!("TYPE{t} ")).collect();
+                    (text, map.get(2..).unwrap_or_default().to_vec())
+                })
+                .boxed(),
+            Eui(len) => octets(len, len + 1)
+                .prop_map(|o| (o.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join("-"), o))
+                .boxed(),
+            Locator => any::<[u16; 4]>()
+                .prop_map(|g| {
+                    let text: Vec<String> = g.iter().map(|g| format!("{g:x}")).collect();
+                    (text.join(":"), g.iter().flat_map(|g| g.to_be_bytes()).collect())
+                })
+                .boxed(),
+            // These have no text but their own.
+            Special(_) | Params => Just((String::new(), Vec::new())).boxed(),
+        }
+    }
+
+    fn any_record() -> impl Strategy<Value = (Qtype, String, Vec<u8>)> {
+        let plain = |fields: &[Field]| fields.iter().all(|f| !matches!(f, Special(_) | Params));
+        let rows: Vec<_> = TYPES.iter().filter(|(_, fields, _)| plain(fields)).collect();
+        prop::sample::select(rows).prop_flat_map(|(rtype, fields, _)| {
+            let values: Vec<Written> = fields.iter().map(|f| any_value(*f)).collect();
+            values.prop_map(|values| {
+                let (texts, octets): (Vec<String>, Vec<Vec<u8>>) = values.into_iter().unzip();
+                (*rtype, texts.join(" "), octets.concat())
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again((rtype, text, octets) in any_record()) {
+            if digest(rtype, &octets).is_err() {
+                prop_assert!(encode(rtype, &text).is_err());
+            } else {
+                prop_assert_eq!(encode(rtype, &text), Ok(octets.clone()), "{} {}", rtype, text);
+                prop_assert_eq!(encode(rtype, &generic_text(&octets)), Ok(octets));
+            }
+        }
+
+        #[test]
+        fn no_octets_and_no_words_make_it_panic(
+            rtype in prop::sample::select(TYPES), octets in vec(any::<u8>(), 0..40), text in "[ -~]{0,40}",
+        ) {
+            if check(rtype.0, &octets).is_ok() {
+                prop_assert_eq!(encode(rtype.0, &generic_text(&octets)), Ok(octets));
+            }
+            if let Ok(octets) = encode(rtype.0, &text) {
+                prop_assert_eq!(check(rtype.0, &octets), Ok(()), "{}", text);
+            }
+        }
+    }
+}

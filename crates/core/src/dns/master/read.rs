@@ -336,3 +336,115 @@ fn unquote(text: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen {
+        records: Vec<Record>,
+        problems: Vec<Place>,
+    }
+
+    impl Handler for Seen {
+        fn record(&mut self, _: Place, record: Record) {
+            self.records.push(record);
+        }
+
+        fn problem(&mut self, place: Place, _: String) {
+            self.problems.push(place);
+        }
+
+        fn include(&mut self, _: &str, _: usize) -> Result<(usize, Vec<u8>), String> {
+            Ok((1, b"x 5 A 192.0.2.1\n".to_vec()))
+        }
+    }
+
+    fn seen(text: &str) -> Seen {
+        let mut seen = Seen::default();
+        read(text.as_bytes(), Name::ROOT, &mut seen);
+        seen
+    }
+
+    /// What files are made of, whole and broken.
+    const PIECES: &[&str] = &[
+        "\n",
+        "\n",
+        "\n",
+        " ",
+        "a ",
+        "b.c. ",
+        "@ ",
+        "60 ",
+        "IN ",
+        "A 192.0.2.1",
+        "A ",
+        "TXT ",
+        "\"x y\"",
+        "\"",
+        "(",
+        ")",
+        "; c",
+        "\\",
+        "\\065",
+        "$ORIGIN ",
+        "$TTL 5",
+        "$INCLUDE f ",
+        "$GENERATE 1-3 $ ",
+        "MX 1 m",
+        "SOA . . 1 2 3 4 5",
+        "HTTPS 1 . alpn=h2",
+        "\\# 1 00",
+        "TYPE1 ",
+        "é",
+        "\r",
+    ];
+
+    proptest! {
+        #[test]
+        fn records_are_read_alike_from_their_octets(
+            pieces in prop::collection::vec(prop::sample::select(PIECES), 0..60),
+        ) {
+            let text = pieces.concat();
+            let first = seen(&text);
+            let again: String = first.records.iter().map(|Record { owner, rtype, ttl, rdata }| {
+                let hex: String = rdata.iter().map(|b| format!("{b:02x}")).collect();
+                format!("{} {ttl} TYPE{} \\# {} {hex}\n", owner.as_name().dotted(), rtype.0, rdata.len())
+            }).collect();
+            let second = seen(&again);
+            prop_assert_eq!(second.problems, []);
+            prop_assert_eq!(second.records, first.records);
+        }
+    }
+
+    #[test]
+    fn a_mistake_does_not_end_the_reading() {
+        let seen = seen(
+            "a 60 A x\n 60 TXT of-a\nb 60 A 192.0.2.1\n$ORIGIN a..b\nc 60 A 192.0.2.1\n$ORIGIN .\nd A 192.0.2.1\n",
+        );
+        let lines: Vec<u32> = seen.problems.iter().map(|p| p.line).collect();
+        assert_eq!(lines, [1, 4]);
+        // What stands under an origin that can't be read belongs nowhere.
+        let owners: Vec<String> = seen.records.iter().map(|r| r.owner.to_string()).collect();
+        assert_eq!(owners, ["a", "b", "d"]);
+    }
+
+    #[test]
+    fn generated_records_are_bounded_over_all_directives() {
+        let mut seen = Seen::default();
+        let mut reader = Reader {
+            handler: &mut seen,
+            default_ttl: None,
+            last_ttl: None,
+            depth: 1,
+            generated: MAX_GENERATED - 5,
+        };
+        let state = State { file: 0, origin: Name::ROOT.to_buf(), lost: false, owner: Owner::None };
+        reader.file(&b"$GENERATE 1-3 a$ 5 TXT x\n".repeat(3), state);
+        assert_eq!(seen.records.len(), 5);
+        assert_eq!(seen.problems, [Place { file: 0, line: 2 }, Place { file: 0, line: 3 }]);
+    }
+}
