@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use portcullis::dns::master::read::{Handler, Place, Record, read};
+use portcullis::dns::master::{Handler, Place, Record, read};
 use portcullis::dns::name::Name;
 use portcullis::dns::types::Qtype;
 
@@ -220,4 +220,32 @@ fn zones_are_read_as_bind_reads_them() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn check_shows_all_mistakes_of_all_zones() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let zone = |name: &str| format!("[[zone]]\norigin = \"{name}.test\"\nfile = \"{name}.zone\"\n");
+    write("portcullis.toml", &["a", "b", "c"].map(zone).concat());
+    write("a.zone", "$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.300\nx.test. A 192.0.2.1\n");
+    write("b.zone", "$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.1\n");
+    write("c.zone", "$TTL 60\nwww MX mail\n");
+    let done = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .current_dir(folder.path())
+        .args(["check", "--config", "portcullis.toml"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(2), "{told}");
+    for line in [
+        "a.zone:3: `192.0.2.300` is not an IPv4 address; A is written like `192.0.2.1`",
+        "a.zone:4: x.test. lies outside the zone a.test.",
+        "c.zone:2: `mail` is not a number from 0 to 65535; MX is written like `10 mail.example.org.`",
+        "2 mistakes:",
+        "1 mistake:",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(!told.contains("b.zone"), "{told}");
 }

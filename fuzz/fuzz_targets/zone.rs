@@ -5,8 +5,7 @@
 use std::fmt::Write;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::master::data::check;
-use portcullis::dns::master::read::{Handler, Place, Record, read};
+use portcullis::dns::master::{Handler, Place, Record, check, read};
 use portcullis::dns::name::Name;
 
 #[derive(Default)]

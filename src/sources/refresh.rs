@@ -483,8 +483,10 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {
         TextSource::Rewrites(_) => (Vec::new(), None),
     };
     read::parse(&text, &zone.origin, path).map_err(|e| {
+        let count = e.list.len() + e.more;
         let lines: String = e.to_string().lines().map(|line| format!("\n  {line}")).collect();
-        error(what(), &lines, "")
+        let s = if count == 1 { "" } else { "s" };
+        error(what(), &format_args!("{count} mistake{s}:{lines}"), "")
     })
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::zone::{Fault, Zone};
-use crate::dns::master::read::{Handler, Place, Record, read};
+use crate::dns::master::{Handler, Place, Record, read};
 use crate::dns::name::NameBuf;
 
 /// How many mistakes of a zone are kept; the others are counted.

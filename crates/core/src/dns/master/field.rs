@@ -205,7 +205,7 @@ impl Field {
             Self::Locator => cut(data, 8).map(drop),
             Self::Type => cut(data, 2).map(drop),
             Self::Name => take_name(data),
-            Self::Text => take_counted(data).map(drop),
+            Self::Text | Self::Salt => take_counted(data).map(drop),
             Self::MaybeText => {
                 if data.is_empty() {
                     Some(())
@@ -223,7 +223,6 @@ impl Field {
             Self::Tag => take_counted(data)
                 .filter(|tag| !tag.is_empty() && tag.iter().all(u8::is_ascii_alphanumeric))
                 .map(drop),
-            Self::Salt => take_counted(data).map(drop),
             Self::Hash => take_counted(data).filter(|hash| !hash.is_empty()).map(drop),
             Self::Hex | Self::Base64 => take_rest(data, 1),
             Self::Rest | Self::MaybeBase64 => take_rest(data, 0),

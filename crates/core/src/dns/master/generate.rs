@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn ranges_are_bounded() {
-        let all = |text: &str| range(text.as_bytes()).map(|r| r.collect::<Vec<_>>()).ok();
+        let all = |text: &str| range(text.as_bytes()).map(Iterator::collect::<Vec<i64>>).ok();
         for (text, expected) in [
             ("1-3", Some(vec![1, 2, 3])),
             ("0-5/2", Some(vec![0, 2, 4])),
