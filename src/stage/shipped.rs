@@ -4,8 +4,7 @@ use std::path::Path;
 
 use crate::censor::{Scenario, ZoneText};
 use crate::config::scenario;
-use crate::zones::load;
-use crate::zones::zone::ZoneError;
+use crate::zones::read::{self, ZoneError};
 
 macro_rules! scenarios {
     ($($name:literal),+ $(,)?) => {
@@ -70,14 +69,16 @@ fn meant(name: &str) -> Vec<&'static str> {
 /// The scenario, if its zones can be read.
 fn with_zones(scenario: Scenario, file: &Path) -> Result<Scenario, String> {
     let wrong = |zone: &ZoneText| {
-        let problem = load::parse(&zone.text, &zone.origin, None).err()?;
-        let (line, why) = match &problem {
-            ZoneError::Syntax(Some(line), why) => (zone.line + line - 1, why.clone()),
-            other => (zone.line, other.to_string()),
-        };
-        Some(format!("{}:{line}: [[zone]] records: {}: {why}", file.display(), zone.origin))
+        let errors = read::parse(zone.text.as_bytes(), &zone.origin, None).err().unwrap_or_default();
+        let (first, origin, file) = (zone.line, zone.origin.clone(), file.display());
+        let place = |line: Option<u32>| line.map_or(first, |line| first + line - 1);
+        let more = (errors.more > 0)
+            .then(|| format!("{file}:{first}: [[zone]] records: {origin}: and {} more", errors.more));
+        let line =
+            |e: &ZoneError| format!("{file}:{}: [[zone]] records: {origin}: {}", place(e.line), e.reason);
+        errors.list.iter().map(line).chain(more).collect::<Vec<_>>()
     };
-    let wrong: Vec<String> = scenario.zones.iter().filter_map(wrong).collect();
+    let wrong: Vec<String> = scenario.zones.iter().flat_map(wrong).collect();
     if wrong.is_empty() { Ok(scenario) } else { Err(wrong.join("\n")) }
 }
 

@@ -1,5 +1,5 @@
 //! Authoritative data from master files.
 
 pub mod answer;
-pub mod load;
+pub mod read;
 pub mod zone;

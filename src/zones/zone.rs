@@ -1,13 +1,12 @@
 //! A frozen zone, looked up by wire name on the thread that received the query.
 //!
-//! hickory-server reads the master files ([`super::load`]); its own lookups are asynchronous and
-//! allocate for each record, so the answers are found here, without either. DNAME is not followed.
+//! [`super::read`] makes it of master files.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use rustc_hash::FxBuildHasher;
 
+use crate::dns::master::{Place, Record};
 use crate::dns::name::{Folded, MAX_NAME, Name, NameBuf};
 use crate::dns::types::Qtype;
 
@@ -16,43 +15,20 @@ use crate::dns::types::Qtype;
 pub struct RrSet {
     /// The type.
     pub rtype: Qtype,
-    /// The time to live, in seconds; of records that differ, the lowest (RFC 2181 §5.2).
+    /// The time to live, in seconds.
     pub ttl: u32,
     /// The data of each record.
     pub rdatas: Vec<Box<[u8]>>,
 }
 
-/// Why records make no zone.
+/// Why records are not a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ZoneError {
-    /// Not exactly one SOA at the apex.
-    Soa,
-    /// A record outside the zone.
-    OutOfZone(NameBuf),
-    /// A CNAME beside other data (RFC 1034 §3.6.2), or two of them.
-    CnameAndOther(NameBuf),
-    /// The text is no master file: the line, if it could be found, and the reason.
-    Syntax(Option<u32>, String),
+pub struct Fault {
+    /// Where the record stands; `None` if one is missing.
+    pub place: Option<Place>,
+    /// What is wrong, in plain words.
+    pub reason: String,
 }
-
-impl fmt::Display for ZoneError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Soa => f.write_str("a zone needs exactly one SOA record, at its origin"),
-            Self::OutOfZone(name) => write!(f, "{name} lies outside the zone"),
-            Self::CnameAndOther(name) => {
-                write!(f, "{name} has a CNAME and other records; a CNAME stands alone")
-            }
-            Self::Syntax(Some(line), reason) => write!(f, "line {line}: {reason}"),
-            Self::Syntax(None, reason) => f.write_str(reason),
-        }
-    }
-}
-
-impl std::error::Error for ZoneError {}
-
-/// One record, as a zone is made from it: owner, type, TTL, uncompressed RDATA.
-pub type ZoneRecord = (NameBuf, Qtype, u32, Box<[u8]>);
 
 type Node = Vec<RrSet>;
 
@@ -92,44 +68,36 @@ impl Zone {
     /// Makes a zone of its records.
     ///
     /// # Errors
-    /// See [`ZoneError`].
-    pub fn new(origin: &NameBuf, records: impl IntoIterator<Item = ZoneRecord>) -> Result<Self, ZoneError> {
-        let mut nodes: HashMap<Box<[u8]>, Node, FxBuildHasher> = HashMap::default();
-        for (owner, rtype, ttl, rdata) in records {
-            if !owner.as_name().is_within(origin.as_name()) {
-                return Err(ZoneError::OutOfZone(owner));
-            }
-            // Every name between the owner and the origin exists, if only as an empty non-terminal.
-            let mut above = owner.as_name().parent();
-            while let Some(name) = above.filter(|n| n.as_bytes().len() >= origin.as_bytes().len()) {
-                nodes.entry(name.to_folded().as_bytes().into()).or_default();
-                above = name.parent();
-            }
-            let node = nodes.entry(owner.as_name().to_folded().as_bytes().into()).or_default();
-            let alone = node.iter().all(|set| set.rtype == rtype && rtype != Qtype::CNAME);
-            let has_cname = rtype == Qtype::CNAME || node.iter().any(|set| set.rtype == Qtype::CNAME);
-            if has_cname && !node.is_empty() && !alone {
-                return Err(ZoneError::CnameAndOther(owner));
-            }
-            match node.iter_mut().find(|set| set.rtype == rtype) {
-                Some(set) => {
-                    set.ttl = set.ttl.min(ttl);
-                    if !set.rdatas.contains(&rdata) {
-                        set.rdatas.push(rdata);
-                    }
-                }
-                None => node.push(RrSet { rtype, ttl, rdatas: vec![rdata] }),
-            }
+    /// All that keeps the records from being one zone.
+    pub fn new(
+        origin: &NameBuf,
+        records: impl IntoIterator<Item = (Place, Record)>,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut draft = Draft { origin: origin.as_name(), nodes: HashMap::default(), faults: Vec::new() };
+        for (place, record) in records {
+            draft.add(place, record);
         }
+        let Draft { nodes, mut faults, .. } = draft;
         let folded = origin.as_name().to_folded();
-        let soa = nodes
-            .get(folded.as_bytes())
-            .and_then(|node| node.iter().find(|s| s.rtype == Qtype::SOA && s.rdatas.len() == 1))
-            .cloned()
-            .ok_or(ZoneError::Soa)?;
+        let soa = nodes.get(folded.as_bytes()).and_then(|node| node.iter().find(|s| s.0.rtype == Qtype::SOA));
+        let Some((soa, _)) = soa.cloned() else {
+            let reason = format!("the zone has no SOA record at its origin, {}", origin.as_name().dotted());
+            faults.push(Fault { place: None, reason });
+            return Err(faults);
+        };
+        if !faults.is_empty() {
+            return Err(faults);
+        }
         let minimum =
             soa.rdatas.first().and_then(|r| r.last_chunk::<4>()).map_or(0, |b| u32::from_be_bytes(*b));
         let labels = folded.as_name().labels().count();
+        // In the order of their types, so that ANY gets the same one however the file is written.
+        let sets = |node: Vec<(RrSet, Place)>| {
+            let mut sets: Node = node.into_iter().map(|(set, _)| set).collect();
+            sets.sort_by_key(|set| set.rtype);
+            sets
+        };
+        let nodes = nodes.into_iter().map(|(name, node)| (name, sets(node))).collect();
         Ok(Self { origin: folded, labels, nodes, negative_ttl: minimum.min(soa.ttl), soa })
     }
 
@@ -191,6 +159,91 @@ impl Zone {
             None => Lookup::NxDomain,
         }
     }
+}
+
+/// A zone while its records come in: each set with the place of its first record.
+struct Draft<'o> {
+    origin: Name<'o>,
+    nodes: HashMap<Box<[u8]>, Vec<(RrSet, Place)>, FxBuildHasher>,
+    faults: Vec<Fault>,
+}
+
+impl Draft<'_> {
+    fn add(&mut self, place: Place, record: Record) {
+        let Record { owner, rtype, ttl, rdata } = record;
+        let owner = owner.as_name();
+        let wrong = |reason: String| Fault { place: Some(place), reason };
+        if !owner.is_within(self.origin) {
+            let reason = format!("{} lies outside the zone {}", owner.dotted(), self.origin.dotted());
+            return self.faults.push(wrong(reason));
+        }
+        if rtype == Qtype::SOA && owner != self.origin {
+            let reason =
+                format!("{} has a SOA record; only {} has one", owner.dotted(), self.origin.dotted());
+            return self.faults.push(wrong(reason));
+        }
+        if rtype == Qtype::DNAME {
+            // The names below it would be answered as if it were not there.
+            let reason = "a DNAME can't be served from a zone here; write a CNAME for each name below it";
+            return self.faults.push(wrong(reason.into()));
+        }
+        // Every name between the owner and the origin exists, if only as an empty non-terminal.
+        let mut above = owner.parent();
+        while let Some(name) = above.filter(|n| n.as_bytes().len() >= self.origin.as_bytes().len()) {
+            self.nodes.entry(name.to_folded().as_bytes().into()).or_default();
+            above = name.parent();
+        }
+        let node = self.nodes.entry(owner.to_folded().as_bytes().into()).or_default();
+        // RFC 1034 §3.6.2: a CNAME stands alone, but for what signs it (RFC 4034 §3, RFC 4035 §2.5).
+        let beside =
+            |t: Qtype| matches!(t, Qtype::KEY | Qtype::SIG | Qtype::NXT | Qtype::RRSIG | Qtype::NSEC);
+        let clash = |set: &&(RrSet, Place)| {
+            let (cname, other) =
+                if rtype == Qtype::CNAME { (rtype, set.0.rtype) } else { (set.0.rtype, rtype) };
+            cname == Qtype::CNAME && other != Qtype::CNAME && !beside(other)
+        };
+        if let Some((set, first)) = node.iter().find(clash) {
+            let reason = format!(
+                "{} has {rtype} data here and {} data {}; a CNAME stands alone",
+                owner.dotted(),
+                set.rtype,
+                seen_from(*first, place)
+            );
+            return self.faults.push(wrong(reason));
+        }
+        // Signatures of different types are sets of their own, with TTLs of their own (RFC 4035 §2.2).
+        let signed = |data: &[u8]| data.first_chunk::<2>().copied().filter(|_| rtype == Qtype::RRSIG);
+        let same = |set: &RrSet| {
+            set.rtype == rtype && set.rdatas.first().is_none_or(|first| signed(first) == signed(&rdata))
+        };
+        let Some((set, first)) = node.iter_mut().find(|(set, _)| same(set)) else {
+            node.push((RrSet { rtype, ttl, rdatas: vec![rdata.into()] }, place));
+            return;
+        };
+        if set.ttl != ttl {
+            let reason = format!(
+                "this {rtype} record of {} has the TTL {ttl}, the one {} has {}; \
+                 give all of them the same (RFC 2181 §5.2)",
+                owner.dotted(),
+                seen_from(*first, place),
+                set.ttl
+            );
+            return self.faults.push(wrong(reason));
+        }
+        if set.rdatas.iter().any(|known| **known == rdata[..]) {
+            return;
+        }
+        if matches!(rtype, Qtype::SOA | Qtype::CNAME) {
+            let before = seen_from(*first, place);
+            let reason = format!("{} has another {rtype} {before}; a name has one", owner.dotted());
+            return self.faults.push(wrong(reason));
+        }
+        set.rdatas.push(rdata.into());
+    }
+}
+
+fn seen_from(first: Place, here: Place) -> String {
+    if first.file == here.file { format!("in line {}", first.line) } else { "in another file".into() }
 }
 
 fn found<'z, 'q>(node: &'z Node, qtype: Qtype) -> Lookup<'z, 'q> {
@@ -256,7 +309,7 @@ impl Zones {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load::parse;
+    use super::super::read::parse;
     use super::*;
 
     const TEXT: &str = r#"
@@ -293,7 +346,7 @@ ns.sub  A 192.0.2.54
 
     #[test]
     fn a_zone_answers_by_rfc_1034_and_4592() {
-        let zone = parse(TEXT, &name("school.test"), None).unwrap();
+        let zone = parse(TEXT.as_bytes(), &name("school.test"), None).unwrap();
         for (qname, qtype, expected) in [
             ("school.test", Qtype::SOA, "answer SOA 1"),
             ("school.test", Qtype::A, "nodata"),
@@ -326,7 +379,7 @@ ns.sub  A 192.0.2.54
     #[test]
     fn the_longest_origin_answers() {
         let soa = "@ 60 IN SOA ns. host. 1 2 3 4 5\n";
-        let zone = |o: &str| parse(soa, &name(o), None).unwrap();
+        let zone = |o: &str| parse(soa.as_bytes(), &name(o), None).unwrap();
         let zones = Zones::new([zone("test"), zone("school.test")]);
         for (qname, origin) in [
             ("a.school.test", Some("school.test")),
@@ -340,29 +393,49 @@ ns.sub  A 192.0.2.54
     }
 
     #[test]
-    fn what_is_no_zone_is_refused() {
-        let origin = name("school.test");
+    fn records_that_are_not_a_zone_are_refused_all_at_once() {
         let soa = "@ 60 IN SOA ns. host. 1 2 3 4 5\n";
         for (text, expected) in [
-            ("www 60 IN A 192.0.2.1\n".to_owned(), ZoneError::Soa),
             (
-                format!("{soa}elsewhere.example. 60 IN A 192.0.2.1\n"),
-                ZoneError::OutOfZone(name("elsewhere.example")),
+                "www 60 IN A 192.0.2.1\n".to_owned(),
+                &["the zone has no SOA record at its origin, school.test."][..],
             ),
             (
-                format!("{soa}a 60 IN CNAME b\na 60 IN A 192.0.2.1\n"),
-                ZoneError::CnameAndOther(name("a.school.test")),
+                format!("{soa}elsewhere.example. 60 IN A 192.0.2.1\nb SOA . . 1 2 3 4 5\n"),
+                &[
+                    "line 2: elsewhere.example. lies outside the zone school.test.",
+                    "line 3: b.school.test. has a SOA record; only school.test. has one",
+                ],
+            ),
+            (
+                format!("{soa}@ SOA ns. host. 2 2 3 4 5\n@ SOA ns. host. 1 2 3 4 5\n"),
+                &["line 2: school.test. has another SOA in line 1; a name has one"],
+            ),
+            (
+                format!("{soa}a CNAME b\nA A 192.0.2.1\na CNAME c\nb TXT x\nb CNAME a\nc DNAME a\n"),
+                &[
+                    "line 3: A.school.test. has A data here and CNAME data in line 2; a CNAME stands alone",
+                    "line 4: a.school.test. has another CNAME in line 2; a name has one",
+                    "line 6: b.school.test. has CNAME data here and TXT data in line 5; a CNAME stands alone",
+                    "line 7: a DNAME can't be served from a zone here; write a CNAME for each name below it",
+                ],
+            ),
+            (
+                format!("{soa}a 60 A 192.0.2.1\na 70 A 192.0.2.2\n"),
+                &["line 3: this A record of a.school.test. has the TTL 70, the one in line 2 has 60; \
+                   give all of them the same (RFC 2181 §5.2)"],
+            ),
+            // The others may stand beside a CNAME.
+            (
+                format!(
+                    "{soa}a CNAME b\na CNAME B\na RRSIG CNAME 13 3 60 1 2 3 @ AQID\n\
+                     a 70 RRSIG NSEC 13 3 70 1 2 3 @ AQID\na NSEC b CNAME\n"
+                ),
+                &["line 3: a.school.test. has another CNAME in line 2; a name has one"],
             ),
         ] {
-            assert_eq!(parse(&text, &origin, None).unwrap_err(), expected, "{text}");
-        }
-        for (text, line) in
-            [("@ 60 IN SOA ns. host. 1 2 3 4 5\nwww 60 IN A not-an-address\nb 60 IN A 192.0.2.1\n", 2)]
-        {
-            match parse(text, &origin, None) {
-                Err(ZoneError::Syntax(Some(at), _)) => assert_eq!(at, line),
-                other => panic!("{other:?}"),
-            }
+            let errors = parse(text.as_bytes(), &name("school.test"), None).unwrap_err().to_string();
+            assert_eq!(errors.lines().collect::<Vec<_>>(), expected, "{text}");
         }
     }
 }

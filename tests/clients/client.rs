@@ -50,6 +50,8 @@ pub const NSENTER: Client =
     Client::new(&["nsenter"], &["-V"], "nsenter from util-linux ", "Debian: util-linux");
 /// That of BusyBox knows no namespaces.
 pub const IP: Client = Client::new(&["ip"], &["-V"], "ip utility, iproute2-", "Debian: iproute2");
+pub const NAMED_COMPILEZONE: Client =
+    Client { oldest: (9, 16), ..Client::new(&["named-compilezone"], &["-v"], "", "Debian: bind9-utils") };
 pub const DNSPYTHON: Client = Client::new(
     PYTHONS,
     &["-c", "import dns.resolver, dns.version; print('dnspython', dns.version.version)"],

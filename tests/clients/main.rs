@@ -21,6 +21,7 @@ mod dig;
 mod fixtures;
 mod matrix;
 mod transparent;
+mod zonefiles;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         fixtures::tests(),
         matrix::tests(),
         transparent::tests(),
+        zonefiles::tests(),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests.into_iter().flatten().collect()).exit_code()
 }

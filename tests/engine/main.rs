@@ -16,6 +16,7 @@ mod aging;
 mod blockpage;
 #[path = "../fixtures/rust.rs"]
 mod fixture;
+mod gate;
 mod policy;
 mod record;
 mod scenarios;

@@ -68,7 +68,7 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates
 /// Words that only some places may hold, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("hickory_resolver::", &["upstream/hickory.rs"], "hickory stays behind one file an edge"),
-    ("hickory_server::", &["hickory.rs", "zones/load.rs"], "the same"),
+    ("hickory_server::", &["hickory.rs"], "the same"),
     ("toml::", &["config/"], "the engine knows no TOML"),
     (
         "serde::",

@@ -1,6 +1,6 @@
 //! Names of this server's zones beside forwards and upstreams: who answers for what.
 
-use crate::common::{Server, Upstream, question, reply};
+use crate::common::{Run, Server, Upstream, portcullis, question, reply};
 
 const ZONE: &str = "$TTL 60
 @       SOA ns host 1 2 3 4 5
@@ -136,4 +136,28 @@ fn the_longest_suffix_wins_over_zones_and_forwards() {
     assert_eq!((main.asked(), office.asked()), (0, 2));
     server.ask("corp.test", "DS");
     assert_eq!((main.asked(), office.asked()), (1, 2));
+}
+
+#[test]
+fn check_shows_all_mistakes_of_all_zones() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let zone = |name: &str| format!("[[zone]]\norigin = \"{name}.test\"\nfile = \"{name}.zone\"\n");
+    write("portcullis.toml", &["a", "b", "c"].map(zone).concat());
+    write("a.zone", "$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.300\nx.test. A 192.0.2.1\n");
+    write("b.zone", "$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.1\n");
+    write("c.zone", "$TTL 60\nwww MX mail\n");
+    let done = portcullis().current_dir(folder.path()).args(["check", "--config", "portcullis.toml"]).run();
+    let told = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(2), "{told}");
+    for line in [
+        "a.zone:3: `192.0.2.300` is not an IPv4 address; A is written like `192.0.2.1`",
+        "a.zone:4: x.test. lies outside the zone a.test.",
+        "c.zone:2: `mail` is not a number from 0 to 65535; MX is written like `10 mail.example.org.`",
+        "2 mistakes:",
+        "1 mistake:",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(!told.contains("b.zone"), "{told}");
 }

@@ -8,6 +8,7 @@ pub mod ede;
 pub mod edns;
 pub mod found;
 pub mod header;
+pub mod master;
 pub mod message;
 pub mod name;
 pub mod pattern;

@@ -1,5 +1,4 @@
 //! `examples/hickory.rs`, run and asked: Portcullis' decision before a handler of hickory-server.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 #[allow(dead_code, unreachable_pub)]
-#[path = "../examples/hickory.rs"]
+#[path = "../../examples/hickory.rs"]
 mod example;
 
 /// How long the test waits for what must come.
