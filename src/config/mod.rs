@@ -5,5 +5,6 @@ pub mod check;
 mod groups;
 pub mod raw;
 pub mod scenario;
+mod table;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@
 mod action;
 mod expect;
 mod matching;
-mod table;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +18,10 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::check::{Check, ConfigError, read};
+use super::table::Table;
 use crate::censor::stub::StubMode;
 use crate::censor::{Event, Evidence, Network, Pick, Pool, Rule, Scenario, ZoneText};
 use crate::dns::types::Qtype;
-use table::Table;
 
 /// Reads and checks a file.
 ///

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::super::check::Check;
-use super::table::{MAX_TTL, Table};
+use super::super::table::{MAX_TTL, Table};
 use super::{Family, octets, word16};
 use crate::censor::{
     Action, Addresses, Body, Delay, EdnsManner, End, Extra, Flags, Forged, Identity, Malform, Other, Pool,

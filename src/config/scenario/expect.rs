@@ -3,8 +3,8 @@
 use toml::Spanned;
 
 use super::super::check::Check;
+use super::super::table::{MAX_TTL, Table};
 use super::matching::TRANSPORTS;
-use super::table::{MAX_TTL, Table};
 use super::{line_of, word16};
 use crate::censor::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
 use crate::censor::{End, Network};

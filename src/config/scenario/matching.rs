@@ -7,7 +7,7 @@ use regex_automata::util::syntax;
 use toml::Spanned;
 
 use super::super::check::Check;
-use super::table::Table;
+use super::super::table::Table;
 use crate::censor::names::{Names, Pattern};
 use crate::censor::{Chance, Network, Sticky, When};
 use crate::dns::reply::Transport;

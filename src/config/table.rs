@@ -1,7 +1,7 @@
 //! A table of TOML of which every mistake is told: values of another kind, and keys that nobody asks for.
 //!
-//! Serde stops at the first mistake and loses the place of what it tries in several ways; scenarios
-//! are written by hand and have both many keys and keys of several forms.
+//! Serde stops at the first mistake and loses the place of what it tries in several ways; people write these
+//! files by hand, and some keys take values of several forms.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 use toml::value::{Datetime, Offset};
 
-use super::super::check::{Check, did_you_mean};
+use super::check::{Check, did_you_mean};
 use crate::policy::schedule;
 
 /// A value and its place.
