@@ -11,6 +11,8 @@ use toml::de::{DeString, DeTable, DeValue};
 use toml::value::{Datetime, Offset};
 
 use super::check::{Check, did_you_mean};
+use super::error::{KeyPath, Remedy, expected};
+use super::key::{Form, Key, Kind};
 use crate::policy::schedule;
 
 /// A value and its place.
@@ -18,11 +20,13 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// A table that is being read.
 pub(super) struct Table<'t> {
-    /// The key of the whole in messages, such as `[[rule]] when`.
-    pub(super) title: String,
-    /// Where it stands.
+    /// The way to it, such as `[[rule]] when`.
+    pub(super) path: KeyPath,
+    /// Its place.
     pub(super) span: Range<usize>,
     entries: &'t DeTable<'t>,
+    /// Its declaration, where it has one.
+    form: Option<&'static Form>,
     asked: Vec<&'static str>,
 }
 
@@ -34,34 +38,47 @@ pub(super) struct Moment {
 }
 
 impl<'t> Table<'t> {
-    pub(super) const fn new(title: String, span: Range<usize>, entries: &'t DeTable<'t>) -> Self {
-        Self { title, span, entries, asked: Vec::new() }
+    /// The whole file.
+    pub(super) fn file(entries: &'t DeTable<'t>) -> Self {
+        Self { path: KeyPath::default(), span: 0..0, entries, form: None, asked: Vec::new() }
     }
 
-    /// A value that is a table, or the mistake that it is none.
-    pub(super) fn of(check: &mut Check<'_>, title: String, value: &'t Value<'t>) -> Option<Self> {
+    /// A value that is a table, or the mistake that it is not.
+    pub(super) fn of(check: &mut Check<'_>, path: KeyPath, value: &'t Value<'t>) -> Option<Self> {
         match value.get_ref() {
-            DeValue::Table(entries) => Some(Self::new(title, value.span(), entries)),
-            other => {
-                not_a(check, &title, &value.span(), other, "a table");
+            DeValue::Table(entries) => {
+                Some(Self { path, span: value.span(), entries, form: None, asked: Vec::new() })
+            }
+            _ => {
+                not_a(check, &path, value, &Key::from(""), "a table");
                 None
             }
         }
     }
 
-    /// A key of this table as messages name it.
-    pub(super) fn key(&self, key: &str) -> String {
-        match self.title.as_str() {
-            "" => key.to_owned(),
-            title if title.ends_with(']') => format!("{title} {key}"),
-            title => format!("{title}.{key}"),
-        }
+    /// The same with its declaration.
+    pub(super) fn declared(self, form: &'static Form) -> Self {
+        Self { form: Some(form), asked: form.keys.iter().map(|key| key.name).collect(), ..self }
+    }
+
+    /// The way to a key of this table.
+    pub(super) fn key(&self, key: impl Into<Key>) -> KeyPath {
+        self.path.key(key.into().name)
+    }
+
+    /// What stands at a key, or at a word that people use for it.
+    fn entry(&self, key: &str) -> Option<&'t Value<'t>> {
+        let also = self.form.map_or(&[][..], |form| form.also);
+        let meant =
+            || also.iter().filter(|(_, means)| *means == key).find_map(|(word, _)| self.entries.get(*word));
+        self.entries.get(key).or_else(meant)
     }
 
     /// The value of a key, which is known from then on.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Value<'t>> {
-        self.asked.push(key);
-        self.entries.get(key)
+    pub(super) fn value(&mut self, key: impl Into<Key>) -> Option<&'t Value<'t>> {
+        let key = key.into();
+        self.asked.push(key.name);
+        self.entry(key.name)
     }
 
     /// All keys and values, in the order of the file.
@@ -77,20 +94,32 @@ impl<'t> Table<'t> {
     fn read<T>(
         &mut self,
         check: &mut Check<'_>,
-        key: &'static str,
+        key: impl Into<Key>,
         what: &str,
         of: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
     ) -> Option<Spanned<T>> {
-        let value = self.value(key)?;
+        let key = key.into();
+        let Some(value) = self.value(key) else {
+            if key.is_required() {
+                check.wrong(&self.path, &self.span, format!("`{}` is missing", key.name), key.remedy(what));
+            }
+            return None;
+        };
         let read = of(value.get_ref());
         if read.is_none() {
-            not_a(check, &self.key(key), &value.span(), value.get_ref(), what);
+            not_a(check, &self.key(key), value, &key, what);
         }
         read.map(|read| Spanned::new(value.span(), read))
     }
 
-    pub(super) fn text(&mut self, check: &mut Check<'_>, key: &'static str) -> Option<Spanned<String>> {
-        self.read(check, key, "a text in quotes", |value| value.as_str().map(str::to_owned))
+    pub(super) fn text(&mut self, check: &mut Check<'_>, key: impl Into<Key>) -> Option<Spanned<String>> {
+        let key = key.into();
+        let text = self.read(check, key, "a text in quotes", |value| value.as_str().map(str::to_owned))?;
+        if key.is_required() && text.get_ref().trim().is_empty() {
+            check.wrong(&self.key(key), &text.span(), "the text is empty".into(), key.remedy(""));
+            return None;
+        }
+        Some(text)
     }
 
     /// A text that must be given, and not be empty.
@@ -107,7 +136,7 @@ impl<'t> Table<'t> {
         Some(text)
     }
 
-    pub(super) fn flag(&mut self, check: &mut Check<'_>, key: &'static str) -> Option<bool> {
+    pub(super) fn flag(&mut self, check: &mut Check<'_>, key: impl Into<Key>) -> Option<bool> {
         self.read(check, key, "true or false", DeValue::as_bool).map(Spanned::into_inner)
     }
 
@@ -115,20 +144,27 @@ impl<'t> Table<'t> {
     pub(super) fn number(
         &mut self,
         check: &mut Check<'_>,
-        key: &'static str,
+        key: impl Into<Key>,
         bounds: RangeInclusive<u64>,
     ) -> Option<Spanned<u64>> {
+        let key = key.into();
         let number = self.read(check, key, "a whole number", |value| value.as_integer())?;
         let digits = number.get_ref();
         let read = u64::from_str_radix(digits.as_str(), digits.radix()).ok().filter(|n| bounds.contains(n));
         if read.is_none() {
             let remedy = match bounds.end() {
-                &u64::MAX => format!("expected a whole number from {} on", bounds.start()),
-                end => format!("expected a whole number from {} to {end}", bounds.start()),
+                &u64::MAX => expected(format!("a whole number from {} on", bounds.start())),
+                end => expected(format!("a whole number from {} to {end}", bounds.start())),
             };
-            check.wrong(&self.key(key), &number.span(), format!("{digits} is out of bounds"), &remedy);
+            check.wrong(&self.key(key), &number.span(), format!("{digits} is out of bounds"), remedy);
         }
         read.map(|read| Spanned::new(number.span(), read))
+    }
+
+    /// A number within the bounds that the key declares.
+    pub(super) fn bounded(&mut self, check: &mut Check<'_>, key: Key) -> Option<u64> {
+        let Kind::Number(least, most) = key.kind else { return None };
+        self.number(check, key, least..=most).map(Spanned::into_inner)
     }
 
     /// A number that fits into 32 bits.
@@ -157,8 +193,8 @@ impl<'t> Table<'t> {
         })?;
         let read = text.get_ref().parse().ok().filter(|f| (0.0..=1.0).contains(f));
         if read.is_none() {
-            let problem = format!("{} is no probability", text.get_ref());
-            check.wrong(&self.key(key), &text.span(), problem, "expected a number from 0 to 1");
+            let problem = format!("{} is not a probability", text.get_ref());
+            check.wrong(&self.key(key), &text.span(), problem, expected("a number from 0 to 1"));
         }
         read
     }
@@ -166,52 +202,94 @@ impl<'t> Table<'t> {
     pub(super) fn word<T: Clone>(
         &mut self,
         check: &mut Check<'_>,
-        key: &'static str,
+        key: impl Into<Key>,
         known: &[(&str, T)],
     ) -> Option<T> {
+        let key = key.into();
         let word = self.text(check, key)?;
-        check.word(&self.key(key), Some(word), known)
+        check.word(&self.key(key), &word, known)
     }
 
     /// A list of texts.
     pub(super) fn texts(
         &mut self,
         check: &mut Check<'_>,
-        key: &'static str,
+        key: impl Into<Key>,
     ) -> Option<Spanned<Vec<Spanned<String>>>> {
+        let key = key.into();
         let list = self.read(check, key, "a list of texts, in brackets", |value| value.as_array())?;
         let full = self.key(key);
         let mut texts = Vec::new();
         for item in *list.get_ref() {
             match item.get_ref() {
                 DeValue::String(text) => texts.push(Spanned::new(item.span(), text.clone().into_owned())),
-                other => not_a(check, &full, &item.span(), other, "a text in quotes"),
+                _ => not_a(check, &full, item, &Key::from(""), "a text in quotes"),
             }
         }
         Some(Spanned::new(list.span(), texts))
     }
 
     /// A table within this one.
-    pub(super) fn table(&mut self, check: &mut Check<'_>, key: &'static str) -> Option<Table<'t>> {
+    pub(super) fn table(&mut self, check: &mut Check<'_>, key: impl Into<Key>) -> Option<Table<'t>> {
+        let key = key.into();
         let value = self.value(key)?;
-        let title = self.key(key);
-        Table::of(check, title, value)
+        Table::of(check, self.key(key), value)
     }
 
-    /// A list of tables, each with this title.
+    /// The table with this header.
+    pub(super) fn section(&mut self, check: &mut Check<'_>, form: &'static Form) -> Option<Table<'t>> {
+        let value = self.value(form.name())?;
+        let path = KeyPath::table(form.header);
+        match value.get_ref() {
+            DeValue::Array(items) if items.iter().all(|item| item.get_ref().is_table()) => {
+                let problem = format!("`[[{}]]` has one bracket too many on each side", form.name());
+                let help = format!("write `{}`: there is only one", form.header);
+                check.wrong(&path, &value.span(), problem, help);
+                None
+            }
+            _ => Some(Table::of(check, path, value)?.declared(form)),
+        }
+    }
+
+    /// All tables with this header.
+    pub(super) fn sections(&mut self, check: &mut Check<'_>, form: &'static Form) -> Vec<Table<'t>> {
+        let Some(value) = self.value(form.name()) else { return Vec::new() };
+        if value.get_ref().is_table() {
+            // What is in it may hold more mistakes.
+            let header = format!("[{}]", form.name());
+            let path = KeyPath::table(&header);
+            let problem = "one bracket is missing on each side".to_owned();
+            let help = format!("write `{}`: there can be several", form.header);
+            check.wrong(&path, &value.span(), problem, help);
+            return Table::of(check, KeyPath::table(form.header).at(0), value)
+                .map(|table| vec![table.declared(form)])
+                .unwrap_or_default();
+        }
+        let tables = self.items(check, form.name(), form.header);
+        tables.unwrap_or_default().into_iter().map(|table| table.declared(form)).collect()
+    }
+
+    /// A list of tables, each with this header.
     pub(super) fn tables(
         &mut self,
         check: &mut Check<'_>,
         key: &'static str,
-        title: &str,
+        header: &str,
     ) -> Option<Vec<Table<'t>>> {
-        let value = self.value(key)?;
+        let _ = self.value(key)?;
+        self.items(check, key, header)
+    }
+
+    fn items(&self, check: &mut Check<'_>, key: &'static str, header: &str) -> Option<Vec<Table<'t>>> {
+        let value = self.entry(key)?;
+        let path = if header.starts_with("[[") { KeyPath::table(header) } else { self.path.key(key) };
         let DeValue::Array(array) = value.get_ref() else {
-            let what = if title.starts_with("[[") { title } else { "a list of tables, in brackets" };
-            not_a(check, &self.key(key), &value.span(), value.get_ref(), what);
+            let what = if header.starts_with("[[") { header } else { "a list of tables, in brackets" };
+            not_a(check, &self.path.key(key), value, &Key::from(""), what);
             return None;
         };
-        Some(array.iter().filter_map(|item| Table::of(check, title.to_owned(), item)).collect())
+        let items = array.iter().enumerate();
+        Some(items.filter_map(|(at, item)| Table::of(check, path.clone().at(at), item)).collect())
     }
 
     /// A moment, which must say in which time zone.
@@ -240,23 +318,28 @@ impl<'t> Table<'t> {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
+        self.entry(key).is_some()
     }
 
-    /// True if a key is there and is no empty list.
+    /// True if a key is there and is not an empty list.
     pub(super) fn filled(&self, key: &str) -> bool {
-        self.entries.get(key).is_some_and(|v| v.get_ref().as_array().is_none_or(|list| !list.is_empty()))
+        self.entry(key).is_some_and(|v| v.get_ref().as_array().is_none_or(|list| !list.is_empty()))
+    }
+
+    /// True if any of these keys is there and is not an empty list.
+    pub(super) fn filled_any(&self, keys: &[Key]) -> bool {
+        keys.iter().any(|key| self.filled(key.name))
     }
 
     /// The place of what stands at a key, or of the whole table.
     pub(super) fn place(&self, key: &str) -> Range<usize> {
-        self.entries.get(key).map_or_else(|| self.span.clone(), Spanned::span)
+        self.entry(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
     /// A key that must be given is not.
-    pub(super) fn missing(&mut self, check: &mut Check<'_>, key: &'static str, remedy: &str) {
+    pub(super) fn missing(&mut self, check: &mut Check<'_>, key: &'static str, remedy: impl Into<Remedy>) {
         self.asked.push(key);
-        check.wrong(&self.title, &self.span, format!("`{key}` is missing"), remedy);
+        check.wrong(&self.path, &self.span, format!("`{key}` is missing"), remedy);
     }
 
     /// Tells of keys that nobody asked for. Some belong to the table in `other` cases than this one.
@@ -265,29 +348,49 @@ impl<'t> Table<'t> {
         let mut known: Vec<&str> = self.asked.iter().copied().filter(|key| !key.contains('_')).collect();
         known.sort_unstable();
         known.dedup();
-        for (key, _) in self.all() {
+        // A declaration has an order of its own.
+        if let Some(form) = self.form {
+            known = form.keys.iter().map(|key| key.name).collect();
+        }
+        for (key, value) in self.all() {
             let word = key.get_ref().as_str();
             if self.asked.contains(&word) {
                 continue;
             }
-            let all = known.join(", ");
-            let (problem, remedy) = if other.contains(&word) {
-                (format!("`{word}` does not belong to {case}"), format!("expected one of {all}"))
-            } else {
-                let near = did_you_mean(word, &known);
-                (format!("unknown key `{word}`"), format!("expected one of {all}{near}"))
+            let one_of = expected(format!("one of {}", known.join(", ")));
+            if let Some(key_of) = self.form.and_then(|form| form.meant(word)) {
+                let problem = format!("unknown key `{word}`");
+                let help = format!("write `{}`, such as {}", key_of.name, key_of.line(key_of.example));
+                check.wrong(&self.path.key(word), &key.span(), problem, help);
+                continue;
+            }
+            let what = match value.get_ref() {
+                DeValue::Table(_) if self.path.is_whole_file() => "table",
+                DeValue::Array(items) if self.path.is_whole_file() && is_tables(items) => "table",
+                _ => "key",
             };
-            check.wrong(&self.key(word), &key.span(), problem, &remedy);
+            let (problem, remedy) = if other.contains(&word) {
+                (format!("`{word}` does not belong to {case}"), one_of)
+            } else {
+                let near = did_you_mean(word, &known).or_else(|| check.elsewhere(word, &self.path));
+                (format!("unknown {what} `{word}`"), Remedy { help: near, ..one_of })
+            };
+            check.wrong(&self.path.key(word), &key.span(), problem, remedy);
         }
     }
+}
+
+fn is_tables(items: &[Value<'_>]) -> bool {
+    !items.is_empty() && items.iter().all(|item| item.get_ref().is_table())
 }
 
 /// The greatest TTL.
 pub(super) const MAX_TTL: u32 = i32::MAX.unsigned_abs();
 
-/// A value of another kind than it must be.
-pub(super) fn not_a(check: &mut Check<'_>, key: &str, span: &Range<usize>, value: &DeValue<'_>, what: &str) {
-    let found = match value {
+/// A value of another kind than it must be. Where it is clear what was meant, the example is that.
+pub(super) fn not_a(check: &mut Check<'_>, path: &KeyPath, value: &Value<'_>, key: &Key, what: &str) {
+    let written = check.written(&value.span());
+    let found = match value.get_ref() {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
@@ -296,5 +399,18 @@ pub(super) fn not_a(check: &mut Check<'_>, key: &str, span: &Range<usize>, value
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    check.wrong(key, span, format!("found {found}"), &format!("expected {what}"));
+    let meant = match (key.kind, value.get_ref()) {
+        (Kind::Texts(_), DeValue::String(text)) if !text.is_empty() => Some(format!("[{written}]")),
+        (Kind::Duration, DeValue::Integer(_)) => Some(format!("\"{written}s\"")),
+        (Kind::Size, DeValue::Integer(_)) => Some(format!("\"{written}MiB\"")),
+        (Kind::TextOf(_), DeValue::Datetime(_)) => Some(format!("\"{written}\"")),
+        (Kind::Flag, DeValue::String(text)) if matches!(&**text, "true" | "false") => Some(text.to_string()),
+        (Kind::Number(..), DeValue::String(text)) if text.parse::<u64>().is_ok() => Some(text.to_string()),
+        _ => None,
+    };
+    let remedy = match meant {
+        Some(meant) => key.remedy(what).such_as(key.line(&meant)),
+        None => key.remedy(what),
+    };
+    check.wrong(path, &value.span(), format!("found {found}"), remedy);
 }
