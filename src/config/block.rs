@@ -4,14 +4,13 @@ use super::check::Check;
 use super::contact;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use super::value::AN_ACTION;
 use crate::policy::list::Notes;
 use crate::resolver::builtin;
 use crate::resolver::settings::{ListSettings, RewriteSettings, Settings, TextSource};
 use crate::rule::{Action, Format};
 
-const ACTION: Key =
-    Key::with("action", AN_ACTION, r#""nxdomain""#).means("What a client gets where the list does not say.");
+const ACTION: Key = Key::with("action", Kind::Action, r#""nxdomain""#)
+    .means("What a client gets where the list does not say.");
 const TTL: Key = Key::with("ttl", Kind::Duration, r#""60s""#)
     .means("How long clients may keep an answer that is made up.");
 const CANARIES: Key = Key::with("canaries", Kind::Flag, "false").means(

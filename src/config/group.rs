@@ -12,7 +12,6 @@ use super::key::{Form, Key, Kind};
 use super::schedule::{Schedules, TIMES};
 use super::table::Table;
 use super::upstream::SERVERS_KIND;
-use super::value::AN_ACTION;
 use crate::policy::schedule::Schedule;
 use crate::resolver::settings::{GroupSettings, Settings};
 
@@ -29,7 +28,7 @@ const LISTEN: Key = Key::optional("listen", Kind::Texts("addresses with a port")
 const LISTS: Key = Key::optional("lists", Kind::Texts("names of lists"), "all lists")
     .like(r#"["ads"]"#)
     .means("The lists that its clients get; `[]`: none.");
-const ACTION: Key = Key::optional("action", AN_ACTION, "that of `[block]`")
+const ACTION: Key = Key::optional("action", Kind::Action, "that of `[block]`")
     .like(r#""nodata""#)
     .means("What its clients get where the list has no action of its own.");
 const UPSTREAMS: Key = Key::optional("upstreams", SERVERS_KIND, "those of `[upstream]`")

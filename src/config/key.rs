@@ -75,7 +75,9 @@ pub(super) enum Kind {
     Duration,
     /// A number of octets.
     Size,
-    /// Something of several forms: `an action`.
+    /// What a client gets for a blocked name.
+    Action,
+    /// Something of several forms: `a list of rules`.
     Other(&'static str),
     /// A table with a header of its own.
     Table,
@@ -87,7 +89,7 @@ impl Kind {
         match self {
             Self::Unsaid => String::new(),
             Self::Text => "text".into(),
-            Self::TextOf(what) | Self::Other(what) => what.into(),
+            Self::TextOf(what) | Self::Other(what) => plain(what).into(),
             Self::Texts(what) => format!("list of {what}"),
             Self::Word(words) => {
                 words().iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
@@ -96,6 +98,7 @@ impl Kind {
             Self::Number(least, most) => format!("number from {least} to {most}"),
             Self::Duration => "duration".into(),
             Self::Size => "size".into(),
+            Self::Action => "[action](#actions)".into(),
             Self::Table => "table".into(),
         }
     }
@@ -113,6 +116,10 @@ impl Kind {
             Self::Duration => "a duration, in quotes: a number with ms, s, m, h or d".into(),
             Self::Size => "a size, in quotes: a number with KiB, MiB or GiB".into(),
             Self::Other(what) => what.into(),
+            Self::Action => {
+                r#"a word such as "nxdomain", { address = ["192.0.2.1"] } or { cname = "blocked.example" }"#
+                    .into()
+            }
             Self::Table => "a table".into(),
         }
     }
@@ -160,7 +167,11 @@ impl Key {
     /// What must be there; `unsaid` where the key does not say it.
     pub(super) fn remedy(&self, unsaid: &str) -> Remedy {
         let remedy = expected(self.kind.expected(unsaid));
-        if self.example.is_empty() { remedy } else { remedy.such_as(self.line(self.example)) }
+        if self.example.is_empty() || matches!(self.kind, Kind::Action) {
+            remedy
+        } else {
+            remedy.such_as(self.line(self.example))
+        }
     }
 }
 
@@ -169,6 +180,14 @@ impl From<&'static str> for Key {
     fn from(name: &'static str) -> Self {
         Self::optional(name, Kind::Unsaid, "")
     }
+}
+
+/// A noun without its article.
+fn plain(what: &str) -> &str {
+    what.strip_prefix("a ")
+        .or_else(|| what.strip_prefix("an "))
+        .or_else(|| what.strip_prefix("the "))
+        .unwrap_or(what)
 }
 
 /// The words of a list of words and what they mean.

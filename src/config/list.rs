@@ -8,7 +8,6 @@ use super::check::{Check, Names};
 use super::key::{Form, Key, Kind, words};
 use super::schedule::{Schedules, TIMES};
 use super::table::{Table, not_a};
-use super::value::AN_ACTION;
 use crate::policy::list::Notes;
 use crate::policy::schedule::Schedule;
 use crate::resolver::settings::{Addresses, ListSettings, Settings, TextSource};
@@ -44,7 +43,7 @@ const SOURCE: Key = Key::optional("source", Kind::TextOf("a path"), "the list is
         "The file, as it is or packed with gzip or zstd; or `\"builtin:canaries\"`, `\"builtin:resolvers\"`, \
         `\"builtin:safe-search\"`. A list has either `source` or `rules`.",
     );
-const RULES: Key = Key::optional("rules", Kind::Other("a list of rules, in brackets"), "the list is in `source`")
+const RULES: Key = Key::optional("rules", Kind::Other("a list of rules"), "the list is in `source`")
     .like(r#"["||linkedin.com^", "@@||business.linkedin.com^"]"#)
     .means(
         "Lines of the adguard format, given here. In place of a line there can be a table that says when the line is \
@@ -63,9 +62,9 @@ const MATCH: Key = Key::optional(
 )
 .like(r#""suffix""#)
 .means("Whether a plain name stands for itself alone, or for the names below it too.");
-const ACTION: Key = Key::optional("action", AN_ACTION, "that of the client's group, or of `[block]`")
+const ACTION: Key = Key::optional("action", Kind::Action, "that of the client's group, or of `[block]`")
     .like(r#""nodata""#)
-    .means("What a client gets for a name that the list blocks (see [Actions](#actions)).");
+    .means("What a client gets for a name that the list blocks.");
 const AUTHORITY: Key = Key::optional("authority", Kind::Text, "the list is the operator's own")
     .like(r#""Roskomnadzor""#)
     .means("Who demands it from outside: Extended DNS Error 16 instead of 15, and 451 on the block page.");

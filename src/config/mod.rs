@@ -34,4 +34,6 @@ mod upstream;
 mod zone;
 
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod tests;

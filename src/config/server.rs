@@ -21,7 +21,7 @@ const ALLOW: Key =
         .like(r#"["127.0.0.0/8", "::1/128", "10.20.0.0/16"]"#)
         .means("Who may ask. Others get REFUSED.");
 const VERSION: Key = Key::optional("version", Kind::Text, "such questions are refused")
-    .like(r#""none of your business""#)
+    .like(r#""a resolver""#)
     .means("The answer to `version.bind` and `version.server` in the class CH, at most 255 octets.");
 const IDENTITY: Key = Key::optional("identity", Kind::Text, "such questions are refused")
     .like(r#""school-1""#)

@@ -29,16 +29,21 @@ impl Check<'_> {
         let mut places: Vec<(Range<usize>, &str)> =
             errors.iter().map(|e| (e.span().unwrap_or(0..0), e.message())).collect();
         places.sort_by_key(|(span, _)| span.start);
-        let mut last_line = 0;
+        let (mut last_line, mut skipped) = (0, 0..0);
         for (span, message) in places {
             if open.as_ref().is_some_and(|open| open.place.start < span.start) {
                 break;
             }
             let line = self.line(&span);
-            if line == last_line {
+            if line == last_line || skipped.contains(&line) {
                 continue;
             }
             last_line = line;
+            if self.line_text(line).is_some_and(|text| header(text).is_some()) {
+                // What is below it would be read as part of another table.
+                let below = self.text.lines().skip(line).take_while(|text| header(text).is_none());
+                skipped = line..line + 1 + below.count();
+            }
             let broken = self.broken(line, &span).unwrap_or_else(|| {
                 Broken::new(span, format!("this is not TOML: {}", message.trim()), "see https://toml.io")
             });
@@ -128,26 +133,31 @@ impl Check<'_> {
         let line = |value: &str| if key.is_empty() { value.to_owned() } else { format!("{key} = {value}") };
         let value = self.text.get(value_at..end)?;
         let trimmed = value.trim_start();
-        let first = value_at + value.len() - trimmed.len();
         if trimmed.is_empty() || trimmed.starts_with('#') {
             let help = format!("write one such as `{key} = \"…\"`");
             return Some(Broken::new(span.clone(), format!("`{key}` has no value"), help));
         }
         let pieces = pieces(value, value_at);
+        if let Some(more) = self.behind(&pieces).filter(|more| !key.is_empty() && more.start <= span.start) {
+            let rest = self.text.get(more.start..end)?.trim_end();
+            let help = match rest.starts_with(',') {
+                true => format!("put several values in brackets: {}", line(&format!("[{}]", value.trim()))),
+                false => "put it on a line of its own".to_owned(),
+            };
+            let problem = format!("`{rest}` is one thing too many behind the value");
+            return Some(Broken::new(more, problem, help));
+        }
         let piece = pieces.iter().rev().find(|piece| piece.start <= span.start).or(pieces.first())?;
         let word = self.text.get(piece.clone())?;
         if word.starts_with(['"', '\'']) {
             return Some(self.broken_text(word, piece, span));
         }
-        let is_second = piece.start > first && !value.trim_start().starts_with(['[', '{']);
-        if is_second || word.starts_with([',', ']', '}', '[', '{']) {
-            let rest = self.text.get(piece.start..end)?.trim_end();
-            let problem = format!("`{rest}` is one thing too many behind the value");
-            let help = match rest.starts_with(',') {
-                true => format!("put several values in brackets: {}", line(&format!("[{}]", value.trim()))),
-                false => "put it on a line of its own".to_owned(),
-            };
-            return Some(Broken::new(piece.clone(), problem, help));
+        if word.starts_with([',', ']', '}']) {
+            let problem = format!("there is no value before `{word}`");
+            return Some(Broken::new(piece.clone(), problem, "put one there, or leave it out"));
+        }
+        if word.starts_with(['[', '{']) {
+            return None;
         }
         let lower = word.to_ascii_lowercase();
         if matches!(lower.as_str(), "true" | "yes" | "on" | "false" | "no" | "off") {
@@ -163,6 +173,20 @@ impl Check<'_> {
         }
         let problem = format!("`{word}` is not in quotes");
         Some(Broken::new(piece.clone(), problem, format!("write \"{word}\"")))
+    }
+
+    /// The first piece that is not part of the value.
+    fn behind(&self, pieces: &[Range<usize>]) -> Option<Range<usize>> {
+        let mut depth = 0usize;
+        let ends = pieces.iter().position(|piece| {
+            match self.text.get(piece.clone()) {
+                Some("[" | "{") => depth += 1,
+                Some("]" | "}") => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0
+        })?;
+        pieces.get(ends + 1).cloned()
     }
 
     /// What is wrong with a text in quotes, or around it.
@@ -189,6 +213,10 @@ impl Check<'_> {
 fn no_value(line: &str, start: usize) -> Broken {
     let word = line.trim();
     let place = start..start + line.len();
+    if word.starts_with('{') {
+        let help = "write tables such as `[server]`, with lines of `key = value` below";
+        return Broken::new(place, "a file in TOML does not begin with a bracket `{`", help);
+    }
     match word.split_once(':') {
         Some((key, value)) => {
             let (key, value) = (key.trim(), value.trim());
@@ -294,7 +322,7 @@ fn pieces(text: &str, start: usize) -> Vec<Range<usize>> {
 fn in_list(text: &str, at: usize) -> bool {
     let mut open = Vec::new();
     brackets(text.get(..at).unwrap_or_default(), &mut open);
-    !open.is_empty()
+    matches!(open.last(), Some(('[' | '{', _)))
 }
 
 /// The bracket that is not closed, if one is not: another statement begins, or the file ends, within it.
@@ -302,18 +330,23 @@ fn unclosed(text: &str) -> Option<Broken> {
     let mut open = Vec::new();
     let stopped = brackets(text, &mut open);
     let (bracket, at) = open.last().copied()?;
+    if matches!(bracket, '"' | '\'') {
+        let (quotes, place) = (bracket.to_string().repeat(3), at..at + 3);
+        let problem = format!("the text that begins here with {quotes} is not closed");
+        return Some(Broken::new(place, problem, format!("add {quotes} where it ends")));
+    }
     let closing = if bracket == '[' { ']' } else { '}' };
     let how = match stopped {
-        Some(at) => {
-            let line = 1 + text.get(..at).unwrap_or_default().matches('\n').count();
+        Some(stop) if text.get(at..stop).is_some_and(|between| between.contains('\n')) => {
+            let line = 1 + text.get(..stop).unwrap_or_default().matches('\n').count();
             format!("add `{closing}` before line {line}")
         }
-        None => format!("add `{closing}`"),
+        _ => format!("add `{closing}` where it ends"),
     };
     Some(Broken::new(at..at + 1, format!("the bracket `{bracket}` that opens here is not closed"), how))
 }
 
-/// Follows the brackets of values; gives the place where a statement begins within one.
+/// Follows the brackets of values, and the quotes of long texts; gives the place where a statement begins within one.
 fn brackets(text: &str, open: &mut Vec<(char, usize)>) -> Option<usize> {
     let (mut at, mut long) = (0, None);
     for whole in text.split_inclusive('\n') {
@@ -322,6 +355,7 @@ fn brackets(text: &str, open: &mut Vec<(char, usize)>) -> Option<usize> {
         if let Some(quotes) = long {
             if line.contains(quotes) {
                 long = None;
+                open.pop();
             }
             continue;
         }
@@ -348,6 +382,7 @@ fn brackets(text: &str, open: &mut Vec<(char, usize)>) -> Option<usize> {
                 let rest = text.get(piece.start + 3..start + line.len()).unwrap_or_default();
                 if !rest.contains(quotes) {
                     long = Some(quotes);
+                    open.push((if quotes == "\"\"\"" { '"' } else { '\'' }, piece.start));
                 }
                 break;
             }

@@ -245,7 +245,8 @@ impl<'t> Table<'t> {
                 let problem = format!("`[[{}]]` has one bracket too many on each side", form.name());
                 let help = format!("write `{}`: there is only one", form.header);
                 check.wrong(&path, &value.span(), problem, help);
-                None
+                // What is in it may hold more mistakes.
+                Some(Table::of(check, path, items.first()?)?.declared(form))
             }
             _ => Some(Table::of(check, path, value)?.declared(form)),
         }
@@ -372,7 +373,8 @@ impl<'t> Table<'t> {
             let (problem, remedy) = if other.contains(&word) {
                 (format!("`{word}` does not belong to {case}"), one_of)
             } else {
-                let near = did_you_mean(word, &known).or_else(|| check.elsewhere(word, &self.path));
+                let (near, home) = (did_you_mean(word, &known), check.elsewhere(word, &self.path));
+                let near = if self.path.is_whole_file() { home.or(near) } else { near.or(home) };
                 (format!("unknown {what} `{word}`"), Remedy { help: near, ..one_of })
             };
             check.wrong(&self.path.key(word), &key.span(), problem, remedy);
@@ -395,7 +397,7 @@ pub(super) fn not_a(check: &mut Check<'_>, path: &KeyPath, value: &Value<'_>, ke
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a time",
+        DeValue::Datetime(_) => "a time without quotes",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };

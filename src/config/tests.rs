@@ -17,7 +17,7 @@ fn read(config: &str) -> Result<Settings, Vec<String>> {
 }
 
 #[track_caller]
-fn refused(rows: &[(&str, &[&str])]) {
+pub(super) fn refused(rows: &[(&str, &[&str])]) {
     for (config, expected) in rows {
         match read(config) {
             Ok(_) => panic!("accepted:\n{config}"),

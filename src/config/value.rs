@@ -37,10 +37,6 @@ const CNAME: Key = Key::optional("cname", Kind::TextOf("a domain name"), "").lik
 /// An action that is more than a word.
 static ACTION: Form = Form { header: "", meaning: "", keys: &[ADDRESS, CNAME], also: &[] };
 
-/// The kind of a key that has an action.
-pub(super) const AN_ACTION: Kind =
-    Kind::Other(r#"a word such as "nxdomain", { address = ["192.0.2.1"] } or { cname = "blocked.example" }"#);
-
 impl Check<'_> {
     /// What a client gets for a blocked name.
     pub(super) fn action(&mut self, table: &mut Table<'_>, key: Key) -> Option<Action> {
@@ -86,6 +82,12 @@ impl Check<'_> {
                         None
                     }
                 }
+            }
+            DeValue::Array(_) => {
+                let problem = "found a list".to_owned();
+                let right = key.line(&format!("{{ address = {} }}", self.written(&value.span())));
+                self.wrong(&path, &value.span(), problem, key.remedy("").such_as(right));
+                None
             }
             _ => {
                 not_a(self, &path, value, &key, "");

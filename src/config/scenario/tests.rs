@@ -358,7 +358,10 @@ fn what_a_file_must_have() {
                 "12: [pool.b] per-name: -1 is out of bounds",
             ],
         ),
-        (&format!("{HEAD}[pool.a]\nv4 = [\"192.0.2.1\"]\n[pool.a]\n"), &["9: [pool.a]: `pool.a` has a table in line 7 already"]),
+        (
+            &format!("{HEAD}[pool.a]\nv4 = [\"192.0.2.1\"]\n[pool.a]\n"),
+            &["9: [pool.a]: `pool.a` has a table in line 7 already"],
+        ),
         (
             &format!(
                 "{HEAD}[[zone]]\norigin = \"a.org\"\nrecords = \"x\"\n[[zone]]\norigin = \"A.org.\"\n[[zone]]\norigin = \"a..b\"\nrecords = \"x\"\n"
