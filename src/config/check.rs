@@ -29,18 +29,8 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 /// The text of a file; `what` it is and the remedy are for the message.
 pub(super) fn read(path: &Path, what: &str, remedy: &str) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|error| {
-        ConfigError(vec![Mistake {
-            file: path.into(),
-            line: None,
-            column: None,
-            key: KeyPath::default(),
-            problem: format!("cannot read the {what}: {error}"),
-            found: None,
-            expected: None,
-            example: None,
-            help: Some(user::permission(&error).unwrap_or_else(|| remedy.to_owned())),
-            source: None,
-        }])
+        let help = user::permission(&error).unwrap_or_else(|| remedy.to_owned());
+        ConfigError(vec![Mistake::in_file(path, format!("cannot read the {what}: {error}"), &help)])
     })
 }
 
@@ -54,6 +44,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
     check.finish(settings.unwrap_or_default())
 }
 
+/// The most mistakes of a file that are kept; the others are counted.
+const MOST: usize = 1000;
+
 /// The names that were given so far, and their lines.
 pub(super) type Names = HashMap<String, usize>;
 
@@ -64,6 +57,8 @@ pub(super) struct Check<'t> {
     /// Where each line begins.
     lines: Vec<usize>,
     pub(super) mistakes: Vec<Mistake>,
+    /// How many mistakes there are beyond those that are kept.
+    more: usize,
     /// The tables that the file can have, where they are declared.
     pub(super) forms: &'static [&'static Form],
     /// The addresses that are taken so far.
@@ -74,7 +69,7 @@ impl<'t> Check<'t> {
     pub(super) fn new(text: &'t str, path: &'t Path, forms: &'static [&'static Form]) -> Self {
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
-        Self { text, path, lines, mistakes: Vec::new(), forms, listeners: Vec::new() }
+        Self { text, path, lines, mistakes: Vec::new(), more: 0, forms, listeners: Vec::new() }
     }
 
     /// Reads the file with `read`, unless it is not TOML: what a broken file would mean is not known.
@@ -90,6 +85,10 @@ impl<'t> Check<'t> {
     /// What was read, unless there were mistakes.
     pub(super) fn finish<T>(mut self, value: T) -> Result<T, ConfigError> {
         self.mistakes.sort_by_key(|mistake| mistake.line);
+        if self.more > 0 {
+            let problem = format!("there are {} more mistakes", self.more);
+            self.mistakes.push(Mistake::in_file(self.path, problem, "correct these first"));
+        }
         if self.mistakes.is_empty() { Ok(value) } else { Err(ConfigError(self.mistakes)) }
     }
 }
@@ -211,6 +210,10 @@ impl Check<'_> {
         problem: String,
         remedy: impl Into<Remedy>,
     ) {
+        if self.mistakes.len() >= MOST {
+            self.more += 1;
+            return;
+        }
         let Remedy { expected, example, help } = remedy.into();
         let (line, column) = self.position(span.start);
         self.mistakes.push(Mistake {
@@ -223,7 +226,7 @@ impl Check<'_> {
             expected,
             example,
             help,
-            source: self.line_text(line).map(|text| text.trim_end().to_owned()),
+            source: self.line_text(line).map(|text| around(text.trim_end(), column)),
         });
     }
 
@@ -254,6 +257,24 @@ impl Check<'_> {
         let start = *self.lines.get(line.checked_sub(1)?)?;
         self.text.get(start..)?.lines().next()
     }
+}
+
+/// What a line has around a column, if all of it is too long to be read.
+fn around(line: &str, column: usize) -> String {
+    const BEFORE: usize = 40;
+    const LONGEST: usize = 160;
+    if line.len() <= LONGEST {
+        return line.to_owned();
+    }
+    let skipped = column.saturating_sub(BEFORE);
+    let mut shown: String = line.chars().skip(skipped).take(LONGEST).collect();
+    if skipped > 0 {
+        shown.insert(0, '…');
+    }
+    if line.chars().nth(skipped + LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// One of these is expected.

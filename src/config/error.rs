@@ -1,7 +1,7 @@
 //! Mistakes in a file: where each one is, what is wrong with it, and what to write instead.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -27,8 +27,26 @@ pub struct Mistake {
     pub example: Option<String>,
     /// What to do.
     pub help: Option<String>,
-    /// The line of the file.
+    /// The line of the file; of a long one, what is around the column.
     pub source: Option<String>,
+}
+
+impl Mistake {
+    /// One of the file as a whole.
+    pub(super) fn in_file(file: &Path, problem: String, help: &str) -> Self {
+        Self {
+            file: file.into(),
+            line: None,
+            column: None,
+            key: KeyPath::default(),
+            problem,
+            found: None,
+            expected: None,
+            example: None,
+            help: Some(help.to_owned()),
+            source: None,
+        }
+    }
 }
 
 impl fmt::Display for Mistake {
@@ -60,12 +78,12 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// All mistakes of a file in the order of its lines, at least one.
+/// The mistakes of a file in the order of its lines, at least one; of very many, the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ConfigError(pub Vec<Mistake>);
 
-/// More than anybody reads at once; JSON has them all.
+/// More than anybody reads at once; JSON has them.
 const SHOWN: usize = 100;
 
 impl fmt::Display for ConfigError {

@@ -446,3 +446,26 @@ fn contacts_and_words() {
         ),
     ]);
 }
+
+/// Each network is looked up once: 100,000 of them took 31 s when each was compared with all.
+#[test]
+fn many_networks_and_many_mistakes() {
+    let networks = |first: u32| {
+        let all: Vec<String> =
+            (0..20_000).map(|i| format!("\"10.{first}.{}.{}\"", i >> 8, i & 0xff)).collect();
+        all.join(",")
+    };
+    let group =
+        |name: &str, networks: &str| format!("[[group]]\nname = \"{name}\"\nclients = [{networks}]\n");
+    let (one, two) = (networks(1), networks(2));
+    let settings = read(&format!("{}{}", group("a", &one), group("b", &two))).unwrap();
+    assert_eq!(settings.groups.iter().map(|g| g.networks.len()).collect::<Vec<_>>(), [20_000, 20_000]);
+    let error = parse(&format!("{}{}", group("a", &one), group("b", &one)), Path::new("p.toml")).unwrap_err();
+    assert_eq!(error.0.len(), 1001);
+    assert_eq!((error.0[0].line, error.0[0].column), (Some(6), Some(12)));
+    assert_eq!(error.0[0].problem, "10.1.0.0/32 is claimed by the group `a` too");
+    assert_eq!(error.0[1000].problem, "there are 19000 more mistakes");
+    assert!(error.0.iter().flat_map(|m| &m.source).all(|line| line.chars().count() <= 162));
+    let said = error.to_string();
+    assert!(said.ends_with("\nand 901 more mistakes"), "{}", &said[said.len() - 100..]);
+}
