@@ -40,7 +40,10 @@ pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
 }
 
 /// Who finds the addresses of upstreams that are given by name.
-fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
+///
+/// # Errors
+/// An upstream has a name, and the system has no resolver that could know it.
+pub fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
     if !settings.bootstrap.is_empty() {
         return Ok(Bootstrap::new(settings.bootstrap.clone()));
     }

@@ -19,7 +19,7 @@ use crate::censor::judge::satellite::Outcome;
 use crate::censor::judge::{Judgement, Known, Pair, Probe, Verdict, judge};
 use crate::cli::progress::Bar;
 use crate::cli::{FAILED, OK, WARNED, count, say, say_error};
-use crate::config::check::duration_of;
+use crate::config::value::duration_of;
 use crate::dns::name::NameBuf;
 use crate::dns::types::Qtype;
 use crate::stage::collect::{self, Patience};
