@@ -25,5 +25,6 @@ mod packets;
 mod policy;
 mod scenario;
 #[cfg(target_os = "linux")]
+mod streams;
 mod transparent;
 mod transports;
