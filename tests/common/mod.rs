@@ -65,7 +65,14 @@ impl Server {
 
     /// Starts the server whose configuration is in the folder, and waits until it is ready.
     fn run(folder: TempDir) -> Self {
-        let (child, ready) = serve(&folder.path().join("portcullis.toml"));
+        let config = folder.path().join("portcullis.toml");
+        let child = Process::start(portcullis().args(["serve", "--ready-json", "--config"]).arg(config));
+        Self::of(child, folder)
+    }
+
+    /// A server that was started with `--ready-json`; waits until it is ready.
+    pub fn of(child: Process, folder: TempDir) -> Self {
+        let ready = ready(&child);
         let dns = ready["dns"][0].as_str().unwrap().parse().unwrap();
         let web = ready["web"][0].as_str().map(|a| a.parse().unwrap());
         Self { child, dns, web, ready, folder }
@@ -127,13 +134,12 @@ impl Server {
     }
 }
 
-/// Starts a server and waits until it is ready; gives what it says then.
-fn serve(config: &Path) -> (Process, serde_json::Value) {
-    let server = Process::start(portcullis().args(["serve", "--ready-json", "--config"]).arg(config));
+/// Waits until a server is ready; gives what it says then.
+fn ready(server: &Process) -> serde_json::Value {
     let Some(line) = server.line() else { panic!("the server did not start: {}", server.log()) };
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(ready["ready"], true);
-    (server, ready)
+    ready
 }
 
 /// A reply's octets.
@@ -288,14 +294,10 @@ pub fn reply(
     let end = 12 + query[12..].iter().position(|b| *b == 0).unwrap() + 5;
     let mut out = query[..end].to_vec();
     out[2..4].copy_from_slice(&(0x8180 | flags).to_be_bytes());
-    out[6..12].copy_from_slice(&[
-        0,
-        answers.len() as u8,
-        0,
-        authority.len() as u8,
-        0,
-        u8::from(options.is_some()),
-    ]);
+    let counts = [answers.len(), authority.len(), usize::from(options.is_some())];
+    for (at, count) in [6, 8, 10].into_iter().zip(counts) {
+        out[at..at + 2].copy_from_slice(&u16::try_from(count).unwrap().to_be_bytes());
+    }
     for (rtype, ttl, rdata) in answers.iter().chain(authority) {
         out.extend(b"\xc0\x0c");
         out.extend(rtype.to_be_bytes());

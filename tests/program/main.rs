@@ -25,5 +25,7 @@ mod policy;
 mod portable;
 mod scenario;
 mod signals;
+#[cfg(target_os = "linux")]
+mod streams;
 mod transports;
 mod zones;
