@@ -1,4 +1,33 @@
-//! Portcullis, a DNS server that decides for every query whether the name may pass.
+//! Portcullis, a DNS server that decides for every query whether the name may pass, and imitates a censor
+//! faithfully enough that a test can run against one.
+//!
+//! ```
+//! use std::net::UdpSocket;
+//! use std::time::Duration;
+//!
+//! use portcullis::censor::describe;
+//! use portcullis::dns::{NameBuf, Qtype, encode};
+//! use portcullis::stage::Harness;
+//!
+//! // A documented censor on a free port, with its clock set to a day on which LinkedIn was blocked.
+//! let censor = Harness::new("ru-2016-linkedin")?.at("2016-11-18T00:00:00+03:00")?.start()?;
+//! let resolver = censor.address("isp-auto").ok_or("no such network")?;
+//!
+//! // The program under test would ask; here a socket does.
+//! let socket = UdpSocket::bind("127.0.0.1:0")?;
+//! socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+//! socket.send_to(&encode(NameBuf::from_text("linkedin.com")?.as_name(), Qtype::A), resolver)?;
+//! let mut reply = [0; 1232];
+//! let len = socket.recv(&mut reply)?;
+//! assert!(describe(&reply[..len]).contains("A 192.0.2.1"), "the address of a page that says why");
+//! assert_eq!(censor.queries().len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Two crates stand by themselves: `portcullis-core` reads, compiles and asks lists, `portcullis-censor` plans
+//! what a censor sends. This one adds sockets, configuration and the program. Without its default features
+//! (`cli`, with `web` within it, and `hickory`) it builds neither clap nor axum: what remains are the resolver, the
+//! servers, the configuration and the harness.
 //!
 //! The modules stand in three rings; an inner one never names an outer one, which `tests/layers.rs`
 //! checks. The way of one query is [`resolver::resolve::resolve`], from top to bottom.
@@ -23,11 +52,15 @@ pub mod orders;
 
 pub mod net;
 pub mod server;
+#[cfg(feature = "hickory")]
 pub mod hickory;
+#[cfg(feature = "web")]
 pub mod web;
 pub mod config;
 pub mod stage;
+#[cfg(feature = "web")]
 pub mod app;
+#[cfg(feature = "cli")]
 pub mod cli;
 
 pub use dns::Query;

@@ -18,6 +18,7 @@
 
 mod control;
 mod error;
+#[cfg(feature = "cli")]
 pub mod log;
 mod refusal;
 mod reload;
