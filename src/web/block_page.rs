@@ -107,7 +107,9 @@ async fn each<C: Future<Output = ()> + Send + 'static>(
     limits: Limits,
     converse: impl Fn(TcpStream, IpAddr) -> C,
 ) {
-    let connections = Connections::new(Bounds::part(PART, limits.open), Arc::default());
+    let Bounds { open, .. } = Bounds::part(PART, limits.open);
+    // Many people may share an address, and each browser opens several connections.
+    let connections = Connections::new(Bounds { open, each: open }, Arc::default());
     accept(
         listener,
         what,
