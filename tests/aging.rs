@@ -23,8 +23,8 @@ use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
-use portcullis::resolver::settings::Settings;
 use portcullis::resolver::snapshot::Client;
+use portcullis::settings::{Settings, UpstreamSettings};
 use portcullis::sources::refresh;
 use portcullis::upstream::Server;
 use tokio::runtime::Runtime;
@@ -76,7 +76,10 @@ fn what_is_asked_for_shortly_before_it_expires_is_fetched_once_and_nobody_waits(
     let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 100, &[192, 0, 2, 9])], &[], None)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = Server { addr: upstream.addr, tcp_only: false };
-    let settings = Settings { upstreams: Some(vec![server]), ..Settings::default() };
+    let settings = Settings {
+        upstream: UpstreamSettings { servers: Some(vec![server]), ..UpstreamSettings::default() },
+        ..Settings::default()
+    };
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
         refresh::build(&settings, &Arc::new(Cache::new(1 << 20)), &counters, refresh::Build::default(), 0)

@@ -29,32 +29,36 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("zones", &["dns", "rule", "policy"]),
     ("upstream", &["dns", "rule", "policy"]),
     ("observe", &["dns", "rule", "policy", "censor"]),
+    ("settings", &["dns", "rule", "policy", "cache", "upstream"]),
     (
         "resolver",
-        &["dns", "rule", "policy", "answer", "censor", "guard", "cache", "zones", "upstream", "observe"],
+        &[
+            "dns", "rule", "policy", "answer", "censor", "guard", "cache", "zones", "upstream", "observe",
+            "settings",
+        ],
     ),
     (
         "sources",
         &[
             "dns", "rule", "lists", "policy", "censor", "guard", "cache", "zones", "upstream", "observe",
-            "resolver",
+            "resolver", "settings",
         ],
     ),
     ("server", &["dns", "policy", "censor", "observe", "resolver"]),
     ("web", &["dns", "policy", "observe", "resolver"]),
-    ("config", &["dns", "rule", "policy", "censor", "resolver", "upstream"]),
+    ("config", &["dns", "rule", "policy", "censor", "resolver", "settings", "upstream"]),
     (
         "scenario",
         &[
             "dns", "rule", "policy", "censor", "cache", "zones", "upstream", "observe", "resolver",
-            "sources", "server", "config",
+            "sources", "server", "settings", "config",
         ],
     ),
     (
         "cli",
         &[
             "dns", "rule", "lists", "policy", "cache", "zones", "observe", "resolver", "sources", "server",
-            "web", "config", "censor", "scenario",
+            "web", "config", "censor", "scenario", "settings", "upstream",
         ],
     ),
     ("main", &["cli"]),

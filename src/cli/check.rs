@@ -10,7 +10,7 @@ use super::progress::Bar;
 use super::{FAILED, OK, WARNED, count, say};
 use crate::config;
 use crate::policy::compile::Account;
-use crate::resolver::settings::{GroupSettings, Settings};
+use crate::settings::{GroupSettings, Settings};
 use crate::sources::refresh::{self, Build, ListReport, Report};
 
 /// Lines shown of a list that has many bad ones.
@@ -122,7 +122,7 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         let servers: Vec<SocketAddr> = forward.servers.iter().map(|s| s.addr).collect();
         out.push(format!("forward {}: {}", forward.suffix, addresses(&servers)));
     }
-    if let Some(page) = &settings.block_page {
+    if let Some(page) = &settings.blockpage {
         out.push(format!("block page: {}", addresses(&page.listen)));
         if !page.refuse_tls.is_empty() {
             out.push(format!("TLS refused: {}", addresses(&page.refuse_tls)));

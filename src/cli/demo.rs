@@ -8,7 +8,7 @@ use super::serve::{Service, Signal, Signals, runtime};
 use super::{OK, say, shipped};
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::decide::Class;
-use crate::resolver::settings::Settings;
+use crate::settings::{ServerSettings, Settings, UpstreamSettings};
 
 /// Lines that may wait for a slow terminal.
 const LOG_BOUND: usize = 10_000;
@@ -35,8 +35,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     super::start_log();
     let wanted = SocketAddr::from(([127, 0, 0, 1], args.port));
     let mut settings = Settings {
-        listen: vec![wanted],
-        upstreams: Some(Vec::new()),
+        server: ServerSettings { listen: vec![wanted], ..ServerSettings::default() },
+        upstream: UpstreamSettings { servers: Some(Vec::new()), ..UpstreamSettings::default() },
         lists: shipped::lists(),
         zones: shipped::internet(),
         blocking: args.block == "on",
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         let (sink, lines) = Sink::new(LOG_BOUND);
         match Service::start(&settings, Some(sink)).await {
             Err(problem) if problem.contains("in use") => {
-                settings.listen = vec![SocketAddr::new(wanted.ip(), 0)];
+                settings.server.listen = vec![SocketAddr::new(wanted.ip(), 0)];
                 let (sink, lines) = Sink::new(LOG_BOUND);
                 let service = Service::start(&settings, Some(sink)).await?;
                 demo(args, service, lines, Some(wanted), &mut signals).await

@@ -27,8 +27,8 @@ use ipnet::IpNet;
 
 use crate::config;
 use crate::policy::overrides::Overrides;
-use crate::resolver::settings::Settings;
 use crate::server::now;
+use crate::settings::Settings;
 
 /// Everything went as asked.
 const OK: u8 = 0;

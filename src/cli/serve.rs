@@ -17,9 +17,9 @@ use crate::observe::counters::CounterSet;
 use crate::observe::querylog::Sink;
 use crate::resolver::explain::{self, Question};
 use crate::resolver::live::Engine;
-use crate::resolver::settings::{BlockPageSettings, Contact, ControlSettings, Settings};
 use crate::resolver::snapshot::Client;
 use crate::server::{self, Running};
+use crate::settings::{BlockPageSettings, Contact, ControlSettings, MetricsSettings, Settings};
 use crate::sources::refresh::{self, Build, Report};
 use crate::sources::store;
 use crate::web::{self, block_page};
@@ -63,20 +63,20 @@ pub(super) struct Service {
 impl Service {
     /// Builds, binds and starts. Must run within a runtime.
     pub(super) async fn start(settings: &Settings, log: Option<Sink>) -> Result<Self, String> {
-        let cache = Arc::new(Cache::new(settings.cache_bytes));
+        let cache = Arc::new(Cache::new(settings.cache.size));
         let counters = Arc::new(CounterSet::default());
         let bar = Bar::default();
         let how = Build { progress: &bar, left_out: false };
         let (snapshot, report) =
             refresh::build(settings, &cache, &counters, how, super::now().unix).map_err(|e| e.to_string())?;
         drop(bar);
-        let threads = match settings.threads {
+        let threads = match settings.server.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let bound = server::bind(&settings.listen, threads).map_err(|e| e.to_string())?;
-        let page = match settings.metrics {
-            Some(address) => {
+        let bound = server::bind(&settings.server.listen, threads).map_err(|e| e.to_string())?;
+        let page = match settings.metrics.clone() {
+            Some(MetricsSettings { listen: address }) => {
                 let reason = |e| {
                     format!(
                         "cannot listen on {address} for metrics: {e}; choose another address in [metrics] listen"
@@ -92,8 +92,8 @@ impl Service {
             let routes = web::metrics::routes(&engine);
             tokio::spawn(async move { axum::serve(listener, routes).await });
         }
-        let block_page = match &settings.block_page {
-            Some(page) => listen_for_people(page, &settings.contact, &engine).await?,
+        let block_page = match &settings.blockpage {
+            Some(page) => listen_for_people(page, &settings.block.contact, &engine).await?,
             None => Vec::new(),
         };
         let control = control(settings, &engine)?;
@@ -102,25 +102,27 @@ impl Service {
             bound,
             &engine,
             super::now,
-            server::UdpThreads { batch: settings.udp_batch, pin: settings.pin },
+            server::UdpThreads { batch: settings.server.udp_batch, pin: settings.server.pin },
         )
         .map_err(|e| format!("cannot start a thread: {e}"))?;
-        let listen = settings.listen.clone();
+        let listen = settings.server.listen.clone();
         Ok(Self { engine, addresses, metrics, block_page, report, running, listen, control, counters })
     }
 
     /// Serves what the settings say from now on, or says why not and goes on as before.
     fn reload(&self, before: &Settings, settings: &Settings) -> Result<Report, String> {
         // The sockets are those of the start, and so are the listeners that groups ask for.
-        let settings = &Settings { listen: self.listen.clone(), ..settings.clone() };
+        let mut settings = settings.clone();
+        settings.server.listen.clone_from(&self.listen);
+        let settings = &settings;
         let same_upstreams = refresh::same_upstreams(before, settings);
         let serving = Arc::clone(&self.engine.snapshot());
         let now = super::now().unix;
         // Other servers may say other things, and what the old ones still say is for the old cache.
-        let cache = if same_upstreams && before.cache_bytes == settings.cache_bytes {
+        let cache = if same_upstreams && before.cache.size == settings.cache.size {
             Arc::clone(&serving.cache)
         } else {
-            Arc::new(Cache::new(settings.cache_bytes))
+            Arc::new(Cache::new(settings.cache.size))
         };
         let (mut snapshot, report) = refresh::build(settings, &cache, &self.counters, Build::default(), now)
             .map_err(|e| e.to_string())?;
@@ -295,7 +297,7 @@ fn read(args: &Args) -> Result<Settings, String> {
                 group.name
             ));
         }
-        settings.listen.clone_from(&args.listen);
+        settings.server.listen.clone_from(&args.listen);
     }
     Ok(settings)
 }
@@ -333,8 +335,8 @@ async fn serve(args: &Args, mut settings: Settings) -> Result<u8, String> {
     while let Signal::Reload = signals.next().await {
         match read(args).and_then(|next| {
             let fixed = |s: &Settings| {
-                let threads = (s.threads, s.pin, s.udp_batch);
-                (s.listen.clone(), s.metrics, threads, s.block_page.clone(), s.control.clone())
+                let threads = (s.server.threads, s.server.pin, s.server.udp_batch);
+                (s.server.listen.clone(), s.metrics.clone(), threads, s.blockpage.clone(), s.control.clone())
             };
             if fixed(&next) != fixed(&settings) {
                 tracing::warn!(

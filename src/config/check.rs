@@ -16,7 +16,7 @@ use super::{
     block, blockpage, cache, client, control, forward, group, inspect, list, metrics, policy, reference,
     rewrite, schedule, server, upstream, user, zone,
 };
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 /// Reads and checks a file. Paths in it are relative to it.
 ///
@@ -127,7 +127,7 @@ impl Check<'_> {
         let forwards = file.sections(self, &forward::FORM);
         self.forwards(forwards, &mut settings);
         if let Some(table) = file.section(self, &blockpage::FORM) {
-            settings.block_page = self.block_page(table);
+            settings.blockpage = self.block_page(table);
         }
         if let Some(table) = file.section(self, &control::FORM) {
             settings.control = self.control(table);

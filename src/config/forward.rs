@@ -6,7 +6,7 @@ use super::check::Check;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
 use super::upstream::SERVERS_KIND;
-use crate::resolver::settings::{ForwardSettings, Settings};
+use crate::settings::{ForwardSettings, Settings};
 
 const SUFFIX: Key = Key::required("suffix", Kind::TextOf("a domain name"))
     .like(r#""corp.test""#)

@@ -10,5 +10,4 @@ pub mod moment;
 pub mod outcome;
 pub mod pending;
 pub mod resolve;
-pub mod settings;
 pub mod snapshot;

@@ -24,11 +24,9 @@ use crate::policy::list::ListPolicy;
 use crate::policy::overrides::Overrides;
 use crate::policy::prefix::Prefixes;
 use crate::policy::{Policy, file};
-use crate::resolver::settings::{
-    Addresses, Contact, GroupSettings, ListSettings, Settings, TextSource, ZoneSettings,
-};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
+use crate::settings::{Addresses, Contact, GroupSettings, ListSettings, Settings, TextSource, ZoneSettings};
 use crate::upstream::Server;
 use crate::upstream::hickory::Forwarder;
 use crate::upstream::route::{self, Routes};
@@ -126,7 +124,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     let mut networks: Vec<(IpNet, u16)> = Vec::new();
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
     for (list, number) in settings.lists.iter().zip(0u16..) {
-        policies.push(list_policy(list, &settings.contact));
+        policies.push(list_policy(list, &settings.block.contact));
         let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
@@ -196,7 +194,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     policy.address_count = networks.len();
     policy.addresses = Prefixes::new(networks);
     report.rules = policy.rule_count();
-    policy.precedence = settings.precedence;
+    policy.precedence = settings.policy.precedence;
     policy.groups = groups(settings);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
@@ -264,7 +262,7 @@ fn groups(settings: &Settings) -> Groups {
         listeners: group
             .listeners
             .iter()
-            .map(|a| settings.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
+            .map(|a| settings.server.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
             .map(|number| number.unwrap_or(u16::MAX))
             .collect(),
         lists: group.lists.clone(),
@@ -272,7 +270,7 @@ fn groups(settings: &Settings) -> Groups {
         schedule: group.schedule.clone(),
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };
-    Groups::new(settings.groups.iter().map(group).collect(), settings.listen.len())
+    Groups::new(settings.groups.iter().map(group).collect(), settings.server.listen.len())
 }
 
 /// The sets of upstreams that groups and suffixes have of their own; the nth has the route n + 1.
@@ -297,7 +295,7 @@ fn routes(settings: &Settings) -> Result<Routes, BuildError> {
     let sets = route_numbers(settings);
     let own = sets.iter().map(|servers| match servers {
         [] => None,
-        servers => Some(Arc::new(Forwarder::new(servers.to_vec(), settings.upstream_timeout))),
+        servers => Some(Arc::new(Forwarder::new(servers.to_vec(), settings.upstream.timeout))),
     });
     let forwarders = std::iter::once(upstream(settings)?).chain(own).collect();
     let suffixes = settings.forwards.iter().filter_map(|forward| {
@@ -310,11 +308,12 @@ fn routes(settings: &Settings) -> Result<Routes, BuildError> {
 /// What must be the same for a cached reply to be of use after a reload.
 #[must_use]
 pub fn same_upstreams(one: &Settings, other: &Settings) -> bool {
-    let of =
-        |s: &Settings| (s.upstreams.clone(), s.upstream_timeout, s.inspection.strip_ech, s.forwards.clone());
+    let of = |s: &Settings| {
+        (s.upstream.servers.clone(), s.upstream.timeout, s.inspect.strip_ech, s.forwards.clone())
+    };
     let groups = |s: &Settings| s.groups.iter().map(|g| g.upstreams.clone()).collect::<Vec<_>>();
     // The system's may have changed meanwhile.
-    one.upstreams.is_some() && of(one) == of(other) && groups(one) == groups(other)
+    one.upstream.servers.is_some() && of(one) == of(other) && groups(one) == groups(other)
 }
 
 /// A whole snapshot, as things are at `now` in seconds since 1970 (UTC). `cache` and `counters` go on
@@ -334,18 +333,18 @@ pub fn build(
     let overrides = Overrides::default();
     let own = |name: &str, action| {
         let list = ListSettings { name: name.to_owned(), action, ttl: 10, ..ListSettings::default() };
-        Arc::new(list_policy(&list, &settings.contact))
+        Arc::new(list_policy(&list, &settings.block.contact))
     };
     let snapshot = Snapshot {
-        acl: Arc::new(Acl::new(settings.allow.clone())),
+        acl: Arc::new(Acl::new(settings.server.allow.clone())),
         list_slots: policy.lists.iter().map(|l| counters.list_slot(&l.name)).collect(),
         active: Arc::new(Active::new(&policy, &overrides, now)),
         overrides: Arc::new(overrides),
         ordered: own("override", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
-        looks: settings.inspection.looks(&policy),
-        inspection: Arc::new(settings.inspection.clone()),
-        strip_ech: settings.inspection.strip_ech,
+        looks: settings.inspect.looks(&policy),
+        inspection: Arc::new(settings.inspect.clone()),
+        strip_ech: settings.inspect.strip_ech,
         policy: Arc::new(policy),
         blocking: settings.blocking,
         zones: Arc::new(zones),
@@ -354,11 +353,11 @@ pub fn build(
         censor: None,
         epoch: 0,
         cache: Arc::clone(cache),
-        aging: settings.aging,
-        queue: settings.queue,
-        max_ttl: settings.max_ttl,
-        version: settings.version.clone(),
-        identity: settings.identity.clone(),
+        aging: settings.cache.aging,
+        queue: settings.upstream.queue,
+        max_ttl: settings.cache.max_ttl,
+        version: settings.server.version.clone(),
+        identity: settings.server.identity.clone(),
     };
     Ok((snapshot, report))
 }
@@ -382,9 +381,9 @@ pub fn zones(settings: &Settings, report: &mut Report) -> Result<Zones, BuildErr
 }
 
 fn upstream(settings: &Settings) -> Result<Option<Arc<Forwarder>>, BuildError> {
-    let forwarder = match &settings.upstreams {
+    let forwarder = match &settings.upstream.servers {
         Some(servers) if servers.is_empty() => return Ok(None),
-        Some(servers) => Forwarder::new(servers.clone(), settings.upstream_timeout),
+        Some(servers) => Forwarder::new(servers.clone(), settings.upstream.timeout),
         None => Forwarder::system().map_err(|reason| {
             error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
         })?,

@@ -10,8 +10,8 @@ use super::serving;
 use crate::dns::message::Message;
 use crate::dns::name::NameBuf;
 use crate::dns::types::{Class, Qtype};
-use crate::resolver::settings::Settings;
 use crate::server::now;
+use crate::settings::Settings;
 use crate::upstream::{Forwarder, Question, Server};
 
 /// What one server did.
@@ -37,7 +37,7 @@ pub(super) fn probe(settings: &Settings, name: &str) -> Result<Vec<Probed>, Stri
         authentic_data: false,
     };
     let servers = all(settings)?;
-    let timeout = settings.upstream_timeout;
+    let timeout = settings.upstream.timeout;
     runtime()?.block_on(async move {
         let mut asked = JoinSet::new();
         for (place, server) in servers.into_iter().enumerate() {
