@@ -89,7 +89,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "the time is an argument",
     ),
     ("axum::", &["web/", "cli/serve.rs"], "HTTP is an edge"),
-    ("metrics::", &["web/"], "observe counts by itself; the facade is fed on read"),
+    ("metrics::", &["web/", "config/", "settings/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),
 ];
 
