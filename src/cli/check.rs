@@ -63,12 +63,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let probed = probed.unwrap_or_default();
     let damaged = super::kept_orders(&settings).err();
     if args.json {
-        let mut whole = json(&report, &settings, damaged.as_deref());
-        whole["serving"] = serving::json(&settings);
-        if args.probe.is_some() {
-            whole["probes"] = probed.iter().map(probe::Probed::json).collect();
-        }
-        say(&whole.to_string());
+        let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
+        say(&json(&report, &settings, damaged.as_deref(), probes).to_string());
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
@@ -195,7 +191,12 @@ fn json_errors(errors: &serde_json::Value) -> u8 {
     FAILED
 }
 
-fn json(report: &Report, settings: &Settings, damaged: Option<&str>) -> serde_json::Value {
+fn json(
+    report: &Report,
+    settings: &Settings,
+    damaged: Option<&str>,
+    probes: Option<serde_json::Value>,
+) -> serde_json::Value {
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
@@ -223,7 +224,7 @@ fn json(report: &Report, settings: &Settings, damaged: Option<&str>) -> serde_js
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
         "groups": groups, "forwards": forwards,
-        "state_problem": damaged,
+        "serving": serving::json(settings), "probes": probes, "state_problem": damaged,
     })
 }
 

@@ -108,7 +108,7 @@ impl Check<'_> {
         let upstreams =
             upstreams.map(|all| all.get_ref().iter().filter_map(|s| self.upstream(&key, s)).collect());
         // Clients that can't be read are not everybody.
-        if networks.is_empty() == !table.filled(CLIENTS.name) {
+        if networks.is_empty() != table.filled(CLIENTS.name) {
             let name = name.as_ref().map_or("", |name| name.get_ref().as_str());
             self.claims(&table, name, &networks, &listeners, schedule.as_ref(), &mut known.claims);
         }

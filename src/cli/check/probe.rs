@@ -57,7 +57,7 @@ fn all(settings: &Settings) -> Result<Vec<Server>, String> {
     let mut all: Vec<Server> = Vec::new();
     for server in serving::servers(settings)?.iter().chain(groups).chain(forwards) {
         if !all.contains(server) {
-            all.push(server.clone());
+            all.push(*server);
         }
     }
     Ok(all)
