@@ -30,9 +30,9 @@ use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
-use portcullis::resolver::settings::{GroupSettings, ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::Format;
+use portcullis::settings::{GroupSettings, ListSettings, Settings, TextSource, UpstreamSettings};
 use portcullis::sources;
 
 const LISTS: usize = 50;
@@ -93,7 +93,7 @@ fn grouped(mut lists: Vec<ListSettings>) -> Settings {
 }
 
 fn engine(settings: Settings) -> Arc<Engine> {
-    let settings = Settings { upstreams: Some(Vec::new()), ..settings };
+    let settings = Settings { upstream: UpstreamSettings::of(Vec::new()), ..settings };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(1 << 20));
     let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), NOW).unwrap();

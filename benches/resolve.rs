@@ -28,9 +28,9 @@ use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::resolve::resolve as answer;
-use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
+use portcullis::settings::{ListSettings, Settings, TextSource, UpstreamSettings};
 use portcullis::sources;
 
 const BATCH: usize = 64;
@@ -52,7 +52,8 @@ fn engine(names: &[String]) -> Arc<Engine> {
         authority: None,
         ..ListSettings::default()
     };
-    let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
+    let settings =
+        Settings { upstream: UpstreamSettings::of(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(64 << 20));
     let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), 0).unwrap();

@@ -39,9 +39,9 @@ use portcullis::policy::file;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::resolve::resolve;
-use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::{Client, Snapshot};
 use portcullis::rule::{Effect, Format};
+use portcullis::settings::{ListSettings, Settings, TextSource, UpstreamSettings};
 use portcullis::sources;
 
 /// Lookups in a list of 1,000,000 names over and over the same 256 questions, so that the caches hold
@@ -123,7 +123,8 @@ fn queries(kind: &str, count: usize) {
         format: Format::Domains,
         ..ListSettings::default()
     };
-    let settings = Settings { upstreams: Some(Vec::new()), lists: vec![list], ..Settings::default() };
+    let settings =
+        Settings { upstream: UpstreamSettings::of(Vec::new()), lists: vec![list], ..Settings::default() };
     let counters = Arc::new(CounterSet::default());
     let cache = Arc::new(Cache::new(1 << 20));
     let (snapshot, _) = sources::build(&settings, &cache, &counters, sources::Build::default(), 0).unwrap();

@@ -39,6 +39,7 @@ pub use portcullis_core::{answer, dns, lists, policy, rule, trie};
 
 // ── engine: state, and the order of the steps ───────────────────────────────────────────────────
 
+pub mod settings;
 pub mod guard;
 pub mod cache;
 pub mod zones;

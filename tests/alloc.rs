@@ -28,11 +28,11 @@ use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
-use portcullis::resolver::settings::{
-    Addresses, GroupSettings, ListSettings, Settings, TextSource, ZoneSettings,
-};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
+use portcullis::settings::{
+    Addresses, GroupSettings, ListSettings, Settings, TextSource, UpstreamSettings, ZoneSettings,
+};
 use portcullis::sources;
 
 thread_local! {
@@ -94,9 +94,9 @@ fn settings() -> Settings {
         upstreams: None,
     };
     Settings {
-        upstreams: Some(Vec::new()),
+        upstream: UpstreamSettings::of(Vec::new()),
         groups: vec![group("all", "127.0.0.0/8"), group("others", "10.0.0.0/8")],
-        inspection: Inspection { rebinding: true, ..Inspection::default() },
+        inspect: Inspection { rebinding: true, ..Inspection::default() },
         lists: vec![
             ListSettings {
                 schedule: Some(workdays.clone()),

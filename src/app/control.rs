@@ -9,9 +9,9 @@ use super::error::StartError;
 use crate::orders::kept::{self, Damaged};
 use crate::policy::overrides::Orders;
 use crate::resolver::live::Engine;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 #[cfg(unix)]
-use crate::{orders::Operator, policy::overrides::Whom, resolver::settings::ControlSettings, server};
+use crate::{orders::Operator, policy::overrides::Whom, server, settings::ControlSettings};
 
 #[cfg(unix)]
 pub(super) type Listener = tokio::net::UnixListener;

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use portcullis::app::{self, Service, Signals};
-//! use portcullis::resolver::settings::Settings;
+//! use portcullis::settings::Settings;
 //! use portcullis::sources::Silent;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

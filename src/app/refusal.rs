@@ -8,9 +8,9 @@ use crate::dns::reply::Transport;
 use crate::dns::types::Qtype;
 use crate::resolver::explain::{self, Question};
 use crate::resolver::live::Engine;
-use crate::resolver::settings::Contact;
 use crate::resolver::snapshot::Client;
 use crate::server;
+use crate::settings::Contact;
 use crate::web::block_page;
 
 /// Why a client is refused a name; `None`: it is not. Which listener and which type brought the client

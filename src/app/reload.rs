@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use super::service::Service;
-use crate::resolver::settings::Settings;
 use crate::resolver::snapshot::Snapshot;
 use crate::server;
+use crate::settings::Settings;
 use crate::sources::{Build, BuildError, Parts, Report};
 
 /// What a reload has done.
@@ -29,7 +29,8 @@ impl Service {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         let at_next_start = at_next_start(&self.started, settings);
         // The sockets are those of the start, and so are the listeners that groups ask for.
-        let settings = Settings { listen: self.started.listen.clone(), ..settings.clone() };
+        let mut settings = settings.clone();
+        settings.server.listen.clone_from(&self.started.server.listen);
         let (parts, report) = Parts::build(&serving.settings, &settings, &serving.report, Build::default())?;
         let put = |current: &Snapshot| parts.put_into(current, &settings, &self.counters);
         self.engine.change(server::now().unix, put);
@@ -41,17 +42,17 @@ impl Service {
 
 /// The keys that only a start looks at and whose values differ.
 fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
-    let page = started.block_page.is_some();
+    let page = started.blockpage.is_some();
     // In another order they are the same sockets.
-    let sockets = |s: &Settings| s.listen.iter().copied().collect::<BTreeSet<_>>();
+    let sockets = |s: &Settings| s.server.listen.iter().copied().collect::<BTreeSet<_>>();
     [
         ("[server] listen", sockets(started) != sockets(next)),
-        ("[server] threads", started.threads != next.threads),
-        ("[server] pin", started.pin != next.pin),
-        ("[server] udp-batch", started.udp_batch != next.udp_batch),
+        ("[server] threads", started.server.threads != next.server.threads),
+        ("[server] pin", started.server.pin != next.server.pin),
+        ("[server] udp-batch", started.server.udp_batch != next.server.udp_batch),
         ("[metrics] listen", started.metrics != next.metrics),
-        ("[blockpage]", started.block_page != next.block_page),
-        ("[block.contact] on the block page", page && started.contact != next.contact),
+        ("[blockpage]", started.blockpage != next.blockpage),
+        ("[block.contact] on the block page", page && started.block.contact != next.block.contact),
         ("[control]", started.control != next.control),
     ]
     .into_iter()
@@ -62,16 +63,17 @@ fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::MetricsSettings;
 
     #[test]
     fn what_waits_for_the_next_start_is_told_by_what_was_started() {
         let started = Settings::default();
-        let other = Settings {
-            listen: vec!["127.0.0.1:1".parse().unwrap()],
-            metrics: Some("127.0.0.1:2".parse().unwrap()),
-            max_ttl: 7,
+        let mut other = Settings {
+            metrics: Some(MetricsSettings { listen: "127.0.0.1:2".parse().unwrap() }),
             ..Settings::default()
         };
+        other.server.listen = vec!["127.0.0.1:1".parse().unwrap()];
+        other.cache.max_ttl = 7;
         assert_eq!(at_next_start(&started, &other), ["[server] listen", "[metrics] listen"]);
         assert!(at_next_start(&started, &started).is_empty());
     }

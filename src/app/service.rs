@@ -15,8 +15,8 @@ use crate::cache::store::Cache;
 use crate::observe::counters::CounterSet;
 use crate::observe::querylog::Sink;
 use crate::resolver::live::Engine;
-use crate::resolver::settings::Settings;
 use crate::server::{self, Running};
+use crate::settings::Settings;
 use crate::sources::{self, Build, Progress, Report};
 use crate::web::{self, block_page};
 
@@ -65,17 +65,18 @@ impl Service {
         log: Option<Sink>,
         progress: &dyn Progress,
     ) -> Result<Self, StartError> {
-        let (cache, counters) = (Arc::new(Cache::new(settings.cache_bytes)), Arc::new(CounterSet::default()));
+        let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
         let how = Build { progress, left_out: false };
         let (snapshot, report) = sources::build(settings, &cache, &counters, how, server::now().unix)?;
 
-        let threads = match settings.threads {
+        let threads = match settings.server.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        let page = settings.block_page.clone().unwrap_or_default();
-        let dns = server::bind(&settings.listen, threads)?;
-        let metrics = listen(settings.metrics.as_slice(), "metrics", "[metrics] listen")?;
+        let page = settings.blockpage.clone().unwrap_or_default();
+        let dns = server::bind(&settings.server.listen, threads)?;
+        let metrics: Vec<SocketAddr> = settings.metrics.iter().map(|metrics| metrics.listen).collect();
+        let metrics = listen(&metrics, "metrics", "[metrics] listen")?;
         let pages = listen(&page.listen, "the block page", "[blockpage] listen")?;
         let refuse_tls = listen(&page.refuse_tls, "the block page", "[blockpage] refuse-tls")?;
         let control = control::bind(settings)?;
@@ -87,7 +88,7 @@ impl Service {
         let control = control::serve(control, settings, &engine, &mut tasks);
         serve_metrics(metrics, &engine, &mut tasks);
         serve_block_page(pages, refuse_tls, settings, &engine, &mut tasks);
-        let how = server::UdpThreads { batch: settings.udp_batch, pin: settings.pin };
+        let how = server::UdpThreads { batch: settings.server.udp_batch, pin: settings.server.pin };
         let running = server::start(dns, &engine, server::now, how).map_err(StartError::Thread)?;
 
         let (started, report) = (settings.clone(), Arc::new(report));
@@ -159,7 +160,7 @@ fn serve_block_page(
     tasks: &mut JoinSet<()>,
 ) {
     let limits = block_page::Limits::default();
-    let (asked, contact) = (Arc::clone(engine), settings.contact.clone());
+    let (asked, contact) = (Arc::clone(engine), settings.block.contact.clone());
     let operator = contact.organization.clone();
     let why: block_page::Why = Arc::new(move |client, name| refusal(&asked, &contact, client, name));
     for listener in pages {

@@ -11,7 +11,7 @@ use super::{FAILED, OK, WARNED, count, say};
 use crate::app::kept_orders;
 use crate::config;
 use crate::policy::compile::Account;
-use crate::resolver::settings::{GroupSettings, Settings};
+use crate::settings::{GroupSettings, Settings};
 use crate::sources::{self, Build, ListReport, Report};
 
 /// Lines shown of a list that has many bad ones.
@@ -64,12 +64,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let probed = probed.unwrap_or_default();
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
-        let mut whole = json(&report, &settings, damaged.as_deref());
-        whole["serving"] = serving::json(&settings);
-        if args.probe.is_some() {
-            whole["probes"] = probed.iter().map(probe::Probed::json).collect();
-        }
-        say(&whole.to_string());
+        let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
+        say(&json(&report, &settings, damaged.as_deref(), probes).to_string());
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
@@ -123,7 +119,7 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         let servers: Vec<String> = forward.servers.iter().map(|s| s.at.to_string()).collect();
         out.push(format!("forward {}: {}", forward.suffix, servers.join(", ")));
     }
-    if let Some(page) = &settings.block_page {
+    if let Some(page) = &settings.blockpage {
         out.push(format!("block page: {}", addresses(&page.listen)));
         if !page.refuse_tls.is_empty() {
             out.push(format!("TLS refused: {}", addresses(&page.refuse_tls)));
@@ -194,7 +190,12 @@ fn json_errors(errors: &serde_json::Value) -> u8 {
     FAILED
 }
 
-fn json(report: &Report, settings: &Settings, damaged: Option<&str>) -> serde_json::Value {
+fn json(
+    report: &Report,
+    settings: &Settings,
+    damaged: Option<&str>,
+    probes: Option<serde_json::Value>,
+) -> serde_json::Value {
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
@@ -222,7 +223,7 @@ fn json(report: &Report, settings: &Settings, damaged: Option<&str>) -> serde_js
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
         "groups": groups, "forwards": forwards,
-        "state_problem": damaged,
+        "serving": serving::json(settings), "probes": probes, "state_problem": damaged,
     })
 }
 

@@ -7,8 +7,8 @@ use super::progress::Bar;
 use super::{OK, WARNED, count, say};
 use crate::policy::compile::{Options, compile};
 use crate::policy::file;
-use crate::resolver::settings::{ListSettings, TextSource};
 use crate::rule::{Effect, Format, Match};
+use crate::settings::{ListSettings, TextSource};
 use crate::sources::store;
 use crate::sources::{self, ListReport, Progress};
 

@@ -8,7 +8,7 @@ use super::{OK, say, shipped};
 use crate::app::{self, Service, Signals};
 use crate::observe::querylog::{Line, Sink};
 use crate::policy::decide::Class;
-use crate::resolver::settings::Settings;
+use crate::settings::{ServerSettings, Settings, UpstreamSettings};
 use crate::sources::Silent;
 
 /// Lines that may wait for a slow terminal.
@@ -36,8 +36,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     app::log::start();
     let wanted = SocketAddr::from(([127, 0, 0, 1], args.port));
     let mut settings = Settings {
-        listen: vec![wanted],
-        upstreams: Some(Vec::new()),
+        server: ServerSettings { listen: vec![wanted], ..ServerSettings::default() },
+        upstream: UpstreamSettings::of(Vec::new()),
         lists: shipped::lists(),
         zones: shipped::internet(),
         blocking: args.block == "on",
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         let (sink, lines) = Sink::new(LOG_BOUND);
         match Service::start(&settings, Some(sink), &Silent) {
             Err(error) if error.is_address_in_use() => {
-                settings.listen = vec![SocketAddr::new(wanted.ip(), 0)];
+                settings.server.listen = vec![SocketAddr::new(wanted.ip(), 0)];
                 let (sink, lines) = Sink::new(LOG_BOUND);
                 let service = Service::start(&settings, Some(sink), &Silent).map_err(|e| e.to_string())?;
                 demo(args, service, lines, Some(wanted), &mut signals).await

@@ -19,8 +19,8 @@ use crate::policy::decide::Rung;
 use crate::resolver::explain::{self, Given, Question};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
-use crate::resolver::settings::Settings;
 use crate::resolver::snapshot::Client;
+use crate::settings::{Settings, UpstreamSettings};
 use crate::sources;
 
 /// Options of `explain`.
@@ -119,7 +119,8 @@ pub(super) fn question(
 pub(super) fn run(args: &Args) -> Result<u8, String> {
     let mut settings = super::settings(args.config.as_ref())?;
     if args.demo {
-        settings = Settings { zones: shipped::internet(), upstreams: Some(Vec::new()), ..settings };
+        settings =
+            Settings { zones: shipped::internet(), upstream: UpstreamSettings::of(Vec::new()), ..settings };
     }
     let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
     let client = Client { address: SocketAddr::new(args.client, 0), transport, listener: args.listener };

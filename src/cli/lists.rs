@@ -12,8 +12,8 @@ use crate::policy::Policy;
 use crate::policy::decide::{Asker, Verdict, decide};
 use crate::policy::explain::one_line;
 use crate::policy::list::KnownClient;
-use crate::resolver::settings::{ListSettings, Settings, TextSource};
 use crate::rule::{Action, Client};
+use crate::settings::{ListSettings, Settings, TextSource};
 use crate::sources::{self, Build};
 
 /// What to do with lists.

@@ -21,8 +21,8 @@ use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config;
-use crate::resolver::settings::Settings;
 use crate::server::now;
+use crate::settings::Settings;
 
 /// Everything went as asked.
 const OK: u8 = 0;

@@ -7,7 +7,7 @@ use super::progress::Bar;
 use super::{OK, say};
 use crate::app::{self, Addresses, Service, Signal, Signals};
 use crate::orders::Status;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 use crate::sources::Report;
 
 /// Options of `serve`.
@@ -48,7 +48,7 @@ fn read(args: &Args) -> Result<Settings, String> {
                 group.name
             ));
         }
-        settings.listen.clone_from(&args.listen);
+        settings.server.listen.clone_from(&args.listen);
     }
     Ok(settings)
 }

@@ -1,8 +1,8 @@
 //! What the program carries with it: the shipped lists, and the demo's little internet.
 
 use crate::dns::name::NameBuf;
-use crate::resolver::settings::{ListSettings, Settings, TextSource, ZoneSettings};
 use crate::rule::{Action, Effect, Format};
+use crate::settings::{ListSettings, Settings, TextSource, ZoneSettings};
 
 const LINKEDIN: &str = include_str!("../../blocklists/ru-2016-linkedin.txt");
 

@@ -6,8 +6,8 @@ use super::key::{Form, Key, Kind};
 use super::table::Table;
 use crate::policy::list::Notes;
 use crate::resolver::builtin;
-use crate::resolver::settings::{ListSettings, RewriteSettings, Settings, TextSource};
 use crate::rule::{Action, Format};
+use crate::settings::{ListSettings, RewriteSettings, Settings, TextSource};
 
 const ACTION: Key = Key::with("action", Kind::Action, r#""nxdomain""#)
     .means("What a client gets where the list does not say.");
@@ -42,7 +42,7 @@ impl Check<'_> {
         block.ttl = self.seconds(&mut table, TTL).unwrap_or(block.ttl);
         block.canaries = table.flag(self, CANARIES).unwrap_or(block.canaries);
         if let Some(contact) = table.section(self, &contact::FORM) {
-            settings.contact = self.contact(contact);
+            settings.block.contact = self.contact(contact);
         }
         table.done(self, "", &[]);
         block

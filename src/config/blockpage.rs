@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::check::Check;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::resolver::settings::BlockPageSettings;
+use crate::settings::BlockPageSettings;
 
 const LISTEN: Key = Key::required("listen", Kind::Texts("addresses with a port"))
     .like(r#"["192.0.2.1:80"]"#)

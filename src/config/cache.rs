@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 const SIZE: Key = Key::with("size", Kind::Size, r#""64MiB""#)
     .means("How much memory the replies may take; `\"0\"`: nothing is cached.");
@@ -28,11 +28,11 @@ pub(super) static FORM: Form = Form {
 impl Check<'_> {
     pub(super) fn cache(&mut self, mut table: Table<'_>, settings: &mut Settings) {
         if let Some(size) = self.size(&mut table, SIZE) {
-            settings.cache_bytes = size;
+            settings.cache.size = size;
         }
-        let aging = &mut settings.aging;
+        let aging = &mut settings.cache.aging;
         for (key, seconds) in [
-            (MAX_TTL, &mut settings.max_ttl),
+            (MAX_TTL, &mut settings.cache.max_ttl),
             (MAX_STALE, &mut aging.max_stale),
             (STALE_RECHECK, &mut aging.recheck),
         ] {

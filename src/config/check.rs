@@ -16,7 +16,7 @@ use super::{
     block, blockpage, cache, client, control, forward, group, inspect, list, metrics, policy, reference,
     rewrite, schedule, server, upstream, user, zone,
 };
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 /// Reads and checks a file. Paths in it are relative to it.
 ///
@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path, what: &str, remedy: &str) -> Result<String, Conf
 /// Every mistake that could be found, in the order of their lines.
 pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
     let mut check = Check::new(text, path, reference::FORMS);
-    let settings = check.toml(|check, file| check.file(file));
+    let settings = check.toml(Check::file);
     check.finish(settings.unwrap_or_default())
 }
 
@@ -80,6 +80,13 @@ impl<'t> Check<'t> {
             return None;
         }
         Some(read(self, Table::file(file.get_ref())))
+    }
+
+    /// True if no more mistakes are kept; then it is counted.
+    pub(super) fn is_one_too_many(&mut self) -> bool {
+        let full = self.mistakes.len() >= MOST;
+        self.more += usize::from(full);
+        full
     }
 
     /// What was read, unless there were mistakes.
@@ -127,7 +134,7 @@ impl Check<'_> {
         let forwards = file.sections(self, &forward::FORM);
         self.forwards(forwards, &mut settings);
         if let Some(table) = file.section(self, &blockpage::FORM) {
-            settings.block_page = self.block_page(table);
+            settings.blockpage = self.block_page(table);
         }
         if let Some(table) = file.section(self, &control::FORM) {
             settings.control = self.control(table);
@@ -210,8 +217,7 @@ impl Check<'_> {
         problem: String,
         remedy: impl Into<Remedy>,
     ) {
-        if self.mistakes.len() >= MOST {
-            self.more += 1;
+        if self.is_one_too_many() {
             return;
         }
         let Remedy { expected, example, help } = remedy.into();

@@ -6,7 +6,7 @@ use super::check::{Check, Names};
 use super::key::{Form, Key, Kind};
 use super::table::Table;
 use crate::policy::list::KnownClient;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 const NAME: Key =
     Key::required("name", Kind::Text).like(r#""kid""#).means("What `$client=…` in a rule calls it.");

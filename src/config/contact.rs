@@ -7,7 +7,7 @@ use super::error::{KeyPath, like};
 use super::key::{Form, Key, Kind};
 use super::table::Table;
 use crate::dns::sde;
-use crate::resolver::settings::Contact;
+use crate::settings::Contact;
 
 const URIS: Key = Key::with("uris", Kind::Texts("URIs"), "[]")
     .like(r#"["mailto:dns@school.test"]"#)

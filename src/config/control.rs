@@ -8,7 +8,7 @@ use super::check::Check;
 use super::error::KeyPath;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::resolver::settings::ControlSettings;
+use crate::settings::ControlSettings;
 
 const SOCKET: Key = Key::required("socket", Kind::TextOf("a path")).like(r#""ctl.sock""#).means(
     "The socket of `portcullis ctl`. Whoever may read and write this file may give orders (mode 0600).",

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use toml::Spanned;
+
 use super::check::Check;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
 use super::upstream::SERVERS_KIND;
-use crate::resolver::settings::{ForwardSettings, Settings};
+use crate::settings::{ForwardSettings, Settings};
 
 const SUFFIX: Key = Key::required("suffix", Kind::TextOf("a domain name"))
     .like(r#""corp.test""#)
@@ -45,7 +47,7 @@ impl Check<'_> {
                 self.not_empty(&table.key(SERVERS), servers, "give at least one server");
             }
             let key = table.key(SERVERS);
-            let servers = servers.iter().flat_map(|all| all.get_ref());
+            let servers = servers.iter().flat_map(Spanned::get_ref);
             let servers = servers.filter_map(|text| self.upstream(&key, text)).collect();
             table.done(self, "", &[]);
             settings.forwards.extend(suffix.map(|suffix| ForwardSettings { suffix, servers }));

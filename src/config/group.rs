@@ -13,7 +13,7 @@ use super::schedule::{Schedules, TIMES};
 use super::table::Table;
 use super::upstream::SERVERS_KIND;
 use crate::policy::schedule::Schedule;
-use crate::resolver::settings::{GroupSettings, Settings};
+use crate::settings::{GroupSettings, Settings};
 
 const NAME: Key = Key::required("name", Kind::Text)
     .like(r#""classroom""#)
@@ -91,7 +91,7 @@ impl Check<'_> {
         let mut listeners = Vec::new();
         let key = table.key(LISTEN);
         for text in table.texts(self, LISTEN).map(Spanned::into_inner).unwrap_or_default() {
-            match text.get_ref().parse().ok().filter(|a| settings.listen.contains(a)) {
+            match text.get_ref().parse().ok().filter(|a| settings.server.listen.contains(a)) {
                 Some(address) => listeners.push(address),
                 None => {
                     let problem = format!("the server does not listen on `{}`", text.get_ref());
@@ -108,7 +108,7 @@ impl Check<'_> {
         let upstreams =
             upstreams.map(|all| all.get_ref().iter().filter_map(|s| self.upstream(&key, s)).collect());
         // Clients that can't be read are not everybody.
-        if networks.is_empty() == !table.filled(CLIENTS.name) {
+        if networks.is_empty() != table.filled(CLIENTS.name) {
             let name = name.as_ref().map_or("", |name| name.get_ref().as_str());
             self.claims(&table, name, &networks, &listeners, schedule.as_ref(), &mut known.claims);
         }

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::key::{Form, Key, Kind, words};
 use super::table::Table;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 /// What becomes of the keys for Encrypted Client Hello, and whether they are taken out.
 const ECH_WORDS: [(&str, bool); 2] = [("keep", false), ("strip", true)];
@@ -27,7 +27,7 @@ pub(super) static FORM: Form = Form {
 
 impl Check<'_> {
     pub(super) fn inspect(&mut self, mut table: Table<'_>, settings: &mut Settings) {
-        let inspection = &mut settings.inspection;
+        let inspection = &mut settings.inspect;
         inspection.names = table.flag(self, NAMES).unwrap_or(inspection.names);
         inspection.rebinding = table.flag(self, REBINDING).unwrap_or(inspection.rebinding);
         if let Some(private) = table.texts(self, PRIVATE) {

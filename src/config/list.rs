@@ -10,8 +10,8 @@ use super::schedule::{Schedules, TIMES};
 use super::table::{Table, not_a};
 use crate::policy::list::Notes;
 use crate::policy::schedule::Schedule;
-use crate::resolver::settings::{Addresses, ListSettings, Settings, TextSource};
 use crate::rule::{Effect, Format, Match};
+use crate::settings::{Addresses, ListSettings, Settings, TextSource};
 
 /// What a list is: its effect, and what becomes of addresses in it.
 const KINDS: [(&str, (Effect, Addresses)); 4] = [

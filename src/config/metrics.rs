@@ -1,10 +1,9 @@
 //! `[metrics]`: the page with the counters.
 
-use std::net::SocketAddr;
-
 use super::check::Check;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
+use crate::settings::MetricsSettings;
 
 const LISTEN: Key = Key::required("listen", Kind::TextOf("an address with a port"))
     .like(r#""127.0.0.1:9153""#)
@@ -18,10 +17,10 @@ pub(super) static FORM: Form = Form {
 };
 
 impl Check<'_> {
-    pub(super) fn metrics(&mut self, mut table: Table<'_>) -> Option<SocketAddr> {
+    pub(super) fn metrics(&mut self, mut table: Table<'_>) -> Option<MetricsSettings> {
         let text = table.text(self, LISTEN);
         let address = text.and_then(|text| self.listen(&table.key(LISTEN), &text));
         table.done(self, "", &[]);
-        address
+        Some(MetricsSettings { listen: address? })
     }
 }

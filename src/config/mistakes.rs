@@ -1,5 +1,8 @@
 //! What people write in their first configuration, and all that they are told.
 
+use std::path::Path;
+
+use super::check::parse;
 use super::tests::refused;
 
 /// Files that are TOML, but not a configuration.
@@ -445,4 +448,19 @@ listen = [
             &[r#"5: [server]: there is no comma before "127.0.0.1:54"; put one there"#],
         ),
     ]);
+}
+
+/// A file that is cut off anywhere, as an editor may save it, is accepted or gets errors in lines that it has.
+#[test]
+fn files_that_are_cut_off() {
+    let text = "[server]\nlisten = [\"127.0.0.1:53\", # ü\n  \"[::1]:53\"]\n[[list]]\nname = 'x'\n\
+        rules = [\"\"\"\n||é^\"\"\", { rule = \"a\", from = \"2026-09-01\" }]\naction = { address = [\"192.0.2.1\"] }\n";
+    for (at, _) in text.char_indices() {
+        let (head, tail) = text.split_at(at);
+        for part in [head, tail] {
+            let Err(error) = parse(part, Path::new("p.toml")) else { continue };
+            let lines = 1..=part.split('\n').count();
+            assert!(error.0.iter().all(|m| m.line.is_some_and(|l| lines.contains(&l))), "{error}\n{part}");
+        }
+    }
 }

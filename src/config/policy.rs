@@ -4,7 +4,7 @@ use super::check::Check;
 use super::key::{Form, Key, Kind, words};
 use super::table::Table;
 use crate::policy::decide::Precedence;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 const PRECEDENCE: Key =
     Key::with("precedence", Kind::Word(|| words(&Precedence::WORDS)), r#""allow-wins""#).means(
@@ -21,7 +21,7 @@ pub(super) static FORM: Form = Form {
 
 impl Check<'_> {
     pub(super) fn policy(&mut self, mut table: Table<'_>, settings: &mut Settings) {
-        settings.precedence = table.word(self, PRECEDENCE, &Precedence::WORDS).unwrap_or_default();
+        settings.policy.precedence = table.word(self, PRECEDENCE, &Precedence::WORDS).unwrap_or_default();
         table.done(self, "", &[]);
     }
 }

@@ -12,8 +12,8 @@ use super::table::Table;
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::rdata;
 use crate::dns::types::Qtype;
-use crate::resolver::settings::RewriteSettings;
 use crate::rule::{Action, Data, Match};
+use crate::settings::RewriteSettings;
 
 const NAME: Key = Key::required("name", Kind::TextOf("a domain name"))
     .like(r#""nas.home.test""#)

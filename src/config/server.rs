@@ -5,7 +5,7 @@ use super::check::Check;
 use super::error::expected;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 const LISTEN: Key = Key::with("listen", Kind::Texts("addresses with a port"), r#"["127.0.0.1:5300"]"#)
     .like(r#"["127.0.0.1:5300", "[::1]:5300"]"#)
@@ -46,22 +46,22 @@ impl Check<'_> {
     pub(super) fn server(&mut self, table: Option<Table<'_>>, settings: &mut Settings) {
         let given = table.as_ref().is_some_and(|table| table.has(LISTEN.name));
         if !given {
-            self.listeners.extend(settings.listen.iter().map(|a| Listener::default_at(*a)));
+            self.listeners.extend(settings.server.listen.iter().map(|a| Listener::default_at(*a)));
         }
         let Some(mut table) = table else { return };
         if let Some(listen) = table.texts(self, LISTEN) {
-            settings.listen = self.listen_all(&table.key(LISTEN), &listen);
+            settings.server.listen = self.listen_all(&table.key(LISTEN), &listen);
         }
         if let Some(threads) = table.bounded(self, THREADS) {
-            settings.threads = usize::try_from(threads).unwrap_or(settings.threads);
+            settings.server.threads = usize::try_from(threads).unwrap_or(settings.server.threads);
         }
-        settings.pin = table.flag(self, PIN).unwrap_or(settings.pin);
+        settings.server.pin = table.flag(self, PIN).unwrap_or(settings.server.pin);
         if let Some(batch) = table.bounded(self, UDP_BATCH) {
-            settings.udp_batch = usize::try_from(batch).unwrap_or(settings.udp_batch);
+            settings.server.udp_batch = usize::try_from(batch).unwrap_or(settings.server.udp_batch);
         }
         if let Some(allow) = table.texts(self, ALLOW) {
             let key = table.key(ALLOW);
-            settings.allow = allow.get_ref().iter().filter_map(|n| self.network(&key, n)).collect();
+            settings.server.allow = allow.get_ref().iter().filter_map(|n| self.network(&key, n)).collect();
         }
         let mut text = |key: Key| {
             let text = table.text(self, key)?;
@@ -72,8 +72,8 @@ impl Check<'_> {
             }
             Some(text.into_inner())
         };
-        settings.version = text(VERSION);
-        settings.identity = text(IDENTITY);
+        settings.server.version = text(VERSION);
+        settings.server.identity = text(IDENTITY);
         table.done(self, "", &[]);
     }
 }

@@ -39,6 +39,9 @@ impl Check<'_> {
                 continue;
             }
             last_line = line;
+            if self.is_one_too_many() {
+                continue;
+            }
             if self.line_text(line).is_some_and(|text| header(text).is_some()) {
                 // What is below it would be read as part of another table.
                 let below = self.text.lines().skip(line).take_while(|text| header(text).is_none());

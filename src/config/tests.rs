@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::check::parse;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 /// The settings, or every mistake as `LINE: KEY: PROBLEM; REMEDY`.
 fn read(config: &str) -> Result<Settings, Vec<String>> {
@@ -177,7 +177,7 @@ fn networks_with_more_than_their_prefix() {
         refused(&[(config, &[&told])]);
     }
     let settings = read("[server]\nallow = [\"::ffff:10.0.0.0/104\", \"::ffff:192.0.2.1\"]\n").unwrap();
-    assert_eq!(settings.allow, ["10.0.0.0/8".parse().unwrap(), "192.0.2.1/32".parse().unwrap()]);
+    assert_eq!(settings.server.allow, ["10.0.0.0/8".parse().unwrap(), "192.0.2.1/32".parse().unwrap()]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::check::Check;
 use super::error::like;
 use super::key::{Form, Key, Kind, words};
 use super::table::Table;
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 
 /// What queries get for which there is no room, and whether that is silence.
 const WHEN_FULL_WORDS: [(&str, bool); 2] = [("servfail", false), ("drop", true)];
@@ -44,7 +44,7 @@ impl Check<'_> {
     pub(super) fn upstreams(&mut self, mut table: Table<'_>, settings: &mut Settings) {
         if let Some(servers) = table.texts(self, SERVERS) {
             let key = table.key(SERVERS);
-            settings.upstreams =
+            settings.upstream.servers =
                 Some(servers.get_ref().iter().filter_map(|s| self.upstream(&key, s)).collect());
         }
         if let Some(timeout) = self.span_of(&mut table, TIMEOUT) {
@@ -52,12 +52,12 @@ impl Check<'_> {
                 let problem = "no server answers in no time".to_owned();
                 self.wrong(&table.key(TIMEOUT), &table.place(TIMEOUT.name), problem, like(TIMEOUT.example));
             }
-            settings.upstream_timeout = timeout;
+            settings.upstream.timeout = timeout;
         }
         if let Some(limit) = table.bounded(self, MAX_WAITING) {
-            settings.queue.limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            settings.upstream.queue.limit = usize::try_from(limit).unwrap_or(usize::MAX);
         }
-        settings.queue.silent = table.word(self, WHEN_FULL, &WHEN_FULL_WORDS).unwrap_or_default();
+        settings.upstream.queue.silent = table.word(self, WHEN_FULL, &WHEN_FULL_WORDS).unwrap_or_default();
         table.done(self, "", &[]);
     }
 }

@@ -16,8 +16,8 @@ use super::user;
 use crate::dns::name::NameBuf;
 use crate::dns::types::Qtype;
 use crate::resolver::builtin;
-use crate::resolver::settings::TextSource;
 use crate::rule::Action;
+use crate::settings::TextSource;
 
 /// The actions that are one word.
 const ACTIONS: [(&str, Action); 8] = [

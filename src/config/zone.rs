@@ -3,7 +3,7 @@
 use super::check::{Check, Names};
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::resolver::settings::{Settings, ZoneSettings};
+use crate::settings::{Settings, ZoneSettings};
 
 const ORIGIN: Key = Key::required("origin", Kind::TextOf("a domain name"))
     .like(r#""school.test""#)

@@ -17,6 +17,5 @@ pub mod pending;
 mod request;
 pub mod resolve;
 mod ruling;
-pub mod settings;
 pub mod snapshot;
 pub mod waiting;

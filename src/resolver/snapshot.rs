@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::settings::Queue;
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
 use crate::dns::reply::Transport;
@@ -13,6 +12,7 @@ use crate::policy::active::{Active, View};
 use crate::policy::inspect::Inspection;
 use crate::policy::list::ListPolicy;
 use crate::policy::overrides::Orders;
+use crate::settings::Queue;
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 

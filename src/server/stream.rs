@@ -465,8 +465,8 @@ mod tests {
     use crate::dns::types::Qtype;
     use crate::net::accept::{Bounds, Connections};
     use crate::observe::counters::CounterSet;
-    use crate::resolver::settings::Settings;
     use crate::server::now;
+    use crate::settings::{Settings, UpstreamSettings};
     use crate::sources::{self, Build};
 
     /// How long a test waits for what must come.
@@ -523,7 +523,7 @@ mod tests {
     }
 
     fn connect(patience: Patience, pipe: usize, keeper: Option<Arc<Keeper>>) -> Tried {
-        let settings = Settings { upstreams: Some(Vec::new()), ..Settings::default() };
+        let settings = Settings { upstream: UpstreamSettings::of(Vec::new()), ..Settings::default() };
         let (counters, cache) = (Arc::new(CounterSet::default()), Arc::new(Cache::new(1 << 20)));
         let (snapshot, _) = sources::build(&settings, &cache, &counters, Build::default(), 0).unwrap();
         let shared = Arc::new(Shared {

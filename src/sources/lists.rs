@@ -10,7 +10,7 @@ use crate::lists::addresses::{self, AddressList};
 use crate::lists::{Format, List, Reader};
 use crate::policy::compile::Compiled;
 use crate::policy::file;
-use crate::resolver::settings::{Addresses, ListSettings, TextSource};
+use crate::settings::{Addresses, ListSettings, TextSource};
 
 /// A list of text, for `compile`.
 ///

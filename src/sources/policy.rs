@@ -16,8 +16,8 @@ use crate::policy::compile::{self, Account, Compiled, Options};
 use crate::policy::group::{Group, Groups};
 use crate::policy::list::ListPolicy;
 use crate::policy::prefix::Prefixes;
-use crate::resolver::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::rule::Action;
+use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
 
 /// A policy and its report, without the rest of a snapshot: for `check` and `explain`.
@@ -33,7 +33,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     let mut networks: Vec<(IpNet, u16)> = Vec::new();
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
     for (list, number) in settings.lists.iter().zip(0u16..) {
-        policies.push(list_policy(list, &settings.contact));
+        policies.push(list_policy(list, &settings.block.contact));
         let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
@@ -103,7 +103,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     policy.address_count = networks.len();
     policy.addresses = Prefixes::new(networks);
     report.rules = policy.rule_count();
-    policy.precedence = settings.precedence;
+    policy.precedence = settings.policy.precedence;
     policy.groups = groups(settings);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
@@ -116,9 +116,9 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
         && one.lists == other.lists
         && one.clients == other.clients
         && one.groups == other.groups
-        && one.precedence == other.precedence
-        && one.contact == other.contact
-        && one.listen == other.listen
+        && one.policy.precedence == other.policy.precedence
+        && one.block.contact == other.block.contact
+        && one.server.listen == other.server.listen
         && route_numbers(one) == route_numbers(other)
 }
 
@@ -157,7 +157,7 @@ fn groups(settings: &Settings) -> Groups {
         listeners: group
             .listeners
             .iter()
-            .map(|a| settings.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
+            .map(|a| settings.server.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
             .map(|number| number.unwrap_or(u16::MAX))
             .collect(),
         lists: group.lists.clone(),
@@ -165,7 +165,7 @@ fn groups(settings: &Settings) -> Groups {
         schedule: group.schedule.clone(),
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };
-    Groups::new(settings.groups.iter().map(group).collect(), settings.listen.len())
+    Groups::new(settings.groups.iter().map(group).collect(), settings.server.listen.len())
 }
 
 /// Checks that compiled lists can be served: their patterns must not be too large.

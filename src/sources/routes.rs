@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{BuildError, error};
-use crate::resolver::settings::Settings;
+use crate::settings::Settings;
 use crate::upstream::hickory::{Bootstrap, SystemServers, system_servers};
 use crate::upstream::route::{Route, Routes};
 use crate::upstream::{Forwarder, Server};
@@ -30,7 +30,7 @@ pub(super) fn number_of(sets: &[&[Server]], servers: &[Server]) -> Option<u16> {
 pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
     let sets = route_numbers(settings);
     let bootstrap = Arc::new(bootstrap(settings)?);
-    let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream_timeout, &bootstrap));
+    let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream.timeout, &bootstrap));
     let upstreams = std::iter::once(upstream(settings, &bootstrap)?).chain(own).collect();
     let suffixes = settings.forwards.iter().filter_map(|forward| {
         let suffix = forward.suffix.as_name().to_folded();
@@ -44,37 +44,37 @@ pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
 /// # Errors
 /// An upstream has a name, and the system has no resolver that could know it.
 pub fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
-    if !settings.bootstrap.is_empty() {
-        return Ok(Bootstrap::new(settings.bootstrap.clone()));
+    if !settings.upstream.bootstrap.is_empty() {
+        return Ok(Bootstrap::new(settings.upstream.bootstrap.clone()));
     }
     let groups = settings.groups.iter().filter_map(|g| g.upstreams.as_ref());
     let forwards = settings.forwards.iter().map(|f| &f.servers);
     if let Some(server) =
-        settings.upstreams.iter().chain(groups).chain(forwards).flatten().find(|s| s.has_name())
+        settings.upstream.servers.iter().chain(groups).chain(forwards).flatten().find(|s| s.has_name())
     {
         // Known at the start rather than at the first question.
-        system_servers(&settings.listen).map_err(|reason| {
+        system_servers(&settings.server.listen).map_err(|reason| {
             let what = format!("upstream `{}`", server.at);
             error(what, &reason, "name addresses that know it in [upstream] bootstrap")
         })?;
     }
-    Ok(Bootstrap::system(settings.listen.clone()))
+    Ok(Bootstrap::system(settings.server.listen.clone()))
 }
 
 /// True if the upstreams stay the same, and so may keep their connections, penalties and counters.
 pub(super) fn same(one: &Settings, other: &Settings) -> bool {
     // The system's may have changed meanwhile.
-    one.upstreams.is_some()
-        && one.upstreams == other.upstreams
-        && one.bootstrap == other.bootstrap
-        && one.upstream_timeout == other.upstream_timeout
+    one.upstream.servers.is_some()
+        && one.upstream.servers == other.upstream.servers
+        && one.upstream.bootstrap == other.upstream.bootstrap
+        && one.upstream.timeout == other.upstream.timeout
         && one.forwards == other.forwards
         && route_numbers(one) == route_numbers(other)
 }
 
 fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, BuildError> {
-    let (servers, timeout) = match &settings.upstreams {
-        Some(servers) => (servers.clone(), settings.upstream_timeout),
+    let (servers, timeout) = match &settings.upstream.servers {
+        Some(servers) => (servers.clone(), settings.upstream.timeout),
         None => {
             let system = system_upstreams(settings)?;
             for why in system.left_out {
@@ -91,7 +91,7 @@ fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, Bu
 /// # Errors
 /// There is none that can be asked.
 fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError> {
-    system_servers(&settings.listen).map_err(|reason| {
+    system_servers(&settings.server.listen).map_err(|reason| {
         error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
     })
 }

@@ -13,9 +13,9 @@ use crate::observe::counters::CounterSet;
 use crate::policy::Policy;
 use crate::policy::active::Active;
 use crate::policy::overrides::Orders;
-use crate::resolver::settings::{ListSettings, Settings};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
+use crate::settings::{ListSettings, Settings};
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
@@ -78,9 +78,9 @@ impl Parts {
             parts.routes = Some(routes(settings)?);
         }
         // Other servers may say other things, and what the old ones still say is for the old cache.
-        let stored = |s: &Settings| (s.cache_bytes, s.inspection.strip_ech);
+        let stored = |s: &Settings| (s.cache.size, s.inspect.strip_ech);
         if !same_routes || stored(serving) != stored(settings) {
-            parts.cache = Some(Arc::new(Cache::new(settings.cache_bytes)));
+            parts.cache = Some(Arc::new(Cache::new(settings.cache.size)));
         }
         Ok((parts, next))
     }
@@ -128,21 +128,21 @@ fn with_routes(snapshot: Snapshot, routes: Routes, cache: &Arc<Cache>) -> Snapsh
 fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
     let own = |name: &str, action| {
         let list = ListSettings { name: name.to_owned(), action, ttl: 10, ..ListSettings::default() };
-        Arc::new(list_policy(&list, &settings.contact))
+        Arc::new(list_policy(&list, &settings.block.contact))
     };
     Snapshot {
-        acl: Arc::new(Acl::new(settings.allow.clone())),
+        acl: Arc::new(Acl::new(settings.server.allow.clone())),
         ordered: own("order", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
-        inspects: settings.inspection.inspects(&snapshot.policy),
-        inspection: Arc::new(settings.inspection.clone()),
-        strip_ech: settings.inspection.strip_ech,
+        inspects: settings.inspect.inspects(&snapshot.policy),
+        inspection: Arc::new(settings.inspect.clone()),
+        strip_ech: settings.inspect.strip_ech,
         blocking: settings.blocking,
-        aging: settings.aging,
-        queue: settings.queue,
-        max_ttl: settings.max_ttl,
-        version: settings.version.clone(),
-        identity: settings.identity.clone(),
+        aging: settings.cache.aging,
+        queue: settings.upstream.queue,
+        max_ttl: settings.cache.max_ttl,
+        version: settings.server.version.clone(),
+        identity: settings.server.identity.clone(),
         ..snapshot
     }
 }
@@ -150,7 +150,7 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
 /// A snapshot with the settings alone: no rule, no zone, nobody to ask.
 fn empty(settings: &Settings, now: i64) -> Snapshot {
     let (policy, orders) = (Policy::empty(), Orders::default());
-    let nobody = Arc::new(list_policy(&ListSettings::default(), &settings.contact));
+    let nobody = Arc::new(list_policy(&ListSettings::default(), &settings.block.contact));
     let snapshot = Snapshot {
         acl: Arc::new(Acl::new(Vec::new())),
         active: Arc::new(Active::new(&policy, &orders, now)),
@@ -158,7 +158,7 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         orders: Arc::new(orders),
         ordered: Arc::clone(&nobody),
         rebinding: nobody,
-        inspection: Arc::new(settings.inspection.clone()),
+        inspection: Arc::new(settings.inspect.clone()),
         inspects: false,
         strip_ech: false,
         blocking: true,
@@ -168,9 +168,9 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         cache: Arc::new(Cache::new(0)),
         authority: true,
         epoch: 0,
-        aging: settings.aging,
-        queue: settings.queue,
-        max_ttl: settings.max_ttl,
+        aging: settings.cache.aging,
+        queue: settings.upstream.queue,
+        max_ttl: settings.cache.max_ttl,
         version: None,
         identity: None,
     };
@@ -181,7 +181,7 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
 mod tests {
     use super::*;
     use crate::dns::name::NameBuf;
-    use crate::resolver::settings::{ForwardSettings, GroupSettings, TextSource, ZoneSettings};
+    use crate::settings::{ForwardSettings, GroupSettings, TextSource, UpstreamSettings, ZoneSettings};
     use crate::upstream::Server;
 
     fn settings() -> Settings {
@@ -198,7 +198,7 @@ mod tests {
                 source: TextSource::Inline(vec!["@ 60 SOA ns h 1 2 3 4 5".into(), "@ 60 NS ns".into()]),
             }],
             forwards: vec![ForwardSettings { suffix: name("f.test"), servers: vec![server.clone()] }],
-            upstreams: Some(vec![server]),
+            upstream: UpstreamSettings::of(vec![server]),
             ..Settings::default()
         }
     }
@@ -214,7 +214,7 @@ mod tests {
         let (parts, report) = Parts::build(&before, &after, &report, Build::default()).unwrap();
         let next = parts.put_into(&serving, &after, &counters);
         assert_eq!((report.lists.len(), report.zones.len()), (after.lists.len(), after.zones.len()));
-        assert_eq!((report.rules, next.max_ttl), (next.policy.rule_count(), after.max_ttl));
+        assert_eq!((report.rules, next.max_ttl), (next.policy.rule_count(), after.cache.max_ttl));
         [
             ("policy", Arc::ptr_eq(&serving.policy, &next.policy)),
             ("zones", Arc::ptr_eq(&serving.zones, &next.zones)),
@@ -243,8 +243,8 @@ mod tests {
         };
         let changes: [(&str, Change<'_>, &[&str]); 12] = [
             ("nothing", &|_| (), &[]),
-            ("a bound", &|s| s.max_ttl = 7, &[]),
-            ("who may ask", &|s| s.allow.clear(), &[]),
+            ("a bound", &|s| s.cache.max_ttl = 7, &[]),
+            ("who may ask", &|s| s.server.allow.clear(), &[]),
             ("an action", &|s| s.lists[0].action = Action::NoData, &["policy"]),
             ("a list from a file", &|s| s.lists[0].source = TextSource::File(file.clone()), &["policy"]),
             ("no list", &|s| s.lists.clear(), &["policy"]),
@@ -255,9 +255,9 @@ mod tests {
                 &["policy", "routes", "cache"],
             ),
             ("a zone", &|s| s.zones.clear(), &["zones"]),
-            ("the upstreams", &|s| s.upstreams = Some(vec![other.clone()]), &["routes", "cache"]),
-            ("the size of the cache", &|s| s.cache_bytes = 1 << 21, &["cache"]),
-            ("ECH", &|s| s.inspection.strip_ech = true, &["cache"]),
+            ("the upstreams", &|s| s.upstream.servers = Some(vec![other.clone()]), &["routes", "cache"]),
+            ("the size of the cache", &|s| s.cache.size = 1 << 21, &["cache"]),
+            ("ECH", &|s| s.inspect.strip_ech = true, &["cache"]),
         ];
         for (what, change, expected) in changes {
             assert_eq!(built_anew(change), expected, "{what}");

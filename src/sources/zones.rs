@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::report::{BuildError, Report, ZoneReport, error, plain};
-use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
+use crate::settings::{Settings, TextSource, ZoneSettings};
 use crate::zones::read;
 use crate::zones::zone::{Zone, Zones};
 

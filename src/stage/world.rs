@@ -19,8 +19,8 @@ use crate::resolver::live::Engine;
 use crate::resolver::moment::Moment;
 use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
-use crate::resolver::settings::{Settings, TextSource, ZoneSettings};
 use crate::resolver::snapshot::Client;
+use crate::settings::{Settings, TextSource, UpstreamSettings, ZoneSettings};
 use crate::sources::{self, Build};
 
 use super::exchange::Exchange;
@@ -71,14 +71,16 @@ impl World {
         });
         let mut settings = Settings {
             zones: zones.collect(),
-            upstreams: Some(setting.upstreams.iter().map(|addr| Server::udp((*addr).into())).collect()),
+            upstream: UpstreamSettings::of(
+                setting.upstreams.iter().map(|addr| Server::udp((*addr).into())).collect(),
+            ),
             ..Settings::default()
         };
         if !setting.allow.is_empty() {
-            settings.allow.clone_from(&setting.allow);
+            settings.server.allow.clone_from(&setting.allow);
         }
         let counters = Arc::new(CounterSet::default());
-        let cache = Arc::new(Cache::new(settings.cache_bytes));
+        let cache = Arc::new(Cache::new(settings.cache.size));
         let (mut behind, _) = sources::build(&settings, &cache, &counters, Build::default(), now.unix)
             .map_err(|e| e.to_string())?;
         // Clients ask resolvers; an authoritative answer would tell the genuine one from the forged.

@@ -23,9 +23,9 @@ use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;
 use portcullis::resolver::outcome::Outcome;
 use portcullis::resolver::resolve::resolve;
-use portcullis::resolver::settings::{ListSettings, Settings, TextSource};
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
+use portcullis::settings::{ListSettings, Settings, TextSource, UpstreamSettings};
 use portcullis::sources;
 use portcullis::upstream::Server;
 use tokio::runtime::Runtime;
@@ -88,7 +88,7 @@ fn engine() -> (Runtime, Arc<Engine>, Upstream) {
         ..ListSettings::default()
     };
     let settings = Settings {
-        upstreams: Some(vec![Server::udp(upstream.addr.into())]),
+        upstream: UpstreamSettings::of(vec![Server::udp(upstream.addr.into())]),
         lists: vec![list],
         ..Settings::default()
     };

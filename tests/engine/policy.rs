@@ -127,7 +127,7 @@ fn in_process(table: &Table, rows: &[Row], folder: &Path) {
     let text = format!("{}\n", table.config);
     let mut settings = check::parse(&text, &folder.join("portcullis.toml")).unwrap_or_else(|e| panic!("{e}"));
     settings.imagine_upstream();
-    settings.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+    settings.server.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =
         sources::build(&settings, &Arc::new(Cache::new(0)), &counters, sources::Build::default(), 0).unwrap();

@@ -34,7 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "sources",
         &[
             "dns", "rule", "lists", "policy", "censor", "guard", "cache", "zones", "upstream", "observe",
-            "resolver",
+            "resolver", "settings",
         ],
     ),
     ("net", &["observe"]),
@@ -47,7 +47,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "stage",
         &[
             "dns", "rule", "policy", "censor", "cache", "zones", "upstream", "observe", "resolver",
-            "sources", "server", "config",
+            "sources", "server", "settings", "config",
         ],
     ),
     ("app", &["dns", "policy", "cache", "observe", "resolver", "sources", "orders", "server", "web"]),

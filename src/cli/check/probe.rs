@@ -11,8 +11,8 @@ use crate::app::runtime;
 use crate::dns::message::Message;
 use crate::dns::name::NameBuf;
 use crate::dns::types::{Class, Qtype};
-use crate::resolver::settings::Settings;
 use crate::server::now;
+use crate::settings::Settings;
 use crate::sources;
 use crate::upstream::hickory::Bootstrap;
 use crate::upstream::{Forwarder, Question, Server};
@@ -41,7 +41,7 @@ pub(super) fn probe(settings: &Settings, name: &str) -> Result<Vec<Probed>, Stri
     };
     let servers = all(settings)?;
     let bootstrap = Arc::new(sources::bootstrap(settings).map_err(|e| e.to_string())?);
-    let timeout = settings.upstream_timeout;
+    let timeout = settings.upstream.timeout;
     runtime().map_err(|e| e.to_string())?.block_on(async move {
         let mut asked = JoinSet::new();
         for (place, server) in servers.into_iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::resolver::settings::{Settings, private_networks};
+use crate::settings::{Settings, private_networks};
 use crate::upstream::Server;
 use crate::upstream::hickory::system_servers;
 
@@ -11,14 +11,14 @@ const SHOWN: usize = 10;
 
 /// Lines for people.
 pub(super) fn text(settings: &Settings) -> Vec<String> {
-    let mut out = vec![format!("listens on {} (UDP and TCP)", some(&settings.listen))];
-    let private = settings.allow == private_networks();
-    out.push(match settings.allow.as_slice() {
+    let mut out = vec![format!("listens on {} (UDP and TCP)", some(&settings.server.listen))];
+    let private = settings.server.allow == private_networks();
+    out.push(match settings.server.allow.as_slice() {
         [] => "nobody may ask: [server] allow is empty".to_owned(),
         allow if private => format!("loopback, private and link-local networks may ask: {}", some(allow)),
         allow => format!("may ask: {}", some(allow)),
     });
-    out.push(match (&settings.upstreams, servers(settings)) {
+    out.push(match (&settings.upstream.servers, servers(settings)) {
         (Some(servers), _) if servers.is_empty() => {
             "asks no upstream: [upstream] servers is empty".to_owned()
         }
@@ -26,8 +26,8 @@ pub(super) fn text(settings: &Settings) -> Vec<String> {
         (None, Ok(servers)) => format!("asks the system's resolvers: {}", some(&names(&servers))),
         (None, Err(problem)) => format!("warning: {problem}"),
     });
-    if let Some(address) = settings.metrics {
-        out.push(format!("metrics: http://{address}/metrics"));
+    if let Some(metrics) = &settings.metrics {
+        out.push(format!("metrics: http://{}/metrics", metrics.listen));
     }
     out
 }
@@ -36,21 +36,21 @@ pub(super) fn text(settings: &Settings) -> Vec<String> {
 pub(super) fn json(settings: &Settings) -> Value {
     let servers = servers(settings);
     json!({
-        "listen": settings.listen,
-        "allow": settings.allow,
+        "listen": settings.server.listen,
+        "allow": settings.server.allow,
         "upstreams": servers.as_ref().map(|servers| names(servers)).unwrap_or_default(),
-        "upstreams_of_the_system": settings.upstreams.is_none(),
+        "upstreams_of_the_system": settings.upstream.servers.is_none(),
         "upstreams_problem": servers.err(),
-        "metrics": settings.metrics,
+        "metrics": settings.metrics.as_ref().map(|metrics| metrics.listen),
     })
 }
 
 /// The servers of `[upstream]`, or the system's.
 pub(super) fn servers(settings: &Settings) -> Result<Vec<Server>, String> {
-    if let Some(servers) = &settings.upstreams {
+    if let Some(servers) = &settings.upstream.servers {
         return Ok(servers.clone());
     }
-    system_servers(&settings.listen).map(|system| system.servers).map_err(|e| e.to_string())
+    system_servers(&settings.server.listen).map(|system| system.servers).map_err(|e| e.to_string())
 }
 
 /// A server as the configuration has it.

@@ -162,7 +162,7 @@ fn picked(seed: u64) -> String {
 fn setting(args: &Args) -> Setting {
     let mut allow = Vec::new();
     if !args.allow.is_empty() {
-        allow = crate::resolver::settings::private_networks();
+        allow = crate::settings::private_networks();
         allow.extend(&args.allow);
     }
     Setting {

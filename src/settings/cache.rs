@@ -1,0 +1,20 @@
+//! `[cache]`: how many replies are kept, and for how long.
+
+use crate::cache::stale::Aging;
+
+/// The reply cache.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheSettings {
+    /// Its octets; 0: no cache.
+    pub size: u64,
+    /// No reply is cached longer, in seconds.
+    pub max_ttl: u32,
+    /// How cached replies age.
+    pub aging: Aging,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self { size: 64 << 20, max_ttl: 86_400, aging: Aging::default() }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the engine and the edges are told to do: plain values, checked by whoever made them.
+//!
+//! A file a table of the configuration, under the key's own word.
+
+mod all;
+mod block;
+mod blockpage;
+mod cache;
+mod control;
+mod forward;
+mod group;
+mod list;
+mod metrics;
+mod policy;
+mod rewrite;
+mod server;
+mod upstream;
+mod zone;
+
+pub use all::Settings;
+pub use block::{BlockSettings, Contact};
+pub use blockpage::BlockPageSettings;
+pub use cache::CacheSettings;
+pub use control::ControlSettings;
+pub use forward::ForwardSettings;
+pub use group::GroupSettings;
+pub use list::{Addresses, ListSettings, TextSource};
+pub use metrics::MetricsSettings;
+pub use policy::PolicySettings;
+pub use rewrite::RewriteSettings;
+pub use server::{ServerSettings, private_networks};
+pub use upstream::{Queue, UpstreamSettings};
+pub use zone::ZoneSettings;

@@ -1,0 +1,10 @@
+//! `[policy]`: which rule wins.
+
+use crate::policy::decide::Precedence;
+
+/// Which rule wins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// What decides between rules of the same force.
+    pub precedence: Precedence,
+}

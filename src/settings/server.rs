@@ -1,0 +1,58 @@
+//! `[server]`: where it listens, who may ask, and its threads.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+/// Where it listens, who may ask, and its threads.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Where it listens, over UDP and TCP.
+    pub listen: Vec<SocketAddr>,
+    /// UDP threads on each address; 0: one a core.
+    pub threads: usize,
+    /// Each UDP thread stays on a processor of its own.
+    pub pin: bool,
+    /// The most datagrams that one call into the kernel moves; 1: the portable calls.
+    pub udp_batch: usize,
+    /// Whose queries are answered.
+    pub allow: Vec<IpNet>,
+    /// The answer to `version.bind`, if any is to be given.
+    pub version: Option<String>,
+    /// The answer to `id.server`, if any is to be given.
+    pub identity: Option<String>,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 5300))],
+            threads: 0,
+            pin: false,
+            udp_batch: 64,
+            allow: private_networks(),
+            version: None,
+            identity: None,
+        }
+    }
+}
+
+/// Loopback, private and link-local networks.
+#[must_use]
+pub fn private_networks() -> Vec<IpNet> {
+    let v4 = |a, b, c, d, len| IpNet::new(Ipv4Addr::new(a, b, c, d).into(), len);
+    let v6 = |first, last, len| IpNet::new(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last).into(), len);
+    [
+        v4(127, 0, 0, 0, 8),
+        v4(10, 0, 0, 0, 8),
+        v4(172, 16, 0, 0, 12),
+        v4(192, 168, 0, 0, 16),
+        v4(169, 254, 0, 0, 16),
+        v6(0, 1, 128),
+        v6(0xfc00, 0, 7),
+        v6(0xfe80, 0, 10),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

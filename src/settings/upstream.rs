@@ -1,0 +1,53 @@
+//! `[upstream]`: the servers that are asked.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::upstream::Server;
+
+/// The servers that are asked.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// In order; `None`: the system's; empty: never forward.
+    pub servers: Option<Vec<Server>>,
+    /// Who is asked for the addresses of servers that are given by name; empty: the system\'s resolvers.
+    pub bootstrap: Vec<SocketAddr>,
+    /// How long one try at one server may take.
+    pub timeout: Duration,
+    /// How many queries may wait for them.
+    pub queue: Queue,
+}
+
+impl UpstreamSettings {
+    /// These servers, and all else as it is without a configuration.
+    #[must_use]
+    pub fn of(servers: Vec<Server>) -> Self {
+        Self { servers: Some(servers), ..Self::default() }
+    }
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            servers: None,
+            bootstrap: Vec::new(),
+            timeout: Duration::from_secs(2),
+            queue: Queue::default(),
+        }
+    }
+}
+
+/// The bound on queries that wait for the upstreams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The most that wait at once; a quarter of them for names of one domain. More are shed.
+    pub limit: usize,
+    /// What is shed gets no reply instead of SERVFAIL.
+    pub silent: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { limit: 20_000, silent: false }
+    }
+}

@@ -1,0 +1,13 @@
+//! `[[zone]]`: a zone that is answered with authority.
+
+use super::list::TextSource;
+use crate::dns::name::NameBuf;
+
+/// One zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneSettings {
+    /// Its origin.
+    pub origin: NameBuf,
+    /// Its master file.
+    pub source: TextSource,
+}
