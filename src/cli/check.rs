@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
-        say(&json(&report, &settings, damaged.as_deref(), probes).to_string());
+        say(&json(&report, &settings, damaged.as_deref(), probes.as_ref()).to_string());
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
@@ -194,7 +194,7 @@ fn json(
     report: &Report,
     settings: &Settings,
     damaged: Option<&str>,
-    probes: Option<serde_json::Value>,
+    probes: Option<&serde_json::Value>,
 ) -> serde_json::Value {
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report

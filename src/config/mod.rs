@@ -1,7 +1,7 @@
 //! The configuration file: its tables, its checks, its errors with file, line and remedy.
 //!
 //! Each table has a file, with a declaration of its keys (`key`) and what reads them (`table`).
-//! [`reference`] makes `docs/configuration.md` from the declarations.
+//! [`mod@reference`] makes `docs/configuration.md` from the declarations.
 
 pub mod check;
 pub mod error;

@@ -1,6 +1,7 @@
 //! `[[schedule]]`: weekly times by a name; and the keys by which lists, rules and groups have times.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
@@ -197,11 +198,18 @@ impl Check<'_> {
     }
 
     /// A mistake that the parser of a value described, perhaps with what it expected.
-    pub(super) fn told(&mut self, key: &KeyPath, text: &Spanned<String>, problem: &str, example: &str) {
+    pub(super) fn told(
+        &mut self,
+        key: &KeyPath,
+        text: &Spanned<String>,
+        problem: &impl Display,
+        example: &str,
+    ) {
+        let problem = problem.to_string();
         let parts = problem.rsplit_once("; expected ").or_else(|| problem.rsplit_once(", expected "));
         match parts {
             Some((problem, what)) => self.wrong(key, &text.span(), problem.to_owned(), expected(what)),
-            None => self.wrong(key, &text.span(), problem.to_owned(), like(example)),
+            None => self.wrong(key, &text.span(), problem, like(example)),
         }
     }
 }
