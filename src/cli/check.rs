@@ -1,10 +1,14 @@
 //! `portcullis check`: what would be served, and what is wrong.
 
+mod probe;
+mod serving;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::progress::Bar;
-use super::{OK, WARNED, count, say};
+use super::{FAILED, OK, WARNED, count, say};
+use crate::config;
 use crate::policy::compile::Account;
 use crate::resolver::settings::{GroupSettings, Settings};
 use crate::sources::refresh::{self, Build, ListReport, Report};
@@ -15,42 +19,68 @@ const SHOWN: usize = 20;
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
-    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported, or the file of kept \
-    orders is damaged; 2 it cannot be served.")]
+    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported, an upstream fails \
+    under --probe, or the file of kept orders is damaged; 2 it cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; without one the built-in default is checked
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Exit 1 if any line of a list is invalid or unsupported, or the file of kept orders is damaged
+    /// Exit 1 if any line of a list is invalid or unsupported, an upstream fails, or the file of kept orders is
+    /// damaged
     #[arg(long)]
     strict: bool,
     /// Show every line that is not used: duplicate and covered ones too, and all of the bad ones
     #[arg(long)]
     lines: bool,
-    /// Print the report as JSON
+    /// Ask each upstream once: for the name servers of the root, or for the addresses of NAME
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
+    probe: Option<String>,
+    /// Print the report, or the errors, as JSON
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    let settings = super::settings(args.config.as_ref())?;
+    let read = args.config.as_ref().map(|path| config::check::load(path)).transpose();
+    let settings = match read {
+        Ok(settings) => settings.map_or_else(|| super::settings(None), Ok)?,
+        Err(error) if args.json => return Ok(json_errors(&serde_json::json!(error))),
+        Err(error) => return Err(error.to_string()),
+    };
     let bar = Bar::default();
     let how = Build { progress: &bar, left_out: args.lines };
-    let (_, mut report) = refresh::compile(&settings, how).map_err(|e| e.to_string())?;
-    refresh::zones(&settings, &mut report).map_err(|e| e.to_string())?;
+    let built = refresh::compile(&settings, how).and_then(|(_, mut report)| {
+        refresh::zones(&settings, &mut report)?;
+        Ok(report)
+    });
     drop(bar);
+    let report = match built.map_err(|e| e.to_string()) {
+        Err(problem) if args.json => return Ok(json_errors(&serde_json::json!([{ "problem": problem }]))),
+        built => built?,
+    };
+    let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
+    let probed = probed.unwrap_or_default();
     let damaged = super::kept_orders(&settings).err();
     if args.json {
-        json(&report, &settings, damaged.as_deref());
+        let mut whole = json(&report, &settings, damaged.as_deref());
+        whole["serving"] = serving::json(&settings);
+        if args.probe.is_some() {
+            whole["probes"] = probed.iter().map(probe::Probed::json).collect();
+        }
+        say(&whole.to_string());
     } else {
+        serving::text(&settings).iter().for_each(|line| say(line));
+        probed.iter().for_each(|server| say(&server.text()));
         text(&report, args.lines);
         policy_text(&settings).iter().for_each(|line| say(line));
         if let Some(problem) = &damaged {
             say(&format!("warning: {problem}; correct it or remove it: a server starts without kept orders"));
         }
     }
-    let bad = damaged.is_some() || report.lists.iter().any(|l| !l.skipped.is_empty());
+    let bad = damaged.is_some()
+        || probed.iter().any(probe::Probed::has_failed)
+        || report.lists.iter().any(|l| !l.skipped.is_empty());
     Ok(if args.strict && bad { WARNED } else { OK })
 }
 
@@ -159,7 +189,13 @@ fn account_text(account: &Account) -> String {
     words.join(", ")
 }
 
-fn json(report: &Report, settings: &Settings, damaged: Option<&str>) {
+/// Prints errors for a script.
+fn json_errors(errors: &serde_json::Value) -> u8 {
+    say(&serde_json::json!({ "errors": errors }).to_string());
+    FAILED
+}
+
+fn json(report: &Report, settings: &Settings, damaged: Option<&str>) -> serde_json::Value {
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
@@ -184,12 +220,11 @@ fn json(report: &Report, settings: &Settings, damaged: Option<&str>) {
             serde_json::json!({ "suffix": f.suffix.to_string(), "servers": servers })
         })
         .collect();
-    say(&serde_json::json!({
+    serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
         "groups": groups, "forwards": forwards,
         "state_problem": damaged,
     })
-    .to_string());
 }
 
 /// A list's report for a script.

@@ -99,7 +99,7 @@ struct Whom {
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
-    let found = crate::config::check::duration_of(text).map(|d| d.as_secs()).filter(|s| *s > 0);
+    let found = crate::config::value::duration_of(text).map(|d| d.as_secs()).filter(|s| *s > 0);
     found.ok_or_else(|| "expected a time such as 30s, 10m, 2h or 1d".into())
 }
 

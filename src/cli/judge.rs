@@ -19,7 +19,7 @@ use crate::censor::judge::lookup::{Failure, Lookup, Question, Reply};
 use crate::censor::judge::ooni::{Blocking, flag};
 use crate::censor::judge::satellite::Outcome;
 use crate::censor::judge::{Judgement, Known, Pair, Probe, Verdict, judge};
-use crate::config::check::duration_of;
+use crate::config::value::duration_of;
 use crate::dns::name::NameBuf;
 use crate::dns::types::Qtype;
 use crate::scenario::collect::{self, Patience};

@@ -6,24 +6,28 @@ use ipnet::IpNet;
 use toml::Spanned;
 
 use super::check::Check;
+use super::error::{KeyPath, like};
+use crate::dns::name::NameBuf;
 use crate::policy::network;
-use crate::upstream::Server;
+use crate::upstream::{Endpoint, Server};
 
 /// An address on which the server listens.
 pub(super) struct Listener {
     address: SocketAddr,
-    key: &'static str,
+    key: KeyPath,
     /// `None`: the configuration does not say it.
     line: Option<usize>,
 }
 
 impl Listener {
-    /// The key of those for DNS.
-    pub(super) const DNS: &str = "[server] listen";
-
     /// One for DNS that goes without saying.
-    pub(super) const fn default_at(address: SocketAddr) -> Self {
-        Self { address, key: Self::DNS, line: None }
+    pub(super) fn default_at(address: SocketAddr) -> Self {
+        Self { address, key: KeyPath::table("[server]").key("listen"), line: None }
+    }
+
+    /// True for one for DNS.
+    fn is_dns(&self) -> bool {
+        self.key.to_string() == "[server] listen"
     }
 
     /// True if what is sent to `to` arrives here. Any loopback address may be meant where the server
@@ -39,7 +43,7 @@ impl Check<'_> {
     /// Addresses to listen on, at least one.
     pub(super) fn listen_all(
         &mut self,
-        key: &'static str,
+        key: &KeyPath,
         all: &Spanned<Vec<Spanned<String>>>,
     ) -> Vec<SocketAddr> {
         self.not_empty(key, all, "give at least one address");
@@ -47,11 +51,10 @@ impl Check<'_> {
     }
 
     /// An address to listen on, which no other may be. All take a port of TCP.
-    pub(super) fn listen(&mut self, key: &'static str, text: &Spanned<String>) -> Option<SocketAddr> {
+    pub(super) fn listen(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<SocketAddr> {
         let Ok(address) = text.get_ref().parse::<SocketAddr>() else {
-            let problem = format!("`{}` is no address with a port", text.get_ref());
-            let remedy = "expected one such as \"127.0.0.1:5300\" or \"[::1]:5300\"";
-            self.wrong(key, &text.span(), problem, remedy);
+            let problem = format!("`{}` is not an address with a port", text.get_ref());
+            self.wrong(key, &text.span(), problem, like(r#""127.0.0.1:5300" or "[::1]:5300""#));
             return None;
         };
         let same = |other: SocketAddr| {
@@ -65,57 +68,88 @@ impl Check<'_> {
             self.wrong(key, &text.span(), problem, "choose another address or port for one of the two");
         }
         let line = Some(self.line(&text.span()));
-        self.listeners.push(Listener { address, key, line });
+        self.listeners.push(Listener { address, key: key.clone(), line });
         Some(address)
     }
 
-    pub(super) fn not_empty<T>(&mut self, key: &str, all: &Spanned<Vec<T>>, remedy: &str) {
-        if all.get_ref().is_empty() {
-            self.wrong(key, &all.span(), "the list is empty".into(), remedy);
-        }
-    }
-
-    pub(super) fn upstream(&mut self, key: &str, server: &Spanned<String>) -> Option<Server> {
+    /// A server to ask: at an address, or at a host whose address is looked up.
+    pub(super) fn upstream(&mut self, key: &KeyPath, server: &Spanned<String>) -> Option<Server> {
         let text = server.get_ref();
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
-        let parsed = rest
-            .parse::<SocketAddr>()
-            .or_else(|_| rest.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
-        match (scheme, parsed) {
-            ("udp" | "tcp", Ok(addr)) => {
-                if self.listeners.iter().any(|l| l.key == Listener::DNS && l.hears(addr)) {
+        let at = address(rest).map(Endpoint::Address).or_else(|| host(rest));
+        match (scheme, at) {
+            ("udp" | "tcp", Some(at)) => {
+                if matches!(at, Endpoint::Address(address) if self.listens_at(address)) {
                     let problem = format!("`{text}` is this server itself");
                     let remedy = "name another: what is sent there would come back for ever";
                     self.wrong(key, &server.span(), problem, remedy);
                 }
-                Some(if scheme == "tcp" { Server::tcp(addr.into()) } else { Server::udp(addr.into()) })
+                Some(if scheme == "tcp" { Server::tcp(at) } else { Server::udp(at) })
             }
             ("tls" | "https" | "quic", _) => {
-                let problem = format!("upstreams over {scheme} are not supported by this version");
+                let problem = format!("this build does not speak {scheme}:// to upstreams yet");
                 self.wrong(key, &server.span(), problem, "use udp:// or tcp://");
                 None
             }
             _ => {
-                let problem = format!("`{text}` is no upstream");
-                let remedy = "expected an address such as \"192.0.2.53\", \"udp://192.0.2.53:53\" or \"tcp://[2001:db8::53]:53\"";
+                let problem = format!("`{text}` is not an upstream");
+                let remedy = like(r#""192.0.2.53", "udp://dns.example:53" or "tcp://[2001:db8::53]:53""#);
                 self.wrong(key, &server.span(), problem, remedy);
                 None
             }
         }
     }
 
-    pub(super) fn network(&mut self, key: &str, text: &Spanned<String>) -> Option<IpNet> {
+    /// A server that is asked for the addresses of upstreams which are given by name.
+    pub(super) fn bootstrap(&mut self, key: &KeyPath, server: &Spanned<String>) -> Option<SocketAddr> {
+        let text = server.get_ref();
+        let Some(address) = address(text) else {
+            let problem = format!("`{text}` is not an address");
+            self.wrong(key, &server.span(), problem, like(r#""192.0.2.1" or "[2001:db8::1]:53""#));
+            return None;
+        };
+        if self.listens_at(address) {
+            let problem = format!("`{text}` is this server itself");
+            let remedy = "name another: this server would wait for its own answer";
+            self.wrong(key, &server.span(), problem, remedy);
+        }
+        Some(address)
+    }
+
+    fn listens_at(&self, address: SocketAddr) -> bool {
+        self.listeners.iter().any(|l| l.is_dns() && l.hears(address))
+    }
+
+    pub(super) fn network(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<IpNet> {
         let Some(network) = network::network(text.get_ref()) else {
-            let problem = format!("`{}` is no network", text.get_ref());
-            let remedy = "expected one such as \"10.0.0.0/8\" or \"2001:db8::/32\"";
-            self.wrong(key, &text.span(), problem, remedy);
+            let problem = format!("`{}` is not a network", text.get_ref());
+            self.wrong(key, &text.span(), problem, like(r#""10.0.0.0/8" or "2001:db8::/32""#));
             return None;
         };
         if network.addr() != network.network() {
             let problem = format!("`{}` has bits set beyond its prefix", text.get_ref());
             let (whole, one) = (network.trunc(), IpNet::from(network.addr()));
-            self.wrong(key, &text.span(), problem, &format!("did you mean {whole} or {one}?"));
+            self.wrong(key, &text.span(), problem, format!("did you mean {whole} or {one}?"));
         }
         Some(network)
     }
+}
+
+/// An address, on port 53 if it names none.
+fn address(text: &str) -> Option<SocketAddr> {
+    let alone = || text.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    text.parse().or_else(|_| alone()).ok()
+}
+
+/// A host's name, on port 53 if no other is named. With one label it is more likely a mistake, and a
+/// number at the end would be that of an address (RFC 1123 §2.1).
+fn host(text: &str) -> Option<Endpoint> {
+    let (name, port) =
+        text.rsplit_once(':').map_or(Some((text, 53)), |(name, port)| Some((name, port.parse().ok()?)))?;
+    let of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let last = name.trim_end_matches('.').rsplit_once('.')?.1;
+    if !name.chars().all(of_host) || last.chars().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    Some(Endpoint::Host { name: NameBuf::from_text(name).ok()?, port })
 }

@@ -1,9 +1,39 @@
-//! The configuration file: its shape, its checks, its errors with file, line and remedy.
+//! The configuration file: its tables, its checks, its errors with file, line and remedy.
+//!
+//! Each table has a file, with a declaration of its keys ([`key`]) and what reads them ([`table`]).
+//! [`reference`] makes `docs/configuration.md` from the declarations.
+
+pub mod check;
+pub mod error;
+pub mod reference;
+pub mod scenario;
+pub mod value;
 
 mod addresses;
-pub mod check;
-mod groups;
-pub mod raw;
-pub mod scenario;
+mod key;
+mod syntax;
+mod table;
+mod user;
+
+mod block;
+mod blockpage;
+mod cache;
+mod client;
+mod contact;
+mod control;
+mod forward;
+mod group;
+mod inspect;
+mod list;
+mod metrics;
+mod policy;
+mod rewrite;
+mod schedule;
+mod server;
+mod upstream;
+mod zone;
+
+#[cfg(test)]
+mod mistakes;
 #[cfg(test)]
 mod tests;

@@ -5,24 +5,22 @@
 mod action;
 mod expect;
 mod matching;
-mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::Path;
 
 use ipnet::IpNet;
 use toml::Spanned;
-use toml::de::DeTable;
 
-use super::check::{Check, ConfigError, read};
+use super::check::{Check, Names, read};
+use super::error::{ConfigError, KeyPath, expected, like};
+use super::table::Table;
 use crate::censor::stub::StubMode;
 use crate::censor::{Event, Evidence, Network, Pick, Pool, Rule, Scenario, ZoneText};
 use crate::dns::types::Qtype;
-use table::Table;
 
 /// Reads and checks a file.
 ///
@@ -37,35 +35,28 @@ pub fn load(path: &Path) -> Result<Scenario, ConfigError> {
 /// # Errors
 /// Every mistake that could be found, in the order of their lines.
 pub fn parse(text: &str, path: &Path) -> Result<Scenario, ConfigError> {
-    let mut check = Check::new(text, path);
-    let (file, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        check.syntax(error);
-    }
-    // What a broken file would mean is anybody's guess.
-    let scenario = if errors.is_empty() {
-        check.scenario(Table::new(String::new(), 0..0, file.get_ref()), text)
-    } else {
-        Scenario::default()
-    };
-    check.mistakes.sort_by_key(|mistake| mistake.line);
-    check.finish(scenario)
+    let mut check = Check::new(text, path, &[]);
+    let scenario = check.toml(|check, file| check.scenario(file, text));
+    check.finish(scenario.unwrap_or_default())
 }
-
-/// Ids that were given so far, and their lines.
-type Ids = HashMap<String, usize>;
 
 impl Check<'_> {
     fn scenario(&mut self, mut file: Table<'_>, text: &str) -> Scenario {
         let mut scenario = Scenario::default();
         // The offset that the times of the day are told in.
         let mut ahead = 0;
-        let head = file.value("scenario").and_then(|value| Table::of(self, "[scenario]".into(), value));
+        let head =
+            file.value("scenario").and_then(|value| Table::of(self, KeyPath::table("[scenario]"), value));
         let place = head.as_ref().map_or(0..0, |head| head.span.clone());
         match head {
             Some(head) => ahead = self.head(head, &mut scenario),
             None if file.has("scenario") => {}
-            None => self.wrong("[scenario]", &place, "the table is missing".into(), "say what the case is"),
+            None => self.wrong(
+                &KeyPath::table("[scenario]"),
+                &place,
+                "the table is missing".into(),
+                "say what the case is",
+            ),
         }
         self.networks(&mut file, &place, &mut scenario);
         for event in file.tables(self, "event", "[[event]]").unwrap_or_default() {
@@ -73,12 +64,12 @@ impl Check<'_> {
         }
         if let Some(pools) = file.table(self, "pool") {
             for (id, value) in pools.all() {
-                let title = format!("[pool.{}]", id.get_ref());
+                let title = KeyPath::table(&format!("[pool.{}]", id.get_ref()));
                 let pool = Table::of(self, title, value).map(|pool| self.pool(id.into_inner(), pool));
                 scenario.pools.extend(pool);
             }
         }
-        let mut ids = Ids::new();
+        let mut ids = Names::new();
         for rule in file.tables(self, "rule", "[[rule]]").unwrap_or_default() {
             let span = rule.span.clone();
             let Some(rule) = self.rule(rule, ahead, &mut ids, &scenario) else { continue };
@@ -87,11 +78,16 @@ impl Check<'_> {
                     "`{}` is never reached: `{}` in line {} takes all that it takes",
                     rule.id, first.id, first.line
                 );
-                self.wrong("[[rule]]", &span, problem, "let the narrower rule stand first, or leave it out");
+                self.wrong(
+                    &KeyPath::table("[[rule]]"),
+                    &span,
+                    problem,
+                    "let the narrower rule stand first, or leave it out",
+                );
             }
             scenario.rules.push(rule);
         }
-        let mut origins = Ids::new();
+        let mut origins = Names::new();
         for zone in file.tables(self, "zone", "[[zone]]").unwrap_or_default() {
             scenario.zones.extend(self.zone_text(zone, &mut origins, text));
         }
@@ -118,8 +114,8 @@ impl Check<'_> {
         if let Some(place) = head.text(self, "place") {
             let code = place.get_ref();
             if code.len() != 2 || !code.bytes().all(|b| b.is_ascii_uppercase()) {
-                let problem = format!("`{code}` is no country code");
-                self.wrong(&head.key("place"), &place.span(), problem, "expected two capital letters");
+                let problem = format!("`{code}` is not a country code");
+                self.wrong(&head.key("place"), &place.span(), problem, expected("two capital letters"));
             }
             scenario.place = place.into_inner();
         }
@@ -168,7 +164,7 @@ impl Check<'_> {
     }
 
     /// A new id, and where it was given before.
-    fn id(&mut self, table: &mut Table<'_>, key: &'static str, ids: &mut Ids) -> Option<Spanned<String>> {
+    fn id(&mut self, table: &mut Table<'_>, key: &'static str, ids: &mut Names) -> Option<Spanned<String>> {
         let id = table.needed(self, key)?;
         let line = self.line(&id.span());
         if let Some(first) = ids.get(id.get_ref()) {
@@ -184,9 +180,9 @@ impl Check<'_> {
         let tables = file.tables(self, "network", "[[network]]");
         if !file.filled("network") {
             let problem = "no network is given".to_owned();
-            self.wrong("[[network]]", place, problem, "give at least one, with an `id`");
+            self.wrong(&KeyPath::table("[[network]]"), place, problem, "give at least one, with an `id`");
         }
-        let mut ids = Ids::new();
+        let mut ids = Names::new();
         for mut table in tables.unwrap_or_default() {
             let id = self.id(&mut table, "id", &mut ids).map(Spanned::into_inner).unwrap_or_default();
             let title = table.text(self, "title").map_or_else(|| id.clone(), Spanned::into_inner);
@@ -200,7 +196,7 @@ impl Check<'_> {
     }
 
     /// Clients of one network, which no other may have too.
-    fn clients(&mut self, key: &str, clients: &[Spanned<String>], others: &[Network]) -> Vec<IpNet> {
+    fn clients(&mut self, key: &KeyPath, clients: &[Spanned<String>], others: &[Network]) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for text in clients {
             let Some(network) = self.network(key, text).map(|network| network.trunc()) else { continue };
@@ -230,7 +226,7 @@ impl Check<'_> {
         let v6 = self.family::<Ipv6Addr>(&mut table, "v6").unwrap_or_default();
         if !table.filled("v4") && !table.filled("v6") {
             let problem = "the pool is empty".to_owned();
-            self.wrong(&table.title, &table.span, problem, "give addresses in `v4` or `v6`");
+            self.wrong(&table.path, &table.span, problem, "give addresses in `v4` or `v6`");
         }
         let picks = [("cycle", Pick::Cycle), ("hash", Pick::Hash), ("random", Pick::Random)];
         let pick = table.word(self, "pick", &picks).unwrap_or_default();
@@ -248,19 +244,25 @@ impl Check<'_> {
             match (text.get_ref().parse::<T>(), text.get_ref().parse::<IpAddr>()) {
                 (Ok(address), _) => addresses.push(address),
                 (_, Ok(_)) => {
-                    let problem = format!("`{}` is no {} address", text.get_ref(), T::NAME);
+                    let problem = format!("`{}` is not an {} address", text.get_ref(), T::NAME);
                     self.wrong(&key, &text.span(), problem, "it belongs into the other family");
                 }
                 _ => {
-                    let problem = format!("`{}` is no IP address", text.get_ref());
-                    self.wrong(&key, &text.span(), problem, T::LIKE);
+                    let problem = format!("`{}` is not an IP address", text.get_ref());
+                    self.wrong(&key, &text.span(), problem, like(T::LIKE));
                 }
             }
         }
         Some(addresses)
     }
 
-    fn rule(&mut self, mut table: Table<'_>, ahead: i32, ids: &mut Ids, scenario: &Scenario) -> Option<Rule> {
+    fn rule(
+        &mut self,
+        mut table: Table<'_>,
+        ahead: i32,
+        ids: &mut Names,
+        scenario: &Scenario,
+    ) -> Option<Rule> {
         let line = line_of(self, &table.span);
         let id = self.id(&mut table, "id", ids);
         let names = match table.table(self, "match") {
@@ -289,7 +291,7 @@ impl Check<'_> {
         Some(Rule { id: id?.into_inner(), line, names: names?, when, kind, action, evidence, intent })
     }
 
-    fn zone_text(&mut self, mut table: Table<'_>, origins: &mut Ids, file: &str) -> Option<ZoneText> {
+    fn zone_text(&mut self, mut table: Table<'_>, origins: &mut Names, file: &str) -> Option<ZoneText> {
         let origin = table.needed(self, "origin");
         let origin = origin.and_then(|text| {
             let origin = self.name(&table.key("origin"), &text)?;
@@ -303,7 +305,7 @@ impl Check<'_> {
         let text = table.needed(self, "records");
         table.done(self, "", &[]);
         let (origin, text) = (origin?, text?);
-        // The end of the line behind three quotes is no part of the text.
+        // The end of the line behind three quotes is not part of the text.
         let begin = file.get(text.span().start..).unwrap_or_default();
         let quotes = begin.strip_prefix("\"\"\"").or_else(|| begin.strip_prefix("'''"));
         let below = quotes.is_some_and(|rest| rest.starts_with('\n') || rest.starts_with("\r\n"));
@@ -312,11 +314,11 @@ impl Check<'_> {
     }
 
     /// A type that a question may have.
-    fn question_type(&mut self, key: &str, text: &Spanned<String>) -> Option<Qtype> {
+    fn question_type(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<Qtype> {
         let found = text.get_ref().parse().ok().filter(|t| *t != Qtype::OPT && *t != Qtype(0));
         if found.is_none() {
-            let problem = format!("`{}` is no question type", text.get_ref());
-            self.wrong(key, &text.span(), problem, "expected one such as \"AAAA\", \"ANY\" or \"TYPE65\"");
+            let problem = format!("`{}` is not a question type", text.get_ref());
+            self.wrong(key, &text.span(), problem, like("\"AAAA\", \"ANY\" or \"TYPE65\""));
         }
         found
     }
@@ -352,7 +354,7 @@ trait Family: std::str::FromStr + Clone {
 
 impl Family for Ipv4Addr {
     const NAME: &'static str = "IPv4";
-    const LIKE: &'static str = "expected one such as \"192.0.2.1\"";
+    const LIKE: &'static str = "\"192.0.2.1\"";
     fn count(pool: &Pool) -> usize {
         pool.v4.len()
     }
@@ -360,7 +362,7 @@ impl Family for Ipv4Addr {
 
 impl Family for Ipv6Addr {
     const NAME: &'static str = "IPv6";
-    const LIKE: &'static str = "expected one such as \"2001:db8::1\"";
+    const LIKE: &'static str = "\"2001:db8::1\"";
     fn count(pool: &Pool) -> usize {
         pool.v6.len()
     }

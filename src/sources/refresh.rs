@@ -307,7 +307,10 @@ fn routes(settings: &Settings) -> Result<Routes, BuildError> {
 }
 
 /// Who finds the addresses of upstreams that are given by name.
-fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
+///
+/// # Errors
+/// Some are, the settings do not say who knows their addresses, and the system has no resolver.
+pub fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
     if !settings.bootstrap.is_empty() {
         return Ok(Bootstrap::new(settings.bootstrap.clone()));
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
-use crate::common::{PATIENCE, exchange, portcullis, question};
+use crate::common::{PATIENCE, Upstream, exchange, portcullis, question, reply};
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = portcullis().args(arguments).output().unwrap();
@@ -27,13 +27,21 @@ fn every_config_mistake_is_told_with_line_and_remedy() {
     let list = "[[list]]\nname = \"l\"\nsource = \"l\"\n";
     for (config, place, words) in [
         ("[server]\nlisen = []\n".to_owned(), "toml:2", "unknown key `lisen`|did you mean `listen`"),
-        ("[sever]\n".into(), "toml:1", "unknown key `sever`|did you mean `server`"),
-        ("[server]\nthreads = \"two\"\n".into(), "toml:2", "[server] threads|invalid type|u16"),
-        ("[server]\nlisten = [\"127.0.0.1\"]\n".into(), "toml:2", "no address with a port|127.0.0.1:5300"),
+        ("[sever]\n".into(), "toml:1", "unknown table `sever`|did you mean `server`"),
+        (
+            "[server]\nthreads = \"two\"\n".into(),
+            "toml:2",
+            "[server] threads: found a text; expected a whole number from 0 to 256, such as threads = 0",
+        ),
+        (
+            "[server]\nlisten = [\"127.0.0.1\"]\n".into(),
+            "toml:2",
+            "is not an address with a port|127.0.0.1:5300",
+        ),
         (
             "\n[server]\nallow = [\"10.0.0.0/40\"]\n".into(),
             "toml:3",
-            "`10.0.0.0/40` is no network|10.0.0.0/8",
+            "`10.0.0.0/40` is not a network|10.0.0.0/8",
         ),
         (format!("{list}{list}"), "toml:5", "two lists are named `l`, the first in line 2"),
         (
@@ -41,15 +49,19 @@ fn every_config_mistake_is_told_with_line_and_remedy() {
             "toml:3",
             "there is no file|relative to the configuration",
         ),
-        ("[[list]]\nname = \"x\"\n".into(), "toml:2", "neither `source` nor `rules`"),
+        ("[[list]]\nname = \"x\"\n".into(), "toml:1", "neither `source` nor `rules`"),
         (format!("{list}action = \"nxdomian\"\n"), "toml:4", "did you mean `nxdomain`"),
-        (format!("{list}action = {{ address = [\"x\"] }}\n"), "toml:4", "`x` is no IP address"),
+        (format!("{list}action = {{ address = [\"x\"] }}\n"), "toml:4", "`x` is not an IP address"),
         (format!("{list}format = \"host\"\n"), "toml:4", "did you mean `hosts`"),
-        ("[block]\nttl = \"soon\"\n".into(), "toml:2", "`soon` is no duration|60s"),
-        ("[cache]\nsize = \"big\"\n".into(), "toml:2", "`big` is no size|64MiB"),
-        ("[upstream]\nservers = [\"dns.example\"]\n".into(), "toml:2", "is no upstream|192.0.2.53"),
-        ("[[zone]]\norigin = \"a..b\"\nfile = \"l\"\n".into(), "toml:2", "no domain name: a label is empty"),
-        ("[server\n".into(), "toml:1", ""),
+        ("[block]\nttl = \"soon\"\n".into(), "toml:2", "`soon` is not a duration|60s"),
+        ("[cache]\nsize = \"big\"\n".into(), "toml:2", "`big` is not a size|64MiB"),
+        ("[upstream]\nservers = [\"dns_example\"]\n".into(), "toml:2", "is not an upstream|192.0.2.53"),
+        (
+            "[[zone]]\norigin = \"a..b\"\nfile = \"l\"\n".into(),
+            "toml:2",
+            "not a domain name: a label is empty",
+        ),
+        ("[server\n".into(), "toml:1", "the bracket of `[server` is not closed; write `[server]`"),
     ] {
         for command in ["check", "serve"] {
             let (code, out, err) = with_config(command, &config, &[]);
@@ -60,6 +72,65 @@ fn every_config_mistake_is_told_with_line_and_remedy() {
             }
         }
     }
+}
+
+#[test]
+fn check_gives_its_errors_as_json() {
+    let config = "[server]\nlisten = \"127.0.0.1:53\"\n[[list]]\nname = \"l\"\nsource = \"gone\"\n";
+    let (code, out, err) = with_config("check", config, &["--json"]);
+    assert_eq!((code, err.as_str()), (2, ""));
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let errors = said["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 2, "{said:#}");
+    let (listen, source) = (&errors[0], &errors[1]);
+    assert!(listen["file"].as_str().unwrap().ends_with("portcullis.toml"), "{listen:#}");
+    assert_eq!((&listen["line"], &listen["column"]), (&2.into(), &10.into()));
+    assert_eq!(listen["key"], serde_json::json!(["server", "listen"]));
+    assert_eq!(listen["found"], "\"127.0.0.1:53\"");
+    assert_eq!(listen["expected"], "a list of addresses with a port, in brackets");
+    assert_eq!(listen["example"], "listen = [\"127.0.0.1:53\"]");
+    assert_eq!(source["key"], serde_json::json!(["list", 0, "source"]));
+    assert_eq!(source["help"], "paths are relative to the configuration file");
+    // A mistake in what the configuration names.
+    let config = "[[zone]]\norigin = \"a.test\"\nfile = \"bad\"\n";
+    let (code, out, _) = with_config("check", config, &["--json"]);
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, said["errors"][0]["problem"].is_string()), (2, true), "{said:#}");
+}
+
+#[test]
+fn check_names_who_asks_whom_and_asks_the_upstreams_itself() {
+    let good = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 300, &[192, 0, 2, 1])], &[], None)));
+    let silent = Upstream::start(|_, _| None);
+    let config = |upstreams: &[&Upstream]| {
+        let server = "[server]\nlisten = [\"127.0.0.1:5391\"]\nallow = [\"10.0.0.0/8\"]\n";
+        format!("{server}{}", Upstream::config(upstreams))
+    };
+    let both = config(&[&good, &silent]);
+    let (code, out, _) = with_config("check", &both, &["--strict"]);
+    assert_eq!((code, good.asked()), (0, 0), "{out}");
+    for line in [
+        "listens on 127.0.0.1:5391 (UDP and TCP)\n",
+        "may ask: 10.0.0.0/8\n",
+        &format!("asks udp://{}, udp://{}\n", good.addr, silent.addr),
+    ] {
+        assert!(out.contains(line), "{line}\n{out}");
+    }
+    for (text, probe, code) in
+        [(&both, "--probe", 1), (&both, "--probe=a.test", 1), (&config(&[&good]), "--probe", 0)]
+    {
+        let (exit, out, _) = with_config("check", text, &["--strict", probe]);
+        assert_eq!(exit, code, "{probe}\n{out}");
+        assert!(out.contains(&format!("upstream udp://{}: answered NOERROR in ", good.addr)), "{out}");
+        let failed =
+            format!("warning: upstream udp://{}: no upstream server answered in time (", silent.addr);
+        assert_eq!(out.contains(&failed), code == 1, "{out}");
+    }
+    let (_, out, _) = with_config("check", &both, &["--json", "--probe"]);
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(said["serving"]["listen"], serde_json::json!(["127.0.0.1:5391"]));
+    assert_eq!(said["serving"]["allow"], serde_json::json!(["10.0.0.0/8"]));
+    assert_eq!((&said["probes"][0]["rcode"], &said["probes"][1]["rcode"]), (&"NOERROR".into(), &().into()));
 }
 
 #[test]

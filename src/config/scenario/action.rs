@@ -6,8 +6,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::super::check::Check;
-use super::table::{MAX_TTL, Table};
+use super::super::check::{Check, one_of};
+use super::super::error::{KeyPath, expected, like};
+use super::super::table::{MAX_TTL, Table};
 use super::{Family, octets, word16};
 use crate::censor::{
     Action, Addresses, Body, Delay, EdnsManner, End, Extra, Flags, Forged, Identity, Malform, Other, Pool,
@@ -89,8 +90,7 @@ impl Check<'_> {
                 Some(Action::End(if word == "reset" { End::Reset } else { End::Close }))
             }
             "inject" => {
-                let title = table.key("replies");
-                let replies = table.tables(self, "replies", &title);
+                let replies = table.tables(self, "replies", "");
                 if !table.filled("replies") {
                     let remedy = "give at least one, such as [{ a = [\"192.0.2.1\"] }]";
                     table.missing(self, "replies", remedy);
@@ -125,7 +125,7 @@ impl Check<'_> {
         if !table.has("kind") {
             let _ = table.value("kind");
             if default.is_none() {
-                table.missing(self, "kind", &format!("expected one of {}", known.join(", ")));
+                table.missing(self, "kind", one_of(known));
             }
             return default.map(|word| Spanned::new(table.span.clone(), word.to_owned()));
         }
@@ -144,7 +144,7 @@ impl Check<'_> {
         let duration = self.duration(&key, &text)?;
         if duration > LONGEST {
             let problem = format!("`{}` is over a minute", text.get_ref());
-            self.wrong(&key, &text.span(), problem, "expected at most \"60s\"");
+            self.wrong(&key, &text.span(), problem, expected("at most \"60s\""));
             return None;
         }
         Some(duration)
@@ -191,21 +191,11 @@ impl Check<'_> {
         Identity { whoami, chaos_id, ttl: table.ttl(self, "ttl").map_or(300, Spanned::into_inner) }
     }
 
-    pub(super) fn address(&mut self, key: &str, text: &Spanned<String>) -> Option<IpAddr> {
-        let address = text.get_ref().parse().ok();
-        if address.is_none() {
-            let problem = format!("`{}` is no IP address", text.get_ref());
-            let remedy = "expected one such as \"192.0.2.1\" or \"2001:db8::1\"";
-            self.wrong(key, &text.span(), problem, remedy);
-        }
-        address
-    }
-
     /// Texts that are sent have at most 255 octets.
-    fn fits(&mut self, key: &str, text: &Spanned<String>) {
+    fn fits(&mut self, key: &KeyPath, text: &Spanned<String>) {
         if text.get_ref().len() > 255 {
             let problem = format!("the text has {} octets", text.get_ref().len());
-            self.wrong(key, &text.span(), problem, "expected at most 255");
+            self.wrong(key, &text.span(), problem, expected("at most 255"));
         }
     }
 
@@ -223,7 +213,7 @@ impl Check<'_> {
                 let (a, aaaa, other) = self.given(table, pools, &[]);
                 if !table.filled("a") && !table.filled("aaaa") {
                     let problem = "no address is given".to_owned();
-                    self.wrong(&table.title, &table.span, problem, "give `a`, `aaaa` or both");
+                    self.wrong(&table.path, &table.span, problem, "give `a`, `aaaa` or both");
                 }
                 Some(Body::Addresses { a, aaaa, other })
             }
@@ -245,8 +235,8 @@ impl Check<'_> {
         // A code has twelve bits (RFC 6891 §6.1.3).
         let rcode = text.get_ref().parse().ok().filter(|code: &Rcode| code.0 < 1 << 12);
         if rcode.is_none() {
-            let problem = format!("`{}` is no response code", text.get_ref());
-            let remedy = "expected one such as \"NXDOMAIN\", \"REFUSED\" or \"RCODE23\"";
+            let problem = format!("`{}` is not a response code", text.get_ref());
+            let remedy = like("\"NXDOMAIN\", \"REFUSED\" or \"RCODE23\"");
             self.wrong(&table.key("rcode"), &text.span(), problem, remedy);
         }
         rcode
@@ -259,7 +249,7 @@ impl Check<'_> {
         if flags.rd & 0xf != low || flags.no_rd & 0xf != low {
             let problem = format!("the flags hold another code than {rcode}");
             let remedy = format!("let their last digit be {low:x}");
-            self.wrong(&table.key("flags"), &table.place("flags"), problem, &remedy);
+            self.wrong(&table.key("flags"), &table.place("flags"), problem, remedy);
         }
     }
 
@@ -268,8 +258,8 @@ impl Check<'_> {
         let text = table.needed(self, "hex")?;
         let octets = octets(text.get_ref()).filter(|octets| octets.len() <= usize::from(u16::MAX) - 2);
         if octets.is_none() {
-            let problem = "it is no octets in hexadecimal".to_owned();
-            let remedy = "expected two digits for each, such as \"81800001\", and at most 65533 octets";
+            let problem = "these are not octets in hexadecimal".to_owned();
+            let remedy = expected("two digits for each, and at most 65533 octets").such_as("\"81800001\"");
             self.wrong(&table.key("hex"), &text.span(), problem, remedy);
         }
         octets
@@ -285,17 +275,17 @@ impl Check<'_> {
         let read = || {
             let mut parts = text.get_ref().trim().splitn(3, char::is_whitespace);
             let (owner, ttl, data) = (parts.next()?, parts.next()?, parts.next()?);
-            let owner = NameBuf::from_text(owner).map_err(|e| format!("`{owner}` is no domain name: {e}"));
+            let owner = NameBuf::from_text(owner).map_err(|e| format!("`{owner}` is not a domain name: {e}"));
             let ttl = ttl.parse().ok().filter(|ttl| *ttl <= MAX_TTL);
             let data = rdata::from_text(Qtype::SOA, data, Name::ROOT);
             Some(owner.and_then(|owner| {
-                Ok(Soa::Given { owner, ttl: ttl.ok_or("the TTL is no number of 31 bits")?, rdata: data? })
+                Ok(Soa::Given { owner, ttl: ttl.ok_or("the TTL is not a number of 31 bits")?, rdata: data? })
             }))
         };
         let read = read().unwrap_or_else(|| Err(format!("`{}` is not known", text.get_ref())));
         read.unwrap_or_else(|problem| {
-            let remedy =
-                "expected none, own or a record such as \"example. 60 ns.example. host.example. 1 2 3 4 5\"";
+            let remedy = expected("none, own or a record")
+                .such_as("\"example. 60 ns.example. host.example. 1 2 3 4 5\"");
             self.wrong(&table.key("soa"), &text.span(), problem, remedy);
             Soa::None
         })
@@ -343,7 +333,7 @@ impl Check<'_> {
                 return Addresses::Pool(place);
             }
             None if name.get_ref().parse::<IpAddr>().is_ok() => {
-                let problem = format!("`{}` is no pool but an address", name.get_ref());
+                let problem = format!("`{}` is not a pool but an address", name.get_ref());
                 self.wrong(&key, &name.span(), problem, "put it in brackets");
             }
             None => {
@@ -428,8 +418,8 @@ impl Check<'_> {
             None => word16(text.get_ref()).map(|word| Flags { rd: word, no_rd: word }),
         };
         if flags.is_none() {
-            let problem = format!("`{}` is no flags", text.get_ref());
-            let remedy = "expected four hexadecimal digits, such as \"8180\", or \"rd?8180:8400\"";
+            let problem = format!("`{}` is not flags", text.get_ref());
+            let remedy = expected("four hexadecimal digits").such_as("\"8180\", or \"rd?8180:8400\"");
             self.wrong(&table.key("flags"), &text.span(), problem, remedy);
         }
         flags
@@ -439,7 +429,7 @@ impl Check<'_> {
         let mut ede = table.table(self, "ede")?;
         let code = ede.number(self, "code", 0..=u64::from(u16::MAX));
         if !ede.has("code") {
-            ede.missing(self, "code", "expected a number such as 16");
+            ede.missing(self, "code", expected("a number").such_as("16"));
         }
         let text = ede.text(self, "text");
         if let Some(text) = &text {
@@ -452,7 +442,7 @@ impl Check<'_> {
 
     fn extra(&mut self, table: &mut Table<'_>) -> Vec<Extra> {
         let title = table.key("extra");
-        let records = table.tables(self, "extra", &title).unwrap_or_default();
+        let records = table.tables(self, "extra", "").unwrap_or_default();
         let read = |mut record: Table<'_>| {
             let owner = record.text(self, "name").map(|name| self.name(&record.key("name"), &name));
             let rtype = record.needed(self, "type");
@@ -467,8 +457,8 @@ impl Check<'_> {
             match rdata::from_text(rtype, data.get_ref(), Name::ROOT) {
                 Ok(rdata) => Some(Extra { owner: owner.flatten(), rtype, ttl, rdata }),
                 Err(problem) => {
-                    let remedy = "expected data as in a master file, names whole";
-                    self.wrong(&format!("{title}.data"), &data.span(), problem, remedy);
+                    let remedy = expected("data as in a master file, names whole");
+                    self.wrong(&title.key("data"), &data.span(), problem, remedy);
                     None
                 }
             }

@@ -3,8 +3,9 @@
 use toml::Spanned;
 
 use super::super::check::Check;
+use super::super::error::{KeyPath, expected};
+use super::super::table::{MAX_TTL, Table};
 use super::matching::TRANSPORTS;
-use super::table::{MAX_TTL, Table};
 use super::{line_of, word16};
 use crate::censor::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
 use crate::censor::{End, Network};
@@ -53,9 +54,8 @@ impl Check<'_> {
         if !table.has("replies") && !table.has("end") {
             table.missing(self, "replies", "say what comes back; [] is silence");
         }
-        let title = table.key("replies");
         let question = Question { class: qclass, edns, rd };
-        let replies = table.tables(self, "replies", &title).unwrap_or_default();
+        let replies = table.tables(self, "replies", "").unwrap_or_default();
         let replies = replies.into_iter().filter_map(|reply| self.wanted(reply, question)).collect();
         table.done(self, "", &[]);
         Some(Expect {
@@ -88,7 +88,7 @@ impl Check<'_> {
         let given: Vec<&str> = ways.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if let [first, second, ..] = given[..] {
             let problem = format!("{first} is given together with {second}");
-            self.wrong(&table.title, &table.span, problem, "say in one way what the reply is");
+            self.wrong(&table.path, &table.span, problem, "say in one way what the reply is");
         }
         let octets = table.has("hex");
         table.done(self, "", &[]);
@@ -105,8 +105,8 @@ impl Check<'_> {
         let flags = table.text(self, "flags").and_then(|text| {
             let flags = word16(text.get_ref());
             if flags.is_none() {
-                let problem = format!("`{}` is no flags", text.get_ref());
-                let remedy = "expected four hexadecimal digits, such as \"8180\"";
+                let problem = format!("`{}` is not flags", text.get_ref());
+                let remedy = expected("four hexadecimal digits").such_as("\"8180\"");
                 self.wrong(&table.key("flags"), &text.span(), problem, remedy);
             }
             flags
@@ -127,12 +127,12 @@ impl Check<'_> {
             match code.parse() {
                 Ok(code) => edes.push((code, text.trim().to_owned())),
                 Err(_) => {
-                    let problem = format!("`{code}` is no code");
+                    let problem = format!("`{code}` is not a code");
                     self.wrong(
                         &key,
                         &ede.span(),
                         problem,
-                        "expected a number and a text, such as \"16 text\"",
+                        expected("a number and a text").such_as("\"16 text\""),
                     );
                 }
             }
@@ -147,12 +147,12 @@ impl Check<'_> {
         WantedMessage { flags, answer, authority, additional, opt, edes, wrong_id, lower_case }
     }
 
-    fn record(&mut self, key: &str, text: &Spanned<String>, class: Class) -> Option<WantedRecord> {
+    fn record(&mut self, key: &KeyPath, text: &Spanned<String>, class: Class) -> Option<WantedRecord> {
         match record(text.get_ref(), class) {
             Ok(record) => Some(record),
             Err(problem) => {
                 let remedy =
-                    "expected \"owner. TTL IN TYPE data\", the TTL a number or a range such as 1-600";
+                    expected("\"owner. TTL IN TYPE data\", the TTL a number or a range").such_as("1-600");
                 self.wrong(key, &text.span(), problem, remedy);
                 None
             }
@@ -192,20 +192,20 @@ fn record(text: &str, class: Class) -> Result<WantedRecord, String> {
     };
     let (owner, ttl, in_class, rtype) = (word(), word(), word(), word());
     if rtype.is_empty() {
-        return Err(format!("`{text}` is no record"));
+        return Err(format!("`{text}` is not a record"));
     }
-    let owner = NameBuf::from_text(owner).map_err(|e| format!("`{owner}` is no domain name: {e}"))?;
+    let owner = NameBuf::from_text(owner).map_err(|e| format!("`{owner}` is not a domain name: {e}"))?;
     let (least, most) = ttl.split_once('-').unwrap_or((ttl, ttl));
     let number = |text: &str| {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         text.parse().ok().filter(|seconds| digits && *seconds <= MAX_TTL)
     };
-    let least: u32 = number(least).ok_or_else(|| format!("`{ttl}` is no TTL"))?;
-    let most: u32 = number(most).ok_or_else(|| format!("`{ttl}` is no TTL"))?;
+    let least: u32 = number(least).ok_or_else(|| format!("`{ttl}` is not a TTL"))?;
+    let most: u32 = number(most).ok_or_else(|| format!("`{ttl}` is not a TTL"))?;
     if least > most {
         return Err(format!("`{ttl}` ends before it starts"));
     }
-    // The class is the question's, which is no class of a record if any will do.
+    // The class is the question's, which is not the class of a record if any will do.
     let class = if class == Class::ANY { Class::IN } else { class };
     if in_class.parse() != Ok(class) {
         return Err(format!("`{in_class}` stands where the class {class} must"));
@@ -214,7 +214,7 @@ fn record(text: &str, class: Class) -> Result<WantedRecord, String> {
         .parse()
         .ok()
         .filter(|t: &Qtype| !t.is_meta() && t.0 != 0)
-        .ok_or_else(|| format!("`{rtype}` is no record type"))?;
+        .ok_or_else(|| format!("`{rtype}` is not a record type"))?;
     let rdata = rdata::from_text(rtype, rest, Name::ROOT)?;
     let data = as_printed(rtype, &rdata).ok_or("the data is too long")?;
     Ok(WantedRecord { owner, ttl: (least, most), rtype, data })

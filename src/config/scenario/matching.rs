@@ -6,8 +6,9 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 use toml::Spanned;
 
-use super::super::check::Check;
-use super::table::Table;
+use super::super::check::{Check, did_you_mean};
+use super::super::error::{KeyPath, Remedy, expected};
+use super::super::table::Table;
 use crate::censor::names::{Names, Pattern};
 use crate::censor::{Chance, Network, Sticky, When};
 use crate::dns::reply::Transport;
@@ -69,7 +70,7 @@ impl Check<'_> {
         if names.patterns.is_empty() && !refused && !kinds.iter().any(|kind| table.filled(kind)) {
             let problem = "it takes no name".to_owned();
             let remedy = "give a pattern, such as suffix = [\"example.net\"], or any = true";
-            self.wrong(&table.title, &table.span, problem, remedy);
+            self.wrong(&table.path, &table.span, problem, remedy);
         }
         table.done(self, "", &[]);
         names
@@ -116,8 +117,8 @@ impl Check<'_> {
                 continue;
             }
             if letters.is_empty() || !letters.is_ascii() || letters.contains(char::is_whitespace) {
-                let problem = format!("`{}` is no part of a name", text.get_ref());
-                let remedy = "expected letters, digits and the like; other scripts as A-labels (`xn--…`)";
+                let problem = format!("`{}` is not part of a name", text.get_ref());
+                let remedy = expected("letters, digits and the like; other scripts as A-labels (`xn--…`)");
                 self.wrong(&table.key(key), &text.span(), problem, remedy);
                 continue;
             }
@@ -142,8 +143,8 @@ impl Check<'_> {
             match schedule::window(&format!("daily {}", text.get_ref().trim())) {
                 Ok(window) => when.daily = Some((window.start, window.end, ahead)),
                 Err(_) => {
-                    let problem = format!("`{}` is no time of the day", text.get_ref());
-                    let remedy = "expected a beginning and another end, such as \"23:00-05:00\"";
+                    let problem = format!("`{}` is not a time of the day", text.get_ref());
+                    let remedy = expected("a beginning and another end").such_as("\"23:00-05:00\"");
                     self.wrong(&table.key("daily"), &text.span(), problem, remedy);
                 }
             }
@@ -167,7 +168,12 @@ impl Check<'_> {
     }
 
     /// The place of a network by its id.
-    pub(super) fn network_id(&mut self, key: &str, id: &Spanned<String>, known: &[Network]) -> Option<u16> {
+    pub(super) fn network_id(
+        &mut self,
+        key: &KeyPath,
+        id: &Spanned<String>,
+        known: &[Network],
+    ) -> Option<u16> {
         let found = known.iter().zip(0u16..).find(|(network, _)| network.id == *id.get_ref());
         if found.is_none() {
             let ids: Vec<&str> = known.iter().map(|network| network.id.as_str()).collect();
@@ -199,7 +205,7 @@ impl Check<'_> {
             && *bad.get_ref() > of
         {
             let problem = format!("{} of {of} servers", bad.get_ref());
-            self.wrong(&table.key("bad"), &bad.span(), problem, "expected no more than there are");
+            self.wrong(&table.key("bad"), &bad.span(), problem, expected("no more than there are"));
         }
         match (fraction, of, bad) {
             (Some(fraction), _, _) => {
@@ -224,10 +230,11 @@ impl Check<'_> {
             let names = words.map(|(word, _)| word);
             let found = words.iter().find(|(word, _)| word == text.get_ref());
             if found.is_none() {
-                let near = super::super::check::did_you_mean(text.get_ref(), &names);
+                let near = did_you_mean(text.get_ref(), &names);
                 let problem = format!("`{}` is not known", text.get_ref());
-                let remedy = format!("expected query, name, client or a duration such as \"10m\"{near}");
-                self.wrong(&key, &text.span(), problem, &remedy);
+                let remedy = expected("query, name, client or a duration").such_as("\"10m\"");
+                let remedy = Remedy { help: near, ..remedy };
+                self.wrong(&key, &text.span(), problem, remedy);
             }
             return found.map_or(Sticky::Query, |(_, sticky)| *sticky);
         }

@@ -14,7 +14,7 @@ use crate::censor::{
     Action, Addresses, Body, Chance, Delay, EdnsManner, End, Evidence, Flags, Forged, Malform, Other, Pick,
     Scenario, Soa, Spread, Sticky, TtlMode,
 };
-use crate::config::check::Mistake;
+use crate::config::error::Mistake;
 use crate::dns::ede::EdeCode;
 use crate::dns::name::NameBuf;
 use crate::dns::reply::Transport;
@@ -299,7 +299,7 @@ fn what_a_file_must_have() {
                 "1: [scenario]: `sources` is missing",
                 "1: [[network]]: no network is given",
                 "2: [scenario] nmae: unknown key `nmae`; expected one of from, name, place, seed, sources, stub-mode, summary, title, until (did you mean `name`?)",
-                "3: netwrok: unknown key `netwrok`; expected one of event, expect, network, pool, rule, scenario, zone (did you mean `network`?)",
+                "3: netwrok: unknown table `netwrok`; expected one of event, expect, network, pool, rule, scenario, zone (did you mean `network`?)",
             ],
         ),
         (
@@ -314,7 +314,7 @@ fn what_a_file_must_have() {
             &[
                 "2: [scenario] name: `a b` holds white space",
                 "3: [scenario] sources: the list is empty",
-                "4: [scenario] place: `Xx` is no country code",
+                "4: [scenario] place: `Xx` is not a country code",
                 "5: [scenario] seed: -1 is out of bounds; expected a whole number from 0 on",
                 "6: [scenario] title: found a whole number; expected a text",
                 "8: [scenario] until: it ends before it starts",
@@ -336,7 +336,7 @@ fn what_a_file_must_have() {
                 "{HEAD}clients = [\"10.0.0.0/8\", \"x\"]\n[[network]]\nid = \"m\"\nclients = [\"10.1.0.0/16\"]\n[[network]]\nid = \"n\"\nclients = [7]\n"
             ),
             &[
-                "7: [[network]] clients: `x` is no network",
+                "7: [[network]] clients: `x` is not a network",
                 "10: [[network]] clients: 10.1.0.0/16 overlaps 10.0.0.0/8 of the network `n`",
                 "12: [[network]] id: `n` is already given in line 6",
                 "13: [[network]] clients: found a whole number; expected a text",
@@ -351,14 +351,17 @@ fn what_a_file_must_have() {
                 "{HEAD}[pool.a]\nv4 = [\"::1\", \"x\"]\npick = \"any\"\n[pool.b]\nv6 = []\nper-name = -1\n"
             ),
             &[
-                "8: [pool.a] v4: `::1` is no IPv4 address",
-                "8: [pool.a] v4: `x` is no IP address",
+                "8: [pool.a] v4: `::1` is not an IPv4 address",
+                "8: [pool.a] v4: `x` is not an IP address",
                 "9: [pool.a] pick: `any` is not known",
                 "10: [pool.b]: the pool is empty",
                 "12: [pool.b] per-name: -1 is out of bounds",
             ],
         ),
-        (&format!("{HEAD}[pool.a]\nv4 = [\"192.0.2.1\"]\n[pool.a]\n"), &["9: duplicate key"]),
+        (
+            &format!("{HEAD}[pool.a]\nv4 = [\"192.0.2.1\"]\n[pool.a]\n"),
+            &["9: [pool.a]: `pool.a` has a table in line 7 already"],
+        ),
         (
             &format!(
                 "{HEAD}[[zone]]\norigin = \"a.org\"\nrecords = \"x\"\n[[zone]]\norigin = \"A.org.\"\n[[zone]]\norigin = \"a..b\"\nrecords = \"x\"\n"
@@ -366,7 +369,7 @@ fn what_a_file_must_have() {
             &[
                 "10: [[zone]]: `records` is missing",
                 "11: [[zone]] origin: zone a.org is already given in line 8",
-                "13: [[zone]] origin: `a..b` is no domain name: a label is empty",
+                "13: [[zone]] origin: `a..b` is not a domain name: a label is empty",
             ],
         ),
     ]);
@@ -413,15 +416,15 @@ fn rules_that_can_not_be() {
         (&rule("suffix = [\"*.a\"]", "kind = \"drop\""), &["9: `*.a` is compared letter by letter"]),
         (
             &rule("exact = [\"a..b\"]", "kind = \"drop\""),
-            &["9: [[rule]] match.exact: `a..b` is no domain name"],
+            &["9: [[rule]] match.exact: `a..b` is not a domain name"],
         ),
         (
             &rule("endswith = [\".\"]", "kind = \"drop\""),
-            &["9: [[rule]] match.endswith: `.` is no part of a name"],
+            &["9: [[rule]] match.endswith: `.` is not part of a name"],
         ),
         (
             &rule("substring = [\"ü\"]", "kind = \"drop\""),
-            &["9: [[rule]] match.substring: `ü` is no part of a name"],
+            &["9: [[rule]] match.substring: `ü` is not part of a name"],
         ),
         (
             &rule("regex = [\"a(\"]", "kind = \"drop\""),
@@ -445,14 +448,14 @@ fn rules_that_can_not_be() {
             &when("until = 2020-01-02"),
             &["11: [[rule]] when.until: `2020-01-02` does not say in which time zone"],
         ),
-        (&when("daily = \"5-6\""), &["11: [[rule]] when.daily: `5-6` is no time of the day"]),
+        (&when("daily = \"5-6\""), &["11: [[rule]] when.daily: `5-6` is not a time of the day"]),
         (&when("daily = \"05:00-05:00\""), &["11: [[rule]] when.daily: "]),
-        (&when("type = [\"AAAAA\"]"), &["11: [[rule]] when.type: `AAAAA` is no question type"]),
+        (&when("type = [\"AAAAA\"]"), &["11: [[rule]] when.type: `AAAAA` is not a question type"]),
         (&when("type = []"), &["11: [[rule]] when.type: the list is empty"]),
         (&when("transport = \"tls\""), &["11: [[rule]] when.transport: `tls` is not known"]),
-        (&when("chance = 1.1"), &["11: [[rule]] when.chance: 1.1 is no probability"]),
-        (&when("chance = -0.1"), &["11: [[rule]] when.chance: -0.1 is no probability"]),
-        (&when("chance = nan"), &["11: [[rule]] when.chance: nan is no probability"]),
+        (&when("chance = 1.1"), &["11: [[rule]] when.chance: 1.1 is not a probability"]),
+        (&when("chance = -0.1"), &["11: [[rule]] when.chance: -0.1 is not a probability"]),
+        (&when("chance = nan"), &["11: [[rule]] when.chance: nan is not a probability"]),
         (
             &when("chance = 0.1, backends = 2, bad = 1"),
             &["11: [[rule]] when.chance: `chance` is given together with `backends`"],
@@ -465,10 +468,10 @@ fn rules_that_can_not_be() {
         (
             &when("chance = 0.1, sticky = \"nam\""),
             &[
-                "11: [[rule]] when.sticky: `nam` is not known; expected query, name, client or a duration such as \"10m\" (did you mean `name`?)",
+                "11: [[rule]] when.sticky: `nam` is not known; expected query, name, client or a duration, such as \"10m\" (did you mean `name`?)",
             ],
         ),
-        (&when("chance = 0.1, sticky = \"10x\""), &["11: [[rule]] when.sticky: `10x` is no duration"]),
+        (&when("chance = 0.1, sticky = \"10x\""), &["11: [[rule]] when.sticky: `10x` is not a duration"]),
         (
             &when("chance = 0.1, sticky = \"10ms\""),
             &["11: [[rule]] when.sticky: `10ms` is less than a second"],
@@ -498,14 +501,14 @@ fn actions_that_can_not_be() {
         ),
         ("kind = \"delay\"", "action: `delay` is missing"),
         ("kind = \"delay\", delay = \"61s\"", "action.delay: `61s` is over a minute"),
-        ("kind = \"delay\", delay = \"soon\"", "action.delay: `soon` is no duration"),
+        ("kind = \"delay\", delay = \"soon\"", "action.delay: `soon` is not a duration"),
         (
             "kind = \"delay\", delay = \"1s\", spread = \"normal\"",
             "action.spread: `spread` is given without `jitter`",
         ),
         ("kind = \"rcode\"", "action: `rcode` is missing"),
-        ("kind = \"rcode\", rcode = \"NXDOMAINE\"", "action.rcode: `NXDOMAINE` is no response code"),
-        ("kind = \"rcode\", rcode = \"RCODE4096\"", "action.rcode: `RCODE4096` is no response code"),
+        ("kind = \"rcode\", rcode = \"NXDOMAINE\"", "action.rcode: `NXDOMAINE` is not a response code"),
+        ("kind = \"rcode\", rcode = \"RCODE4096\"", "action.rcode: `RCODE4096` is not a response code"),
         (
             "kind = \"rcode\", rcode = \"NXDOMAIN\", flags = \"8180\"",
             "action.flags: the flags hold another code than NXDOMAIN; let their last digit be 3",
@@ -515,16 +518,19 @@ fn actions_that_can_not_be() {
             "action.soa: `mine` is not known; expected none, own or a record",
         ),
         ("kind = \"nodata\", soa = \"a. 60 b. c. 1 2 3 4\"", "action.soa: not the fields of SOA"),
-        ("kind = \"nodata\", soa = \"a. -1 b. c. 1 2 3 4 5\"", "action.soa: the TTL is no number of 31 bits"),
+        (
+            "kind = \"nodata\", soa = \"a. -1 b. c. 1 2 3 4 5\"",
+            "action.soa: the TTL is not a number of 31 bits",
+        ),
         ("kind = \"stub\"", "action: no address is given"),
         ("kind = \"stub\", a = []", "action: no address is given"),
-        ("kind = \"stub\", a = [\"::1\"]", "action.a: `::1` is no IPv4 address"),
-        ("kind = \"stub\", aaaa = [\"192.0.2.1\"]", "action.aaaa: `192.0.2.1` is no IPv6 address"),
+        ("kind = \"stub\", a = [\"::1\"]", "action.a: `::1` is not an IPv4 address"),
+        ("kind = \"stub\", aaaa = [\"192.0.2.1\"]", "action.aaaa: `192.0.2.1` is not an IPv6 address"),
         (
             "kind = \"stub\", a = \"fuor\"",
             "action.a: `fuor` is not known; expected one of four, six (did you mean `four`?)",
         ),
-        ("kind = \"stub\", a = \"192.0.2.1\"", "action.a: `192.0.2.1` is no pool but an address"),
+        ("kind = \"stub\", a = \"192.0.2.1\"", "action.a: `192.0.2.1` is not a pool but an address"),
         ("kind = \"stub\", a = \"six\"", "action.a: the pool `six` has no IPv4 address"),
         ("kind = \"stub\", aaaa = \"four\"", "action.aaaa: the pool `four` has no IPv6 address"),
         (
@@ -536,9 +542,9 @@ fn actions_that_can_not_be() {
             "action.other: `alias` is not known; expected one of nodata, pass, a, drop",
         ),
         ("kind = \"cname\"", "action: `target` is missing"),
-        ("kind = \"cname\", target = \"a b\"", "action.target: `a b` is no domain name"),
+        ("kind = \"cname\", target = \"a b\"", "action.target: `a b` is not a domain name"),
         ("kind = \"raw\"", "action: `hex` is missing"),
-        ("kind = \"raw\", hex = \"818\"", "action.hex: it is no octets in hexadecimal"),
+        ("kind = \"raw\", hex = \"818\"", "action.hex: these are not octets in hexadecimal"),
         ("kind = \"inject\"", "action: `replies` is missing"),
         ("kind = \"inject\", replies = []", "action: `replies` is missing"),
         ("kind = \"inject\", replies = [1]", "action.replies: found a whole number; expected a table"),
@@ -546,7 +552,7 @@ fn actions_that_can_not_be() {
             "kind = \"inject\", replies = [{ kind = \"drop\" }]",
             "action.replies.kind: `drop` is not known; expected one of rcode",
         ),
-        ("kind = \"redirect\", whoami = \"x\"", "action.whoami: `x` is no IP address"),
+        ("kind = \"redirect\", whoami = \"x\"", "action.whoami: `x` is not an IP address"),
         (
             "kind = \"nodata\", genuine-jitter = \"1s\"",
             "action.genuine-jitter: `genuine-jitter` is given without `genuine`",
@@ -563,8 +569,8 @@ fn actions_that_can_not_be() {
             "action.ttl-min: 301 is more than the TTL, 300",
         ),
         ("kind = \"nodata\", ttl-min = 3", "action.ttl-min: it is for random TTLs alone"),
-        ("kind = \"nodata\", flags = \"818\"", "action.flags: `818` is no flags"),
-        ("kind = \"nodata\", flags = \"rd?8180\"", "action.flags: `rd?8180` is no flags"),
+        ("kind = \"nodata\", flags = \"818\"", "action.flags: `818` is not flags"),
+        ("kind = \"nodata\", flags = \"rd?8180\"", "action.flags: `rd?8180` is not flags"),
         ("kind = \"nodata\", edns = \"no\"", "action.edns: `no` is not known"),
         ("kind = \"nodata\", malform = \"x\"", "action.malform: `x` is not known"),
         (
@@ -594,7 +600,7 @@ fn actions_that_can_not_be() {
         ("kind = \"nodata\", extra = [{ type = \"TXT\" }]", "action.extra: `data` is missing"),
         (
             "kind = \"nodata\", extra = [{ type = \"OPT\", data = \"x\" }]",
-            "action.extra.type: `OPT` is no record type",
+            "action.extra.type: `OPT` is not a record type",
         ),
         (
             "kind = \"nodata\", extra = [{ type = \"A\", data = \"x\" }]",
@@ -602,7 +608,7 @@ fn actions_that_can_not_be() {
         ),
         (
             "kind = \"nodata\", extra = [{ name = \"a..\", type = \"A\", data = \"192.0.2.1\" }]",
-            "action.extra.name: `a..` is no domain name",
+            "action.extra.name: `a..` is not a domain name",
         ),
     ] {
         refused(&[(&pooled(action), &[&format!("13: {told}")])]);
@@ -625,12 +631,12 @@ fn expectations_that_can_not_be() {
                 "name = \"a..\"\nnetwork = \"m\"\ntype = \"XX\"\nclass = \"XX\"\ntransport = \"XX\"\nclient = \"XX\"\nend = \"reset\"\nrepiles = []",
             ),
             &[
-                "8: [[expect]] name: `a..` is no domain name",
+                "8: [[expect]] name: `a..` is not a domain name",
                 "9: [[expect]] network: `m` is not known; expected one of n",
-                "10: [[expect]] type: `XX` is no question type",
+                "10: [[expect]] type: `XX` is not a question type",
                 "11: [[expect]] class: `XX` is not known",
                 "12: [[expect]] transport: `XX` is not known",
-                "13: [[expect]] client: `XX` is no IP address",
+                "13: [[expect]] client: `XX` is not an IP address",
                 "14: [[expect]] end: over UDP there is no connection",
                 "15: [[expect]] repiles: unknown key `repiles`",
             ],
@@ -640,22 +646,22 @@ fn expectations_that_can_not_be() {
         ("anser = []", "replies.anser: unknown key `anser`"),
         ("genuine = true, answer = []", "replies: `genuine` is given together with what is in a message"),
         ("genuine = true, hex = \"00\"", "replies: `genuine` is given together with `hex`"),
-        ("hex = \"0\"", "replies.hex: it is no octets"),
+        ("hex = \"0\"", "replies.hex: these are not octets"),
         ("hex = \"\"", "replies.hex: the text is empty"),
         ("after = \"1h\"", "replies.after: `1h` is over a minute"),
-        ("flags = \"rd?8180:8180\"", "replies.flags: `rd?8180:8180` is no flags"),
+        ("flags = \"rd?8180:8180\"", "replies.flags: `rd?8180:8180` is not flags"),
         ("id = \"right\"", "replies.id: `right` is not known"),
-        ("ede = [\"x\"], opt = true", "replies.ede: `x` is no code"),
+        ("ede = [\"x\"], opt = true", "replies.ede: `x` is not a code"),
         ("ede = [\"16\"]", "replies.ede: errors stand in an OPT record"),
         ("answer = [\"a. 1 IN A\"]", "replies.answer: A takes one value"),
-        ("answer = [\"a. 1 IN\"]", "replies.answer: `a. 1 IN` is no record"),
-        ("answer = [\"a. x IN A 192.0.2.1\"]", "replies.answer: `x` is no TTL"),
-        ("answer = [\"a. 2147483648 IN A 192.0.2.1\"]", "replies.answer: `2147483648` is no TTL"),
+        ("answer = [\"a. 1 IN\"]", "replies.answer: `a. 1 IN` is not a record"),
+        ("answer = [\"a. x IN A 192.0.2.1\"]", "replies.answer: `x` is not a TTL"),
+        ("answer = [\"a. 2147483648 IN A 192.0.2.1\"]", "replies.answer: `2147483648` is not a TTL"),
         ("answer = [\"a. 9-1 IN A 192.0.2.1\"]", "replies.answer: `9-1` ends before it starts"),
         ("answer = [\"a. 1 CH A 192.0.2.1\"]", "replies.answer: `CH` stands where the class IN must"),
-        ("answer = [\"a. 1 IN ANY x\"]", "replies.answer: `ANY` is no record type"),
+        ("answer = [\"a. 1 IN ANY x\"]", "replies.answer: `ANY` is not a record type"),
         ("answer = [\"a. 1 IN A ::1\"]", "replies.answer: `::1` is no IPv4 address"),
-        ("answer = [\"a.. 1 IN A 192.0.2.1\"]", "replies.answer: `a..` is no domain name"),
+        ("answer = [\"a.. 1 IN A 192.0.2.1\"]", "replies.answer: `a..` is not a domain name"),
     ] {
         let text = expect(&format!("name = \"a\"\nreplies = [{{ {reply} }}]"));
         refused(&[(&text, &[&format!("9: {told}")])]);

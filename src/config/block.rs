@@ -1,0 +1,69 @@
+//! `[block]`: what lists do that say nothing else, and what everybody has beside the lists.
+
+use super::check::Check;
+use super::contact;
+use super::key::{Form, Key, Kind};
+use super::table::Table;
+use crate::policy::list::Notes;
+use crate::resolver::builtin;
+use crate::resolver::settings::{ListSettings, RewriteSettings, Settings, TextSource};
+use crate::rule::{Action, Format};
+
+const ACTION: Key = Key::with("action", Kind::Action, r#""nxdomain""#)
+    .means("What a client gets where the list does not say.");
+const TTL: Key = Key::with("ttl", Kind::Duration, r#""60s""#)
+    .means("How long clients may keep an answer that is made up.");
+const CANARIES: Key = Key::with("canaries", Kind::Flag, "false").means(
+    "NXDOMAIN for the names by which browsers and phones ask whether the network filters (`use-application-dns.net`, \
+    iCloud Private Relay), whatever `action` is.",
+);
+const CONTACT: Key = Key::optional("contact", Kind::Table, "no contact is given")
+    .means("Whom people may ask: the table `[block.contact]`.");
+
+pub(super) static FORM: Form = Form {
+    header: "[block]",
+    meaning: "What holds for every list that does not say otherwise.",
+    keys: &[ACTION, TTL, CANARIES, CONTACT],
+    also: &[],
+};
+
+/// What holds for every list that does not say otherwise.
+pub(super) struct Block {
+    pub(super) action: Action,
+    pub(super) ttl: u32,
+    canaries: bool,
+}
+
+impl Check<'_> {
+    pub(super) fn block(&mut self, table: Option<Table<'_>>, settings: &mut Settings) -> Block {
+        let mut block = Block { action: Action::NxDomain, ttl: 60, canaries: false };
+        let Some(mut table) = table else { return block };
+        block.action = self.action(&mut table, ACTION).unwrap_or(block.action);
+        block.ttl = self.seconds(&mut table, TTL).unwrap_or(block.ttl);
+        block.canaries = table.flag(self, CANARIES).unwrap_or(block.canaries);
+        if let Some(contact) = table.section(self, &contact::FORM) {
+            settings.contact = self.contact(contact);
+        }
+        table.done(self, "", &[]);
+        block
+    }
+}
+
+impl Block {
+    fn list(&self, name: &str, source: TextSource) -> ListSettings {
+        ListSettings { name: name.into(), source, ttl: self.ttl, ..ListSettings::default() }
+    }
+
+    /// The list of canaries, if it is wanted.
+    pub(super) fn canaries(&self) -> Option<ListSettings> {
+        let source = TextSource::Embedded("blocklists/canaries.txt", builtin::CANARIES);
+        let notes = Notes { reason: Some(builtin::CANARIES_REASON.into()), ..Notes::default() };
+        let list = ListSettings { format: Format::Domains, notes, ..self.list("canaries", source) };
+        self.canaries.then_some(list)
+    }
+
+    /// The rewrites as a list, if there are any.
+    pub(super) fn rewrites(&self, rewrites: Vec<RewriteSettings>) -> Option<ListSettings> {
+        (!rewrites.is_empty()).then(|| self.list("rewrite", TextSource::Rewrites(rewrites)))
+    }
+}

@@ -1,0 +1,45 @@
+//! `[cache]`: how many replies are kept, and for how long.
+
+use super::check::Check;
+use super::key::{Form, Key, Kind};
+use super::table::Table;
+use crate::resolver::settings::Settings;
+
+const SIZE: Key = Key::with("size", Kind::Size, r#""64MiB""#)
+    .means("How much memory the replies may take; `\"0\"`: nothing is cached.");
+const MAX_TTL: Key = Key::with("max-ttl", Kind::Duration, r#""1d""#).means("No reply is kept for longer.");
+const MAX_STALE: Key = Key::with("max-stale", Kind::Duration, r#""1d""#).means(
+    "How long past its TTL a reply may be served while the upstreams fail (RFC 8767); `\"0s\"`: never.",
+);
+const STALE_AFTER: Key = Key::with("stale-after", Kind::Duration, r#""1800ms""#)
+    .means("A client that waits so long gets the stale reply.");
+const STALE_RECHECK: Key = Key::with("stale-recheck", Kind::Duration, r#""30s""#)
+    .means("After a failure the upstreams are left alone for so long.");
+const PREFETCH: Key = Key::with("prefetch", Kind::Flag, "true")
+    .means("Fetch a reply anew when it is asked for in the last tenth of its TTL.");
+
+pub(super) static FORM: Form = Form {
+    header: "[cache]",
+    meaning: "Replies of the upstreams that are kept, and how they age.",
+    keys: &[SIZE, MAX_TTL, MAX_STALE, STALE_AFTER, STALE_RECHECK, PREFETCH],
+    also: &[("memory", "size"), ("max-size", "size"), ("ttl", "max-ttl")],
+};
+
+impl Check<'_> {
+    pub(super) fn cache(&mut self, mut table: Table<'_>, settings: &mut Settings) {
+        if let Some(size) = self.size(&mut table, SIZE) {
+            settings.cache_bytes = size;
+        }
+        let aging = &mut settings.aging;
+        for (key, seconds) in [
+            (MAX_TTL, &mut settings.max_ttl),
+            (MAX_STALE, &mut aging.max_stale),
+            (STALE_RECHECK, &mut aging.recheck),
+        ] {
+            *seconds = self.seconds(&mut table, key).unwrap_or(*seconds);
+        }
+        aging.patience = self.span_of(&mut table, STALE_AFTER).unwrap_or(aging.patience);
+        aging.prefetch = table.flag(self, PREFETCH).unwrap_or(aging.prefetch);
+        table.done(self, "", &[]);
+    }
+}

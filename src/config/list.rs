@@ -1,0 +1,235 @@
+//! `[[list]]`: the lists of names.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::block::Block;
+use super::check::{Check, Names};
+use super::key::{Form, Key, Kind, words};
+use super::schedule::{Schedules, TIMES};
+use super::table::{Table, not_a};
+use crate::policy::list::Notes;
+use crate::policy::schedule::Schedule;
+use crate::resolver::settings::{Addresses, ListSettings, Settings, TextSource};
+use crate::rule::{Effect, Format, Match};
+
+/// What a list is: its effect, and what becomes of addresses in it.
+const KINDS: [(&str, (Effect, Addresses)); 4] = [
+    ("block", (Effect::Block, Addresses::AsRules)),
+    ("allow", (Effect::Allow, Addresses::AsRules)),
+    ("addresses", (Effect::Block, Addresses::Only)),
+    ("resolvers", (Effect::Block, Addresses::Beside)),
+];
+const MATCHES: [(&str, Match); 2] = [("exact", Match::Exact), ("suffix", Match::Suffix)];
+/// Sub-errors of draft-ietf-dnsop-structured-dns-error.
+const SUB_ERRORS: [(&str, u8); 6] = [
+    ("malware", 1),
+    ("phishing", 2),
+    ("spam", 3),
+    ("spyware", 4),
+    ("network-policy", 5),
+    ("operator-policy", 6),
+];
+
+/// Names under which the server reports what it does by itself.
+const RESERVED: [&str; 4] = ["rewrite", "canaries", "override", "rebinding"];
+
+const NAME: Key = Key::required("name", Kind::Text)
+    .like(r#""ads""#)
+    .means("The name that errors, logs and groups have for it; each list has one of its own.");
+const SOURCE: Key = Key::optional("source", Kind::TextOf("a path"), "the list is in `rules`")
+    .like(r#""lists/ads.txt""#)
+    .means(
+        "The file, as it is or packed with gzip or zstd; or `\"builtin:canaries\"`, `\"builtin:resolvers\"`, \
+        `\"builtin:safe-search\"`. A list has either `source` or `rules`.",
+    );
+const RULES: Key = Key::optional("rules", Kind::Other("a list of rules"), "the list is in `source`")
+    .like(r#"["||linkedin.com^", "@@||business.linkedin.com^"]"#)
+    .means(
+        "Lines of the adguard format, given here. In place of a line there can be a table that says when the line is \
+        in force: `{ rule = \"||games.test^\", schedule = \"lessons\" }`, also with `from` and `until`.",
+    );
+const FORMAT: Key = Key::with("format", Kind::Word(|| words(&Format::WORDS)), r#""auto""#)
+    .means("How the file is written; `\"auto\"`: found out from its first lines.");
+const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).means(
+    "Block or allow the names; or block answers with one of these addresses or networks, one a line; or, with \
+    `\"resolvers\"`, both for a list of names and addresses.",
+);
+const MATCH: Key = Key::optional(
+    "match",
+    Kind::Word(|| words(&MATCHES)),
+    "exact for hosts and adguard, suffix for other formats",
+)
+.like(r#""suffix""#)
+.means("Whether a plain name stands for itself alone, or for the names below it too.");
+const ACTION: Key = Key::optional("action", Kind::Action, "that of the client's group, or of `[block]`")
+    .like(r#""nodata""#)
+    .means("What a client gets for a name that the list blocks.");
+const AUTHORITY: Key = Key::optional("authority", Kind::Text, "the list is the operator's own")
+    .like(r#""Roskomnadzor""#)
+    .means("Who demands it from outside: Extended DNS Error 16 instead of 15, and 451 on the block page.");
+const REASON: Key = Key::optional("reason", Kind::Text, "none is given")
+    .like(r#""Personal data kept abroad""#)
+    .means("Why, in a sentence, for the people who meet it.");
+const SINCE: Key = Key::optional("since", Kind::Text, "it is not said")
+    .like(r#""17 November 2016""#)
+    .means("Since when, for people.");
+const SUB_ERROR: Key = Key::optional("sub-error", Kind::Word(|| words(&SUB_ERRORS)), "none is given")
+    .like(r#""network-policy""#)
+    .means("The kind of danger, for structured errors; a list with an `authority` should have none.");
+const TYPES: Key = Key::optional("types", Kind::Texts("record types"), "all types")
+    .like(r#"["HTTPS", "AAAA"]"#)
+    .means("The list is about questions for these types alone.");
+
+pub(super) static FORM: Form = Form {
+    header: "[[list]]",
+    meaning: "A list of names to block or to allow. Of two rules with the same force, that of the list named first wins.",
+    keys: &[
+        NAME, SOURCE, RULES, FORMAT, KIND, MATCH, ACTION, AUTHORITY, REASON, SINCE, SUB_ERROR, TYPES,
+        TIMES[0], TIMES[1], TIMES[2],
+    ],
+    also: &[
+        ("url", "source"),
+        ("file", "source"),
+        ("path", "source"),
+        ("id", "name"),
+        ("rule", "rules"),
+        ("names", "rules"),
+        ("domains", "rules"),
+        ("type", "kind"),
+        ("suberror", "sub-error"),
+    ],
+};
+
+const RULE: Key = Key::required("rule", Kind::Text).like(r#""||games.test^""#);
+
+/// A rule with times.
+static TIMED_RULE: Form =
+    Form { header: "", meaning: "", keys: &[RULE, TIMES[0], TIMES[1], TIMES[2]], also: &[] };
+
+/// Lines by when they apply.
+type Timed = Vec<(Option<Schedule>, Vec<String>)>;
+
+impl Check<'_> {
+    pub(super) fn lists(
+        &mut self,
+        tables: Vec<Table<'_>>,
+        block: &Block,
+        schedules: &Schedules,
+        settings: &mut Settings,
+    ) {
+        let mut names = Names::new();
+        for table in tables {
+            settings.lists.extend(self.list(table, block, schedules, &mut names));
+        }
+    }
+
+    /// The list, and beside it one of the same name for each time at which some of its rules alone apply.
+    fn list(
+        &mut self,
+        mut table: Table<'_>,
+        block: &Block,
+        schedules: &Schedules,
+        names: &mut Names,
+    ) -> Vec<ListSettings> {
+        let name = table.text(self, NAME);
+        if let Some(name) = &name {
+            let key = table.key(NAME);
+            self.name_once(names, &key, name, "list", "give each list a name of its own");
+            if RESERVED.contains(&name.get_ref().as_str()) {
+                let problem = format!("the name `{}` is reserved", name.get_ref());
+                let help =
+                    "choose another: the server uses it for something of its own in explain and the log";
+                self.wrong(&key, &name.span(), problem, help);
+            }
+        }
+        let format = table.word(self, FORMAT, &Format::WORDS);
+        let kind = table.word(self, KIND, &KINDS);
+        let plain = table.word(self, MATCH, &MATCHES);
+        if format == Some(Format::Index) && (kind.is_some() || plain.is_some()) {
+            let problem = "`kind` and `match` are part of a compiled index".to_owned();
+            self.wrong(&table.path, &table.span, problem, "give them to `compile` instead");
+        }
+        let action = self.action(&mut table, ACTION);
+        let mut text = |key| table.text(self, key).map(Spanned::into_inner);
+        let (authority, reason, since) = (text(AUTHORITY), text(REASON), text(SINCE));
+        let suberror = table.word(self, SUB_ERROR, &SUB_ERRORS);
+        let types = table.texts(self, TYPES).map(Spanned::into_inner).unwrap_or_default();
+        let key = table.key(TYPES);
+        let types = types.iter().filter_map(|text| self.qtype(&key, text)).collect();
+        let schedule = self.times(&mut table, schedules);
+        let has = (table.has(SOURCE.name), table.has(RULES.name));
+        let source = table.text(self, SOURCE).and_then(|text| self.source(&table.key(SOURCE), &text));
+        let timed = self.rules(&mut table, schedule.as_ref(), schedules);
+        if has.0 == has.1 {
+            let problem = match has.0 {
+                true => "both `source` and `rules` are given",
+                false => "neither `source` nor `rules` is given",
+            };
+            let help = "a list has either a file (`source`) or lines of its own (`rules`)";
+            self.wrong(&table.path, &table.span, problem.into(), help);
+        }
+        table.done(self, "", &[]);
+        let (effect, addresses) = kind.unwrap_or((Effect::Block, Addresses::AsRules));
+        let list = ListSettings {
+            name: name.map(Spanned::into_inner).unwrap_or_default(),
+            source: source.unwrap_or(TextSource::Inline(Vec::new())),
+            format: if has.1 { Format::AdGuard } else { format.unwrap_or(Format::Auto) },
+            effect,
+            plain,
+            inherits: action.is_none(),
+            action: action.unwrap_or_else(|| block.action.clone()),
+            ttl: block.ttl,
+            authority,
+            notes: Notes { reason, since, suberror },
+            types,
+            schedule,
+            addresses,
+        };
+        if !has.1 {
+            return vec![list];
+        }
+        let part =
+            |(schedule, lines)| ListSettings { source: TextSource::Inline(lines), schedule, ..list.clone() };
+        timed.into_iter().map(part).collect()
+    }
+
+    /// Rules by when they apply. Each keeps its place, the others' being empty lines.
+    fn rules(&mut self, table: &mut Table<'_>, of_list: Option<&Schedule>, schedules: &Schedules) -> Timed {
+        let Some(value) = table.value(RULES) else { return Timed::new() };
+        let key = table.key(RULES);
+        let DeValue::Array(rules) = value.get_ref() else {
+            not_a(self, &key, value, &RULES, "");
+            return Timed::new();
+        };
+        let count = rules.len();
+        let mut parts: Timed = vec![(of_list.cloned(), vec![String::new(); count])];
+        for (at, rule) in rules.iter().enumerate() {
+            let (line, schedule) = match rule.get_ref() {
+                DeValue::String(line) => (line.clone().into_owned(), of_list.cloned()),
+                DeValue::Table(_) => {
+                    let Some(table) = Table::of(self, key.clone().at(at), rule) else { continue };
+                    let mut table = table.declared(&TIMED_RULE);
+                    let line = table.text(self, RULE).map(Spanned::into_inner).unwrap_or_default();
+                    let own = self.times(&mut table, schedules);
+                    table.done(self, "", &[]);
+                    (line, self.narrowed(of_list, own, &key, &rule.span()))
+                }
+                _ => {
+                    let what = r#"a line such as "||example.org^", or { rule = "||example.org^", schedule = "lessons" }"#;
+                    not_a(self, &key, rule, &Key::from(""), what);
+                    continue;
+                }
+            };
+            let known = parts.iter().position(|(when, _)| *when == schedule);
+            let part = known.unwrap_or_else(|| {
+                parts.push((schedule, vec![String::new(); count]));
+                parts.len() - 1
+            });
+            if let Some(slot) = parts.get_mut(part).and_then(|(_, lines)| lines.get_mut(at)) {
+                *slot = line;
+            }
+        }
+        parts
+    }
+}

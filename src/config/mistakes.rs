@@ -1,0 +1,448 @@
+//! What people write in their first configuration, and all that they are told.
+
+use super::tests::refused;
+
+/// Files that are TOML, but not a configuration.
+#[test]
+fn tables_and_values() {
+    refused(&[
+        (
+            r#"[list]
+name = "ads"
+source = "ads.txt"
+"#,
+            &[
+                r#"1: [list]: one bracket is missing on each side; write `[[list]]`: there can be several"#,
+                r#"3: [[list]] source: there is no file `ads.txt`; paths are relative to the configuration file"#,
+            ],
+        ),
+        (
+            r#"[[server]]
+listen = ["127.0.0.1:53"]
+"#,
+            &[
+                r#"1: [server]: `[[server]]` has one bracket too many on each side; write `[server]`: there is only one"#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = "127.0.0.1:5300"
+[upstream]
+timeout = 2
+[cache]
+size = 64
+"#,
+            &[
+                r#"2: [server] listen: found a text; expected a list of addresses with a port, in brackets, such as listen = ["127.0.0.1:5300"]"#,
+                r#"4: [upstream] timeout: found a whole number; expected a duration, in quotes: a number with ms, s, m, h or d, such as timeout = "2s""#,
+                r#"6: [cache] size: found a whole number; expected a size, in quotes: a number with KiB, MiB or GiB, such as size = "64MiB""#,
+            ],
+        ),
+        (
+            r#"[[list]]
+name = "x"
+rules = []
+action = "192.0.2.1"
+"#,
+            &[
+                r#"4: [[list]] action: `192.0.2.1` is an address, not an action; write action = { address = ["192.0.2.1"] }"#,
+            ],
+        ),
+        (
+            r#"[[list]]
+name = "x"
+rules = []
+action = ["192.0.2.1"]
+"#,
+            &[
+                r#"4: [[list]] action: found a list; expected a word such as "nxdomain", { address = ["192.0.2.1"] } or { cname = "blocked.example" }, such as action = { address = ["192.0.2.1"] }"#,
+            ],
+        ),
+        (
+            r#"[[list]]
+name = "x"
+rules = []
+action = { address = "192.0.2.1" }
+"#,
+            &[
+                r#"4: [[list]] action.address: found a text; expected a list of IP addresses, in brackets, such as address = ["192.0.2.1"]"#,
+            ],
+        ),
+        (
+            r#"[block]
+action = { cname = "a.b", address = [] }
+"#,
+            &[
+                r#"2: [block] action: both `address` and `cname` are given; expected a word such as "nxdomain", { address = ["192.0.2.1"] } or { cname = "blocked.example" }"#,
+            ],
+        ),
+        (
+            r#"[block]
+action = "block.example"
+"#,
+            &[
+                r#"2: [block] action: `block.example` is a name, not an action; write action = { cname = "block.example" }"#,
+            ],
+        ),
+        (
+            r#"[[list]]
+name = "ads"
+url = "https://example.org/ads.txt"
+"#,
+            &[
+                r#"3: [[list]] source: this version does not fetch lists from URLs; fetch it to a file and name the file"#,
+                r#"3: [[list]] url: unknown key `url`; write `source`, such as source = "lists/ads.txt""#,
+            ],
+        ),
+        (
+            r#"listen = ["127.0.0.1:53"]
+[sever]
+x=1
+[server]
+timeout = "2s"
+"#,
+            &[
+                r#"1: listen: unknown key `listen`; expected one of block, blockpage, cache, client, control, forward, group, inspect, list, metrics, policy, rewrite, schedule, server, upstream, zone (`listen` is a key of [server])"#,
+                r#"2: sever: unknown table `sever`; expected one of block, blockpage, cache, client, control, forward, group, inspect, list, metrics, policy, rewrite, schedule, server, upstream, zone (did you mean `server`?)"#,
+                r#"5: [server] timeout: unknown key `timeout`; expected one of listen, threads, pin, udp-batch, allow, version, identity (`timeout` is a key of [upstream])"#,
+            ],
+        ),
+        (
+            r#"[metrics]
+[blockpage]
+[[zone]]
+[control]
+[[group]]
+lists = ["a"]
+"#,
+            &[
+                r#"1: [metrics]: `listen` is missing; expected an address with a port, in quotes, such as listen = "127.0.0.1:9153""#,
+                r#"2: [blockpage]: `listen` is missing; expected a list of addresses with a port, in brackets, such as listen = ["192.0.2.1:80"]"#,
+                r#"3: [[zone]]: `origin` is missing; expected a domain name, in quotes, such as origin = "school.test""#,
+                r#"3: [[zone]]: `file` is missing; expected a path, in quotes, such as file = "zones/school.test.zone""#,
+                r#"4: [control]: `socket` is missing; expected a path, in quotes, such as socket = "ctl.sock""#,
+                r#"5: [[group]]: `name` is missing; expected a text in quotes, such as name = "classroom""#,
+                r#"6: [[group]] lists: `a` is not known; there is none to name"#,
+            ],
+        ),
+        (
+            r#"[server]
+threads = -1
+pin = "true"
+allow = "10.0.0.0/8"
+version = 5
+[upstream]
+servers = ["tls://1.2.3.4", "dns_example"]
+timeout = "2"
+[cache]
+prefetch=1
+[block]
+ttl = 60
+"#,
+            &[
+                r#"2: [server] threads: -1 is out of bounds; expected a whole number from 0 to 256"#,
+                r#"3: [server] pin: found a text; expected true or false, such as pin = true"#,
+                r#"4: [server] allow: found a text; expected a list of networks, in brackets, such as allow = ["10.0.0.0/8"]"#,
+                r#"5: [server] version: found a whole number; expected a text in quotes, such as version = "a resolver""#,
+                r#"7: [upstream] servers: this build does not speak tls:// to upstreams yet; use udp:// or tcp://"#,
+                r#"7: [upstream] servers: `dns_example` is not an upstream; expected one such as "192.0.2.53", "udp://dns.example:53" or "tcp://[2001:db8::53]:53""#,
+                r#"8: [upstream] timeout: `2` is not a duration; expected a number with ms, s, m, h or d, such as "60s""#,
+                r#"10: [cache] prefetch: found a whole number; expected true or false, such as prefetch = true"#,
+                r#"12: [block] ttl: found a whole number; expected a duration, in quotes: a number with ms, s, m, h or d, such as ttl = "60s""#,
+            ],
+        ),
+        (
+            r#"[[list]]
+name="l"
+rules = ["a", 5, { rul = "x", schedule = "y" }]
+types = "A"
+from = 2026-09-01T00:00:00Z
+"#,
+            &[
+                r#"3: [[list]] rules: found a whole number; expected a line such as "||example.org^", or { rule = "||example.org^", schedule = "lessons" }"#,
+                r#"3: [[list]] rules: `rule` is missing; expected a text in quotes, such as rule = "||games.test^""#,
+                r#"3: [[list]] rules.schedule: there is no schedule `y`; define it as a [[schedule]]"#,
+                r#"3: [[list]] rules.rul: unknown key `rul`; expected one of rule, schedule, from, until (did you mean `rule`?)"#,
+                r#"4: [[list]] types: found a text; expected a list of record types, in brackets, such as types = ["A"]"#,
+                r#"5: [[list]] from: found a time without quotes; expected a time, in quotes, such as from = "2026-09-01T00:00:00Z""#,
+            ],
+        ),
+    ]);
+}
+
+/// Brackets and quotes that are not closed, and what other formats have.
+#[test]
+fn files_that_are_not_toml() {
+    refused(&[
+        (
+            r#"[list]
+name = "ads"
+rules = []
+[list]
+name = "b"
+rules = []
+"#,
+            &[
+                r#"4: [list]: `list` has a table in line 1 already; write `[[list]]` each time: there can be several"#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = ["127.0.0.1:53",
+
+[upstream]
+servers=[]
+"#,
+            &[r#"2: [server]: the bracket `[` that opens here is not closed; add `]` before line 4"#],
+        ),
+        (
+            r#"[server]
+listen = ["127.0.0.1:53"
+threads = 1
+"#,
+            &[r#"2: [server]: the bracket `[` that opens here is not closed; add `]` before line 3"#],
+        ),
+        (
+            r#"[server]
+listen = ["127.0.0.1:53", "b"
+"#,
+            &[r#"2: [server]: the bracket `[` that opens here is not closed; add `]` where it ends"#],
+        ),
+        (
+            r#"[server
+listen = []
+"#,
+            &[r#"1: the bracket of `[server` is not closed; write `[server]`"#],
+        ),
+        (
+            r#"[[list]
+name="x"
+"#,
+            &[r#"1: the bracket of `[[list]` is not closed; write `[[list]]`"#],
+        ),
+        (
+            r#"[[list
+name="x"
+"#,
+            &[r#"1: the bracket of `[[list` is not closed; write `[[list]]`"#],
+        ),
+        (
+            r#"[server]
+listen = 127.0.0.1:53
+"#,
+            &[r#"2: [server]: `127.0.0.1:53` is not in quotes; write "127.0.0.1:53""#],
+        ),
+        (
+            r#"[server]
+version = "abc
+threads=1
+"#,
+            &[r#"2: [server]: the text is not closed; end it with the quote that it begins with: ""#],
+        ),
+        (
+            r#"[server]
+version = abc
+"#,
+            &[r#"2: [server]: `abc` is not in quotes; write "abc""#],
+        ),
+        (
+            r#"[server]
+version =
+"#,
+            &[r#"2: [server]: `version` has no value; write one such as `version = "…"`"#],
+        ),
+        (
+            r#"[server]
+version
+"#,
+            &[r#"2: [server]: `version` has no value; write `version = …`"#],
+        ),
+        (
+            r#"[server]
+version: "x"
+"#,
+            &[
+                r#"2: [server]: a colon does not give a value in TOML; write `version = "x"`, with texts in quotes"#,
+            ],
+        ),
+        (
+            r#"[server]
+threads = 1
+threads = 2
+"#,
+            &[r#"3: [server]: `threads` is given already in line 2; keep one of the two"#],
+        ),
+        (
+            r#"[[list]]
+name="a"
+[list]
+name="b"
+"#,
+            &[
+                r#"3: [[list]]: `list` has a table in line 1 already; write `[[list]]` each time: there can be several"#,
+            ],
+        ),
+        (
+            r#"[list]
+name="a"
+[[list]]
+name="b"
+"#,
+            &[
+                r#"3: [list]: `list` has a table in line 1 already; write `[[list]]` each time: there can be several"#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = ["a" "b"]
+"#,
+            &[r#"2: [server]: there is no comma before "b"; put one there"#],
+        ),
+        (
+            r#"[[list]]
+action = { address = ["192.0.2.1"]
+name = "x"
+"#,
+            &[r#"2: [[list]]: the bracket `{` that opens here is not closed; add `}` where it ends"#],
+        ),
+        (
+            r#"[[list]]
+action = { address = ["192.0.2.1" }
+name = "x"
+"#,
+            &[r#"2: [[list]]: the bracket `[` that opens here is not closed; add `]` where it ends"#],
+        ),
+        (
+            r#"[server]
+version = "a\qb"
+"#,
+            &[
+                r#"2: [server]: a backslash in "a\qb" begins nothing that is known; write two for one backslash, or put the text between single quotes"#,
+            ],
+        ),
+        (
+            r#"[server]
+pin = True
+"#,
+            &[r#"2: [server]: `True` is not a value; write pin = true"#],
+        ),
+        (
+            r#"[server]
+threads = 01
+"#,
+            &[r#"2: [server]: `01` is not a number; write threads = 1"#],
+        ),
+        (
+            r#"[server] listen = []
+"#,
+            &[
+                r#"1: [server]: `listen = []` is on the line of a table's header; put it on a line of its own"#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = [] threads = 1
+"#,
+            &[
+                r#"2: [server]: `threads = 1` is one thing too many behind the value; put it on a line of its own"#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = "127.0.0.1:53", "b"
+"#,
+            &[
+                r#"2: [server]: `, "b"` is one thing too many behind the value; put several values in brackets: listen = ["127.0.0.1:53", "b"]"#,
+            ],
+        ),
+        (
+            r#"[server]
+listen = [a, b]
+"#,
+            &[r#"2: [server]: `a` is not in quotes; write "a""#],
+        ),
+        (
+            r#"[cache]
+size = 64MiB
+"#,
+            &[r#"2: [cache]: `64MiB` is not in quotes; write "64MiB""#],
+        ),
+        (
+            r#"[block]
+ttl = 60s
+"#,
+            &[r#"2: [block]: `60s` is not in quotes; write "60s""#],
+        ),
+        (
+            r#"server:
+  listen: x
+"#,
+            &[
+                r#"1: a colon does not give a value in TOML; write `[server]` for a table"#,
+                r#"2: a colon does not give a value in TOML; write `listen = x`, with texts in quotes"#,
+            ],
+        ),
+        (
+            r#"{"server": 1}
+"#,
+            &[
+                r#"1: a file in TOML does not begin with a bracket `{`; write tables such as `[server]`, with lines of `key = value` below"#,
+            ],
+        ),
+        (
+            r#"[server]
+version = """abc
+"#,
+            &[r#"2: [server]: the text that begins here with """ is not closed; add """ where it ends"#],
+        ),
+        (
+            r#"[]
+"#,
+            &[r#"1: the table has no name; write one such as `[server]`"#],
+        ),
+        (
+            r#"[server]]
+"#,
+            &[r#"1: [server]: `]` is on the line of a table's header; put it on a line of its own"#],
+        ),
+        (
+            r#"x = [[[[1,
+"#,
+            &[r#"1: the bracket `[` that opens here is not closed; add `]` where it ends"#],
+        ),
+        (
+            r#"[server]
+ listen = ]
+"#,
+            &[r#"2: [server]: there is no value before `]`; put one there, or leave it out"#],
+        ),
+        (
+            r#"[[rewrite]]
+name='a'
+address = [
+ "a",
+ "b",
+[[rewrite]]
+name='b'
+"#,
+            &[r#"3: [[rewrite]]: the bracket `[` that opens here is not closed; add `]` before line 6"#],
+        ),
+        (
+            r#"a = 'x
+[server]
+listen = ['127.0.0.1:53']
+"#,
+            &[r#"1: the text is not closed; end it with the quote that it begins with: '"#],
+        ),
+        (
+            r#"[server]
+listen = [
+  # first
+  "127.0.0.1:53" # second
+  "127.0.0.1:54"
+]
+"#,
+            &[r#"5: [server]: there is no comma before "127.0.0.1:54"; put one there"#],
+        ),
+    ]);
+}

@@ -1,0 +1,79 @@
+//! `[server]`: where it listens, who may ask, and its threads.
+
+use super::addresses::Listener;
+use super::check::Check;
+use super::error::expected;
+use super::key::{Form, Key, Kind};
+use super::table::Table;
+use crate::resolver::settings::Settings;
+
+const LISTEN: Key = Key::with("listen", Kind::Texts("addresses with a port"), r#"["127.0.0.1:5300"]"#)
+    .like(r#"["127.0.0.1:5300", "[::1]:5300"]"#)
+    .means("Where the server answers, over UDP and TCP. Port 0 takes a free one.");
+const THREADS: Key =
+    Key::with("threads", Kind::Number(0, 256), "0").means("UDP threads on each address; 0: one a core.");
+const PIN: Key = Key::with("pin", Kind::Flag, "false")
+    .means("The nth UDP thread stays on the nth processor (Linux alone).");
+const UDP_BATCH: Key = Key::with("udp-batch", Kind::Number(1, 1024), "64")
+    .means("The most datagrams that one call into the kernel moves; 1: the portable calls.");
+const ALLOW: Key =
+    Key::optional("allow", Kind::Texts("networks"), "loopback, private and link-local networks")
+        .like(r#"["127.0.0.0/8", "::1/128", "10.20.0.0/16"]"#)
+        .means("Who may ask. Others get REFUSED.");
+const VERSION: Key = Key::optional("version", Kind::Text, "such questions are refused")
+    .like(r#""a resolver""#)
+    .means("The answer to `version.bind` and `version.server` in the class CH, at most 255 octets.");
+const IDENTITY: Key = Key::optional("identity", Kind::Text, "such questions are refused")
+    .like(r#""school-1""#)
+    .means("The answer to `id.server` and `hostname.bind` in the class CH, at most 255 octets.");
+
+pub(super) static FORM: Form = Form {
+    header: "[server]",
+    meaning: "Where the server listens, who may ask, and how many threads answer.",
+    keys: &[LISTEN, THREADS, PIN, UDP_BATCH, ALLOW, VERSION, IDENTITY],
+    also: &[
+        ("address", "listen"),
+        ("addresses", "listen"),
+        ("bind", "listen"),
+        ("port", "listen"),
+        ("clients", "allow"),
+        ("networks", "allow"),
+        ("workers", "threads"),
+    ],
+};
+
+impl Check<'_> {
+    pub(super) fn server(&mut self, table: Option<Table<'_>>, settings: &mut Settings) {
+        let given = table.as_ref().is_some_and(|table| table.has(LISTEN.name));
+        if !given {
+            self.listeners.extend(settings.listen.iter().map(|a| Listener::default_at(*a)));
+        }
+        let Some(mut table) = table else { return };
+        if let Some(listen) = table.texts(self, LISTEN) {
+            settings.listen = self.listen_all(&table.key(LISTEN), &listen);
+        }
+        if let Some(threads) = table.bounded(self, THREADS) {
+            settings.threads = usize::try_from(threads).unwrap_or(settings.threads);
+        }
+        settings.pin = table.flag(self, PIN).unwrap_or(settings.pin);
+        if let Some(batch) = table.bounded(self, UDP_BATCH) {
+            settings.udp_batch = usize::try_from(batch).unwrap_or(settings.udp_batch);
+        }
+        if let Some(allow) = table.texts(self, ALLOW) {
+            let key = table.key(ALLOW);
+            settings.allow = allow.get_ref().iter().filter_map(|n| self.network(&key, n)).collect();
+        }
+        let mut text = |key: Key| {
+            let text = table.text(self, key)?;
+            if text.get_ref().len() > 255 {
+                let problem = format!("the text has {} octets", text.get_ref().len());
+                // A TXT record holds no more in one string (RFC 1035 §3.3).
+                self.wrong(&table.key(key), &text.span(), problem, expected("at most 255"));
+            }
+            Some(text.into_inner())
+        };
+        settings.version = text(VERSION);
+        settings.identity = text(IDENTITY);
+        table.done(self, "", &[]);
+    }
+}

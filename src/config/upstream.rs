@@ -1,0 +1,73 @@
+//! `[upstream]`: the servers that are asked what nobody here knows.
+
+use super::check::Check;
+use super::error::like;
+use super::key::{Form, Key, Kind, words};
+use super::table::Table;
+use crate::resolver::settings::Settings;
+
+/// What queries get for which there is no room, and whether that is silence.
+const WHEN_FULL_WORDS: [(&str, bool); 2] = [("servfail", false), ("drop", true)];
+
+/// What the servers of an upstream are.
+pub(super) const SERVERS_KIND: Kind = Kind::Texts("servers");
+
+const SERVERS: Key = Key::optional("servers", SERVERS_KIND, "the system's resolvers")
+    .like(r#"["192.0.2.53", "tcp://192.0.2.54:53"]"#)
+    .means(
+        "The servers in order of preference: `\"192.0.2.53\"`, `\"udp://dns.example:53\"` or \
+        `\"tcp://[2001:db8::53]:53\"`. `[]`: never forward; a name that is neither blocked nor in a zone gets REFUSED.",
+    );
+const BOOTSTRAP: Key = Key::optional("bootstrap", Kind::Texts("addresses"), "the system's resolvers")
+    .like(r#"["192.0.2.1"]"#)
+    .means(
+        "Who is asked for the addresses of servers that are given by name, in groups and forwards too: addresses, with \
+        a port if it is not 53. They are asked again when their TTL is over and when a server does not answer.",
+    );
+const TIMEOUT: Key =
+    Key::with("timeout", Kind::Duration, r#""2s""#).means("How long one try at one server may take.");
+const MAX_WAITING: Key = Key::with("max-waiting", Kind::Number(1, 1_000_000), "20000")
+    .means("The most queries that wait for servers at once; at most a quarter of them for one domain.");
+const WHEN_FULL: Key = Key::with("when-full", Kind::Word(|| words(&WHEN_FULL_WORDS)), r#""servfail""#)
+    .means("What a query gets for which there is no room: SERVFAIL, or no answer at all.");
+
+pub(super) static FORM: Form = Form {
+    header: "[upstream]",
+    meaning: "The servers that are asked what neither a list, a zone nor the cache answers. Without this table: the \
+        system's resolvers.",
+    keys: &[SERVERS, BOOTSTRAP, TIMEOUT, MAX_WAITING, WHEN_FULL],
+    also: &[
+        ("server", "servers"),
+        ("upstreams", "servers"),
+        ("nameservers", "servers"),
+        ("forwarders", "servers"),
+        ("address", "servers"),
+        ("addresses", "servers"),
+    ],
+};
+
+impl Check<'_> {
+    pub(super) fn upstreams(&mut self, mut table: Table<'_>, settings: &mut Settings) {
+        if let Some(servers) = table.texts(self, SERVERS) {
+            let key = table.key(SERVERS);
+            settings.upstreams =
+                Some(servers.get_ref().iter().filter_map(|s| self.upstream(&key, s)).collect());
+        }
+        if let Some(servers) = table.texts(self, BOOTSTRAP) {
+            let key = table.key(BOOTSTRAP);
+            settings.bootstrap = servers.get_ref().iter().filter_map(|s| self.bootstrap(&key, s)).collect();
+        }
+        if let Some(timeout) = self.span_of(&mut table, TIMEOUT) {
+            if timeout.is_zero() {
+                let problem = "no server answers in no time".to_owned();
+                self.wrong(&table.key(TIMEOUT), &table.place(TIMEOUT.name), problem, like(TIMEOUT.example));
+            }
+            settings.upstream_timeout = timeout;
+        }
+        if let Some(limit) = table.bounded(self, MAX_WAITING) {
+            settings.queue.limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        }
+        settings.queue.silent = table.word(self, WHEN_FULL, &WHEN_FULL_WORDS).unwrap_or_default();
+        table.done(self, "", &[]);
+    }
+}
