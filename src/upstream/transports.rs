@@ -1,6 +1,5 @@
 //! How one server is reached: the transports to its address, or to an address that its name has.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -177,11 +176,5 @@ impl Host {
         if let Some(address) = all.get(*at).filter(|_| all.len() > 1) {
             *transports = Transports::new(SocketAddr::new(*address, self.port), self.tick);
         }
-    }
-}
-
-impl fmt::Debug for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.name, self.port)
     }
 }
