@@ -7,8 +7,9 @@ use toml::Spanned;
 
 use super::check::Check;
 use super::error::{KeyPath, like};
+use crate::dns::name::NameBuf;
 use crate::policy::network;
-use crate::upstream::Server;
+use crate::upstream::{Endpoint, Server};
 
 /// An address on which the server listens.
 pub(super) struct Listener {
@@ -71,20 +72,19 @@ impl Check<'_> {
         Some(address)
     }
 
+    /// A server to ask: at an address, or at a host whose address is looked up.
     pub(super) fn upstream(&mut self, key: &KeyPath, server: &Spanned<String>) -> Option<Server> {
         let text = server.get_ref();
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
-        let parsed = rest
-            .parse::<SocketAddr>()
-            .or_else(|_| rest.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)));
-        match (scheme, parsed) {
-            ("udp" | "tcp", Ok(addr)) => {
-                if self.listeners.iter().any(|l| l.is_dns() && l.hears(addr)) {
+        let at = address(rest).map(Endpoint::Address).or_else(|| host(rest));
+        match (scheme, at) {
+            ("udp" | "tcp", Some(at)) => {
+                if matches!(at, Endpoint::Address(address) if self.listens_at(address)) {
                     let problem = format!("`{text}` is this server itself");
                     let remedy = "name another: what is sent there would come back for ever";
                     self.wrong(key, &server.span(), problem, remedy);
                 }
-                Some(if scheme == "tcp" { Server::tcp(addr.into()) } else { Server::udp(addr.into()) })
+                Some(if scheme == "tcp" { Server::tcp(at) } else { Server::udp(at) })
             }
             ("tls" | "https" | "quic", _) => {
                 let problem = format!("this build does not speak {scheme}:// to upstreams yet");
@@ -93,11 +93,31 @@ impl Check<'_> {
             }
             _ => {
                 let problem = format!("`{text}` is not an upstream");
-                let remedy = like(r#""192.0.2.53", "udp://192.0.2.53:53" or "tcp://[2001:db8::53]:53""#);
+                let remedy = like(r#""192.0.2.53", "udp://dns.example:53" or "tcp://[2001:db8::53]:53""#);
                 self.wrong(key, &server.span(), problem, remedy);
                 None
             }
         }
+    }
+
+    /// A server that is asked for the addresses of upstreams which are given by name.
+    pub(super) fn bootstrap(&mut self, key: &KeyPath, server: &Spanned<String>) -> Option<SocketAddr> {
+        let text = server.get_ref();
+        let Some(address) = address(text) else {
+            let problem = format!("`{text}` is not an address");
+            self.wrong(key, &server.span(), problem, like(r#""192.0.2.1" or "[2001:db8::1]:53""#));
+            return None;
+        };
+        if self.listens_at(address) {
+            let problem = format!("`{text}` is this server itself");
+            let remedy = "name another: this server would wait for its own answer";
+            self.wrong(key, &server.span(), problem, remedy);
+        }
+        Some(address)
+    }
+
+    fn listens_at(&self, address: SocketAddr) -> bool {
+        self.listeners.iter().any(|l| l.is_dns() && l.hears(address))
     }
 
     pub(super) fn network(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<IpNet> {
@@ -113,4 +133,23 @@ impl Check<'_> {
         }
         Some(network)
     }
+}
+
+/// An address, on port 53 if it names none.
+fn address(text: &str) -> Option<SocketAddr> {
+    let alone = || text.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    text.parse().or_else(|_| alone()).ok()
+}
+
+/// A host's name, on port 53 if no other is named. With one label it is more likely a mistake, and a
+/// number at the end would be that of an address (RFC 1123 §2.1).
+fn host(text: &str) -> Option<Endpoint> {
+    let (name, port) =
+        text.rsplit_once(':').map_or(Some((text, 53)), |(name, port)| Some((name, port.parse().ok()?)))?;
+    let of_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let last = name.trim_end_matches('.').rsplit_once('.')?.1;
+    if !name.chars().all(of_host) || last.chars().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    Some(Endpoint::Host { name: NameBuf::from_text(name).ok()?, port })
 }

@@ -135,7 +135,7 @@ pin = "true"
 allow = "10.0.0.0/8"
 version = 5
 [upstream]
-servers = ["tls://1.2.3.4", "dns.example"]
+servers = ["tls://1.2.3.4", "dns_example"]
 timeout = "2"
 [cache]
 prefetch=1
@@ -148,7 +148,7 @@ ttl = 60
                 r#"4: [server] allow: found a text; expected a list of networks, in brackets, such as allow = ["10.0.0.0/8"]"#,
                 r#"5: [server] version: found a whole number; expected a text in quotes, such as version = "a resolver""#,
                 r#"7: [upstream] servers: this build does not speak tls:// to upstreams yet; use udp:// or tcp://"#,
-                r#"7: [upstream] servers: `dns.example` is not an upstream; expected one such as "192.0.2.53", "udp://192.0.2.53:53" or "tcp://[2001:db8::53]:53""#,
+                r#"7: [upstream] servers: `dns_example` is not an upstream; expected one such as "192.0.2.53", "udp://dns.example:53" or "tcp://[2001:db8::53]:53""#,
                 r#"8: [upstream] timeout: `2` is not a duration; expected a number with ms, s, m, h or d, such as "60s""#,
                 r#"10: [cache] prefetch: found a whole number; expected true or false, such as prefetch = true"#,
                 r#"12: [block] ttl: found a whole number; expected a duration, in quotes: a number with ms, s, m, h or d, such as ttl = "60s""#,

@@ -48,7 +48,7 @@ as you like. [policy.md](policy.md) explains how lists, groups, schedules and re
 | size | a number with `KiB`, `MiB` or `GiB`, in quotes: `\"64MiB\"` |
 | address with a port | `\"127.0.0.1:5300\"`, `\"[::1]:5300\"` |
 | network | `\"10.0.0.0/8\"`, `\"2001:db8::/32\"`, or one address |
-| server | `\"192.0.2.53\"` (UDP, and TCP where needed; port 53), `\"udp://192.0.2.53:5353\"`, `\"tcp://[2001:db8::53]:53\"` |
+| server | `\"192.0.2.53\"` (UDP, and TCP where needed; port 53), `\"udp://192.0.2.53:5353\"`, `\"tcp://[2001:db8::53]:53\"`, `\"dns.example\"` |
 | time | `\"2026-09-01T08:00:00+02:00\"`; with a schedule's zone also `\"2026-09-01T08:00\"` or `\"2026-09-01\"` |
 | window | `\"Mon-Fri 08:00-15:30\"`, `\"Sat,Sun 10:00-12:00\"`, `\"daily 22:00-06:00\"` |
 

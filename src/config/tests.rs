@@ -284,6 +284,45 @@ fn questions_that_would_come_back() {
 }
 
 #[test]
+fn upstreams_may_have_names() {
+    let settings = parse(
+        "[upstream]\nservers = [\"dns.example\", \"tcp://Dns-2.example.:5353\", \"192.0.2.1\"]\n\
+         bootstrap = [\"192.0.2.2\", \"[2001:db8::1]:5353\"]\n",
+        Path::new("portcullis.toml"),
+    )
+    .unwrap();
+    let servers = settings.upstream.servers.unwrap();
+    let servers: Vec<_> = servers.iter().map(|s| (s.at.to_string(), s.tcp_only)).collect();
+    let expected = [("dns.example:53", false), ("dns-2.example:5353", true), ("192.0.2.1:53", false)];
+    assert_eq!(servers, expected.map(|(at, tcp)| (at.to_owned(), tcp)));
+    let bootstrap: Vec<_> = settings.upstream.bootstrap.iter().map(ToString::to_string).collect();
+    assert_eq!(bootstrap, ["192.0.2.2:53", "[2001:db8::1]:5353"]);
+    // One label, a number at the end, a port that is none, and what no host's name has.
+    for wrong in ["router", "192.0.2.1.7", "dns.example:x", "dns.example:70000", "a b.example", "a..example"]
+    {
+        let problem = format!(
+            "2: [upstream] servers: `{wrong}` is not an upstream; expected one such as \"192.0.2.53\", \
+             \"udp://dns.example:53\" or \"tcp://[2001:db8::53]:53\""
+        );
+        refused(&[(&format!("[upstream]\nservers = [\"{wrong}\"]\n"), &[&problem])]);
+    }
+    refused(&[
+        (
+            "[upstream]\nbootstrap = [\"dns.example\"]\n",
+            &[
+                "2: [upstream] bootstrap: `dns.example` is not an address; expected one such as \"192.0.2.1\" or \"[2001:db8::1]:53\"",
+            ],
+        ),
+        (
+            "[upstream]\nbootstrap = [\"127.0.0.1:5300\"]\n",
+            &[
+                "2: [upstream] bootstrap: `127.0.0.1:5300` is this server itself; name another: this server would wait for its own answer",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn orders_need_two_paths() {
     refused(&[
         (

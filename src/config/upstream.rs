@@ -15,8 +15,14 @@ pub(super) const SERVERS_KIND: Kind = Kind::Texts("servers");
 const SERVERS: Key = Key::optional("servers", SERVERS_KIND, "the system's resolvers")
     .like(r#"["192.0.2.53", "tcp://192.0.2.54:53"]"#)
     .means(
-        "The servers in order of preference: `\"192.0.2.53\"`, `\"udp://192.0.2.53:53\"` or \
+        "The servers in order of preference: `\"192.0.2.53\"`, `\"udp://dns.example:53\"` or \
         `\"tcp://[2001:db8::53]:53\"`. `[]`: never forward; a name that is neither blocked nor in a zone gets REFUSED.",
+    );
+const BOOTSTRAP: Key = Key::optional("bootstrap", Kind::Texts("addresses"), "the system's resolvers")
+    .like(r#"["192.0.2.1"]"#)
+    .means(
+        "Who is asked for the addresses of servers that are given by name, in groups and forwards too: addresses, with \
+        a port if it is not 53. They are asked again when their TTL is over and when a server does not answer.",
     );
 const TIMEOUT: Key =
     Key::with("timeout", Kind::Duration, r#""2s""#).means("How long one try at one server may take.");
@@ -29,7 +35,7 @@ pub(super) static FORM: Form = Form {
     header: "[upstream]",
     meaning: "The servers that are asked what neither a list, a zone nor the cache answers. Without this table: the \
         system's resolvers.",
-    keys: &[SERVERS, TIMEOUT, MAX_WAITING, WHEN_FULL],
+    keys: &[SERVERS, BOOTSTRAP, TIMEOUT, MAX_WAITING, WHEN_FULL],
     also: &[
         ("server", "servers"),
         ("upstreams", "servers"),
@@ -46,6 +52,11 @@ impl Check<'_> {
             let key = table.key(SERVERS);
             settings.upstream.servers =
                 Some(servers.get_ref().iter().filter_map(|s| self.upstream(&key, s)).collect());
+        }
+        if let Some(servers) = table.texts(self, BOOTSTRAP) {
+            let key = table.key(BOOTSTRAP);
+            settings.upstream.bootstrap =
+                servers.get_ref().iter().filter_map(|s| self.bootstrap(&key, s)).collect();
         }
         if let Some(timeout) = self.span_of(&mut table, TIMEOUT) {
             if timeout.is_zero() {

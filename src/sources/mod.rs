@@ -13,6 +13,6 @@ pub use lists::read_text;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
 pub use report::{BuildError, ListReport, ListWarning, Report, ZoneReport};
-pub use routes::bootstrap;
+pub use routes::{bootstrap, system_upstreams};
 pub use snapshot::{Parts, build};
 pub use zones::zones;

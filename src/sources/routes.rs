@@ -90,7 +90,7 @@ fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, Bu
 ///
 /// # Errors
 /// There is none that can be asked.
-fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError> {
+pub fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError> {
     system_servers(&settings.server.listen).map_err(|reason| {
         error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")
     })

@@ -54,7 +54,7 @@ fn every_config_mistake_is_told_with_line_and_remedy() {
         (format!("{list}format = \"host\"\n"), "toml:4", "did you mean `hosts`"),
         ("[block]\nttl = \"soon\"\n".into(), "toml:2", "`soon` is not a duration|60s"),
         ("[cache]\nsize = \"big\"\n".into(), "toml:2", "`big` is not a size|64MiB"),
-        ("[upstream]\nservers = [\"dns.example\"]\n".into(), "toml:2", "is not an upstream|192.0.2.53"),
+        ("[upstream]\nservers = [\"dns_example\"]\n".into(), "toml:2", "is not an upstream|192.0.2.53"),
         (
             "[[zone]]\norigin = \"a..b\"\nfile = \"l\"\n".into(),
             "toml:2",

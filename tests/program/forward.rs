@@ -89,6 +89,39 @@ fn a_silent_or_failing_upstream_gives_way_to_the_next() {
 }
 
 #[test]
+fn an_upstream_given_by_name_is_found_by_the_bootstrap_servers() {
+    let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 300, A)], &[], None)));
+    let bootstrap = Upstream::start(|query, _| {
+        let (name, qtype) = query[12..].split_at(13);
+        let known = name == b"\x03dns\x07example\0" && qtype.starts_with(&[0, 1]);
+        let addresses: &[(u16, u32, &[u8])] = &[(1, 60, &[127, 0, 0, 1])];
+        Some(reply(query, if known { 0 } else { 3 }, if known { addresses } else { &[] }, &[], None))
+    });
+    let server = Server::start(
+        &format!(
+            "[upstream]\nservers = [\"dns.example:{}\"]\nbootstrap = [\"{}\"]\n",
+            upstream.addr.port(),
+            bootstrap.addr
+        ),
+        &[],
+    );
+    for name in ["a.test", "b.test"] {
+        assert!(server.ask(name, "A").text().contains("192.0.2.9"), "{name}");
+    }
+    assert_eq!(upstream.asked(), 2);
+    // Nobody is asked about the clients' names to find the upstream.
+    let asked = bootstrap.asked();
+    assert!((1..=2).contains(&asked), "{asked} questions for A and AAAA");
+    // A name that nobody knows is a reason.
+    let server = Server::start(
+        &format!("[upstream]\nservers = [\"other.example\"]\nbootstrap = [\"{}\"]\n", bootstrap.addr),
+        &[],
+    );
+    let text = server.ask("a.test", "A").text();
+    assert!(text.starts_with("status: SERVFAIL, flags: qr rd ra\nEDE: 23 (Network Error): other.example:53: no address was found"), "{text}");
+}
+
+#[test]
 fn when_all_fail_the_client_hears_why() {
     let silent = Upstream::start(|_, _| None);
     let server = Server::start(&Upstream::config(&[&silent]), &[]);

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::settings::{Settings, private_networks};
+use crate::sources;
 use crate::upstream::Server;
-use crate::upstream::hickory::system_servers;
 
 /// Networks and addresses that are shown of a long list.
 const SHOWN: usize = 10;
@@ -26,6 +26,7 @@ pub(super) fn text(settings: &Settings) -> Vec<String> {
         (None, Ok(servers)) => format!("asks the system's resolvers: {}", some(&names(&servers))),
         (None, Err(problem)) => format!("warning: {problem}"),
     });
+    out.extend(left_out(settings).into_iter().map(|why| format!("warning: the system's resolvers: {why}")));
     if let Some(metrics) = &settings.metrics {
         out.push(format!("metrics: http://{}/metrics", metrics.listen));
     }
@@ -41,6 +42,7 @@ pub(super) fn json(settings: &Settings) -> Value {
         "upstreams": servers.as_ref().map(|servers| names(servers)).unwrap_or_default(),
         "upstreams_of_the_system": settings.upstream.servers.is_none(),
         "upstreams_problem": servers.err(),
+        "upstreams_left_out": left_out(settings),
         "metrics": settings.metrics.as_ref().map(|metrics| metrics.listen),
     })
 }
@@ -50,7 +52,14 @@ pub(super) fn servers(settings: &Settings) -> Result<Vec<Server>, String> {
     if let Some(servers) = &settings.upstream.servers {
         return Ok(servers.clone());
     }
-    system_servers(&settings.server.listen).map(|system| system.servers).map_err(|e| e.to_string())
+    Ok(sources::system_upstreams(settings).map_err(|e| e.to_string())?.servers)
+}
+
+/// Why some of the system's resolvers are not asked.
+fn left_out(settings: &Settings) -> Vec<String> {
+    let asks_system = settings.upstream.servers.is_none();
+    let system = asks_system.then(|| sources::system_upstreams(settings).ok()).flatten();
+    system.map(|system| system.left_out).unwrap_or_default()
 }
 
 /// A server as the configuration has it.
