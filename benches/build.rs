@@ -8,8 +8,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use portcullis::lists::parse;
-use portcullis::policy::compile::{Options, compile};
-use portcullis::policy::file;
+use portcullis::policy::{Options, compile, file};
 use portcullis::rule::{Effect, Format};
 
 const COUNT: usize = 1_000_000;

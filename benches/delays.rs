@@ -16,9 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::encode;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{NameBuf, Qtype, encode};
 use portcullis::stage::Harness;
 
 const SCENARIO: &str = r#"

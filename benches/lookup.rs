@@ -18,8 +18,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::dns::name::{Name, NameBuf};
-use portcullis::trie::index::Index;
+use portcullis::dns::{Name, NameBuf};
+use portcullis::trie::Index;
 
 const COUNT: usize = 1_000_000;
 /// Questions of one kind; more than the caches hold.

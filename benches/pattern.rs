@@ -6,8 +6,8 @@ mod common;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use portcullis::dns::pattern::{Pattern, Start};
-use portcullis::trie::pattern::Patterns;
+use portcullis::dns::{Pattern, Start};
+use portcullis::trie::Patterns;
 
 fn patterns(count: u32) -> Vec<(Pattern, u32)> {
     let mut random = common::Random::new(3);

@@ -21,9 +21,7 @@ use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
 use portcullis::hickory::Gate;
 use portcullis::lists;
-use portcullis::policy::Policy;
-use portcullis::policy::compile::{Options, compile};
-use portcullis::policy::list::ListPolicy;
+use portcullis::policy::{ListPolicy, Options, Policy, compile};
 use portcullis::rule::{Action, Effect, Format};
 use tokio::net::{TcpListener, UdpSocket};
 

@@ -18,12 +18,8 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use crate::answer::{self, Blocked, Right};
-use crate::dns::query::Query;
-use crate::dns::reply::Transport;
-use crate::policy::Policy;
-use crate::policy::active::Active;
-use crate::policy::decide::{Asker, Rung, Verdict, decide};
-use crate::policy::overrides::Orders;
+use crate::dns::{Query, Transport};
+use crate::policy::{Active, Asker, Orders, Policy, Rung, Verdict, decide};
 use crate::server::clock;
 
 /// The longest message, in octets (RFC 1035 §4.2.2).

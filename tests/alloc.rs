@@ -14,15 +14,10 @@ use std::time::Instant;
 
 use portcullis::cache::key::Key;
 use portcullis::cache::store::{Cache, Stored};
-use portcullis::dns::message::Message;
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::{Query, encode};
-use portcullis::dns::reply::{ReplyWriter, Section, Transport};
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{Message, NameBuf, Qtype, Query, ReplyWriter, Section, Transport, encode};
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
-use portcullis::policy::inspect::Inspection;
-use portcullis::policy::schedule::{self, Schedule, window};
+use portcullis::policy::{Inspection, schedule, schedule::Schedule, schedule::window};
 use portcullis::resolver::ahead::read_ahead;
 use portcullis::resolver::live::Engine;
 use portcullis::resolver::moment::Moment;

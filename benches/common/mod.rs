@@ -10,11 +10,11 @@
 )]
 
 use bytes::Bytes;
-use portcullis::dns::name::{Name, NameBuf};
+use portcullis::dns::{Name, NameBuf};
 use portcullis::lists::parse;
-use portcullis::policy::compile::{Options, compile};
+use portcullis::policy::{Options, compile};
 use portcullis::rule::{Effect, Format};
-use portcullis::trie::index::Index;
+use portcullis::trie::Index;
 
 /// A small generator of numbers (xorshift64*), so that every run sees the same names.
 pub struct Random(u64);

@@ -4,16 +4,11 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{NameBuf, Qtype};
 use portcullis::lists::parse;
-use portcullis::policy::Policy;
-use portcullis::policy::compile::{Options, compile};
-use portcullis::policy::decide::{Asker, decide};
-use portcullis::policy::file;
-use portcullis::policy::list::ListPolicy;
+use portcullis::policy::{Asker, ListPolicy, Options, Policy, compile, decide, file};
 use portcullis::rule::{Action, Effect, Format};
-use portcullis::trie::index::{HEADER_LEN, checksum};
+use portcullis::trie::{HEADER_LEN, checksum};
 
 fuzz_target!(|input: (&str, Vec<(u16, u8)>, &str)| {
     let (text, damage, question) = input;

@@ -4,15 +4,13 @@
 use std::ops::ControlFlow;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::found::{Item, MAX_ALIASES, found};
-use portcullis::dns::message::Message;
-use portcullis::dns::relay::{expanded_rdata, without_ech};
+use portcullis::dns::{Found, MAX_ALIASES, Message, expanded_rdata, found, without_ech};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(message) = Message::parse(bytes) {
         let mut names = 0;
         let _: Option<()> = found(&message, |item| {
-            if let Item::Name(name, _) = item {
+            if let Found::Name(name, _) = item {
                 names += 1;
                 assert!(name.as_bytes().len() <= 255);
             }

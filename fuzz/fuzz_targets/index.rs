@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::name::NameBuf;
-use portcullis::trie::index::Index;
+use portcullis::dns::NameBuf;
+use portcullis::trie::Index;
 
 fuzz_target!(|bytes: &[u8]| {
     if let (Ok(index), Ok(name)) = (Index::open(bytes), NameBuf::from_text("www.linkedin.com")) {

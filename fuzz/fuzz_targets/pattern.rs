@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::pattern::{Pattern, Start};
-use portcullis::trie::pattern::Patterns;
+use portcullis::dns::{Pattern, Start};
+use portcullis::trie::Patterns;
 
 fuzz_target!(|input: (Vec<(String, Option<(u8, bool)>)>, String)| {
     let (texts, name) = input;

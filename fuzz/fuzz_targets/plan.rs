@@ -8,12 +8,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::censor::Scenario;
-use portcullis::censor::plan::{Asked, Counter, plan};
+use portcullis::censor::{Asked, Counter, Scenario, plan};
 use portcullis::config::scenario::parse;
-use portcullis::dns::message::Message;
-use portcullis::dns::query::Query;
-use portcullis::dns::reply::Transport;
+use portcullis::dns::{Message, Query, Transport};
 
 static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| {
     let text = include_str!("../../tests/scenarios/taxonomy.toml");

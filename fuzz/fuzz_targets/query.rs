@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::query::Query;
+use portcullis::dns::Query;
 
 fuzz_target!(|packet: &[u8]| {
     let mut out = [0; 1232];

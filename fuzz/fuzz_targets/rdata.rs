@@ -2,9 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::name::Name;
-use portcullis::dns::rdata;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{Name, Qtype, rdata};
 
 fuzz_target!(|input: (u16, &str)| {
     if let Ok(octets) = rdata::from_text(Qtype(input.0), input.1, Name::ROOT) {

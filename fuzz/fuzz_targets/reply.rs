@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::cache::store::Stored;
-use portcullis::dns::message::Message;
+use portcullis::dns::Message;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(message) = Message::parse(bytes) {

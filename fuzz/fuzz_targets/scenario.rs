@@ -6,11 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::censor::plan::{Asked, Counter, Turns, plan};
-use portcullis::censor::stub::{self, StubMode};
+use portcullis::censor::{self, Asked, Counter, StubMode, Turns, plan};
 use portcullis::config::scenario::parse;
-use portcullis::dns::query::Query;
-use portcullis::dns::reply::Transport;
+use portcullis::dns::{Query, Transport};
 
 struct None;
 
@@ -25,7 +23,7 @@ const PACKET: &[u8] =
 
 fuzz_target!(|text: &str| {
     let Ok(mut scenario) = parse(text, Path::new("fuzz")) else { return };
-    stub::apply(&mut scenario, StubMode::Doc);
+    censor::apply_stubs(&mut scenario, StubMode::Doc);
     let query = Query::parse(PACKET).unwrap();
     for transport in [Transport::Udp, Transport::Tcp] {
         let client = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -5,8 +5,7 @@
 use std::fmt::Write;
 
 use libfuzzer_sys::fuzz_target;
-use portcullis::dns::master::{Handler, Place, Record, check, read};
-use portcullis::dns::name::Name;
+use portcullis::dns::{Name, master::Handler, master::Place, master::Record, master::check, master::read};
 
 #[derive(Default)]
 struct Seen {

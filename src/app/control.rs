@@ -6,12 +6,15 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::error::StartError;
-use crate::orders::kept::{self, Damaged};
-use crate::policy::overrides::Orders;
-use crate::resolver::live::Engine;
-use crate::settings::Settings;
 #[cfg(unix)]
-use crate::{orders::Operator, policy::overrides::Whom, server, settings::ControlSettings};
+use crate::orders::Operator;
+use crate::orders::kept::{self, Damaged};
+use crate::policy::Orders;
+use crate::policy::Whom;
+use crate::resolver::live::Engine;
+use crate::server;
+use crate::settings::ControlSettings;
+use crate::settings::Settings;
 
 #[cfg(unix)]
 pub(super) type Listener = tokio::net::UnixListener;

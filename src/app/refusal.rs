@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::dns::name::NameBuf;
-use crate::dns::reply::Transport;
-use crate::dns::types::Qtype;
+use crate::dns::{NameBuf, Qtype, Transport};
 use crate::resolver::explain::{self, Question};
 use crate::resolver::live::Engine;
 use crate::resolver::snapshot::Client;

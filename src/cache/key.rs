@@ -1,11 +1,9 @@
 //! What two questions must share to share an answer: name, type, class, the bits DO and CD, and the
 //! upstreams that they go to.
 
-use crate::dns::header::{LEN, flag};
-use crate::dns::name::MAX_NAME;
-use crate::dns::query::Query;
+use crate::dns::{HEADER_LEN, MAX_NAME, Query, flag};
 
-const MAX_KEY: usize = LEN + MAX_NAME + 4;
+const MAX_KEY: usize = HEADER_LEN + MAX_NAME + 4;
 
 /// A cache key on the stack, in the shape of a message: where the header stands, the bits and the number
 /// of the upstreams; then the question, in lower case.
@@ -22,8 +20,8 @@ impl Key {
     pub fn of(query: &Query<'_>, route: u16) -> Self {
         let mut key = Self { bytes: [0; MAX_KEY], len: 0 };
         let question = query.question();
-        if let Some(slot) = key.bytes.get_mut(..LEN + question.len())
-            && let Some((head, rest)) = slot.split_first_chunk_mut::<LEN>()
+        if let Some(slot) = key.bytes.get_mut(..HEADER_LEN + question.len())
+            && let Some((head, rest)) = slot.split_first_chunk_mut::<HEADER_LEN>()
         {
             let flags = u8::from(query.dnssec_ok()) | u8::from(query.header.has(flag::CD)) << 1;
             let [r0, r1] = route.to_be_bytes();
@@ -32,7 +30,7 @@ impl Key {
             if let Some(name) = rest.get_mut(..query.qname.as_bytes().len()) {
                 name.make_ascii_lowercase();
             }
-            key.len = LEN + question.len();
+            key.len = HEADER_LEN + question.len();
         }
         key
     }

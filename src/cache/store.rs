@@ -10,11 +10,9 @@ use quick_cache::sync::{Cache as Map, DefaultLifecycle};
 use triomphe::ThinArc;
 
 use super::key::Key;
-use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::header::{Header, LEN, flag};
-use crate::dns::message::Message;
-use crate::dns::reply::{MAX_EDE, ReplyWriter, Section};
-use crate::dns::types::{Qtype, Rcode};
+use crate::dns::{
+    Ede, EdeCode, HEADER_LEN, Header, MAX_EDE, Message, Qtype, Rcode, ReplyWriter, Section, flag,
+};
 
 /// The TTL of a stale record, in seconds (RFC 8767 §5).
 const STALE_TTL: u32 = 30;
@@ -60,7 +58,7 @@ impl Stored {
     #[must_use]
     pub fn new(key: &Key, message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
         let (key, begin) = (key.as_bytes(), message.question_end());
-        if !key.get(LEN..)?.eq_ignore_ascii_case(message.question()) {
+        if !key.get(HEADER_LEN..)?.eq_ignore_ascii_case(message.question()) {
             return None;
         }
         let (mut end, mut counts) = (begin, [0u16; 3]);
@@ -345,7 +343,7 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::cache::stale::{Age, Aging};
-    use crate::dns::query::Query;
+    use crate::dns::Query;
     use std::time::Duration;
 
     const ASK: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";

@@ -10,7 +10,7 @@ use super::progress::Bar;
 use super::{FAILED, OK, WARNED, count, say};
 use crate::app::kept_orders;
 use crate::config;
-use crate::policy::compile::Account;
+use crate::policy::Account;
 use crate::settings::{GroupSettings, Settings};
 use crate::sources::{self, Build, ListReport, Report};
 

@@ -6,12 +6,8 @@ use std::path::PathBuf;
 
 use super::progress::Bar;
 use super::{OK, WARNED, say};
-use crate::dns::name::{Match, Name, NameBuf};
-use crate::dns::types::Qtype;
-use crate::policy::Policy;
-use crate::policy::decide::{Asker, Verdict, decide};
-use crate::policy::explain::one_line;
-use crate::policy::list::KnownClient;
+use crate::dns::{Match, Name, NameBuf, Qtype};
+use crate::policy::{Asker, KnownClient, Policy, Verdict, decide, one_line};
 use crate::rule::{Action, Client};
 use crate::settings::{ListSettings, Settings, TextSource};
 use crate::sources::{self, Build};

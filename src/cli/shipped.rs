@@ -1,6 +1,6 @@
 //! What the program carries with it: the shipped lists, and the demo's little internet.
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 use crate::rule::{Action, Effect, Format};
 use crate::settings::{ListSettings, Settings, TextSource, ZoneSettings};
 

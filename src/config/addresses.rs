@@ -7,8 +7,8 @@ use toml::Spanned;
 
 use super::check::Check;
 use super::error::{KeyPath, like};
-use crate::dns::name::NameBuf;
-use crate::policy::network;
+use crate::dns::NameBuf;
+use crate::policy;
 use crate::upstream::{Endpoint, Server};
 
 /// An address on which the server listens.
@@ -121,7 +121,7 @@ impl Check<'_> {
     }
 
     pub(super) fn network(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<IpNet> {
-        let Some(network) = network::network(text.get_ref()) else {
+        let Some(network) = policy::parse_network(text.get_ref()) else {
             let problem = format!("`{}` is not a network", text.get_ref());
             self.wrong(key, &text.span(), problem, like(r#""10.0.0.0/8" or "2001:db8::/32""#));
             return None;

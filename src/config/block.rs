@@ -4,7 +4,7 @@ use super::check::Check;
 use super::contact;
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::policy::list::Notes;
+use crate::policy::Notes;
 use crate::resolver::builtin;
 use crate::rule::{Action, Format};
 use crate::settings::{ListSettings, RewriteSettings, Settings, TextSource};

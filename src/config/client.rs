@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::check::{Check, Names};
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::policy::list::KnownClient;
+use crate::policy::KnownClient;
 use crate::settings::Settings;
 
 const NAME: Key =

@@ -8,8 +8,7 @@ use super::check::{Check, Names};
 use super::key::{Form, Key, Kind, words};
 use super::schedule::{Schedules, TIMES};
 use super::table::{Table, not_a};
-use crate::policy::list::Notes;
-use crate::policy::schedule::Schedule;
+use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Effect, Format, Match};
 use crate::settings::{Addresses, ListSettings, Settings, TextSource};
 

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::key::{Form, Key, Kind, words};
 use super::table::Table;
-use crate::policy::decide::Precedence;
+use crate::policy::Precedence;
 use crate::settings::Settings;
 
 const PRECEDENCE: Key =

@@ -9,9 +9,7 @@ use super::check::Check;
 use super::error::{KeyPath, expected, like};
 use super::key::{Form, Key, Kind};
 use super::table::Table;
-use crate::dns::name::{Name, NameBuf};
-use crate::dns::rdata;
-use crate::dns::types::Qtype;
+use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Data, Match};
 use crate::settings::RewriteSettings;
 

@@ -18,9 +18,8 @@ use toml::Spanned;
 use super::check::{Check, Names, read};
 use super::error::{ConfigError, KeyPath, expected, like};
 use super::table::Table;
-use crate::censor::stub::StubMode;
-use crate::censor::{Event, Evidence, Network, Pick, Pool, Rule, Scenario, ZoneText};
-use crate::dns::types::Qtype;
+use crate::censor::{Event, Evidence, Network, Pick, Pool, Rule, Scenario, StubMode, ZoneText};
+use crate::dns::Qtype;
 
 /// Reads and checks a file.
 ///

@@ -352,7 +352,7 @@ fn schedules_that_never_apply_or_can_not_be_read() {
         (
             "[[schedule]]\nname = \"s\"\nzone = \"Europe/Berln\"\nwindows = [\"daily 08:00-09:00\"]\n[[group]]\nname = \"g\"\nschedule = \"s\"\n",
             &[
-                "3: [[schedule]] zone: `Europe/Berln` is no time zone (did you mean `Europe/Berlin`?); expected a name of the IANA database, such as \"Europe/Berlin\"",
+                "3: [[schedule]] zone: `Europe/Berln` is not a time zone (did you mean `Europe/Berlin`?); expected a name of the IANA database, such as \"Europe/Berlin\"",
             ],
         ),
         (
@@ -363,7 +363,9 @@ fn schedules_that_never_apply_or_can_not_be_read() {
         ),
         (
             &schedule("windows = [\"someday\"]"),
-            &["4: [[schedule]] windows: `someday` is no window; expected one such as `Mon-Fri 08:00-15:30`"],
+            &[
+                "4: [[schedule]] windows: `someday` is not a window; expected one such as `Mon-Fri 08:00-15:30`",
+            ],
         ),
         (&schedule(""), &["1: [[schedule]]: the schedule has no times; give `windows`, `from` or `until`"]),
         (
@@ -381,7 +383,7 @@ fn schedules_that_never_apply_or_can_not_be_read() {
         (
             &list("from = \"soon\""),
             &[
-                "10: [[list]] from: `soon` is no time; expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`",
+                "10: [[list]] from: `soon` is not a time; expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`",
             ],
         ),
         (
@@ -462,7 +464,7 @@ fn contacts_and_words() {
         (
             &contact("ftp:x"),
             &[
-                "2: [block.contact] uris: `ftp:x` is no contact; expected one of the schemes tel, mailto, sips and https",
+                "2: [block.contact] uris: `ftp:x` is not a contact; expected one of the schemes tel, mailto, sips and https",
             ],
         ),
         (

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::{Event, Source};
-use crate::dns::reply::Transport;
-use crate::policy::decide::Class;
+use crate::dns::Transport;
+use crate::policy::Class;
 
 /// Lists that have a counter of their own; rules of lists beyond it are counted together.
 pub const MAX_LISTS: usize = 256;

@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::dns::reply::Transport;
-use crate::dns::types::Rcode;
-use crate::policy::decide::Verdict;
+use crate::dns::{Rcode, Transport};
+use crate::policy::Verdict;
 
 /// Which step answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::event::Event;
-use crate::dns::name::NameBuf;
-use crate::dns::types::Qtype;
-use crate::policy::explain::RuleText;
+use crate::dns::{NameBuf, Qtype};
+use crate::policy::RuleText;
 
 /// One line of the log.
 #[derive(Clone, Debug)]

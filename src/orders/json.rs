@@ -8,9 +8,8 @@
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use crate::dns::name::NameBuf;
-use crate::policy::network;
-use crate::policy::overrides::{Order, What, Whom};
+use crate::dns::NameBuf;
+use crate::policy::{self, Order, What, Whom};
 
 /// The longest that an order may last, in seconds: a hundred years.
 pub const MAX_SECONDS: i64 = 100 * 366 * 86_400;
@@ -93,7 +92,7 @@ pub fn text<'r>(request: &'r Map<String, Value>, key: &str) -> Result<Option<&'r
 }
 
 fn network(text: &str) -> Option<IpNet> {
-    network::network(text).map(|network| network.trunc())
+    policy::parse_network(text).map(|network| network.trunc())
 }
 
 /// An order as it is shown and kept.

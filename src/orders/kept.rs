@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::json::{from_json, to_json};
-use crate::policy::overrides::{MAX_ORDERS, Order, Orders};
+use crate::policy::{MAX_ORDERS, Order, Orders};
 use crate::sources::store;
 
 /// The file can't be read, or was not written by [`write`].

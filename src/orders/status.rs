@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::policy::overrides::What;
+use crate::policy::What;
 use crate::resolver::live::Engine;
 
 /// How a running server is.

@@ -1,9 +1,8 @@
 //! Before a batch of packets is resolved one by one: begin all their waits for memory together.
 
 use super::snapshot::Snapshot;
-use crate::dns::header;
-use crate::dns::name::Name;
-use crate::policy::ahead::Begun;
+use crate::dns::{self, Name};
+use crate::policy::Begun;
 
 /// Below so many packets there is not enough to do in between.
 const WORTHWHILE: usize = 4;
@@ -21,7 +20,7 @@ pub fn read_ahead<'p>(
     }
     room.clear();
     for slot in 0..count {
-        let name = packet(slot).and_then(|p| Name::parse(p.get(header::LEN..)?).ok());
+        let name = packet(slot).and_then(|p| Name::parse(p.get(dns::HEADER_LEN..)?).ok());
         room.extend(name.map(|name| snapshot.policy.ahead(name)));
     }
     for begun in &*room {

@@ -3,15 +3,10 @@
 use super::request::{Request, sent};
 use super::ruling::{Ruling, inspected, is_inspected, replaced};
 use super::snapshot::Snapshot;
-use crate::answer;
-use crate::answer::alias::{End, Target};
-use crate::dns::found::MAX_ALIASES;
-use crate::dns::header::{self, MAX_MESSAGE, flag};
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::types::Rcode;
+use crate::answer::{self, End, Target};
+use crate::dns::{self, MAX_ALIASES, MAX_MESSAGE, Message, NameBuf, Rcode, flag};
 use crate::observe::event::{Event, Source};
-use crate::policy::decide::Verdict;
+use crate::policy::Verdict;
 
 /// Who says that the name is an alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +70,7 @@ impl Alias {
             }
         }
         let len = self.write(request, snapshot, event.verdict, end, out);
-        sent(event, source, header::rcode(out).unwrap_or(Rcode::NOERROR), len)
+        sent(event, source, dns::rcode(out).unwrap_or(Rcode::NOERROR), len)
     }
 
     fn write(
@@ -97,7 +92,7 @@ impl Alias {
         let mut reply = request.writer(out);
         // AA speaks of the first owner (RFC 1035 §4.1.1).
         reply.flags(flag::AA, snapshot.authority);
-        answer::alias::write(&mut reply, &self.targets, end);
+        answer::write_aliases(&mut reply, &self.targets, end);
         reply.finish()
     }
 }

@@ -17,17 +17,11 @@ use super::snapshot::{Client, Snapshot};
 use crate::answer::Right;
 use crate::cache::key::Key;
 use crate::cache::store::{Cache, Stored};
-use crate::dns::header::MAX_MESSAGE;
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::query::{Query, encode};
-use crate::dns::reply::{ReplyWriter, Section};
-use crate::dns::types::Qtype;
+use crate::dns::{MAX_MESSAGE, Message, NameBuf, Qtype, Query, ReplyWriter, Section, encode};
 use crate::observe::event::{Event, Source};
-use crate::policy::active::Ordered;
-use crate::policy::decide::{Asker, Decider, Rung, Verdict, ladder};
-use crate::policy::explain::{RuleText, rule_text, verdict_text};
-use crate::policy::inspect::{Inspector, because};
+use crate::policy::{
+    Asker, Decider, Inspector, Ordered, RuleText, Rung, Verdict, because, ladder, rule_text, verdict_text,
+};
 
 /// What to explain.
 #[derive(Clone, Debug)]

@@ -11,17 +11,12 @@ use super::pending::Pending;
 use super::request::{Request, sent};
 use super::ruling::{Ruling, replaced};
 use super::snapshot::Snapshot;
-use crate::answer::alias::End;
-use crate::answer::{self, Blocked, Right};
-use crate::dns::header::{MAX_MESSAGE, flag};
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::query::{MAX_QUERY, Query, QueryBuilder};
-use crate::dns::reply::{ReplyWriter, Transport};
-use crate::dns::types::Rcode;
+use crate::answer::{self, Blocked, End, Right};
+use crate::dns::{
+    MAX_MESSAGE, MAX_QUERY, Message, NameBuf, Query, QueryBuilder, Rcode, ReplyWriter, Transport, flag,
+};
 use crate::observe::event::{Event, Source};
-use crate::policy::active::View;
-use crate::policy::decide::{Verdict, decide, decide_in_answer};
+use crate::policy::{Verdict, View, decide, decide_in_answer};
 use crate::rule::Action;
 use crate::zones::answer::Answer;
 

@@ -7,13 +7,11 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::snapshot::Snapshot;
 use super::waiting::Waiting;
-use crate::dns::query::Query;
+use crate::dns::Query;
 use crate::observe::counters::{Count, CounterSet};
 use crate::observe::event::Event;
 use crate::observe::querylog::{Line, Sink};
-use crate::policy::active::Active;
-use crate::policy::explain;
-use crate::policy::overrides::Orders;
+use crate::policy::{self, Active, Orders};
 
 /// Shared by every transport and thread.
 pub struct Engine {
@@ -105,7 +103,7 @@ impl Engine {
         if let Some(sink) = &self.log {
             let query = Query::parse(packet).ok();
             let rule =
-                query.as_ref().and_then(|q| explain::verdict_text(&snapshot.policy, event.verdict, q.qname));
+                query.as_ref().and_then(|q| policy::verdict_text(&snapshot.policy, event.verdict, q.qname));
             sink.push(Line { event: *event, question: query.map(|q| (q.qname.to_buf(), q.qtype)), rule });
         }
     }

@@ -11,14 +11,10 @@ use super::request::Request;
 use super::ruling::judged;
 use super::snapshot::{Client, Snapshot};
 use super::waiting::{Fetched, Wake};
-use crate::answer::alias::End;
+use crate::answer::End;
 use crate::cache::key::Key;
 use crate::cache::store::Stored;
-use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::message::Message;
-use crate::dns::query::Query;
-use crate::dns::relay::without_ech;
-use crate::dns::types::Rcode;
+use crate::dns::{Ede, EdeCode, Message, Query, Rcode, without_ech};
 use crate::observe::event::{Event, Source};
 use crate::upstream::{Failure, Question, Upstream};
 

@@ -4,14 +4,9 @@ use std::time::Instant;
 
 use super::snapshot::{Client, Snapshot};
 use crate::cache::store::Stored;
-use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::header::flag;
-use crate::dns::query::Query;
-use crate::dns::reply::{ReplyWriter, Transport};
-use crate::dns::types::Rcode;
+use crate::dns::{Ede, EdeCode, Query, Rcode, ReplyWriter, Transport, flag};
 use crate::observe::event::{Event, Source};
-use crate::policy::active::View;
-use crate::policy::decide::Asker;
+use crate::policy::{Asker, View};
 
 /// One query and who asked it.
 #[derive(Clone, Copy)]

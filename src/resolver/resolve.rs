@@ -11,13 +11,9 @@ use super::pending::Pending;
 use super::request::{Request, sent};
 use super::ruling::{self, MadeUp, Ruling, judged};
 use super::snapshot::{Client, Snapshot};
-use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::header::{self, flag};
-use crate::dns::query::Query;
-use crate::dns::reply::Section;
-use crate::dns::types::{Class, Qtype, Rcode};
+use crate::dns::{self, Class, Ede, EdeCode, Qtype, Query, Rcode, Section, flag};
 use crate::observe::event::{Event, Source};
-use crate::policy::decide::Verdict;
+use crate::policy::Verdict;
 
 /// Answers one packet: writes the reply into `out`, or says that nothing is to be sent, or that an
 /// upstream must be asked first. `event` is filled in for whoever observes. Nothing on the way to a
@@ -101,7 +97,7 @@ pub fn resolve(
                 reply.flags(flag::AA, false);
             }
             let len = reply.finish();
-            let rcode = header::rcode(out).unwrap_or(Rcode::NOERROR);
+            let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
             Outcome::of(sent(event, Source::Local, rcode, len), None)
         }
         Lookup::Aliases(answer) => follow::by_zone(engine, snapshot, request, &answer, now, out, event),

@@ -6,15 +6,9 @@ use super::request::{Request, sent};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked, Right};
 use crate::cache::store::Stored;
-use crate::dns::header;
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::types::Rcode;
+use crate::dns::{self, Message, NameBuf, Rcode};
 use crate::observe::event::{Event, Source};
-use crate::policy::active::{Ordered, View};
-use crate::policy::decide::{self, Decider, Rung, Verdict, decide};
-use crate::policy::inspect::{Inspector, inspect};
-use crate::policy::list::ListPolicy;
+use crate::policy::{self, Decider, Inspector, ListPolicy, Ordered, Rung, Verdict, View, decide, inspect};
 use crate::rule::Action;
 
 /// What stands in place of an answer.
@@ -70,7 +64,7 @@ impl<'s> Ruling<'s> {
         let by = (self.list, self.right);
         match answer::blocked(by, self.action, request.query, request.client.transport, out) {
             Blocked::Reply(len) => {
-                let rcode = header::rcode(out).unwrap_or(Rcode::NOERROR);
+                let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
                 MadeUp::Reply(sent(event, Source::Policy, rcode, len))
             }
             Blocked::Drop => {
@@ -91,7 +85,7 @@ pub(super) fn verdict(request: Request<'_, '_>, snapshot: &Snapshot, view: Optio
         if let Some((what, number)) = snapshot.active.ordered(qname, asker.client, group) {
             // A rewrite is no block, so that it goes on while blocking is paused.
             let rewrite = match decide(&snapshot.policy, qname, asker) {
-                verdict if verdict.class() == decide::Class::Rewritten && what != Ordered::Blocked => {
+                verdict if verdict.class() == policy::Class::Rewritten && what != Ordered::Blocked => {
                     Some(verdict)
                 }
                 _ => None,

@@ -5,13 +5,9 @@ use std::sync::Arc;
 
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
-use crate::dns::reply::Transport;
+use crate::dns::Transport;
 use crate::guard::acl::Acl;
-use crate::policy::Policy;
-use crate::policy::active::{Active, View};
-use crate::policy::inspect::Inspection;
-use crate::policy::list::ListPolicy;
-use crate::policy::overrides::Orders;
+use crate::policy::{Active, Inspection, ListPolicy, Orders, Policy, View};
 use crate::settings::Queue;
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::moment::Moment;
 use crate::cache::store::Stored;
-use crate::dns::name::Name;
+use crate::dns::Name;
 use crate::upstream::Failure;
 
 /// Names are told apart by this many counters when one crowds out the others.

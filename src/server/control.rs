@@ -21,9 +21,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::dns::name::NameBuf;
-use crate::dns::reply::Transport;
-use crate::dns::types::Qtype;
+use crate::dns::{NameBuf, Qtype, Transport};
 use crate::net::accept::{Bounds, Connections, accept};
 use crate::orders::json::{asked, name, text, to_json, whom};
 use crate::orders::{Operator, OrderError};

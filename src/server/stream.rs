@@ -459,10 +459,7 @@ mod tests {
 
     use super::*;
     use crate::cache::store::Cache;
-    use crate::dns::name::NameBuf;
-    use crate::dns::query::encode;
-    use crate::dns::reply::Transport;
-    use crate::dns::types::Qtype;
+    use crate::dns::{NameBuf, Qtype, Transport, encode};
     use crate::net::accept::{Bounds, Connections};
     use crate::observe::counters::CounterSet;
     use crate::server::now;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::stream::{self, Phase, Shared};
-use crate::dns::reply::Transport;
+use crate::dns::Transport;
 use crate::net::accept::{Bounds, Connections, accept};
 use crate::resolver::snapshot::Client;
 

@@ -6,8 +6,7 @@ use super::{
     BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings, GroupSettings,
     ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings, ZoneSettings,
 };
-use crate::policy::inspect::Inspection;
-use crate::policy::list::KnownClient;
+use crate::policy::{Inspection, KnownClient};
 use crate::upstream::Server;
 
 /// Everything that a server needs to know: a field for each table of the configuration.

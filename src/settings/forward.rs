@@ -1,6 +1,6 @@
 //! `[[forward]]`: names that go to servers of their own.
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 use crate::upstream::Server;
 
 /// Names that go to upstreams of their own.

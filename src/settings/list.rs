@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::rewrite::RewriteSettings;
-use crate::dns::types::Qtype;
-use crate::policy::list::Notes;
-use crate::policy::schedule::Schedule;
+use crate::dns::Qtype;
+use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Action, Effect, Format, Match};
 
 /// One list.

@@ -1,6 +1,6 @@
 //! `[policy]`: which rule wins.
 
-use crate::policy::decide::Precedence;
+use crate::policy::Precedence;
 
 /// Which rule wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

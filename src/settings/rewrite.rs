@@ -1,6 +1,6 @@
 //! `[[rewrite]]`: a name with an answer of its own.
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 use crate::rule::{Action, Match};
 
 /// One rewrite: what a name is answered with.

@@ -1,7 +1,7 @@
 //! `[[zone]]`: a zone that is answered with authority.
 
 use super::list::TextSource;
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 
 /// One zone.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,7 @@ use super::report::{BuildError, error, plain};
 use super::store::{self, ReadError};
 use crate::lists::addresses::{self, AddressList};
 use crate::lists::{Format, List, Reader};
-use crate::policy::compile::Compiled;
-use crate::policy::file;
+use crate::policy::{Compiled, file};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
 /// A list of text, for `compile`.

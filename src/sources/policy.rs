@@ -11,11 +11,7 @@ use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
 use crate::lists::Format;
-use crate::policy::Policy;
-use crate::policy::compile::{self, Account, Compiled, Options};
-use crate::policy::group::{Group, Groups};
-use crate::policy::list::ListPolicy;
-use crate::policy::prefix::Prefixes;
+use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes};
 use crate::rule::Action;
 use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
@@ -78,7 +74,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     if !texts.is_empty() {
         build.progress.stage("compiling");
         let options = Options { lines: true, left_out: build.left_out };
-        let (mut compiled, accounts) = compile::compile(&texts, options).map_err(|e| too_large(&e))?;
+        let (mut compiled, accounts) = policy::compile(&texts, options).map_err(|e| too_large(&e))?;
         drop(texts);
         compiled.index = compiled.index.moved(store::settle);
         for (account, number) in accounts.into_iter().zip(&text_numbers) {

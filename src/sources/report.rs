@@ -3,9 +3,9 @@
 use std::fmt;
 use std::io;
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 use crate::lists::{Format, Skipped};
-use crate::policy::compile::Account;
+use crate::policy::Account;
 
 /// What one list gave.
 #[derive(Clone, Debug)]

@@ -10,9 +10,7 @@ use super::zones::{self, zones};
 use crate::cache::store::Cache;
 use crate::guard::acl::Acl;
 use crate::observe::counters::CounterSet;
-use crate::policy::Policy;
-use crate::policy::active::Active;
-use crate::policy::overrides::Orders;
+use crate::policy::{Active, Orders, Policy};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
 use crate::settings::{ListSettings, Settings};
@@ -180,7 +178,7 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::name::NameBuf;
+    use crate::dns::NameBuf;
     use crate::settings::{ForwardSettings, GroupSettings, TextSource, UpstreamSettings, ZoneSettings};
     use crate::upstream::Server;
 

@@ -19,7 +19,7 @@ use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep, TcpHeader};
 
 use super::exchange::{Exchange, Sent};
 use crate::censor::{End, Network};
-use crate::dns::reply::Transport;
+use crate::dns::Transport;
 
 /// The link type (LINKTYPE_ETHERNET). Packets that begin with their IP header (LINKTYPE_RAW) would need nothing
 /// made up, but libpcap, and so tcpdump, refuses them where there are two interfaces: it compares the

@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::exchange::{Decided, Exchange, Run};
-use crate::censor::Scenario;
-use crate::censor::draw::Draw;
-use crate::censor::plan::{Asked, Counter, Plan, Turns, plan};
-use crate::dns::query::Query;
+use crate::censor::{Asked, Counter, Draw, Plan, Scenario, Turns, plan};
+use crate::dns::Query;
 use crate::resolver::moment::Moment;
 use crate::resolver::snapshot::{Client, Snapshot};
 

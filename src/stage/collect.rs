@@ -12,9 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout_at;
 
-use crate::censor::End;
-use crate::censor::seen::Seen;
-use crate::dns::header::MAX_MESSAGE;
+use crate::censor::{End, Seen};
+use crate::dns::MAX_MESSAGE;
 
 /// The most replies that are kept; behind them nobody listens any more.
 pub const MOST_REPLIES: usize = 64;

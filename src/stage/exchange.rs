@@ -4,12 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::censor::stub::StubMode;
-use crate::censor::{End, Evidence};
-use crate::dns::header;
-use crate::dns::query::Query;
-use crate::dns::reply::Transport;
-use crate::dns::types::Rcode;
+use crate::censor::{End, Evidence, StubMode};
+use crate::dns::{self, Query, Rcode, Transport};
 
 /// One question with all that was sent for it.
 #[derive(Clone, Debug)]
@@ -53,7 +49,7 @@ impl Exchange {
     /// nobody else is asked.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
-        let refused = |sent: &Sent| header::rcode(&sent.octets) == Some(Rcode::REFUSED);
+        let refused = |sent: &Sent| dns::rcode(&sent.octets) == Some(Rcode::REFUSED);
         self.rule.is_none() && matches!(&self.replies[..], [sent] if sent.genuine && refused(sent))
     }
 

@@ -22,8 +22,7 @@ use super::exchange::Exchange;
 use super::play::Player;
 use super::shipped;
 use super::world::{Setting, World};
-use crate::censor::Scenario;
-use crate::censor::stub::StubMode;
+use crate::censor::{Scenario, StubMode};
 use crate::config::scenario as config;
 use crate::server::{self, Running};
 
@@ -220,7 +219,7 @@ pub fn unix(time: &str) -> Result<i64, String> {
         Ok(_) => format!(
             "`{time}` does not say in which time zone; add an offset, as in 2016-11-17T12:00:00+03:00"
         ),
-        Err(_) => format!("`{time}` is no time; expected one such as 2016-11-17T12:00:00+03:00"),
+        Err(_) => format!("`{time}` is not a time; expected one such as 2016-11-17T12:00:00+03:00"),
     })
 }
 

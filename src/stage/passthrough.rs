@@ -16,9 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::dns::header::{Header, MAX_MESSAGE, flag};
-use crate::dns::query::{Query, ReplyMatch, match_reply};
-use crate::dns::types::Rcode;
+use crate::dns::{Header, MAX_MESSAGE, Query, Rcode, ReplyMatch, flag, match_reply};
 
 /// How long the resolver may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -204,9 +202,7 @@ fn answers(packet: &[u8], reply: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::name::NameBuf;
-    use crate::dns::query::encode;
-    use crate::dns::types::Qtype;
+    use crate::dns::{NameBuf, Qtype, encode};
 
     #[test]
     fn a_reply_is_told_from_a_stranger() {

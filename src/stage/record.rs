@@ -9,13 +9,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::exchange::{Decided, Exchange, Run, Sent};
-use crate::censor::stub::StubMode;
-use crate::censor::{End, Evidence};
-use crate::dns::header::{self, Header};
-use crate::dns::message::{Message, Record};
-use crate::dns::name::Name;
-use crate::dns::reply::{Section, Transport};
-use crate::dns::types::{Class, Qtype, Rcode};
+use crate::censor::{End, Evidence, StubMode};
+use crate::dns::{self, Class, Header, Message, Name, Qtype, Rcode, Record, Section, Transport};
 
 /// The exchange as one JSON object. What can't be read out of a broken message is `null` there.
 #[must_use]
@@ -103,7 +98,7 @@ const fn stub_word(mode: StubMode) -> &'static str {
 /// The name that a query is for, and the type if the packet goes on that far. The rest of it may be as
 /// broken as it likes.
 fn question(query: &[u8]) -> Option<(Name<'_>, Option<Qtype>)> {
-    let rest = query.get(header::LEN..)?;
+    let rest = query.get(dns::HEADER_LEN..)?;
     let name = Name::parse(rest).ok()?;
     let rest = rest.get(name.as_bytes().len()..).unwrap_or_default();
     Some((name, rest.first_chunk::<2>().map(|t| Qtype(u16::from_be_bytes(*t)))))
@@ -131,7 +126,7 @@ fn sent(sent: &Sent) -> Value {
 fn bare(octets: &[u8]) -> Option<Rcode> {
     let header = Header::read(octets)?;
     let empty = [header.qdcount, header.ancount, header.nscount, header.arcount] == [0; 4];
-    (empty && octets.len() == header::LEN).then(|| header.rcode())
+    (empty && octets.len() == dns::HEADER_LEN).then(|| header.rcode())
 }
 
 fn answers(message: &Message<'_>) -> Vec<String> {

@@ -8,11 +8,8 @@ use std::time::Duration;
 use super::censor::{Censor, Interception, Observer};
 use super::clock::Clock;
 use crate::cache::store::Cache;
-use crate::censor::expect::Expect;
-use crate::censor::seen::{Seen, Slack};
-use crate::censor::stub::{self, StubMode};
-use crate::censor::{Network, Scenario};
-use crate::dns::header::MAX_MESSAGE;
+use crate::censor::{self, Expect, Network, Scenario, Seen, Slack, StubMode};
+use crate::dns::MAX_MESSAGE;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
@@ -64,7 +61,7 @@ impl World {
     /// A zone that can't be read, or an upstream that can't be asked.
     pub fn new(mut scenario: Scenario, setting: &Setting, now: Moment) -> Result<Self, String> {
         let mode = setting.stubs.unwrap_or(scenario.stub_mode);
-        stub::apply(&mut scenario, mode);
+        censor::apply_stubs(&mut scenario, mode);
         let zones = scenario.zones.iter().map(|zone| ZoneSettings {
             origin: zone.origin.clone(),
             source: TextSource::Inline(zone.text.lines().map(str::to_owned).collect()),

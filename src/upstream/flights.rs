@@ -9,8 +9,7 @@ use std::time::Instant;
 use rustc_hash::FxBuildHasher;
 
 use super::question::{Packet, repeats};
-use crate::dns::header::{Header, flag};
-use crate::dns::types::Rcode;
+use crate::dns::{Header, Rcode, flag};
 
 /// Ids that are drawn at once.
 pub(super) const IDS: usize = 256;
@@ -158,8 +157,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::dns::name::NameBuf;
-    use crate::dns::types::{Class, Qtype};
+    use crate::dns::{Class, NameBuf, Qtype};
     use crate::upstream::Question;
 
     fn flight(deadline: Instant) -> Flight {

@@ -15,9 +15,7 @@ use super::hickory::Bootstrap;
 use super::name_server::{NameServer, SENDS, is_misread};
 use super::transports::Transports;
 use super::{Endpoint, Question, Server};
-use crate::dns::header::flag;
-use crate::dns::message::Message;
-use crate::dns::types::Rcode;
+use crate::dns::{Message, Rcode, flag};
 
 /// Questions that are asked carefully at once while every server is under a penalty. Enough to notice
 /// that one is back; the others would only cost what those need that can be answered.

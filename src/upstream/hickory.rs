@@ -18,7 +18,7 @@ use hickory_resolver::proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use super::deadline::clock;
 use super::server::{Endpoint, Server, returns_to};
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 
 /// How long one server may take when the system's configuration does not ask for less.
 const SYSTEM_TIMEOUT: Duration = Duration::from_secs(2);

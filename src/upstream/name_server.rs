@@ -13,9 +13,7 @@ use super::flights::Missed;
 use super::hickory::Bootstrap;
 use super::transports::{Location, Transports};
 use super::{Question, Server, Tally};
-use crate::dns::header::{Header, flag};
-use crate::dns::message::Message;
-use crate::dns::types::Rcode;
+use crate::dns::{Header, Message, Rcode, flag};
 
 /// How long a server goes last after its first failure; each further failure in a row adds as much.
 const PENALTY: Duration = Duration::from_secs(5);

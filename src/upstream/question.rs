@@ -1,9 +1,6 @@
 //! A question as a message, and whether a message replies to it.
 
-use crate::dns::edns::{self, PAYLOAD_SIZE};
-use crate::dns::header::{Header, LEN, flag};
-use crate::dns::name::{MAX_NAME, NameBuf};
-use crate::dns::types::{Class, Qtype};
+use crate::dns::{self, Class, HEADER_LEN, Header, MAX_NAME, NameBuf, PAYLOAD_SIZE, Qtype, flag};
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -25,7 +22,7 @@ pub struct Question {
 /// The octets of an OPT record without options.
 const OPT: usize = 11;
 /// The most octets of a question as a message: header, name, type, class and OPT.
-const MAX_QUESTION: usize = LEN + MAX_NAME + 4 + OPT;
+const MAX_QUESTION: usize = HEADER_LEN + MAX_NAME + 4 + OPT;
 
 /// A question as the message that is sent, and what its reply must repeat.
 #[derive(Clone)]
@@ -45,7 +42,7 @@ impl Question {
         let header =
             Header { id: 0, flags, qdcount: 1, ancount: 0, nscount: 0, arcount: u16::from(edns) }.to_bytes();
         let [p0, p1] = PAYLOAD_SIZE.to_be_bytes();
-        let [d0, d1] = bit(self.dnssec_ok, edns::DO).to_be_bytes();
+        let [d0, d1] = bit(self.dnssec_ok, dns::EDNS_DO).to_be_bytes();
         let opt: [u8; OPT] = [0, 0, 41, p0, p1, 0, 0, d0, d1, 0, 0];
         let mut packet = Packet { octets: [0; MAX_QUESTION], len: 0, end: 0 };
         packet.add(&header)?;
@@ -80,14 +77,14 @@ impl Packet {
 
     /// The question section.
     pub(super) fn question(&self) -> &[u8] {
-        self.octets.get(LEN..self.end).unwrap_or_default()
+        self.octets.get(HEADER_LEN..self.end).unwrap_or_default()
     }
 }
 
 /// True if the message repeats the question section: the name in whatever case, type and class to the
 /// bit (RFC 5452 §9.1).
 pub(super) fn repeats(question: &[u8], reply: &[u8]) -> bool {
-    let Some(theirs) = reply.get(LEN..LEN + question.len()) else { return false };
+    let Some(theirs) = reply.get(HEADER_LEN..HEADER_LEN + question.len()) else { return false };
     let split = question.len().saturating_sub(4);
     let (Some((name, kind)), Some((their_name, their_kind))) =
         (question.split_at_checked(split), theirs.split_at_checked(split))
@@ -120,7 +117,7 @@ mod tests {
         let mut whole = [&bare[..], b"\0\0\x29\x04\xd0\0\0\x80\0\0\0"].concat();
         whole[11] = 1;
         assert_eq!(packet.octets(), whole);
-        assert_eq!(packet.question(), &bare[LEN..]);
+        assert_eq!(packet.question(), &bare[HEADER_LEN..]);
         let mut packet = question().packet(false).unwrap();
         packet.set_id(0x1234);
         assert_eq!(packet.octets(), bare);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Upstream;
-use crate::dns::name::{Folded, Name, NameBuf};
+use crate::dns::{Folded, Name, NameBuf};
 
 /// The number of the upstreams that everybody shares.
 pub const MAIN: u16 = 0;

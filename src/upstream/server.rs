@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 
 /// One upstream server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::hickory::Bootstrap;
 use super::server::Endpoint;
 use super::stream::{Streams, Tcp};
 use super::udp::Ports;
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 
 /// How long the addresses of a name are used at least, whatever their TTL.
 const MIN_LIFE: Duration = Duration::from_secs(10);

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 use crate::net::accept::{Bounds, Connections, accept};
 
 /// One listener takes this part of the connections that there may be; DNS takes half of them.

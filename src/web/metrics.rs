@@ -13,7 +13,7 @@ use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::dns::types::Rcode;
+use crate::dns::Rcode;
 use crate::observe::querylog::Sink;
 use crate::resolver::live::Engine;
 

@@ -1,11 +1,7 @@
 //! What the zones of this server say to a question, and the sections of that reply (RFC 1034 §4.3.2).
 
 use super::zone::{Lookup, RrSet, Zone, Zones};
-use crate::dns::found::MAX_ALIASES;
-use crate::dns::header::flag;
-use crate::dns::name::{Name, NameBuf};
-use crate::dns::reply::{Full, ReplyWriter, Section};
-use crate::dns::types::{Qtype, Rcode};
+use crate::dns::{Full, MAX_ALIASES, Name, NameBuf, Qtype, Rcode, ReplyWriter, Section, flag};
 
 /// The zone that answers a question: DS at a zone's apex is the parent's, if the parent is here too
 /// (RFC 4035 §3.1.4.1).

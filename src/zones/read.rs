@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::zone::{Fault, Zone};
-use crate::dns::master::{Handler, Place, Record, read};
-use crate::dns::name::NameBuf;
+use crate::dns::{NameBuf, master::Handler, master::Place, master::Record, master::read};
 
 /// How many mistakes of a zone are kept; the others are counted.
 const MOST: usize = 20;
@@ -129,7 +128,7 @@ impl ZoneErrors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::types::Qtype;
+    use crate::dns::Qtype;
 
     const SOA: &str = "@ 60 IN SOA ns. host. 1 2 3 4 5\n";
 

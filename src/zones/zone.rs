@@ -6,9 +6,7 @@ use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
 
-use crate::dns::master::{Place, Record};
-use crate::dns::name::{Folded, MAX_NAME, Name, NameBuf};
-use crate::dns::types::Qtype;
+use crate::dns::{Folded, MAX_NAME, Name, NameBuf, Qtype, master::Place, master::Record};
 
 /// All records of one owner and type; the RDATA is uncompressed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -237,7 +237,7 @@ const TABLE: &[Row] = &[
     // Other faults.
     Row {
         asked: "short-rdata",
-        judge: "dns-interference | 1: unknown_failure | inconsistent 2 dns | - | a reply for A that is no DNS message",
+        judge: "dns-interference | 1: unknown_failure | inconsistent 2 dns | - | a reply for A that is not a DNS message",
         dig: "malformed message packet | !5.3.3.17 | exit 0",
         kdig: "malformed reply packet | failed to query server | exit 1",
         dnsping: "Malformed response | 100% lost",
@@ -258,7 +258,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         asked: "no-qclass tcp",
-        judge: "dns-interference | 1: unknown_failure | inconsistent 2 dns | - | a reply for A that is no DNS message",
+        judge: "dns-interference | 1: unknown_failure | inconsistent 2 dns | - | a reply for A that is not a DNS message",
         dig: "malformed message packet | Question section mismatch | !5.3.3.17",
         kdig: "malformed reply packet | failed to query server | exit 1",
         dnsping: "Malformed response | 100% lost",

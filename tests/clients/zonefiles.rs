@@ -6,9 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::Trial;
-use portcullis::dns::master::{Handler, Place, Record, read};
-use portcullis::dns::name::Name;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{Name, Qtype, master::Handler, master::Place, master::Record, master::read};
 
 use crate::client::{NAMED_COMPILEZONE, test};
 

@@ -23,10 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis::dns::message::Message;
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::encode;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{Message, NameBuf, Qtype, encode};
 use tempfile::TempDir;
 
 pub use wait::{Gate, PATIENCE, Process, RUN, Run, connect, find, until};

@@ -4,10 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use portcullis::censor::{End, Evidence, Network};
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::{Query, encode};
-use portcullis::dns::reply::{ReplyWriter, Section, Transport};
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{NameBuf, Qtype, Query, ReplyWriter, Section, Transport, encode};
 use portcullis::stage::exchange::{Decided, Exchange, Sent};
 use portcullis::stage::recorder::{Recorder, Summary};
 

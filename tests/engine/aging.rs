@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Reply, Upstream, question, reply, until};
 use portcullis::cache::store::Cache;
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::reply::Transport;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{NameBuf, Qtype, Transport};
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::live::Engine;

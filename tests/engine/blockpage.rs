@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::dns::name::NameBuf;
+use portcullis::dns::NameBuf;
 use portcullis::web::block_page::{Limits, Refusal, Site, Why, refuse_tls, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -3,10 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use portcullis::dns::message::Message;
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::encode;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{Message, NameBuf, Qtype, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;

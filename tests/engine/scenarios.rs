@@ -7,12 +7,8 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use portcullis::censor::expect::{Expect, WantedMessage, WantedReply};
-use portcullis::censor::seen::{Seen, Slack};
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::query::encode;
-use portcullis::dns::reply::Transport;
-use portcullis::dns::types::Qtype;
+use portcullis::censor::{Expect, Seen, Slack, WantedMessage, WantedReply};
+use portcullis::dns::{NameBuf, Qtype, Transport, encode};
 use portcullis::resolver::snapshot::Client;
 use portcullis::server::now;
 use portcullis::stage::collect::{self, Patience};
@@ -31,8 +27,7 @@ const QUIET: Duration = Duration::from_millis(120);
 fn seen(playing: &Playing, expect: &Expect, packet: &[u8], runtime: &tokio::runtime::Runtime) -> Seen {
     let network = &playing.scenario().networks[usize::from(expect.network)];
     let server = playing.address(&network.id).unwrap();
-    let after =
-        |wanted: Option<&portcullis::censor::expect::Wanted>| wanted.map_or(Duration::ZERO, |w| w.after);
+    let after = |wanted: Option<&portcullis::censor::Wanted>| wanted.map_or(Duration::ZERO, |w| w.after);
     let (first, last) = (after(expect.replies.first()), after(expect.replies.last()));
     let patience = match expect.replies.len() {
         0 => Patience { timeout: QUIET + Duration::from_millis(100), wait: QUIET },
@@ -279,7 +274,7 @@ fn forged_addresses_are_those_for_documentation() {
     for (name, _) in shipped::ALL {
         for seen in played(name, None) {
             for (_, octets) in seen.replies {
-                let Some(message) = portcullis::dns::message::Message::parse(&octets) else { continue };
+                let Some(message) = portcullis::dns::Message::parse(&octets) else { continue };
                 for record in message.records().filter(|r| r.rtype == Qtype::A && r.rdata.len() == 4) {
                     let a = Ipv4Addr::from(<[u8; 4]>::try_from(record.rdata).unwrap());
                     let nowhere = a.is_documentation()

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::dns::name::NameBuf;
-use portcullis::dns::types::{Class, Qtype};
+use portcullis::dns::{Class, NameBuf, Qtype};
 use portcullis::upstream::hickory::Bootstrap;
 use portcullis::upstream::{Answer, Endpoint, Failure, Forwarder, Question, Server, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -212,7 +211,7 @@ async fn the_query_is_as_asked() {
     })
     .await;
     let forwarder = forwarder(&[addr], PATIENT);
-    let name = portcullis::dns::name::Name::parse(b"\x03WwW\x04\x00\xff .\x00").unwrap();
+    let name = portcullis::dns::Name::parse(b"\x03WwW\x04\x00\xff .\x00").unwrap();
     let mut question = Question {
         qname: name.to_buf(),
         qtype: Qtype(65280),

@@ -8,8 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::common::{Run, Upstream, portcullis, reply};
-use portcullis::dns::query::Query;
-use portcullis::dns::types::Qtype;
+use portcullis::dns::{Qtype, Query};
 use serde_json::Value;
 
 const GENUINE: [u8; 4] = [93, 184, 215, 14];

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::common::{PATIENCE, Server, Upstream, connect, exchange, question, reply, until};
-use portcullis::dns::message::Message;
+use portcullis::dns::Message;
 
 const A: &[u8] = &[192, 0, 2, 9];
 

@@ -1,7 +1,7 @@
 //! The portable way of moving datagrams, one a call (`udp-batch = 1`), gives what the way of Linux gives: one case
 //! of each way through the server.
 
-use portcullis::dns::types::Rcode;
+use portcullis::dns::Rcode;
 
 use crate::common::{
     PATIENCE, Reply, SILENCE, Server, Upstream, exchange, question, reply, until, without_edns,

@@ -245,7 +245,10 @@ fn the_clock_takes_commands_while_it_plays() {
     let told = command("at 2016-11-16T12:00:00+03:00");
     assert!(told["ok"] == true && told["at"] == "2016-11-16T12:00:00+03:00", "{told}");
     let told = command("at noon");
-    assert!(told["ok"] == false && told["problem"].as_str().unwrap().contains("`noon` is no time"), "{told}");
+    assert!(
+        told["ok"] == false && told["problem"].as_str().unwrap().contains("`noon` is not a time"),
+        "{told}"
+    );
     assert_eq!(command("now")["at"], "2016-11-16T12:00:00+03:00");
     assert_eq!(command("sing")["ok"], false);
     let genuine = playing.ask("isp-nx", "linkedin.com", "A").unwrap().0;

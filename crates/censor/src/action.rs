@@ -2,8 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use portcullis_core::dns::name::NameBuf;
-use portcullis_core::dns::types::Rcode;
+use portcullis_core::dns::{NameBuf, Rcode};
 
 use super::delay::Delay;
 use super::shape::Shape;

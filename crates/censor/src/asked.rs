@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portcullis_core::dns::query::Query;
-use portcullis_core::dns::reply::Transport;
+use portcullis_core::dns::{Query, Transport};
 
 /// One question, and all that the answer may depend on.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::action::End;
-use portcullis_core::dns::name::NameBuf;
-use portcullis_core::dns::reply::Transport;
-use portcullis_core::dns::types::{Class, Qtype};
+use portcullis_core::dns::{Class, NameBuf, Qtype, Transport};
 
 /// One question and all that must come back for it.
 #[derive(Clone, Debug)]
@@ -90,6 +88,6 @@ pub struct WantedRecord {
     pub ttl: (u32, u32),
     /// The type; the class is the question's, IN if that is ANY.
     pub rtype: Qtype,
-    /// The data as [`Message::rdata_text`](portcullis_core::dns::message::Message::rdata_text) writes it.
+    /// The data as [`Message::rdata_text`](portcullis_core::dns::Message::rdata_text) writes it.
     pub data: String,
 }

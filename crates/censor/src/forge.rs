@@ -1,6 +1,6 @@
 //! Writes forged answers, quirks and faults included.
 //!
-//! [`ReplyWriter`](portcullis_core::dns::reply::ReplyWriter) writes only what is right, so that forgeries are put
+//! [`ReplyWriter`](portcullis_core::dns::ReplyWriter) writes only what is right, so that forgeries are put
 //! together here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,12 +10,9 @@ use super::asked::{Asked, Counter, Turns};
 use super::draw::Draw;
 use super::scenario::{Pick, Pool, Scenario};
 use super::shape::{EdnsManner, Malform, Shape, TtlMode};
-use portcullis_core::dns::edns::{OPTION_EDE, PAYLOAD_SIZE};
-use portcullis_core::dns::header::{self, Header, flag};
-use portcullis_core::dns::name::{Folded, Name};
-use portcullis_core::dns::query::Query;
-use portcullis_core::dns::reply::Transport;
-use portcullis_core::dns::types::{Class, Qtype, Rcode};
+use portcullis_core::dns::{
+    self, Class, Folded, Header, Name, OPTION_EDE, PAYLOAD_SIZE, Qtype, Query, Rcode, Transport, flag,
+};
 
 /// What a forger makes of one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,10 +92,10 @@ pub(super) fn forge(
 /// A plain answer of one record of the type and class that were asked for.
 pub(super) fn one_record(query: &Query<'_>, ttl: u32, rdata: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 512];
-    let mut reply = portcullis_core::dns::reply::ReplyWriter::new(query, &mut out, 512);
+    let mut reply = portcullis_core::dns::ReplyWriter::new(query, &mut out, 512);
     let kind = (query.qtype, query.qclass);
     // One record of a few octets fits.
-    let _ = reply.record_in(portcullis_core::dns::reply::Section::Answer, None, kind, ttl, &[rdata]);
+    let _ = reply.record_in(portcullis_core::dns::Section::Answer, None, kind, ttl, &[rdata]);
     let len = reply.finish();
     out.truncate(len);
     out
@@ -275,11 +272,11 @@ impl<'a> Message<'a> {
             asked_name.truncate(asked_name.len().saturating_sub(2));
         }
         // What the client sent behind its question, which is its OPT record if it has EDNS.
-        let tail = query.packet().get(header::LEN + question.len()..).unwrap_or_default();
+        let tail = query.packet().get(dns::HEADER_LEN + question.len()..).unwrap_or_default();
         let append = shape.malform == Malform::AppendAfterOpt && query.edns.is_some();
         let (mut additional, mut arcount) = (Vec::new(), 0u16);
         for extra in &shape.extra {
-            let owner = extra.owner.as_ref().map(portcullis_core::dns::name::NameBuf::as_name);
+            let owner = extra.owner.as_ref().map(portcullis_core::dns::NameBuf::as_name);
             put_record(&mut additional, owner, extra.rtype, extra.ttl, &extra.rdata);
             arcount += 1;
         }

@@ -12,19 +12,20 @@
 mod action;
 mod asked;
 mod delay;
-pub mod draw;
-pub mod expect;
+mod draw;
+mod expect;
 mod expression;
-pub mod forge;
+mod forge;
 pub mod judge;
-pub mod names;
-pub mod plan;
+mod names;
+mod plan;
 mod scenario;
-pub mod seen;
+mod seen;
 mod shape;
-pub mod stub;
+mod stub;
 mod when;
 
+pub use self::stub::apply_stubs;
 pub use action::{Action, Addresses, Body, End, Forged, Identity, Other, Soa};
 pub use asked::{Asked, Counter, Turns};
 pub use delay::{Delay, Spread};

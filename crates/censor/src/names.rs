@@ -1,6 +1,6 @@
 //! Which names a rule takes, with the bugs that real censors' matching has.
 
-use portcullis_core::dns::name::{MAX_NAME, Name};
+use portcullis_core::dns::{MAX_NAME, Name};
 
 use super::expression::Expression;
 
@@ -141,7 +141,7 @@ impl Joined {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_core::dns::name::NameBuf;
+    use portcullis_core::dns::NameBuf;
     use proptest::prelude::*;
 
     fn takes(pattern: Pattern, flattened: bool, name: &str) -> bool {

@@ -4,14 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::action::{Action, End, Identity};
-pub use super::asked::{Asked, Counter, Turns};
+use super::asked::{Asked, Counter, Turns};
 use super::draw::Draw;
 use super::forge::{self, Forgery};
 use super::scenario::{Rule, Scenario};
 use super::when::Sticky;
-use portcullis_core::dns::name::Folded;
-use portcullis_core::dns::reply::Transport;
-use portcullis_core::dns::types::{Class, Qtype};
+use portcullis_core::dns::{Class, Folded, Qtype, Transport};
 
 /// What is done with one query.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use portcullis_core::dns::name::NameBuf;
+use portcullis_core::dns::NameBuf;
 
 use super::action::Action;
 use super::expect::Expect;

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use super::action::End;
 use super::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
-use portcullis_core::dns::header::{Header, flag};
-use portcullis_core::dns::message::{Message, Record};
-use portcullis_core::dns::reply::Section;
-use portcullis_core::dns::types::{Class, Qtype};
+use portcullis_core::dns::{Class, Header, Message, Qtype, Record, Section, flag};
 
 /// All that came back for one query, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,8 +221,7 @@ fn hex(octets: &[u8]) -> String {
 #[allow(clippy::cast_possible_truncation, reason = "tests make small numbers")]
 mod tests {
     use super::*;
-    use portcullis_core::dns::name::NameBuf;
-    use portcullis_core::dns::reply::Transport;
+    use portcullis_core::dns::{NameBuf, Transport};
 
     fn record(owner: &str, ttl: (u32, u32), rtype: Qtype, data: &str) -> WantedRecord {
         WantedRecord { owner: NameBuf::from_text(owner).unwrap(), ttl, rtype, data: data.into() }

@@ -1,8 +1,6 @@
 //! How a forged answer looks: what gives the forger away.
 
-use portcullis_core::dns::ede::EdeCode;
-use portcullis_core::dns::name::NameBuf;
-use portcullis_core::dns::types::Qtype;
+use portcullis_core::dns::{EdeCode, NameBuf, Qtype};
 
 /// How a forged answer looks.
 #[derive(Clone, Debug, PartialEq)]

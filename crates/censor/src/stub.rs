@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::action::{Action, Addresses, Body};
 use super::expect::{WantedRecord, WantedReply};
 use super::scenario::Scenario;
-pub use super::scenario::{StubMode, Stubs};
+use super::scenario::{StubMode, Stubs};
 use super::shape::Extra;
-use portcullis_core::dns::types::Qtype;
+use portcullis_core::dns::Qtype;
 
 /// The addresses in the place of all those of the scenario that somebody might really be at: in forged
 /// answers, in pools, and in what is expected.
-pub fn apply(scenario: &mut Scenario, mode: StubMode) {
+pub fn apply_stubs(scenario: &mut Scenario, mode: StubMode) {
     scenario.stub_mode = mode;
     let mut stubs = Stubs::default();
     let taken = taken(scenario);
@@ -210,7 +210,7 @@ fn is_somewhere_v6(a: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
     use crate::{Forged, Pool, Rule, ZoneText};
-    use portcullis_core::dns::name::NameBuf;
+    use portcullis_core::dns::NameBuf;
 
     fn rule(a: &[&str]) -> Rule {
         let a = Addresses::These(a.iter().map(|a| a.parse().unwrap()).collect());
@@ -238,7 +238,7 @@ mod tests {
             let pool = Pool { v4: vec!["8.7.198.45".parse().unwrap()], ..Pool::default() };
             let rules = vec![rule(&["5.3.3.17", "10.10.34.36", "8.7.198.45"])];
             let mut scenario = Scenario { pools: vec![pool], rules, ..Scenario::default() };
-            apply(&mut scenario, mode);
+            apply_stubs(&mut scenario, mode);
             let Action::Forge { forged, .. } = &scenario.rules[0].action else { panic!() };
             let Body::Addresses { a, aaaa, .. } = &forged[0].body else { panic!() };
             assert_eq!(*a, Addresses::These(v4.iter().map(|a| a.parse().unwrap()).collect()), "{mode:?}");
@@ -258,7 +258,7 @@ mod tests {
         {
             forged[0].shape.extra.push(Extra { owner: None, rtype, ttl: 0, rdata });
         }
-        apply(&mut scenario, StubMode::Doc);
+        apply_stubs(&mut scenario, StubMode::Doc);
         let Action::Forge { forged, .. } = &scenario.rules[0].action else { panic!() };
         let Body::Addresses { a: Addresses::These(a), aaaa: Addresses::These(aaaa), .. } = &forged[0].body
         else {

@@ -1,7 +1,6 @@
 //! When a rule applies.
 
-use portcullis_core::dns::reply::Transport;
-use portcullis_core::dns::types::Qtype;
+use portcullis_core::dns::{Qtype, Transport};
 
 use super::asked::Asked;
 

@@ -6,10 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use crate::dns::name::Match;
-use crate::dns::name::NameBuf;
-pub use crate::dns::pattern::{Pattern, Start};
-use crate::dns::types::Qtype;
+pub use crate::dns::{Match, Pattern, Start};
+use crate::dns::{NameBuf, Qtype};
 
 /// What a rule wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,9 +8,7 @@ use tokio::task::JoinSet;
 
 use super::serving;
 use crate::app::runtime;
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::types::{Class, Qtype};
+use crate::dns::{Class, Message, NameBuf, Qtype};
 use crate::server::now;
 use crate::settings::Settings;
 use crate::sources;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::censor::stub::StubMode;
+use crate::censor::StubMode;
 use crate::cli::{FAILED, OK, count, now, say, say_error};
 use crate::stage::shipped;
 use crate::stage::world::{Setting, World};

@@ -12,16 +12,14 @@ use tokio::task::JoinSet;
 
 use crate::app::runtime;
 use crate::censor::End;
-use crate::censor::judge::known::{AsnMap, Fingerprint};
-use crate::censor::judge::lookup::{Failure, Lookup, Question, Reply};
-use crate::censor::judge::ooni::{Blocking, flag};
-use crate::censor::judge::satellite::Outcome;
-use crate::censor::judge::{Judgement, Known, Pair, Probe, Verdict, judge};
+use crate::censor::judge::{
+    AsnMap, Failure, Fingerprint, Judgement, Known, Lookup, Pair, Probe, Question, Reply, Verdict, judge,
+    ooni::Blocking, ooni::flag, satellite::Outcome,
+};
 use crate::cli::progress::Bar;
 use crate::cli::{FAILED, OK, WARNED, count, say, say_error};
 use crate::config::value::duration_of;
-use crate::dns::name::NameBuf;
-use crate::dns::types::Qtype;
+use crate::dns::{NameBuf, Qtype};
 use crate::stage::collect::{self, Patience};
 
 /// Names that are asked about at the same time.

@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::censor::Scenario;
-use crate::censor::seen::describe;
+use crate::censor::{Scenario, describe};
 use crate::cli::{OK, WARNED, say};
 use crate::stage::exchange::Exchange;
 use crate::stage::record;

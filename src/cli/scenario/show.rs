@@ -1,7 +1,6 @@
 //! `portcullis scenario show`: what a scenario imitates, in words.
 
-use crate::censor::names::{Names, Pattern};
-use crate::censor::{Rule, Scenario};
+use crate::censor::{Names, Pattern, Rule, Scenario};
 use crate::cli::{OK, say};
 use crate::stage::harness::time_text;
 use crate::stage::shipped;

@@ -14,11 +14,7 @@ use crate::censor::{
     Action, Addresses, Body, Delay, EdnsManner, End, Extra, Flags, Forged, Identity, Malform, Other, Pool,
     Shape, Soa, Spread, TtlMode,
 };
-use crate::dns::ede::EdeCode;
-use crate::dns::name::{Name, NameBuf};
-use crate::dns::rdata;
-use crate::dns::reply::Transport;
-use crate::dns::types::{Qtype, Rcode};
+use crate::dns::{EdeCode, Name, NameBuf, Qtype, Rcode, Transport, rdata};
 
 /// Kinds that are one forged answer, and may stand in `replies`.
 const FORGED: [&str; 6] = ["rcode", "nodata", "stub", "cname", "truncate", "raw"];

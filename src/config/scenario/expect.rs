@@ -7,14 +7,8 @@ use super::super::error::{KeyPath, expected};
 use super::super::table::{MAX_TTL, Table};
 use super::matching::TRANSPORTS;
 use super::{line_of, word16};
-use crate::censor::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
-use crate::censor::{End, Network};
-use crate::dns::header::flag;
-use crate::dns::message::Message;
-use crate::dns::name::{Name, NameBuf};
-use crate::dns::rdata;
-use crate::dns::reply::Transport;
-use crate::dns::types::{Class, Qtype};
+use crate::censor::{End, Expect, Network, Wanted, WantedMessage, WantedRecord, WantedReply};
+use crate::dns::{Class, Message, Name, NameBuf, Qtype, Transport, flag, rdata};
 
 /// What the replies to one question go by.
 #[derive(Clone, Copy)]

@@ -5,9 +5,8 @@ use toml::Spanned;
 use super::super::check::{Check, did_you_mean};
 use super::super::error::{KeyPath, Remedy, expected};
 use super::super::table::Table;
-use crate::censor::names::{Names, Pattern};
-use crate::censor::{Chance, Expression, Network, Sticky, When};
-use crate::dns::reply::Transport;
+use crate::censor::{Chance, Expression, Names, Network, Pattern, Sticky, When};
+use crate::dns::Transport;
 use crate::policy::schedule;
 
 /// A probability is kept as so many cases of this many.

@@ -4,18 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::parse;
-use crate::censor::expect::{WantedMessage, WantedRecord, WantedReply};
-use crate::censor::names::Pattern;
-use crate::censor::stub::StubMode;
 use crate::censor::{
-    Action, Addresses, Body, Chance, Delay, EdnsManner, End, Evidence, Flags, Forged, Malform, Other, Pick,
-    Scenario, Soa, Spread, Sticky, TtlMode,
+    Action, Addresses, Body, Chance, Delay, EdnsManner, End, Evidence, Flags, Forged, Malform, Other,
+    Pattern, Pick, Scenario, Soa, Spread, Sticky, StubMode, TtlMode, WantedMessage, WantedRecord,
+    WantedReply,
 };
 use crate::config::error::Mistake;
-use crate::dns::ede::EdeCode;
-use crate::dns::name::NameBuf;
-use crate::dns::reply::Transport;
-use crate::dns::types::{Class, Qtype, Rcode};
+use crate::dns::{Class, EdeCode, NameBuf, Qtype, Rcode, Transport};
 
 const PAGE: &str = include_str!("../../../docs/scenarios.md");
 
@@ -601,7 +596,7 @@ fn actions_that_can_not_be() {
         ),
         (
             "kind = \"nodata\", extra = [{ type = \"A\", data = \"x\" }]",
-            "action.extra.data: `x` is no IPv4 address",
+            "action.extra.data: `x` is not an IPv4 address",
         ),
         (
             "kind = \"nodata\", extra = [{ name = \"a..\", type = \"A\", data = \"192.0.2.1\" }]",
@@ -657,7 +652,7 @@ fn expectations_that_can_not_be() {
         ("answer = [\"a. 9-1 IN A 192.0.2.1\"]", "replies.answer: `9-1` ends before it starts"),
         ("answer = [\"a. 1 CH A 192.0.2.1\"]", "replies.answer: `CH` stands where the class IN must"),
         ("answer = [\"a. 1 IN ANY x\"]", "replies.answer: `ANY` is not a record type"),
-        ("answer = [\"a. 1 IN A ::1\"]", "replies.answer: `::1` is no IPv4 address"),
+        ("answer = [\"a. 1 IN A ::1\"]", "replies.answer: `::1` is not an IPv4 address"),
         ("answer = [\"a.. 1 IN A 192.0.2.1\"]", "replies.answer: `a..` is not a domain name"),
     ] {
         let text = expect(&format!("name = \"a\"\nreplies = [{{ {reply} }}]"));

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::{Receive, Return, Transmit, plain, send_one};
-use crate::dns::edns::PAYLOAD_SIZE;
-use crate::dns::reply::Transport;
+use crate::dns::{PAYLOAD_SIZE, Transport};
 use crate::net::bind::{self, Hold};
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;

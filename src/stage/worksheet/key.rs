@@ -7,12 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Sheet, cell, changes, command, in_words, letter, port, question_json};
-use crate::censor::expect::Expect;
-use crate::censor::seen::{Seen, describe};
-use crate::censor::{End, Scenario};
-use crate::dns::message::Message;
-use crate::dns::reply::{Section, Transport};
-use crate::dns::types::{Qtype, Rcode};
+use crate::censor::{End, Expect, Scenario, Seen, describe};
+use crate::dns::{Message, Qtype, Rcode, Section, Transport};
 use crate::resolver::moment::Moment;
 use crate::stage::censor::Observer;
 use crate::stage::exchange::{Decided, Exchange};

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use super::key::{end_word, told_networks, told_rule};
 use super::letter;
-use crate::censor::Scenario;
-use crate::censor::seen::describe;
-use crate::dns::query::Query;
+use crate::censor::{Scenario, describe};
+use crate::dns::Query;
 use crate::stage::exchange::{Decided, Exchange};
 use crate::stage::harness::time_text;
 use crate::stage::record;

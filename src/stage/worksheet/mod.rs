@@ -11,11 +11,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::{Value, json};
 
 use super::harness::time_text;
-use crate::censor::Scenario;
-use crate::censor::draw::Draw;
-use crate::censor::expect::{Expect, WantedReply};
-use crate::dns::reply::Transport;
-use crate::dns::types::Class;
+use crate::censor::{Draw, Expect, Scenario, WantedReply};
+use crate::dns::{Class, Transport};
 
 /// The clock stands at most at so many moments in a sheet.
 const ROUNDS: usize = 3;

@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::connections::{close, first_octet};
 use super::negotiate::{self, Form};
 use super::{Refusal, Site, html, tls};
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 
 /// How long a connection whose time is over may take to finish the answer under way.
 const GRACE: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portcullis_core::dns::types::Qtype;
+use portcullis_core::dns::Qtype;
 
 use super::bogon::is_bogon;
 use super::lookup::Failure;
@@ -125,7 +125,7 @@ impl fmt::Display for Sign {
             Self::Differ(t, n, span) => write!(f, "{n} replies for {t} within {} that differ", ms(span)),
             Self::WrongId(t) => write!(f, "a reply for {t} with another id than the query"),
             Self::Repeated(t, n, span) => write!(f, "{n} replies for {t} within {}, all alike", ms(span)),
-            Self::Undecodable(t) => write!(f, "a reply for {t} that is no DNS message"),
+            Self::Undecodable(t) => write!(f, "a reply for {t} that is not a DNS message"),
             Self::OtherQuestion(t) => write!(f, "a reply for {t} without the question"),
             Self::OtherType(t) => write!(f, "an answer for {t} with addresses of the other type"),
             Self::OptAstray(t) => write!(f, "a reply for {t} whose OPT record is not where it belongs"),

@@ -4,15 +4,11 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use crate::Seen;
 use crate::action::End;
-use crate::seen::Seen;
-use portcullis_core::dns::ede::EdeCode;
-use portcullis_core::dns::header::{self, Header, flag};
-use portcullis_core::dns::message::Message;
-use portcullis_core::dns::name::NameBuf;
-use portcullis_core::dns::query::QueryBuilder;
-use portcullis_core::dns::reply::Section;
-use portcullis_core::dns::types::{Class, Qtype, Rcode};
+use portcullis_core::dns::{
+    self, Class, EdeCode, Header, Message, NameBuf, Qtype, QueryBuilder, Rcode, Section, flag,
+};
 
 /// A question that a probe asks.
 #[derive(Clone, Debug)]
@@ -170,7 +166,7 @@ impl Said {
             edes: Vec::new(),
         };
         // Some servers answer what they cannot read with the header alone.
-        if octets.len() == header::LEN && (header.qdcount, header.ancount) == (0, 0) {
+        if octets.len() == dns::HEADER_LEN && (header.qdcount, header.ancount) == (0, 0) {
             return Some(empty(header.rcode()));
         }
         let message = Message::parse(octets)?;

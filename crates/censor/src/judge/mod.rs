@@ -5,10 +5,10 @@
 //! injection that neither of them counts ([`Sign`]), and one word over all of it ([`Verdict`]).
 //! No page is fetched and no certificate seen, so what they learn from those is left open.
 
-pub mod bogon;
+mod bogon;
 mod judgement;
-pub mod known;
-pub mod lookup;
+mod known;
+mod lookup;
 pub mod ooni;
 mod probe;
 pub mod satellite;

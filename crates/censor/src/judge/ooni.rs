@@ -10,7 +10,7 @@ use super::bogon::is_bogon;
 use super::known::{AsnMap, Fingerprint};
 use super::lookup::{Failure, Lookup};
 use super::probe::{Control, Known, Pair};
-use portcullis_core::dns::types::Qtype;
+use portcullis_core::dns::Qtype;
 
 /// Flags of the DNS analysis (`x_dns_flags`).
 pub mod flag {

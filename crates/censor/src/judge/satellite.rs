@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::known::AsnMap;
 use super::lookup::{Failure, Lookup};
 use super::probe::{Control, Pair};
-use portcullis_core::dns::types::Rcode;
+use portcullis_core::dns::Rcode;
 
 /// An outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

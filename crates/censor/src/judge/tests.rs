@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portcullis_core::dns::name::NameBuf;
-use portcullis_core::dns::types::Qtype;
+use portcullis_core::dns::{NameBuf, Qtype};
 
 use super::*;
+use crate::Seen;
 use crate::action::End;
-use crate::seen::Seen;
 
 const ID: u16 = 0x1234;
 
@@ -401,7 +400,7 @@ fn signs_that_no_probe_counts() {
             V4_ONLY,
             vec!["an answer for AAAA with addresses of the other type"],
         ),
-        ("OK 93.184.215.14; GARBAGE | OK", V4_ONLY, vec!["a reply for A that is no DNS message"]),
+        ("OK 93.184.215.14; GARBAGE | OK", V4_ONLY, vec!["a reply for A that is not a DNS message"]),
         ("OK 93.184.215.14; RST | OK", V4_ONLY, vec!["the TCP connection for A ended by RST"]),
         ("OK 93.184.215.14 | OK", BOTH, vec!["no AAAA, though the control has one"]),
         ("OK 10.0.0.1 | OK", V4_ONLY, vec!["10.0.0.1 is a bogon"]),

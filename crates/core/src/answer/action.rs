@@ -2,12 +2,8 @@
 
 use super::text::Text;
 use super::{alias, deny, stub};
-use crate::dns::ede::{Ede, EdeCode};
-use crate::dns::name::NameBuf;
-use crate::dns::query::Query;
-use crate::dns::reply::{ReplyWriter, Transport};
-use crate::dns::types::Qtype;
-use crate::policy::list::ListPolicy;
+use crate::dns::{Ede, EdeCode, NameBuf, Qtype, Query, ReplyWriter, Transport};
+use crate::policy::ListPolicy;
 use crate::rule::Action;
 
 /// What to do with a blocked query.
@@ -83,7 +79,7 @@ pub fn aliased(
 ) -> usize {
     let text = Text::of(list, query);
     let mut reply = ReplyWriter::new(query, out, transport.limit(query));
-    alias::write(&mut reply, targets, end);
+    alias::write_aliases(&mut reply, targets, end);
     explain(&mut reply, &text, (list, right), query, true);
     reply.finish()
 }

@@ -1,11 +1,6 @@
 //! An alias with what it leads to: a stub resolver does not go on by itself (RFC 1034 §5.3.1).
 
-use crate::dns::header::flag;
-use crate::dns::message::Message;
-use crate::dns::name::NameBuf;
-use crate::dns::relay::expanded_rdata;
-use crate::dns::reply::{Full, ReplyWriter, Section};
-use crate::dns::types::{Class, Qtype, Rcode};
+use crate::dns::{Class, Full, Message, NameBuf, Qtype, Rcode, ReplyWriter, Section, expanded_rdata, flag};
 
 /// An alias: the name that it points to, and its TTL in seconds.
 pub type Target = (NameBuf, u32);
@@ -30,7 +25,7 @@ impl<'m> End<'m> {
 }
 
 /// Writes the aliases, each pointing to the next, and then what ends them, if anything does.
-pub fn write(reply: &mut ReplyWriter<'_, '_>, targets: &[Target], end: Option<End<'_>>) {
+pub fn write_aliases(reply: &mut ReplyWriter<'_, '_>, targets: &[Target], end: Option<End<'_>>) {
     // A section that does not fit has marked the reply truncated.
     let _ = chain(reply, targets).and_then(|()| end.map_or(Ok(()), |end| append(reply, end)));
 }

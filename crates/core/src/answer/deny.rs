@@ -1,31 +1,29 @@
 //! Refusals: NXDOMAIN and NODATA with the SOA that lets them be cached, REFUSED, SERVFAIL. Nothing in
 //! them is made up, which each function says by `false`.
 
-use crate::dns::query::Query;
-use crate::dns::reply::{ReplyWriter, Section};
-use crate::dns::types::{Qtype, Rcode};
+use crate::dns::{Qtype, Query, Rcode, ReplyWriter, Section};
 
 /// The name does not exist (RFC 2308 §2.1).
-pub fn nxdomain(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
+pub(super) fn nxdomain(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
     reply.rcode(Rcode::NXDOMAIN);
     soa(reply, query, ttl);
     false
 }
 
 /// The name exists, the type does not (RFC 2308 §2.2).
-pub fn nodata(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
+pub(super) fn nodata(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
     soa(reply, query, ttl);
     false
 }
 
 /// The server will not say.
-pub fn refused(reply: &mut ReplyWriter<'_, '_>) -> bool {
+pub(super) fn refused(reply: &mut ReplyWriter<'_, '_>) -> bool {
     reply.rcode(Rcode::REFUSED);
     false
 }
 
 /// The server could not say.
-pub fn servfail(reply: &mut ReplyWriter<'_, '_>) -> bool {
+pub(super) fn servfail(reply: &mut ReplyWriter<'_, '_>) -> bool {
     reply.rcode(Rcode::SERVFAIL);
     false
 }

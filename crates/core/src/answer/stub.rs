@@ -4,15 +4,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::deny;
-use crate::dns::name::Name;
-use crate::dns::query::Query;
-use crate::dns::reply::{ReplyWriter, Section};
-use crate::dns::types::Qtype;
+use crate::dns::{Name, Qtype, Query, ReplyWriter, Section};
 use crate::rule::Data;
 
 /// Stub addresses for A and AAAA. Every other type gets NODATA, HTTPS and SVCB among them, so that
 /// none of their hints leaks the address that A hides.
-pub fn address(
+pub(super) fn address(
     reply: &mut ReplyWriter<'_, '_>,
     query: &Query<'_>,
     v4: &[Ipv4Addr],
@@ -33,18 +30,18 @@ pub fn address(
 }
 
 /// 0.0.0.0 and `::`: connections to them fail at once on the client's own machine.
-pub fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
+pub(super) fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
     address(reply, query, &[Ipv4Addr::UNSPECIFIED], &[Ipv6Addr::UNSPECIFIED], ttl)
 }
 
 /// An alias for every type; the client asks for its target itself.
-pub fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) -> bool {
+pub(super) fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) -> bool {
     let _ = reply.record(Section::Answer, None, Qtype::CNAME, ttl, &[target.as_bytes()]);
     true
 }
 
 /// The operator's own records: those of the type asked, all of them for ANY, else NODATA.
-pub fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) -> bool {
+pub(super) fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) -> bool {
     let mut any = false;
     for record in data.iter().filter(|d| d.rtype == query.qtype || query.qtype == Qtype::ANY) {
         any = true;

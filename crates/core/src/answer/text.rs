@@ -1,7 +1,7 @@
 //! The EXTRA-TEXT of a refusal: the list, and the reference by which it is found again.
 
-use crate::dns::query::Query;
-use crate::policy::list::{ListPolicy, MAX_EDE_TEXT};
+use crate::dns::Query;
+use crate::policy::{ListPolicy, MAX_EDE_TEXT};
 
 /// Octets of ` [1a2b3c4d]`.
 const REFERENCE: usize = 11;

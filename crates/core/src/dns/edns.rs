@@ -8,7 +8,7 @@ pub const PAYLOAD_SIZE: u16 = 1232;
 /// The option code of an Extended DNS Error (RFC 8914 §2).
 pub const OPTION_EDE: u16 = 15;
 /// The flag "DNSSEC OK" in the upper bit of the OPT's last 16 bits (RFC 3225 §3).
-pub const DO: u16 = 0x8000;
+pub const EDNS_DO: u16 = 0x8000;
 
 /// What a client's OPT record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl<'p> Edns<'p> {
         Some(Self {
             payload_size: class,
             version,
-            dnssec_ok: u16::from_be_bytes([hi, lo]) & DO != 0,
+            dnssec_ok: u16::from_be_bytes([hi, lo]) & EDNS_DO != 0,
             options: rdata,
         })
     }

@@ -39,7 +39,7 @@ pub enum Via {
 /// One thing that a reply leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Item<'n> {
+pub enum Found<'n> {
     /// A name.
     Name(Name<'n>, Via),
     /// An address.
@@ -53,14 +53,14 @@ pub enum Item<'n> {
 /// comes back to where it was. Aliases that the chain did not reach follow, then targets, hints and
 /// addresses in the order of their records. The owners of all these do not matter, because some
 /// client may not look at them either.
-pub fn found<B>(message: &Message<'_>, mut each: impl FnMut(Item<'_>) -> ControlFlow<B>) -> Option<B> {
+pub fn found<B>(message: &Message<'_>, mut each: impl FnMut(Found<'_>) -> ControlFlow<B>) -> Option<B> {
     match chain(message, &mut each) {
         ControlFlow::Continue(()) => data(message, &mut each).break_value(),
         ControlFlow::Break(value) => Some(value),
     }
 }
 
-fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Item<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
+fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
     let Some(qname) = message.qname() else { return ControlFlow::Continue(()) };
     let mut current = Folded::new(qname);
     let mut followed = [None; MAX_ALIASES];
@@ -80,12 +80,12 @@ fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Item<'_>) -> ControlFlo
         let cname = alias.and_then(|record| message.name_into(record.rdata_at(), &mut cname_buf));
         let dname = substituted(message, current.as_name(), &mut dname_buf);
         if let Some(name) = dname {
-            each(Item::Name(name, Via::Dname))?;
+            each(Found::Name(name, Via::Dname))?;
         }
         // The CNAME that accompanies a DNAME says the same (RFC 6672 §3.1). Where it does not, it is
         // what a client without DNAME follows.
         if let Some(name) = cname.filter(|_| cname != dname) {
-            each(Item::Name(name, Via::Cname))?;
+            each(Found::Name(name, Via::Cname))?;
         }
         let Some(next) = cname.or(dname) else { break };
         current = Folded::new(next);
@@ -94,7 +94,7 @@ fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Item<'_>) -> ControlFlo
         if !followed.contains(&Some(alias.start))
             && let Some(name) = message.name_into(alias.rdata_at(), &mut cname_buf)
         {
-            each(Item::Name(name, Via::Cname))?;
+            each(Found::Name(name, Via::Cname))?;
         }
     }
     ControlFlow::Continue(())
@@ -118,7 +118,7 @@ fn substituted<'b>(message: &Message<'_>, name: Name<'_>, buf: &'b mut [u8; MAX_
     Name::parse(whole).ok()
 }
 
-fn data<B>(message: &Message<'_>, each: &mut impl FnMut(Item<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
+fn data<B>(message: &Message<'_>, each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
     let answers = message.records().take_while(|r| r.section == Section::Answer);
     for record in answers.filter(|r| r.class == Class::IN.0) {
         match record.rtype {
@@ -134,12 +134,12 @@ fn data<B>(message: &Message<'_>, each: &mut impl FnMut(Item<'_>) -> ControlFlow
 /// The target of a service binding, then its hints. A target that is compressed makes the record
 /// malformed (RFC 9460 §2.2). Keys out of order do so too, but a client that reads on is a reason to
 /// read on.
-fn binding<B>(rdata: &[u8], each: &mut impl FnMut(Item<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
+fn binding<B>(rdata: &[u8], each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
     let Some((priority, rest)) = rdata.split_first_chunk::<2>() else { return ControlFlow::Continue(()) };
     let Ok(target) = Name::parse(rest) else { return ControlFlow::Continue(()) };
     // "." is the owner itself, or that there is no such service (RFC 9460 §2.5).
     if !target.is_root() {
-        each(Item::Name(target, Via::Svcb))?;
+        each(Found::Name(target, Via::Svcb))?;
     }
     // Parameters of an alias mean nothing (RFC 9460 §2.4.2).
     if *priority == [0, 0] {
@@ -161,10 +161,10 @@ fn binding<B>(rdata: &[u8], each: &mut impl FnMut(Item<'_>) -> ControlFlow<B>) -
 fn addresses<const N: usize, A: From<[u8; N]> + Into<IpAddr>, B>(
     octets: &[u8],
     via: Via,
-    each: &mut impl FnMut(Item<'_>) -> ControlFlow<B>,
+    each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let (whole, _) = octets.as_chunks::<N>();
-    whole.iter().try_for_each(|address| each(Item::Address(A::from(*address).into(), via)))
+    whole.iter().try_for_each(|address| each(Found::Address(A::from(*address).into(), via)))
 }
 
 fn answers<'m>(message: &Message<'m>, rtype: Qtype) -> impl Iterator<Item = Record<'m>> + use<'m> {
@@ -214,10 +214,10 @@ mod tests {
             .collect()
     }
 
-    fn show(item: Item<'_>) -> String {
+    fn show(item: Found<'_>) -> String {
         match item {
-            Item::Name(name, via) => format!("{via:?} {name}"),
-            Item::Address(address, via) => format!("{via:?} {address}"),
+            Found::Name(name, via) => format!("{via:?} {name}"),
+            Found::Address(address, via) => format!("{via:?} {address}"),
         }
     }
 
@@ -422,7 +422,7 @@ mod tests {
             if let Some(message) = Message::parse(&bytes) {
                 let mut names = 0;
                 let _: Option<()> = found(&message, |item| {
-                    names += usize::from(matches!(item, Item::Name(..)));
+                    names += usize::from(matches!(item, Found::Name(..)));
                     ControlFlow::Continue(())
                 });
                 prop_assert!(names <= 2 * MAX_ALIASES + usize::from(message.header.ancount));

@@ -3,7 +3,7 @@
 use super::types::{Opcode, Rcode};
 
 /// Octets in a header.
-pub const LEN: usize = 12;
+pub const HEADER_LEN: usize = 12;
 /// The most octets of a message: over a stream its length takes 16 bits (RFC 1035 §4.2.2).
 pub const MAX_MESSAGE: usize = 65_535;
 
@@ -52,7 +52,7 @@ impl Header {
     /// Reads a header from the first 12 octets; `None` if there are fewer.
     #[must_use]
     pub fn read(packet: &[u8]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = *packet.first_chunk::<LEN>()?;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *packet.first_chunk::<HEADER_LEN>()?;
         let word = |hi, lo| u16::from_be_bytes([hi, lo]);
         Some(Self {
             id: word(a, b),
@@ -66,7 +66,7 @@ impl Header {
 
     /// The 12 octets of this header.
     #[must_use]
-    pub fn to_bytes(self) -> [u8; LEN] {
+    pub fn to_bytes(self) -> [u8; HEADER_LEN] {
         let [a, b] = self.id.to_be_bytes();
         let [c, d] = self.flags.to_be_bytes();
         let [e, f] = self.qdcount.to_be_bytes();

@@ -55,8 +55,8 @@ impl<'m> Message<'m> {
         if header.qdcount != 1 {
             return None;
         }
-        let name = Name::parse(bytes.get(header::LEN..)?).ok()?;
-        let question_end = header::LEN + name.as_bytes().len() + 4;
+        let name = Name::parse(bytes.get(header::HEADER_LEN..)?).ok()?;
+        let question_end = header::HEADER_LEN + name.as_bytes().len() + 4;
         if bytes.len() < question_end {
             return None;
         }
@@ -84,13 +84,13 @@ impl<'m> Message<'m> {
     /// The question's name.
     #[must_use]
     pub fn qname(&self) -> Option<Name<'m>> {
-        Name::parse(self.bytes.get(header::LEN..)?).ok()
+        Name::parse(self.bytes.get(header::HEADER_LEN..)?).ok()
     }
 
     /// The question's octets: name, type and class.
     #[must_use]
     pub fn question(&self) -> &'m [u8] {
-        self.bytes.get(header::LEN..self.question_end).unwrap_or_default()
+        self.bytes.get(header::HEADER_LEN..self.question_end).unwrap_or_default()
     }
 
     /// The whole message.

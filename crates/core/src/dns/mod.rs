@@ -4,25 +4,26 @@
 //! [`ReplyWriter`] writes an answer into a buffer of the caller's. [`Name`] and [`NameBuf`] are names in wire
 //! form, borrowed and owned, as `str` and `String` are texts.
 
-pub mod ede;
-pub mod edns;
-pub mod found;
-pub mod header;
+mod ede;
+mod edns;
+mod found;
+mod header;
 pub mod master;
-pub mod message;
-pub mod name;
-pub mod pattern;
-pub mod query;
+mod message;
+mod name;
+mod pattern;
+mod query;
 pub mod rdata;
-pub mod relay;
-pub mod reply;
+mod relay;
+mod reply;
 pub mod sde;
-pub mod types;
+mod types;
 
 pub use self::ede::{Ede, EdeCode};
-pub use self::edns::{DO, Edns, OPTION_EDE, PAYLOAD_SIZE};
-pub use self::found::{Item, MAX_ALIASES, Via, found};
-pub use self::header::{Header, LEN, MAX_MESSAGE, flag};
+pub use self::edns::{EDNS_DO, Edns, OPTION_EDE, PAYLOAD_SIZE};
+pub use self::found::{Found, MAX_ALIASES, Via, found};
+pub use self::header::rcode;
+pub use self::header::{HEADER_LEN, Header, MAX_MESSAGE, flag};
 pub use self::message::{Message, Record};
 pub use self::name::{
     Folded, Labels, MAX_LABEL, MAX_LABELS, MAX_NAME, Match, Name, NameBuf, NameError, Offsets,

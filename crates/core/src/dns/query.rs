@@ -70,8 +70,8 @@ impl QueryError {
             nscount: 0,
             arcount: 0,
         };
-        out.get_mut(..header::LEN)?.copy_from_slice(&header.to_bytes());
-        Some(header::LEN)
+        out.get_mut(..header::HEADER_LEN)?.copy_from_slice(&header.to_bytes());
+        Some(header::HEADER_LEN)
     }
 }
 
@@ -91,7 +91,7 @@ impl<'p> Query<'p> {
         if header.qdcount != 1 {
             return Err(QueryError::QuestionCount(header.qdcount));
         }
-        let rest = packet.get(header::LEN..).ok_or(QueryError::Short)?;
+        let rest = packet.get(header::HEADER_LEN..).ok_or(QueryError::Short)?;
         let qname = Name::parse(rest).map_err(QueryError::Name)?;
         let rest = rest.get(qname.as_bytes().len()..).ok_or(QueryError::Short)?;
         let (&[a, b, c, d], mut rest) = rest.split_first_chunk::<4>().ok_or(QueryError::Short)?;
@@ -125,7 +125,9 @@ impl<'p> Query<'p> {
     /// The question as it stands in the packet: name, type and class.
     #[must_use]
     pub fn question(&self) -> &'p [u8] {
-        self.packet.get(header::LEN..header::LEN + self.qname.as_bytes().len() + 4).unwrap_or_default()
+        self.packet
+            .get(header::HEADER_LEN..header::HEADER_LEN + self.qname.as_bytes().len() + 4)
+            .unwrap_or_default()
     }
 
     /// The whole packet.
@@ -144,7 +146,7 @@ impl<'p> Query<'p> {
 /// Octets of an OPT record without options.
 const OPT_LEN: usize = 11;
 /// The most octets of a query that [`QueryBuilder`] makes.
-pub const MAX_QUERY: usize = header::LEN + MAX_NAME + 4 + OPT_LEN;
+pub const MAX_QUERY: usize = header::HEADER_LEN + MAX_NAME + 4 + OPT_LEN;
 
 /// A query to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +179,7 @@ impl<'n> QueryBuilder<'n> {
         let arcount = u16::from(self.edns.is_some());
         let header = Header { id, flags, qdcount: 1, ancount: 0, nscount: 0, arcount };
         let [p0, p1] = PAYLOAD_SIZE.to_be_bytes();
-        let [d0, d1] = if self.edns == Some(true) { edns::DO } else { 0 }.to_be_bytes();
+        let [d0, d1] = if self.edns == Some(true) { edns::EDNS_DO } else { 0 }.to_be_bytes();
         let opt = [0, 0, 41, p0, p1, 0, 0, d0, d1, 0, 0];
         let mut len = 0;
         for part in [
@@ -226,7 +228,7 @@ pub fn match_reply(id: u16, question: &[u8], reply: &[u8]) -> Option<ReplyMatch>
     match header.qdcount {
         0 => Some(ReplyMatch::IdOnly),
         1 => {
-            let theirs = reply.get(header::LEN..)?.get(..question.len())?;
+            let theirs = reply.get(header::HEADER_LEN..)?.get(..question.len())?;
             let split = question.len().checked_sub(4)?;
             let ((name, kind), (their_name, their_kind)) =
                 (question.split_at_checked(split)?, theirs.split_at_checked(split)?);
@@ -350,7 +352,7 @@ mod tests {
             change(&mut reply);
             match_reply(0, question, &reply)
         };
-        let type_at = header::LEN + question.len() - 3;
+        let type_at = header::HEADER_LEN + question.len() - 3;
         assert_eq!(told(&|_| {}), Some(ReplyMatch::Question));
         assert_eq!(told(&|r| r[13] = b'e'), Some(ReplyMatch::Question), "case is the server's own affair");
         assert_eq!(told(&|r| r.truncate(28)), None, "cut within the question");

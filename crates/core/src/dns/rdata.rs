@@ -10,16 +10,16 @@ use super::types::Qtype;
 #[non_exhaustive]
 pub enum RdataError {
     /// Not an IPv4 address.
-    #[error("`{0}` is no IPv4 address")]
+    #[error("`{0}` is not an IPv4 address")]
     Ipv4(String),
     /// Not an IPv6 address.
-    #[error("`{0}` is no IPv6 address")]
+    #[error("`{0}` is not an IPv6 address")]
     Ipv6(String),
     /// Not a name.
-    #[error("`{0}` is no name: {1}")]
+    #[error("`{0}` is not a name: {1}")]
     Name(String, NameError),
     /// Not a number, or one that does not fit into so many bits.
-    #[error("`{0}` is no number of {1} bits")]
+    #[error("`{0}` is not a number of {1} bits")]
     Number(String, usize),
     /// A type that takes one value has none or several.
     #[error("{0} takes one value")]
@@ -40,7 +40,7 @@ pub enum RdataError {
     #[error("the tag is too long")]
     Tag,
     /// Not a parameter of a service binding (RFC 9460).
-    #[error("`{0}` is no parameter")]
+    #[error("`{0}` is not a parameter")]
     Parameter(String),
     /// A parameter that is known, but not supported.
     #[error("the parameter `{0}` is not supported")]

@@ -91,11 +91,11 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         };
         let mut writer = Self {
             buf,
-            len: header::LEN,
+            len: header::HEADER_LEN,
             question_end: 0,
             header,
             rcode: Rcode::NOERROR,
-            opt: query.edns.map(|e| if e.dnssec_ok { edns::DO } else { 0 }),
+            opt: query.edns.map(|e| if e.dnssec_ok { edns::EDNS_DO } else { 0 }),
             edes: [None; MAX_EDE],
             truncated: false,
         };
@@ -231,7 +231,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
     /// Completes the reply and returns its length in octets; 0 if not even the question fits.
     #[must_use]
     pub fn finish(mut self) -> usize {
-        if self.question_end <= header::LEN {
+        if self.question_end <= header::HEADER_LEN {
             return 0;
         }
         if self.truncated {
@@ -262,7 +262,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         // a success.
         let rcode = if self.rcode.0 > 0xf && !with_opt { Rcode::SERVFAIL } else { self.rcode };
         self.header.flags |= rcode.0 & 0xf;
-        if let Some(slot) = self.buf.get_mut(..header::LEN) {
+        if let Some(slot) = self.buf.get_mut(..header::HEADER_LEN) {
             slot.copy_from_slice(&self.header.to_bytes());
         }
         self.len

@@ -92,7 +92,7 @@ pub enum ContactError {
     #[error("`{0}` holds U+{code:04X}; expected a URI, with such characters as %XX", code = u32::from(*.1))]
     Character(String, char),
     /// Not what its scheme asks for, or another scheme; and what was expected.
-    #[error("`{0}` is no contact; expected {1}")]
+    #[error("`{0}` is not a contact; expected {1}")]
     NotAContact(String, &'static str),
 }
 

@@ -7,11 +7,9 @@
 use super::hosts;
 use super::sink::Sink;
 use super::skip::SkipReason;
-use crate::dns::name::{Name, NameBuf};
-use crate::dns::rdata;
-use crate::dns::types::Qtype;
+use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Traits};
-use crate::trie::pattern::servable;
+use crate::trie::servable;
 
 /// One line of a filter.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
@@ -117,7 +115,7 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
         "badfilter" => traits.cancels = true,
         "dnstype" => {
             for (yes, word) in signed(needed()?) {
-                let unknown = || SkipReason::Syntax(format!("`{word}` is no record type"));
+                let unknown = || SkipReason::Syntax(format!("`{word}` is not a record type"));
                 let qtype: Qtype = word.parse().map_err(|_| unknown())?;
                 if yes { &mut scope.types } else { &mut scope.not_types }.push(qtype);
             }
@@ -143,7 +141,7 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
             for (yes, word) in signed(needed()?) {
                 let good = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
                 if word.is_empty() || !good {
-                    return Err(SkipReason::Syntax(format!("`{word}` is no client tag")));
+                    return Err(SkipReason::Syntax(format!("`{word}` is not a client tag")));
                 }
                 if yes { &mut scope.tags } else { &mut scope.not_tags }.push(word);
             }
@@ -219,16 +217,16 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
             (_, Ok(std::net::IpAddr::V4(_))) => record(Qtype::A, first),
             (_, Ok(std::net::IpAddr::V6(_))) => record(Qtype::AAAA, first),
             _ if first.contains('.') => host(first).map(Some),
-            _ => Err(SkipReason::Syntax(format!("`{first}` is no address, name or response code"))),
+            _ => Err(SkipReason::Syntax(format!("`{first}` is not an address, name or response code"))),
         };
     };
-    let bad = || SkipReason::Syntax(format!("`{first}` is no response code"));
+    let bad = || SkipReason::Syntax(format!("`{first}` is not a response code"));
     let action = code(&first.to_ascii_uppercase()).ok_or_else(bad)?;
     let text = text.unwrap_or_default();
     if action != Action::NoData || (rtype.is_empty() && text.is_empty()) {
         return Ok(Some(action));
     }
-    let unknown = || SkipReason::Syntax(format!("`{rtype}` is no record type for a rewrite"));
+    let unknown = || SkipReason::Syntax(format!("`{rtype}` is not a record type for a rewrite"));
     match rtype.parse::<Qtype>().map_err(|_| unknown())? {
         Qtype::CNAME => host(text).map(Some),
         rtype @ (Qtype::A
@@ -462,8 +460,8 @@ mod tests {
             ("@@||a.org^$dnsrewrite", "@@||a.org^$dnsrewrite"),
             ("@@||a.org^$dnsrewrite=192.0.2.1", "@@||a.org^$dnsrewrite=records A"),
             ("||a.org^$dnsrewrite", "! `dnsrewrite` needs a value"),
-            ("||a.org^$dnsrewrite=nonsense", "! `nonsense` is no address, name or response code"),
-            ("||a.org^$dnsrewrite=NOERROR;A;x", "! `x` is no IPv4 address"),
+            ("||a.org^$dnsrewrite=nonsense", "! `nonsense` is not an address, name or response code"),
+            ("||a.org^$dnsrewrite=NOERROR;A;x", "! `x` is not an IPv4 address"),
             // What means nothing to a name server is never a full block.
             ("||a.org^$third-party", "! the modifier `third-party` means nothing to a name server"),
             ("||a.org^$script,important", "! the modifier `script` means nothing to a name server"),
@@ -485,10 +483,10 @@ mod tests {
             ),
             ("/(/", "! not a regular expression: unclosed group"),
             ("||a..org^", "! a label is empty"),
-            ("||a.org^$dnstype=NOPE", "! `NOPE` is no record type"),
+            ("||a.org^$dnstype=NOPE", "! `NOPE` is not a record type"),
             ("||a.org^$dnstype=", "! `dnstype` needs a value"),
             ("||a.org^$denyallow=~b.org", "! `denyallow` takes no `~`"),
-            ("||a.org^$ctag=Big", "! `Big` is no client tag"),
+            ("||a.org^$ctag=Big", "! `Big` is not a client tag"),
         ] {
             assert_eq!(read(line), [expected], "{line}");
         }

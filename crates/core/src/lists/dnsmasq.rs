@@ -58,7 +58,7 @@ fn traits(directive: &str, target: &str, plain: Traits) -> Result<Traits, SkipRe
             Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED) | IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => answer(Action::Null),
             Ok(IpAddr::V4(v4)) => answer(Action::Address(vec![v4], Vec::new())),
             Ok(IpAddr::V6(v6)) => answer(Action::Address(Vec::new(), vec![v6])),
-            Err(_) => Err(SkipReason::Syntax(format!("`{}` is no address", short(address)))),
+            Err(_) => Err(SkipReason::Syntax(format!("`{}` is not an address", short(address)))),
         },
         // The usual servers: an exception from a broader rule.
         (_, "#") => Ok(Traits { effect: Effect::Allow, ..plain }),

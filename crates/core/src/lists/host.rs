@@ -1,7 +1,7 @@
 //! The text of a host's name → its wire form, in lower case.
 
 use super::skip::SkipReason;
-use crate::dns::name::{MAX_LABEL, MAX_NAME, NameBuf};
+use crate::dns::{MAX_LABEL, MAX_NAME, NameBuf};
 
 /// Octets of a host's name in lower case, and the dot; 0 for all others.
 static LOWER: [u8; 256] = {

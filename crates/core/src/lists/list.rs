@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::skip::{SkipReason, Skipped};
-use crate::dns::name::{Match, Name};
+use crate::dns::{Match, Name};
 use crate::rule::{Action, Effect, Format, Pattern, Traits};
 
 /// A list as it was read. Names lie one after the other in one block, so that a million of them

@@ -238,7 +238,7 @@ mod tests {
             (Format::Hosts, "0.0.0.0 a.org#comment", vec!["1:|a.org|"]),
             (Format::Hosts, "192.0.2.7 a.org", vec!["1:|a.org|"]),
             (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 0.0.0.0", vec![]),
-            (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is none"]),
+            (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is not one"]),
             (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
             (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Domains, "a.org b.org", vec!["1:! more than one name on the line"]),
@@ -273,7 +273,7 @@ mod tests {
             (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:! not supported: a rule for all names"]),
             (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
             (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash behind the name"]),
-            (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is no address"]),
+            (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is not an address"]),
             (
                 Format::Unbound,
                 "server:\nlocal-zone: \"a.org\" always_nxdomain",
@@ -318,8 +318,8 @@ mod tests {
             ),
             (Format::Unbound, "local-data: \"a.org AAAA ::1\"", vec!["1:|a.org|$(records AAAA)"]),
             (Format::Unbound, "local-zone: \"a.org\" noview", vec!["1:! not supported: views"]),
-            (Format::Unbound, "local-zone: \"a.org\" nope", vec!["1:! `nope` is no type of a local zone"]),
-            (Format::Unbound, "local-data: \"a.org A x\"", vec!["1:! `x` is no IPv4 address"]),
+            (Format::Unbound, "local-zone: \"a.org\" nope", vec!["1:! `nope` is not a type of a local zone"]),
+            (Format::Unbound, "local-data: \"a.org A x\"", vec!["1:! `x` is not an IPv4 address"]),
             (Format::Unbound, "num-threads: 4", vec!["1:! not supported: the option `num-threads`"]),
             (
                 Format::Rpz,
@@ -363,7 +363,7 @@ mod tests {
                 "32.1.2.0.192.rpz-ip CNAME .\nb.org CNAME rpz-nope.\na.org IN (",
                 vec![
                     "1:! not supported: the trigger `rpz-ip` in a list of names",
-                    "2:! `rpz-nope.` is no action of a policy zone",
+                    "2:! `rpz-nope.` is not an action of a policy zone",
                     "3:! a parenthesis is not closed",
                 ],
             ),

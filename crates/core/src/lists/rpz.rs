@@ -7,9 +7,7 @@ use rustc_hash::FxBuildHasher;
 use super::list::NameRule;
 use super::sink::Sink;
 use super::skip::SkipReason;
-use crate::dns::name::{Name, NameBuf};
-use crate::dns::rdata;
-use crate::dns::types::Qtype;
+use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Data, Effect, Match, Traits};
 
 /// What is remembered from line to line.
@@ -115,7 +113,7 @@ impl State {
             }
         };
         let rtype: Qtype =
-            rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{rtype}` is no record type")))?;
+            rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{rtype}` is not a record type")))?;
         match rtype {
             Qtype::SOA => {
                 let apex = self.absolute(&owner)?;
@@ -175,7 +173,7 @@ impl State {
             "rpz-tcp-only." => action(Action::Truncate),
             t if t.starts_with("*.") => Err(SkipReason::Feature("an alias made from the question".into())),
             t if t.starts_with("rpz-") && t.trim_end_matches('.').find('.').is_none() => {
-                Err(SkipReason::Syntax(format!("`{t}` is no action of a policy zone")))
+                Err(SkipReason::Syntax(format!("`{t}` is not an action of a policy zone")))
             }
             _ => {
                 let wire = rdata::from_text(Qtype::CNAME, target, origin.as_name())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dns::name::NameError;
+use crate::dns::NameError;
 
 /// A line longer than this, in octets, is skipped unread; no rule is that long.
 pub const MAX_LINE: usize = 8192;
@@ -72,7 +72,7 @@ impl fmt::Display for SkipReason {
             Self::NotAHostName => f.write_str("not a name that a host can have; is the format right?"),
             Self::Address => f.write_str("an address where a name belongs"),
             Self::NotAnAddress(word) => {
-                write!(f, "a hosts line begins with an address, and `{word}` is none")
+                write!(f, "a hosts line begins with an address, and `{word}` is not one")
             }
             Self::NoName => f.write_str("an address without a name"),
             Self::NotOneName => f.write_str("more than one name on the line"),

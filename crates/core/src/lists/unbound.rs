@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sink::Sink;
 use super::skip::SkipReason;
-use crate::dns::name::Name;
-use crate::dns::rdata;
-use crate::dns::types::Qtype;
+use crate::dns::{Name, Qtype, rdata};
 use crate::rule::{Action, Data, Effect, Match, Scope, Traits};
 
 /// What is remembered from line to line: a zone of type `redirect` and its data may come in any order.
@@ -68,7 +66,7 @@ impl State {
             }
             "noview" => return Err(SkipReason::Feature("views".into())),
             other => {
-                return Err(SkipReason::Syntax(format!("`{}` is no type of a local zone", short(other))));
+                return Err(SkipReason::Syntax(format!("`{}` is not a type of a local zone", short(other))));
             }
         };
         sink.name(name, Match::Suffix, &Traits { action: Some(action), ..plain });
@@ -89,8 +87,9 @@ impl State {
                 break word;
             }
         };
-        let rtype: Qtype =
-            rtype.parse().map_err(|_| SkipReason::Syntax(format!("`{}` is no record type", short(rtype))))?;
+        let rtype: Qtype = rtype
+            .parse()
+            .map_err(|_| SkipReason::Syntax(format!("`{}` is not a record type", short(rtype))))?;
         let rdata =
             rdata::from_text(rtype, rest, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         self.data.push((key(name), sink.line(), Data { rtype, rdata }));

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use rustc_hash::FxBuildHasher;
 
-pub use super::overrides::Ordered;
+use super::overrides::Ordered;
 use super::overrides::{Order, Orders, What};
 use super::policy::Policy;
-pub use super::view::View;
-use crate::dns::name::{Folded, Name};
+use super::view::View;
+use crate::dns::{Folded, Name};
 
 /// What is in force from one second to another.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,8 @@
 //! Reading ahead for a batch of questions; see [`crate::trie::ahead`].
 
 use super::policy::Policy;
-use crate::dns::name::Name;
-use crate::trie::ahead::Ahead;
+use crate::dns::Name;
+use crate::trie::Ahead;
 
 /// How far a question has been begun: all text lists are one layer, and more than two are rare.
 pub type Begun = [Option<Ahead>; 2];

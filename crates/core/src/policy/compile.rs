@@ -6,12 +6,10 @@ use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
-use crate::dns::name::{Name, NameBuf};
+use crate::dns::{Name, NameBuf};
 use crate::lists::{List, NameRule};
 use crate::rule::{Action, Effect, Match, Pattern, Traits};
-use crate::trie::build::{Source, Stored, TooLarge, build_with};
-use crate::trie::index::Index;
-use crate::trie::node::{NONE, Values, place};
+use crate::trie::{Index, NONE, Source, Stored, TooLarge, Values, build_with, place};
 
 /// A word aside with this bit says where in [`Tables::more`] the lines stand; without, it is the line.
 pub(super) const MORE: u32 = 1 << 31;

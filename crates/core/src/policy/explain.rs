@@ -1,8 +1,9 @@
 //! A verdict told in words, with list and line: for the command line, the log and the demo.
 
-use super::decide::{Decider, Verdict};
+use super::ladder::Decider;
 use super::policy::Policy;
-use crate::dns::name::Name;
+use super::verdict::Verdict;
+use crate::dns::Name;
 use crate::rule::{Effect, Match, modifiers};
 
 /// A rule as a person finds it again.

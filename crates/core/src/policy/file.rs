@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use super::compile::{Compiled, Tables};
-use crate::trie::index::{Index, OpenError, checksum};
+use crate::trie::{Index, OpenError, checksum};
 
 /// The last octets of a file.
 const MAGIC: [u8; 8] = *b"PTCLTAB\x02";
@@ -30,7 +30,7 @@ pub enum FileError {
 /// True if a file that begins like this may be a compiled list.
 #[must_use]
 pub fn is_compiled(head: &[u8]) -> bool {
-    head.starts_with(&crate::trie::index::MAGIC)
+    head.starts_with(&crate::trie::MAGIC)
 }
 
 /// What follows the index in the file.
@@ -75,7 +75,7 @@ pub fn open(file: &Bytes) -> Result<Compiled, FileError> {
 
 /// The checksum of the index leaves out a header; here there is none.
 fn padded(tables: &[u8]) -> Vec<u8> {
-    let mut out = vec![0; crate::trie::index::HEADER_LEN];
+    let mut out = vec![0; crate::trie::HEADER_LEN];
     out.extend_from_slice(tables);
     out
 }

@@ -9,12 +9,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 
-use super::Policy;
-use super::active::{Active, Ordered};
-use super::decide::{Asker, Class, Verdict, decide_in_answer};
-use crate::dns::found::{Item, Via, found};
-use crate::dns::message::Message;
-use crate::dns::name::{Name, NameBuf};
+use super::active::Active;
+use super::decide::{Asker, decide_in_answer};
+use super::overrides::Ordered;
+use super::policy::Policy;
+use super::verdict::{Class, Verdict};
+use crate::dns::{Found, Message, Name, NameBuf, Via, found};
 use crate::rule::Action;
 
 /// What is inspected.
@@ -82,9 +82,9 @@ pub fn because(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Mess
         Via::Record => "address",
         Via::Hint => "address hint of a service binding",
     };
-    let tell = |item: Item<'_>| match item {
-        Item::Name(name, via) => format!("{} {}", way(via), name.to_folded()),
-        Item::Address(address, via) => format!("{} {address}", way(via)),
+    let tell = |item: Found<'_>| match item {
+        Found::Name(name, via) => format!("{} {}", way(via), name.to_folded()),
+        Found::Address(address, via) => format!("{} {address}", way(via)),
     };
     let (mut met, mut first) = (Verdict::NoRule, None);
     let stopped = found(reply, |item| {
@@ -104,12 +104,12 @@ pub fn because(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Mess
 
 impl Inspector<'_> {
     /// What one name or address comes to; [`Verdict::NoRule`]: go on. `met` remembers what lets pass.
-    fn judge(&self, policy: &Policy, qname: Name<'_>, item: Item<'_>, met: &mut Verdict) -> Verdict {
+    fn judge(&self, policy: &Policy, qname: Name<'_>, item: Found<'_>, met: &mut Verdict) -> Verdict {
         let allowed = matches!(met.class(), Class::Allowed);
         match item {
             // An allow at one alias ends the inspection of what comes behind, but for rebinding.
-            Item::Name(..) if self.paused || allowed => Verdict::NoRule,
-            Item::Name(name, via) => {
+            Found::Name(..) if self.paused || allowed => Verdict::NoRule,
+            Found::Name(name, via) => {
                 let verdict = match self.active.ordered(name, self.asker.client, self.group) {
                     Some((what, number)) if what != Ordered::Paused => Verdict::Ordered(what, number),
                     _ if !self.inspection.names => Verdict::NoRule,
@@ -132,7 +132,7 @@ impl Inspector<'_> {
                     _ => Verdict::NoRule,
                 }
             }
-            Item::Address(address, _) => {
+            Found::Address(address, _) => {
                 let speaks = |list: &&u16| {
                     let types = policy.list(**list).map_or(&[][..], |l| &l.types);
                     self.asker.view.is_none_or(|v| v.has(**list))

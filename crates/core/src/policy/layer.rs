@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::compile::Compiled;
-use super::decide::Rung;
+use super::ladder::Rung;
 use super::list::ListPolicy;
 use super::origin::RuleId;
 use crate::rule::{Scope, Traits};
-use crate::trie::pattern::{BuildError, Patterns};
+use crate::trie::{BuildError, Patterns};
 
 /// Lists that were compiled together: all that were text, or one compiled file.
 pub(super) struct Layer {

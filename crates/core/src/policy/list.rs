@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::schedule::Schedule;
-use crate::dns::name::Name;
-use crate::dns::types::Qtype;
+use crate::dns::{Name, Qtype};
 use crate::rule::Action;
 
 /// The most octets of [`ListPolicy::ede_text`].

@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 /// An address or a network. One of IPv4 addresses within IPv6 (`::ffff:0:0/96`, RFC 4291 §2.5.5.2)
 /// becomes one of IPv4, as the addresses of clients do.
 #[must_use]
-pub fn network(text: &str) -> Option<IpNet> {
+pub fn parse_network(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(address.to_canonical().into());
     }
@@ -40,7 +40,7 @@ mod tests {
             ("10.0.0.0/33", None),
             ("example.org", None),
         ] {
-            assert_eq!(network(text).map(|n| n.to_string()).as_deref(), expected, "{text}");
+            assert_eq!(parse_network(text).map(|n| n.to_string()).as_deref(), expected, "{text}");
         }
     }
 }

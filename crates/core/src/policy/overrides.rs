@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 
 /// Whom an order is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,17 +1,17 @@
 //! A policy that serves: its lists, their rules, and what is asked of them.
 
 use super::compile::{Compiled, MORE, Options, PatternRule, compile};
-use super::decide::Precedence;
 use super::group::Groups;
+use super::ladder::Precedence;
 use super::layer::{BadPattern, Layer};
 use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
 use super::prefix::Prefixes;
 use super::view::View;
-use crate::dns::name::NameBuf;
+use crate::dns::NameBuf;
 use crate::lists::List;
 use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
-use crate::trie::build::TooLarge;
+use crate::trie::TooLarge;
 
 /// A policy that serves: immutable, shared by all threads.
 #[derive(Debug, Default)]

@@ -107,7 +107,7 @@ impl Schedule {
 #[non_exhaustive]
 pub enum ScheduleError {
     /// Not the name of a time zone, and the known one that is near.
-    #[error("`{text}` is no time zone{}", did_you_mean(.near.as_deref()))]
+    #[error("`{text}` is not a time zone{}", did_you_mean(.near.as_deref()))]
     Zone {
         /// What was given.
         text: String,
@@ -115,16 +115,16 @@ pub enum ScheduleError {
         near: Option<String>,
     },
     /// Not the form of a window.
-    #[error("`{0}` is no window, expected one such as `Mon-Fri 08:00-15:30`")]
+    #[error("`{0}` is not a window, expected one such as `Mon-Fri 08:00-15:30`")]
     Window(String),
     /// A window without a day.
     #[error("`{0}` names no day, expected one such as `Mon`, or `daily`")]
     NoDay(String),
     /// Not a day of the week.
-    #[error("`{0}` is no day, expected one such as `Mon`")]
+    #[error("`{0}` is not a day, expected one such as `Mon`")]
     Day(String),
     /// Not a time of day.
-    #[error("`{0}` is no time of day, expected one from `00:00` to `24:00`")]
+    #[error("`{0}` is not a time of day, expected one from `00:00` to `24:00`")]
     TimeOfDay(String),
     /// A window that starts where the day ends.
     #[error("a window can't start at 24:00, only end there")]
@@ -134,7 +134,7 @@ pub enum ScheduleError {
     Empty(String),
     /// Not a point in time.
     #[error(
-        "`{0}` is no time, expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`"
+        "`{0}` is not a time, expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`"
     )]
     Instant(String),
     /// The clocks of the zone never show it.
@@ -454,19 +454,19 @@ mod tests {
             assert!(zone(name).is_ok(), "{name}");
         }
         for (text, error) in [
-            ("Europe/Moscov", "`Europe/Moscov` is no time zone (did you mean `Europe/Moscow`?)"),
-            ("Russia/Moscow", "`Russia/Moscow` is no time zone (did you mean `Europe/Moscow`?)"),
-            ("Moscow", "`Moscow` is no time zone (did you mean `Europe/Moscow`?)"),
-            ("new york", "`new york` is no time zone (did you mean `America/New_York`?)"),
+            ("Europe/Moscov", "`Europe/Moscov` is not a time zone (did you mean `Europe/Moscow`?)"),
+            ("Russia/Moscow", "`Russia/Moscow` is not a time zone (did you mean `Europe/Moscow`?)"),
+            ("Moscow", "`Moscow` is not a time zone (did you mean `Europe/Moscow`?)"),
+            ("new york", "`new york` is not a time zone (did you mean `America/New_York`?)"),
             (
                 "Buenos Aires",
-                "`Buenos Aires` is no time zone (did you mean `America/Argentina/Buenos_Aires`?)",
+                "`Buenos Aires` is not a time zone (did you mean `America/Argentina/Buenos_Aires`?)",
             ),
-            ("+03:00", "`+03:00` is no time zone, expected a name such as `Europe/Moscow`"),
-            ("", "`` is no time zone, expected a name such as `Europe/Moscow`"),
+            ("+03:00", "`+03:00` is not a time zone, expected a name such as `Europe/Moscow`"),
+            ("", "`` is not a time zone, expected a name such as `Europe/Moscow`"),
             (
                 "no such place at all",
-                "`no such place at all` is no time zone, expected a name such as `Europe/Moscow`",
+                "`no such place at all` is not a time zone, expected a name such as `Europe/Moscow`",
             ),
         ] {
             assert_eq!(zone(text).unwrap_err().to_string(), error);
@@ -498,28 +498,31 @@ mod tests {
     #[test]
     fn windows_are_refused_with_the_reason() {
         for (text, error) in [
-            ("", "`` is no window, expected one such as `Mon-Fri 08:00-15:30`"),
-            ("Mon", "`Mon` is no window, expected one such as `Mon-Fri 08:00-15:30`"),
-            ("Mon 08:00", "`Mon 08:00` is no window, expected one such as `Mon-Fri 08:00-15:30`"),
-            ("Mon08:00-09:00", "`Mon08:00-09:00` is no window, expected one such as `Mon-Fri 08:00-15:30`"),
+            ("", "`` is not a window, expected one such as `Mon-Fri 08:00-15:30`"),
+            ("Mon", "`Mon` is not a window, expected one such as `Mon-Fri 08:00-15:30`"),
+            ("Mon 08:00", "`Mon 08:00` is not a window, expected one such as `Mon-Fri 08:00-15:30`"),
+            (
+                "Mon08:00-09:00",
+                "`Mon08:00-09:00` is not a window, expected one such as `Mon-Fri 08:00-15:30`",
+            ),
             ("08:00-09:00", "`08:00-09:00` names no day, expected one such as `Mon`, or `daily`"),
-            ("Mo 08:00-09:00", "`Mo` is no day, expected one such as `Mon`"),
-            ("Mondays 08:00-09:00", "`Mondays` is no day, expected one such as `Mon`"),
-            ("Mon, 08:00-09:00", "`` is no day, expected one such as `Mon`"),
-            ("Mon-Wed-Fri 08:00-09:00", "`Wed-Fri` is no day, expected one such as `Mon`"),
-            ("Mon,daily 08:00-09:00", "`daily` is no day, expected one such as `Mon`"),
-            ("Пн 08:00-09:00", "`Пн` is no day, expected one such as `Mon`"),
-            ("Mon 25:00-09:00", "`25:00` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 08:00-09:60", "`09:60` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 08:00-24:01", "`24:01` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 08:00-9", "`9` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 08:00-9:5", "`9:5` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 08:00-:30", "`:30` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 8:00-+9:00", "`+9:00` is no time of day, expected one from `00:00` to `24:00`"),
-            ("Mon 08:00-09:00:00", "`09:00:00` is no time of day, expected one from `00:00` to `24:00`"),
+            ("Mo 08:00-09:00", "`Mo` is not a day, expected one such as `Mon`"),
+            ("Mondays 08:00-09:00", "`Mondays` is not a day, expected one such as `Mon`"),
+            ("Mon, 08:00-09:00", "`` is not a day, expected one such as `Mon`"),
+            ("Mon-Wed-Fri 08:00-09:00", "`Wed-Fri` is not a day, expected one such as `Mon`"),
+            ("Mon,daily 08:00-09:00", "`daily` is not a day, expected one such as `Mon`"),
+            ("Пн 08:00-09:00", "`Пн` is not a day, expected one such as `Mon`"),
+            ("Mon 25:00-09:00", "`25:00` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 08:00-09:60", "`09:60` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 08:00-24:01", "`24:01` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 08:00-9", "`9` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 08:00-9:5", "`9:5` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 08:00-:30", "`:30` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 8:00-+9:00", "`+9:00` is not a time of day, expected one from `00:00` to `24:00`"),
+            ("Mon 08:00-09:00:00", "`09:00:00` is not a time of day, expected one from `00:00` to `24:00`"),
             (
                 "Mon 08:00-09:00-10:00",
-                "`09:00-10:00` is no time of day, expected one from `00:00` to `24:00`",
+                "`09:00-10:00` is not a time of day, expected one from `00:00` to `24:00`",
             ),
             ("Mon 24:00-06:00", "a window can't start at 24:00, only end there"),
             ("Mon 08:00-8:00", "`Mon 08:00-8:00` starts and ends at the same time"),
@@ -602,7 +605,7 @@ mod tests {
             "2016-11-1\u{661}T12:00",
         ] {
             let error = instant(text, &TimeZone::UTC).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("`{text}` is no time, expected")), "{error}");
+            assert!(error.starts_with(&format!("`{text}` is not a time, expected")), "{error}");
         }
     }
 

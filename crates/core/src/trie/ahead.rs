@@ -3,7 +3,7 @@
 //! begun, then each is brought further, then each is looked up.
 
 use super::index::Index;
-use crate::dns::name::Name;
+use crate::dns::Name;
 
 /// How far a question's lookup has been begun.
 #[derive(Clone, Copy, Debug)]

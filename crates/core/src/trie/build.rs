@@ -15,7 +15,7 @@ use super::index::{
     top_table, top_word,
 };
 use super::node::{Draft, MAX_INLINE, NONE, Node, Values, hash_label, place, write};
-use crate::dns::name::{MAX_LABEL, Match, Name, NameBuf};
+use crate::dns::{MAX_LABEL, Match, Name, NameBuf};
 
 /// How many names before its turn a name is read.
 const LOOK_AHEAD: usize = 12;

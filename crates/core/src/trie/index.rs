@@ -3,25 +3,25 @@
 use std::fmt;
 
 use super::node::{NONE, Node, Packed, Values, find, hash_label, place};
-use crate::dns::name::{MAX_LABELS, Match, Name, NameBuf};
+use crate::dns::{MAX_LABELS, Match, Name, NameBuf};
 
 /// The first octets of an index.
-pub const MAGIC: [u8; 8] = *b"PTCLIDX\0";
+pub(crate) const MAGIC: [u8; 8] = *b"PTCLIDX\0";
 /// The version of the layout.
-pub const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 /// Octets of the header; see [`Header`].
 pub const HEADER_LEN: usize = 64;
 /// Buckets in one line of the directory.
-pub const BUCKETS: u32 = 15;
+pub(super) const BUCKETS: u32 = 15;
 /// Octets of a line of the directory: a line of the processor's cache.
-pub const LINE_LEN: usize = 64;
+pub(super) const LINE_LEN: usize = 64;
 /// A bucket that begins so far behind its line's base, in octets, or farther, stands in the table of
 /// far ones.
-pub const FAR: u32 = 0xfff;
+pub(super) const FAR: u32 = 0xfff;
 /// Bits of a bucket's signature.
 const SIGNATURE: u64 = 20;
 /// Octets of the longest top-level label that stands in the table of them.
-pub const MAX_TOP: usize = 7;
+pub(super) const MAX_TOP: usize = 7;
 /// Octets of a slot of that table.
 const TOP_LEN: usize = 16;
 
@@ -66,7 +66,7 @@ pub struct Hit {
 
 /// The header: magic, then these as little-endian words, then the checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     /// [`VERSION`]
     pub version: u32,
     /// Buckets of the directory; at least one, and more than the greatest hub.
@@ -721,7 +721,7 @@ impl<D: AsRef<[u8]>> fmt::Debug for Index<D> {
 mod tests {
     use super::super::build::{Plain, build, build_with};
     use super::*;
-    use crate::dns::name::NameBuf;
+    use crate::dns::NameBuf;
     use bytes::Bytes;
     use proptest::prelude::*;
 

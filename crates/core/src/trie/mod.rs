@@ -27,13 +27,17 @@
 //! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
 //! is compared too: for one label each hub has a bucket of its own ([`index`]).
 
-pub mod ahead;
-pub mod build;
-pub mod index;
-pub mod node;
-pub mod pattern;
+mod ahead;
+mod build;
+mod index;
+mod node;
+mod pattern;
 
 pub use self::ahead::Ahead;
 pub use self::build::{Plain, Source, Stored, TooLarge, build, build_with};
+pub(crate) use self::index::MAGIC;
+pub use self::index::{HEADER_LEN, checksum};
 pub use self::index::{Hit, Index, OpenError};
+pub(crate) use self::node::{NONE, Values, place};
+pub(crate) use self::pattern::servable;
 pub use self::pattern::{BuildError, PatternError, Patterns, text_of};

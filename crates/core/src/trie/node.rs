@@ -1,19 +1,19 @@
 //! The byte layout of one node, the packing of labels, the hash.
 
-use crate::dns::name::{MAX_LABEL, Match};
+use crate::dns::{MAX_LABEL, Match};
 
 /// A value that is not there.
-pub const NONE: u32 = u32::MAX;
+pub(crate) const NONE: u32 = u32::MAX;
 /// The most octets that the nodes below a node may take and still stand within it. Below this a
 /// lookup that reads them one after the other is quicker than one more jump.
-pub const MAX_INLINE: usize = 120;
+pub(super) const MAX_INLINE: usize = 120;
 
 /// The ids stored with one name: by [`place`], [`NONE`] where there is none.
-pub type Values = [u32; 3];
+pub(crate) type Values = [u32; 3];
 
 /// The place of a kind of match among [`Values`].
 #[must_use]
-pub const fn place(matching: Match) -> usize {
+pub(crate) const fn place(matching: Match) -> usize {
     match matching {
         Match::Exact => 0,
         Match::Suffix => 1,
@@ -33,7 +33,7 @@ pub const fn place(matching: Match) -> usize {
 ///   octets  u8      of the children, and they follow    (CHILDREN; kinds 1 and 2)
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Node<'d> {
+pub(super) struct Node<'d> {
     /// Octets of the label, unpacked.
     pub len: usize,
     /// The label as stored.
@@ -66,7 +66,7 @@ impl<'d> Node<'d> {
     // Inlined into the lookup, where it spares the copy of the struct: a third of a hit's time.
     #[inline]
     #[must_use]
-    pub fn read(bytes: &'d [u8]) -> Option<Self> {
+    pub(super) fn read(bytes: &'d [u8]) -> Option<Self> {
         let (&first, rest) = bytes.split_first()?;
         let len = usize::from(first & 0x3f);
         if first >> 6 == LEAF {
@@ -109,7 +109,7 @@ impl<'d> Node<'d> {
     }
 
     /// The label in lower case, in the room given.
-    pub fn unpack<'r>(&self, room: &'r mut [u8; MAX_LABEL]) -> &'r [u8] {
+    pub(super) fn unpack<'r>(&self, room: &'r mut [u8; MAX_LABEL]) -> &'r [u8] {
         let mut to = room.iter_mut();
         let mut push = |octet: u8| {
             if let Some(slot) = to.next() {
@@ -139,14 +139,14 @@ impl<'d> Node<'d> {
 
     /// The label in lower case.
     #[must_use]
-    pub fn unpacked(&self) -> Vec<u8> {
+    pub(super) fn unpacked(&self) -> Vec<u8> {
         self.unpack(&mut [0; MAX_LABEL]).to_vec()
     }
 }
 
 /// What to write as a node.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft<'n> {
+pub(super) struct Draft<'n> {
     /// The label in lower case.
     pub label: &'n [u8],
     /// The number of its values.
@@ -158,7 +158,7 @@ pub struct Draft<'n> {
 }
 
 /// Appends a node.
-pub fn write(draft: Draft<'_>, out: &mut Vec<u8>) {
+pub(super) fn write(draft: Draft<'_>, out: &mut Vec<u8>) {
     let packed = Packed::new(draft.label);
     let len = u8::try_from(draft.label.len()).unwrap_or(0) & 0x3f;
     let kind = match (draft.set, draft.hub, draft.children.is_empty(), packed.good) {
@@ -261,12 +261,12 @@ fn code(place: usize, octet: u8) -> u32 {
 /// (40 × 40 × 40 < 65,536).
 #[inline]
 #[must_use]
-pub const fn packed_len(len: usize) -> usize {
+pub(super) const fn packed_len(len: usize) -> usize {
     len - len / 3
 }
 
 /// A label packed, case folded, to be stored or to be compared with stored ones a word at a time.
-pub struct Packed<'l> {
+pub(super) struct Packed<'l> {
     label: &'l [u8],
     words: [u64; 6],
     /// The octets that count in the first two words.
@@ -281,7 +281,7 @@ impl<'l> Packed<'l> {
     /// Packs a label of at most 63 octets.
     #[inline]
     #[must_use]
-    pub fn new(label: &'l [u8]) -> Self {
+    pub(super) fn new(label: &'l [u8]) -> Self {
         let (triples, rest) = label.as_chunks::<3>();
         let (mut words, mut seen) = ([0u64; 6], 0);
         let (mut full, mut word, mut shift) = (0, 0u64, 0u32);
@@ -330,7 +330,12 @@ impl<'l> Packed<'l> {
 
 /// The node with this label among those that stand one after the other from `start` to `end`.
 #[inline]
-pub fn find<'d>(region: &'d [u8], start: usize, end: usize, sought: &Packed<'_>) -> Option<(u32, Node<'d>)> {
+pub(super) fn find<'d>(
+    region: &'d [u8],
+    start: usize,
+    end: usize,
+    sought: &Packed<'_>,
+) -> Option<(u32, Node<'d>)> {
     let [one, two, ..] = sought.words;
     // A label that can't be packed is found only among those that are not.
     let wanted = if sought.good { sought.label.len() } else { usize::MAX };
@@ -373,7 +378,7 @@ pub fn find<'d>(region: &'d [u8], start: usize, end: usize, sought: &Packed<'_>)
 /// takes together some octets that differ (`[` and `{`): only places depend on it, never a match.
 #[inline]
 #[must_use]
-pub fn hash_label(seed: u64, label: &[u8]) -> u64 {
+pub(super) fn hash_label(seed: u64, label: &[u8]) -> u64 {
     const FOLD: u64 = 0x2020_2020_2020_2020;
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| {

@@ -21,8 +21,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use crate::dns::name::{MAX_NAME, Name};
-use crate::dns::pattern::{Pattern, Start};
+use crate::dns::{MAX_NAME, Name, Pattern, Start};
 
 /// Octets that the DFA of one expression may take, and that building it may take.
 const DFA_LIMIT: usize = 1 << 20;
@@ -382,7 +381,7 @@ fn dfa(texts: &[&str]) -> Result<Dfa, PatternError> {
 ///
 /// # Errors
 /// [`PatternError`]
-pub fn servable(text: &str) -> Result<(), PatternError> {
+pub(crate) fn servable(text: &str) -> Result<(), PatternError> {
     dfa(&[text]).map(|_| ())
 }
 
@@ -390,7 +389,7 @@ pub fn servable(text: &str) -> Result<(), PatternError> {
 ///
 /// # Errors
 /// [`PatternError::Syntax`]
-pub fn required_of(text: &str) -> Result<Option<Vec<Vec<u8>>>, PatternError> {
+pub(super) fn required_of(text: &str) -> Result<Option<Vec<Vec<u8>>>, PatternError> {
     // Case is looked at here, so that a letter is a literal and not a class of two; names are in
     // lower case, and so are the literals made from it.
     let hir =
@@ -479,7 +478,7 @@ fn joined(before: &[Vec<u8>], after: &[Vec<u8>]) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dns::name::NameBuf;
+    use crate::dns::NameBuf;
     use proptest::prelude::*;
 
     fn glob(text: &str, start: Start, end: bool) -> Pattern {

@@ -1,0 +1,183 @@
+//! The ladder: which of the rules that match a question wins.
+//!
+//! From the top: rewrites (`$dnsrewrite`, unless an exception takes them back), `important` allow,
+//! `important` block, allow, block. Within a rung the rule on the more specific name wins, then the
+//! list named first in the configuration; a pattern is less specific than any name. A list whose
+//! action is `log` stands beside the ladder: it is noted and stops nothing.
+//!
+//! That is [`Precedence::AllowWins`]. The other precedences keep rewrites above what is `important`, and
+//! that above the rest, but ask within each of the three for the longer name first, or for the list
+//! named first.
+
+use std::cmp::Reverse;
+
+use super::origin::RuleId;
+use crate::rule::{Action, Effect, Match, Traits};
+
+/// What decides between two rules of the same force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precedence {
+    /// Allow before block, then the longer name, then the list named first.
+    #[default]
+    AllowWins,
+    /// The longer name, then allow before block, then the list named first.
+    MostSpecific,
+    /// The list named first, then allow before block, then the longer name.
+    Ordered,
+}
+
+impl Precedence {
+    /// The precedences by the words of the configuration.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("allow-wins", Self::AllowWins), ("most-specific", Self::MostSpecific), ("ordered", Self::Ordered)];
+
+    /// The word of the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, p)| *p == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// A rule of the ladder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// A rewrite of the configuration.
+    OwnRewrite,
+    /// An exception from the rewrites of lists: decides nothing by itself.
+    RewriteException,
+    /// A rewrite of a list.
+    Rewrite,
+    /// `important` allow.
+    ImportantAllow,
+    /// `important` block.
+    ImportantBlock,
+    /// Allow.
+    Allow,
+    /// Block.
+    Block,
+    /// A `log` list: beside the ladder.
+    Log,
+    /// Not on the ladder: see [`Effect::Nothing`].
+    Nothing,
+}
+
+impl Rung {
+    /// All rungs of the ladder, highest first.
+    pub const ALL: [Self; 8] = [
+        Self::OwnRewrite,
+        Self::RewriteException,
+        Self::Rewrite,
+        Self::ImportantAllow,
+        Self::ImportantBlock,
+        Self::Allow,
+        Self::Block,
+        Self::Log,
+    ];
+
+    pub(super) fn of(traits: &Traits, action: Option<&Action>) -> Self {
+        match (traits.effect, traits.important) {
+            (Effect::Nothing, _) => Self::Nothing,
+            (Effect::Allow, _) if traits.rewrite => Self::RewriteException,
+            (Effect::Block, _) if traits.rewrite => Self::Rewrite,
+            (Effect::Block, _) if action == Some(&Action::Log) => Self::Log,
+            (Effect::Allow, true) => Self::ImportantAllow,
+            (Effect::Block, true) => Self::ImportantBlock,
+            (Effect::Allow, false) => Self::Allow,
+            (Effect::Block, false) => Self::Block,
+        }
+    }
+
+    /// Rungs that differ only in their effect have the same force.
+    pub(super) const fn force(self) -> u8 {
+        match self {
+            Self::OwnRewrite => 0,
+            Self::RewriteException => 1,
+            Self::Rewrite => 2,
+            Self::ImportantAllow | Self::ImportantBlock => 3,
+            Self::Allow | Self::Block => 4,
+            Self::Log => 5,
+            Self::Nothing => 6,
+        }
+    }
+
+    /// What the rung is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OwnRewrite => "own rewrite",
+            Self::RewriteException => "no rewrite",
+            Self::Rewrite => "rewrite",
+            Self::ImportantAllow => "important allow",
+            Self::ImportantBlock => "important block",
+            Self::Allow => "allow",
+            Self::Block => "block",
+            Self::Log => "log (noted only)",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// The rule that stands on a rung, and how it matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decider {
+    /// Which rule.
+    pub rule: RuleId,
+    /// Index of its list.
+    pub list: u16,
+    /// Labels of its name: the last `depth` labels of the question. 0 for a pattern.
+    pub depth: u8,
+    /// Its rung.
+    pub rung: Rung,
+}
+
+impl Decider {
+    /// How its name is compared; `None` for a pattern.
+    #[must_use]
+    pub const fn matching(self) -> Option<Match> {
+        self.rule.matching
+    }
+
+    /// True if `self` wins over `other`. For [`Precedence::AllowWins`]: higher rung, then longer name,
+    /// then exact before suffix before subdomains before a pattern, then the list named first.
+    pub(super) fn beats(self, other: Self, precedence: Precedence) -> bool {
+        let rung = |d: Self| d.rung;
+        let force = |d: Self| d.rung.force();
+        let name = |d: Self| (Reverse(d.depth), d.rule.matching.is_none(), d.rule.matching);
+        match precedence {
+            Precedence::AllowWins => {
+                let key = |d| (rung(d), name(d), d.list);
+                key(self) < key(other)
+            }
+            Precedence::MostSpecific => {
+                let key = |d| (force(d), name(d), rung(d), d.list);
+                key(self) < key(other)
+            }
+            Precedence::Ordered => {
+                let key = |d: Self| (force(d), d.list, rung(d), name(d));
+                key(self) < key(other)
+            }
+        }
+    }
+
+    /// Why `self` loses against `winner`, in a few words.
+    #[must_use]
+    pub fn loses_by(self, winner: Self, precedence: Precedence) -> &'static str {
+        let longer = winner.depth > self.depth;
+        let earlier = winner.list < self.list;
+        match precedence {
+            _ if self.rung == Rung::Log => "only noted",
+            _ if self.rung == Rung::RewriteException => "takes a rewrite back, decides nothing else",
+            _ if winner.rung.force() < self.rung.force() => "a rule of a higher rung decides",
+            Precedence::AllowWins if winner.rung < self.rung => "a rule of a higher rung decides",
+            Precedence::AllowWins | Precedence::MostSpecific if longer => "a rule on a longer name decides",
+            Precedence::Ordered if earlier => "a list named earlier decides",
+            Precedence::MostSpecific | Precedence::Ordered if winner.rung < self.rung => {
+                "an allow on the same name decides"
+            }
+            Precedence::Ordered if longer => "a rule on a longer name decides",
+            _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => "a rule on a name decides",
+            _ if earlier => "a list named earlier decides",
+            _ => "another rule of the list decides",
+        }
+    }
+}

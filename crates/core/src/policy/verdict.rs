@@ -1,0 +1,110 @@
+//! What the policy says about one name.
+
+use super::ladder::{Decider, Rung};
+use super::overrides::Ordered;
+
+/// What the policy says about one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// No rule speaks of the name.
+    NoRule,
+    /// A rule lets it pass.
+    Allowed(Decider),
+    /// A rule blocks it; the action is the list's.
+    Blocked(Decider),
+    /// Nothing but a `log` list speaks of it: note it and let it pass.
+    Logged(Decider),
+    /// An order given at run time decides; its number.
+    Ordered(Ordered, u32),
+    /// A rule speaks of a name that the answer leads to: it blocks, allows or only notes, by its rung.
+    InAnswer(Decider),
+    /// A list of addresses, by its number, has one that the answer gives.
+    Address(u16),
+    /// The same of a list that only notes.
+    NotedAddress(u16),
+    /// The answer gives a private address to a public name.
+    Rebinding,
+}
+
+impl Verdict {
+    /// The rule that decided, if one did.
+    #[must_use]
+    pub const fn decider(self) -> Option<Decider> {
+        match self {
+            Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::InAnswer(d) => Some(d),
+            Self::NoRule | Self::Ordered(..) | Self::Address(_) | Self::NotedAddress(_) | Self::Rebinding => {
+                None
+            }
+        }
+    }
+
+    /// The list that decided, by its number, if one did.
+    #[must_use]
+    pub const fn list(self) -> Option<u16> {
+        match (self, self.decider()) {
+            (Self::Address(list) | Self::NotedAddress(list), _) => Some(list),
+            (_, Some(decider)) => Some(decider.list),
+            (_, None) => None,
+        }
+    }
+
+    /// What it comes to.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::NoRule => Class::Pass,
+            Self::Allowed(_) | Self::Ordered(Ordered::Allowed, _) => Class::Allowed,
+            Self::Logged(_) | Self::NotedAddress(_) => Class::Logged,
+            Self::Ordered(Ordered::Paused, _) => Class::Paused,
+            Self::Blocked(d) | Self::InAnswer(d) => match d.rung {
+                Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
+                Rung::ImportantAllow | Rung::Allow => Class::Allowed,
+                Rung::Log | Rung::Nothing => Class::Logged,
+                Rung::ImportantBlock | Rung::Block => Class::Blocked,
+            },
+            Self::Address(_) | Self::Rebinding | Self::Ordered(Ordered::Blocked, _) => Class::Blocked,
+        }
+    }
+
+    /// The word for it in logs and labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        self.class().word()
+    }
+}
+
+/// What a verdict comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// No rule speaks of the query.
+    Pass,
+    /// It is let pass.
+    Allowed,
+    /// It is blocked.
+    Blocked,
+    /// It is noted, and passes.
+    Logged,
+    /// Blocking is paused.
+    Paused,
+    /// It is answered with the operator's own data.
+    Rewritten,
+}
+
+impl Class {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Pass, Self::Allowed, Self::Blocked, Self::Logged, Self::Paused, Self::Rewritten];
+
+    /// The word for it in logs and labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Allowed => "allowed",
+            Self::Blocked => "blocked",
+            Self::Logged => "logged",
+            Self::Paused => "paused",
+            Self::Rewritten => "rewritten",
+        }
+    }
+}
