@@ -10,9 +10,13 @@
     clippy::cast_possible_truncation
 )]
 
-use std::collections::BTreeMap;
+mod graph;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use graph::Graph;
 
 const CORE: [&str; 7] = ["dns", "rule", "lists", "trie", "policy", "answer", "censor"];
 
@@ -146,22 +150,41 @@ fn module(file: &str) -> &str {
 }
 
 #[test]
-fn modules_name_only_those_below_them() {
-    let mut wrong = Vec::new();
-    for (file, code) in sources() {
-        let this = module(&file);
-        let (_, may) =
-            MAY_NAME.iter().find(|(m, _)| *m == this).unwrap_or_else(|| panic!("{this} has no row"));
-        let code = code.replace("portcullis_core::", "crate::");
-        for rest in code.split("crate::").skip(1) {
-            let named: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let known = MAY_NAME.iter().any(|(m, _)| *m == named);
-            if known && named != this && !may.contains(&named.as_str()) {
-                wrong.push(format!("{file} names {named}"));
-            }
+fn rooms_name_what_their_rows_say_and_no_more() {
+    let graph = Graph::new(&sources());
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for module in graph.modules() {
+        let Some(room) = module.first() else { continue };
+        let used = graph.used_by(module).into_iter().filter_map(|m| m.into_iter().next());
+        named.entry(room.clone()).or_default().extend(used.filter(|other| other != room));
+    }
+    let rows: BTreeMap<_, BTreeSet<_>> = MAY_NAME
+        .iter()
+        .map(|(room, may)| ((*room).to_owned(), may.iter().map(|m| (*m).to_owned()).collect()))
+        .collect();
+    for (room, named) in &named {
+        let row = rows.get(room).unwrap_or_else(|| panic!("{room} has no row"));
+        let more: Vec<_> = named.difference(row).collect();
+        assert!(more.is_empty(), "{room} names {more:?}, which its row does not have");
+        let less: Vec<_> = row.difference(named).collect();
+        assert!(less.is_empty(), "the row of {room} has {less:?}, which it does not name");
+    }
+}
+
+#[test]
+fn no_two_rooms_name_each_other() {
+    for (room, may) in MAY_NAME {
+        for other in *may {
+            let back = MAY_NAME.iter().find(|(m, _)| m == other).map_or(&[][..], |(_, may)| may);
+            assert!(!back.contains(room), "{room} and {other} name each other");
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_circles_within_a_room() {
+    let circles = Graph::new(&sources()).circles();
+    assert!(circles.is_empty(), "{circles:#?}");
 }
 
 #[test]
