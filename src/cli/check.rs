@@ -43,7 +43,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    let read = args.config.as_ref().map(|path| config::check::load(path)).transpose();
+    let read = args.config.as_ref().map(|path| config::load(path)).transpose();
     let settings = match read {
         Ok(settings) => settings.map_or_else(|| super::settings(None), Ok)?,
         Err(error) if args.json => return Ok(json_errors(&serde_json::json!(error))),

@@ -135,7 +135,7 @@ fn count_u64(number: u64, noun: &str) -> String {
 /// The settings of a file, or the built-in ones without a file.
 fn settings(file: Option<&PathBuf>) -> Result<Settings, String> {
     match file {
-        Some(path) => config::check::load(path).map_err(|e| e.to_string()),
+        Some(path) => config::load(path).map_err(|e| e.to_string()),
         None => Ok(shipped::settings()),
     }
 }

@@ -7,37 +7,10 @@ use toml::Spanned;
 
 use super::check::Check;
 use super::error::{KeyPath, like};
+use super::listener::Listener;
 use crate::dns::NameBuf;
 use crate::policy;
 use crate::upstream::{Endpoint, Server};
-
-/// An address on which the server listens.
-pub(super) struct Listener {
-    address: SocketAddr,
-    key: KeyPath,
-    /// `None`: the configuration does not say it.
-    line: Option<usize>,
-}
-
-impl Listener {
-    /// One for DNS that goes without saying.
-    pub(super) fn default_at(address: SocketAddr) -> Self {
-        Self { address, key: KeyPath::table("[server]").key("listen"), line: None }
-    }
-
-    /// True for one for DNS.
-    fn is_dns(&self) -> bool {
-        self.key.to_string() == "[server] listen"
-    }
-
-    /// True if what is sent to `to` arrives here. Any loopback address may be meant where the server
-    /// listens on all.
-    fn hears(&self, to: SocketAddr) -> bool {
-        let (own, ip) = (self.address.ip().to_canonical(), to.ip().to_canonical());
-        let any = own.is_unspecified() && own.is_ipv4() == ip.is_ipv4();
-        self.address.port() == to.port() && (own == ip || any && (ip.is_loopback() || ip.is_unspecified()))
-    }
-}
 
 impl Check<'_> {
     /// Addresses to listen on, at least one.

@@ -1,48 +1,14 @@
-//! The text of a file → settings, or every mistake with file, line, key and what was expected.
+//! A file that is being checked, and its mistakes so far: each with line, key and what was expected.
 
 use std::collections::HashMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::DeTable;
 
-use super::addresses::Listener;
 use super::error::{ConfigError, KeyPath, Mistake, Remedy, expected};
 use super::key::Form;
-use super::table::Table;
-use super::{
-    block, blockpage, cache, client, control, forward, group, inspect, list, metrics, policy, reference,
-    rewrite, schedule, server, upstream, user, zone,
-};
-use crate::settings::Settings;
-
-/// Reads and checks a file. Paths in it are relative to it.
-///
-/// # Errors
-/// Every mistake that could be found.
-pub fn load(path: &Path) -> Result<Settings, ConfigError> {
-    parse(&read(path, "configuration", "name an existing file with --config")?, path)
-}
-
-/// The text of a file; `what` it is and the remedy are for the message.
-pub(super) fn read(path: &Path, what: &str, remedy: &str) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|error| {
-        let help = user::permission(&error).unwrap_or_else(|| remedy.to_owned());
-        ConfigError(vec![Mistake::in_file(path, format!("cannot read the {what}: {error}"), &help)])
-    })
-}
-
-/// Checks the text of a file; `path` is for messages and relative paths.
-///
-/// # Errors
-/// Every mistake that could be found, in the order of their lines.
-pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
-    let mut check = Check::new(text, path, reference::FORMS);
-    let settings = check.toml(Check::file);
-    check.finish(settings.unwrap_or_default())
-}
+use super::listener::Listener;
 
 /// The most mistakes of a file that are kept; the others are counted.
 const MOST: usize = 1000;
@@ -72,16 +38,6 @@ impl<'t> Check<'t> {
         Self { text, path, lines, mistakes: Vec::new(), more: 0, forms, listeners: Vec::new() }
     }
 
-    /// Reads the file with `read`, unless it is not TOML: what a broken file would mean is not known.
-    pub(super) fn toml<T>(&mut self, read: impl FnOnce(&mut Self, Table<'_>) -> T) -> Option<T> {
-        let (file, errors) = DeTable::parse_recoverable(self.text);
-        if !errors.is_empty() {
-            self.syntax(&errors);
-            return None;
-        }
-        Some(read(self, Table::file(file.get_ref())))
-    }
-
     /// True if no more mistakes are kept; then it is counted.
     pub(super) fn is_one_too_many(&mut self) -> bool {
         let full = self.mistakes.len() >= MOST;
@@ -101,55 +57,6 @@ impl<'t> Check<'t> {
 }
 
 impl Check<'_> {
-    /// The tables in the order in which one needs another.
-    fn file(&mut self, mut file: Table<'_>) -> Settings {
-        let mut settings = Settings::default();
-        let server = file.section(self, &server::FORM);
-        self.server(server, &mut settings);
-        if let Some(table) = file.section(self, &upstream::FORM) {
-            self.upstreams(table, &mut settings);
-        }
-        if let Some(table) = file.section(self, &cache::FORM) {
-            self.cache(table, &mut settings);
-        }
-        if let Some(table) = file.section(self, &policy::FORM) {
-            self.policy(table, &mut settings);
-        }
-        if let Some(table) = file.section(self, &inspect::FORM) {
-            self.inspect(table, &mut settings);
-        }
-        let schedules = file.sections(self, &schedule::FORM);
-        let schedules = self.schedules(schedules);
-        let block = file.section(self, &block::FORM);
-        let block = self.block(block, &mut settings);
-        let lists = file.sections(self, &list::FORM);
-        self.lists(lists, &block, &schedules, &mut settings);
-        let named = settings.lists.len();
-        settings.lists.extend(block.canaries());
-        let rewrites = file.sections(self, &rewrite::FORM);
-        let rewrites = self.rewrites(rewrites);
-        settings.lists.extend(block.rewrites(rewrites));
-        let groups = file.sections(self, &group::FORM);
-        self.groups(groups, named, &schedules, &mut settings);
-        let forwards = file.sections(self, &forward::FORM);
-        self.forwards(forwards, &mut settings);
-        if let Some(table) = file.section(self, &blockpage::FORM) {
-            settings.blockpage = self.block_page(table);
-        }
-        if let Some(table) = file.section(self, &control::FORM) {
-            settings.control = self.control(table);
-        }
-        let clients = file.sections(self, &client::FORM);
-        self.clients_with_names(clients, &mut settings);
-        let zones = file.sections(self, &zone::FORM);
-        self.zones(zones, &mut settings);
-        if let Some(table) = file.section(self, &metrics::FORM) {
-            settings.metrics = self.metrics(table);
-        }
-        file.done(self, "", &[]);
-        settings
-    }
-
     /// Remembers a name that only one of its kind may have.
     pub(super) fn name_once(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::check::parse;
+use super::parse;
 use super::tests::refused;
 
 /// Files that are TOML, but not a configuration.

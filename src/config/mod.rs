@@ -3,14 +3,16 @@
 //! Each table has a file, with a declaration of its keys (`key`) and what reads them (`table`).
 //! [`mod@reference`] makes `docs/configuration.md` from the declarations.
 
-pub mod check;
 pub mod error;
 pub mod reference;
 pub mod scenario;
 pub mod value;
 
 mod addresses;
+mod check;
+mod file;
 mod key;
+mod listener;
 mod syntax;
 mod table;
 mod user;
@@ -32,6 +34,8 @@ mod schedule;
 mod server;
 mod upstream;
 mod zone;
+
+pub use self::file::{load, parse};
 
 #[cfg(test)]
 mod mistakes;

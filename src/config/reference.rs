@@ -92,8 +92,8 @@ pub fn page() -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::check::parse;
     use super::super::key::{Key, Kind};
+    use super::super::parse;
     use super::*;
 
     #[test]

@@ -15,8 +15,9 @@ use std::path::Path;
 use ipnet::IpNet;
 use toml::Spanned;
 
-use super::check::{Check, Names, read};
+use super::check::{Check, Names};
 use super::error::{ConfigError, KeyPath, expected, like};
+use super::file::read;
 use super::table::Table;
 use crate::censor::{Event, Evidence, Network, Pick, Pool, Rule, Scenario, StubMode, ZoneText};
 use crate::dns::Qtype;

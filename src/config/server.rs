@@ -1,9 +1,9 @@
 //! `[server]`: where it listens, who may ask, and its threads.
 
-use super::addresses::Listener;
 use super::check::Check;
 use super::error::expected;
 use super::key::{Form, Key, Kind};
+use super::listener::Listener;
 use super::table::Table;
 use crate::settings::Settings;
 

@@ -37,6 +37,18 @@ pub(super) struct Moment {
     pub(super) ahead: i32,
 }
 
+impl Check<'_> {
+    /// Reads the file with `read`, unless it is not TOML: what a broken file would mean is not known.
+    pub(super) fn toml<T>(&mut self, read: impl FnOnce(&mut Self, Table<'_>) -> T) -> Option<T> {
+        let (file, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            self.syntax(&errors);
+            return None;
+        }
+        Some(read(self, Table::file(file.get_ref())))
+    }
+}
+
 impl<'t> Table<'t> {
     /// The whole file.
     pub(super) fn file(entries: &'t DeTable<'t>) -> Self {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::check::parse;
+use super::parse;
 use crate::settings::Settings;
 
 /// The settings, or every mistake as `LINE: KEY: PROBLEM; REMEDY`.

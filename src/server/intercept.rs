@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::stream::Reply;
+use super::reply::Reply;
 use super::udp::{Return, send_marked};
 use crate::resolver::moment::Moment;
 use crate::resolver::snapshot::Client;

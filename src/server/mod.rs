@@ -5,6 +5,7 @@ pub mod clock;
 pub mod control;
 mod frames;
 pub mod intercept;
+mod reply;
 mod running;
 mod stream;
 mod tcp;

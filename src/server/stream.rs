@@ -18,8 +18,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
-use super::frames::{Inbox, Left, Outbox};
+use super::frames::{Inbox, Outbox};
 use super::intercept::{Interceptor, ReplyPath};
+use super::reply::{Ending, Item, Reply};
 use crate::net::accept::Seat;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
@@ -75,15 +76,6 @@ pub(super) enum Phase {
     Drains,
     /// It ends.
     Ends,
-}
-
-/// How a connection ends before its client wants it to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// As at the end of any other.
-    Close,
-    /// As by somebody on the way who wants it broken.
-    Reset,
 }
 
 /// Serves a connection, until the client or the server ends it, or nothing happens on it. If it is to be
@@ -145,54 +137,6 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let _ = timeout(FAREWELL, farewell).await;
     None
-}
-
-/// Where the answer to one query goes, from any thread. The query is under way until this is dropped.
-pub struct Reply {
-    items: UnboundedSender<Item>,
-    open: Arc<AtomicUsize>,
-    server: Option<SocketAddr>,
-}
-
-impl Reply {
-    /// The address and port that were asked.
-    pub(super) const fn server(&self) -> Option<SocketAddr> {
-        self.server
-    }
-
-    /// Sends a message; nothing for an empty one.
-    fn send(&self, message: Vec<u8>) {
-        // The connection may have ended meanwhile.
-        let _ = self.items.send(Item::Message(message, None));
-    }
-
-    /// Sends a message, and gives it to `left` when it has left; nothing for an empty one.
-    pub(super) fn send_then(&self, message: Vec<u8>, left: impl FnOnce(Vec<u8>) + Send + 'static) {
-        let _ = self.items.send(Item::Message(message, Some(Box::new(left))));
-    }
-
-    pub(super) fn close(&self) {
-        let _ = self.items.send(Item::End(Ending::Close));
-    }
-
-    pub(super) fn reset(&self) {
-        let _ = self.items.send(Item::End(Ending::Reset));
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Release);
-        let _ = self.items.send(Item::Done);
-    }
-}
-
-/// What comes to a connection from those who answer.
-enum Item {
-    Message(Vec<u8>, Option<Left>),
-    End(Ending),
-    /// A query is done.
-    Done,
 }
 
 struct Connection<S> {
@@ -407,7 +351,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn reply(&self) -> Reply {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Reply { items: self.sender.clone(), open: Arc::clone(&self.open), server: self.server }
+        Reply::new(self.sender.clone(), Arc::clone(&self.open), self.server)
     }
 
     /// True when nothing more is to be sent. Who has sent all questions and closed its side still gets its

@@ -10,6 +10,7 @@
 
 mod answer;
 mod connections;
+mod finding;
 mod html;
 mod negotiate;
 mod texts;

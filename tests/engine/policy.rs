@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use crate::common::{PATIENCE, Reply, Run, SILENCE, Server, Upstream, portcullis, question, reply, soa};
 use portcullis::cache::store::Cache;
-use portcullis::config::check;
+use portcullis::config;
 use portcullis::dns::{Message, NameBuf, Qtype, Rcode, Section, Transport};
 use portcullis::observe::counters::CounterSet;
 use portcullis::resolver::explain::{self, Given, Question, Record};
@@ -122,7 +122,8 @@ fn summary(reply: &Message<'_>) -> String {
 
 fn in_process(table: &Table, rows: &[Row], folder: &Path) {
     let text = format!("{}\n", table.config);
-    let mut settings = check::parse(&text, &folder.join("portcullis.toml")).unwrap_or_else(|e| panic!("{e}"));
+    let mut settings =
+        config::parse(&text, &folder.join("portcullis.toml")).unwrap_or_else(|e| panic!("{e}"));
     settings.imagine_upstream();
     settings.server.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
     let counters = Arc::new(CounterSet::default());

@@ -35,7 +35,7 @@ fn obey(command: &str, censor: &Censor) -> Result<(), String> {
     let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     match (word, rest.trim()) {
         ("at", time) => censor.clock.set(now, unix(time)?),
-        ("speed", times) => censor.clock.run(now, super::play::speed(times)?),
+        ("speed", times) => censor.clock.run(now, speed(times)?),
         ("rewind", "") => censor.rewind(),
         ("now", "") => {}
         _ => {
@@ -45,4 +45,10 @@ fn obey(command: &str, censor: &Censor) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Reads a speed of the clock: how many seconds pass in one.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if (0.0..=1e9).contains(&speed) { Ok(speed) } else { Err("expected 0 to 1000000000".into()) }
 }

@@ -56,7 +56,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, value_name = "TIME", value_parser = unix)]
     at: Option<i64>,
     /// Let the clock run so many times as fast as the one on the wall; otherwise it stands
-    #[arg(long, value_name = "TIMES", default_value_t = 0.0, value_parser = speed)]
+    #[arg(long, value_name = "TIMES", default_value_t = 0.0, value_parser = commands::speed)]
     speed: f64,
     /// What all draws start from, in the place of the scenario's own; with --blind and no name it picks the
     /// scenario instead
@@ -109,11 +109,6 @@ pub(in crate::cli) struct Args {
     /// Print each query as a line of JSON, as --record writes it; with --blind without the truth
     #[arg(long)]
     json: bool,
-}
-
-pub(super) fn speed(text: &str) -> Result<f64, String> {
-    let speed: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if (0.0..=1e9).contains(&speed) { Ok(speed) } else { Err("expected 0 to 1000000000".into()) }
 }
 
 fn stub_mode(text: &str) -> Result<StubMode, String> {

@@ -6,7 +6,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Refusal;
-use super::answer::Finding;
+use super::finding::Finding;
 use super::texts::Texts;
 
 const STYLE: &str = include_str!("style.css");
