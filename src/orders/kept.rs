@@ -11,7 +11,7 @@ use super::json::{from_json, to_json};
 use crate::policy::{MAX_ORDERS, Order, Orders};
 use crate::sources::store;
 
-/// The file can't be read, or was not written by [`write`].
+/// The file can't be read, or was not written by [`write()`].
 #[derive(Debug, thiserror::Error)]
 #[error("{}: the file of kept orders is damaged: {problem}", path.display())]
 pub struct Damaged {

@@ -1,6 +1,6 @@
 //! Orders at run time: pause, allow, block. The control socket, the API and the page call the same functions.
 //!
-//! An order (see [`crate::policy::overrides`]) has a number and, most often, an end. [`Operator`] gives and
+//! An order (see [`Orders`](crate::policy::Orders)) has a number and, most often, an end. [`Operator`] gives and
 //! revokes orders; those that are to be kept are written to a file, which the next start reads.
 
 pub mod json;

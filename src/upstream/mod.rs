@@ -6,9 +6,9 @@
 //! [`Upstream`] that wraps another.
 //!
 //! The [`Forwarder`] decides which server is asked, in which order and for how long. It knows no
-//! transport: each of its servers is asked over [`udp`] (sockets that many questions share) or
-//! [`stream`] (connections that many questions share). Both move octets and check only that a reply
-//! belongs to an open question, which [`flights`] keeps. [`hickory`] reads the system's configuration
+//! transport: each of its servers is asked over `udp` (sockets that many questions share) or
+//! `stream` (connections that many questions share). Both move octets and check only that a reply
+//! belongs to an open question, which `flights` keeps. [`hickory`] reads the system's configuration
 //! and finds the addresses of servers that are given by name; it puts no client's question.
 
 pub mod ask;

@@ -43,7 +43,7 @@ pub trait Source {
     fn common(&self) -> Values;
 }
 
-/// What is stored for a name: by [`place`], [`NONE`] where there is nothing.
+/// What is stored for a name: by `place`, `NONE` where there is nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The ids to give back.

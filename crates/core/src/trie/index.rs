@@ -9,7 +9,7 @@ use crate::dns::{MAX_LABELS, Match, Name, NameBuf};
 pub(crate) const MAGIC: [u8; 8] = *b"PTCLIDX\0";
 /// The version of the layout.
 pub(super) const VERSION: u32 = 2;
-/// Octets of the header; see [`Header`].
+/// Octets of the header; see `Header`.
 pub const HEADER_LEN: usize = 64;
 /// Buckets in one line of the directory.
 pub(super) const BUCKETS: u32 = 15;

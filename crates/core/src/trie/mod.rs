@@ -25,7 +25,7 @@
 //! are a megabyte and a half, which the caches mostly hold), one that is there a read of the nodes
 //! more. What makes it small: three letters in two octets, no pointer and no hash beside a label, ids
 //! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
-//! is compared too: for one label each hub has a bucket of its own ([`index`]).
+//! is compared too: for one label each hub has a bucket of its own (`index`).
 
 mod ahead;
 mod build;
