@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes docs/demo.svg: runs the demo, asks it with dig, and draws both terminals as they were.
 
-    cargo build --release && python3 docs/demo.py
+    cargo build --release && python3 docs/demo.py      (PORTCULLIS names another program)
 
 Needs dig (Debian: bind9-dnsutils). Each wait has a limit.
 """
@@ -16,7 +16,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PROGRAM = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release" / "portcullis"
+PROGRAM = os.environ.get("PORTCULLIS") or ROOT / "target" / "release" / "portcullis"
 LIMIT = 20.0
 
 # What is typed into the second terminal.
@@ -78,7 +78,7 @@ def draw(panes):
             colour = "#e6edf3"
             if line.startswith("$ "):
                 colour = "#79c0ff"
-            elif "NXDOMAIN" in line or "EDE" in line:
+            elif " blocked " in line or "status: NXDOMAIN" in line or "EDE" in line:
                 colour = COLOURS["31"]
             elif " pass " in line:
                 colour = COLOURS["2"]
