@@ -1,11 +1,11 @@
-//! Portcullis before the handlers of a server that is built on hickory-server.
+//! Portcullis in front of the handlers of a server that is built on hickory-server.
 //!
-//! [`Gate`] is a [`RequestHandler`] around another one: it answers the questions that a [`Policy`]
-//! blocks and hands all others on. `examples/hickory.rs` is a whole server.
+//! [`Gate`] is a [`RequestHandler`] that wraps another: it answers the queries that a [`Policy`] blocks and
+//! passes all others on. `examples/hickory.rs` is a complete server.
 //!
-//! hickory-server takes replies as records only, so the reply that Portcullis writes is decoded and
-//! encoded once more on its way out. Its records, its code and its extended errors (RFC 8914) stay as
-//! they are; the compression of names may differ.
+//! hickory-server accepts replies only as records, so Portcullis's reply is decoded and encoded once more
+//! on its way out. Records, response code and extended errors (RFC 8914) are preserved; name compression
+//! may differ.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,18 +25,18 @@ use crate::server::clock;
 /// The longest message, in octets (RFC 1035 §4.2.2).
 const MAX_MESSAGE: usize = 65_535;
 
-/// Answers what a policy blocks, and leaves the rest to `H`.
+/// Answers what a policy blocks, and passes the rest to `H`.
 ///
-/// The decision is about the question alone: what `H` answers is not looked at. Groups of clients and
-/// schedules count; an alias as an action is given without what it leads to.
+/// The decision concerns the question alone: the replies of `H` are not inspected. Groups of clients and
+/// schedules apply; if the action is an alias, only the CNAME is sent, not its target's records.
 pub struct Gate<H> {
     policy: Policy,
-    /// What is in force now, by the schedules.
+    /// The part of the policy that its schedules put in force now.
     active: ArcSwap<Active>,
     inner: H,
 }
 
-/// What the gate does with a question.
+/// What the gate does with a query.
 enum Answer {
     Pass,
     Drop,
@@ -45,7 +45,7 @@ enum Answer {
 }
 
 impl<H> Gate<H> {
-    /// Puts this policy before `inner`.
+    /// Puts this policy in front of `inner`.
     #[must_use]
     pub fn new(policy: Policy, inner: H) -> Self {
         let active = Active::new(&policy, &Orders::default(), clock::now().unix);
@@ -57,7 +57,7 @@ impl<H> Gate<H> {
         &self.inner
     }
 
-    /// What is in force at `now`, in seconds since 1970 (UTC).
+    /// The part of the policy in force at `now`, in seconds since 1970 (UTC).
     fn active(&self, now: i64) -> Arc<Active> {
         let active = self.active.load_full();
         if active.holds_at(now) {
@@ -69,7 +69,7 @@ impl<H> Gate<H> {
     }
 
     fn answer(&self, packet: &[u8], client: IpAddr, transport: Transport, now: i64) -> Answer {
-        // Updates and the like, and what is broken, are the inner handler's affair.
+        // Other opcodes, and malformed messages, are left to the inner handler.
         let Ok(query) = Query::parse(packet) else { return Answer::Pass };
         let active = self.active(now);
         let view = active.view(&self.policy, client, 0);
@@ -127,7 +127,7 @@ async fn send<R: ResponseHandler>(reply: &[u8], request: &Request, mut response:
             let parts = builder.build(message.metadata, answers, authorities, [], message.additionals.iter());
             response.send_response(parts).await
         }
-        // Records of a rule that hickory can't read: the name stays blocked.
+        // hickory can't decode a record of the rule: the name stays blocked.
         Err(error) => {
             tracing::warn!(%error, "a reply could not be handed to hickory; the client gets SERVFAIL");
             response.send_response(builder.error_msg(&request.metadata, ResponseCode::ServFail)).await
@@ -139,7 +139,7 @@ async fn send<R: ResponseHandler>(reply: &[u8], request: &Request, mut response:
     })
 }
 
-/// What hickory-server logs of a request to which nothing was sent.
+/// What hickory-server logs for a request that got no reply.
 fn info(request: &Request, rcode: ResponseCode) -> ResponseInfo {
     let mut metadata = Metadata::new(request.metadata.id, MessageType::Response, request.metadata.op_code);
     metadata.response_code = rcode;

@@ -1,5 +1,5 @@
-//! Portcullis, a DNS server that decides for every query whether the name may pass, and imitates a censor
-//! faithfully enough that a test can run against one.
+//! Portcullis is a DNS server that decides for every query whether the name may be resolved. It can also
+//! imitate a censor faithfully enough to test software against.
 //!
 //! ```
 //! use std::net::UdpSocket;
@@ -9,11 +9,11 @@
 //! use portcullis::dns::{NameBuf, Qtype, encode};
 //! use portcullis::stage::Harness;
 //!
-//! // A documented censor on a free port, with its clock set to a day on which LinkedIn was blocked.
+//! A documented censor on a free port, with its clock set to a day on which LinkedIn was blocked.
 //! let censor = Harness::new("ru-2016-linkedin")?.at("2016-11-18T00:00:00+03:00")?.start()?;
 //! let resolver = censor.address("isp-auto").ok_or("no such network")?;
 //!
-//! // The program under test would ask; here a socket does.
+//! The program under test would send the query; here a socket does.
 //! let socket = UdpSocket::bind("127.0.0.1:0")?;
 //! socket.set_read_timeout(Some(Duration::from_secs(5)))?;
 //! socket.send_to(&encode(NameBuf::from_text("linkedin.com")?.as_name(), Qtype::A), resolver)?;
@@ -24,13 +24,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Two crates stand by themselves: `portcullis-core` reads, compiles and asks lists, `portcullis-censor` plans
-//! what a censor sends. This one adds sockets, configuration and the program. Without its default features
-//! (`cli`, with `web` within it, and `hickory`) it builds neither clap nor axum: what remains are the resolver, the
-//! servers, the configuration and the harness.
+//! Two crates can be used by themselves: `portcullis-core` reads, compiles and looks up lists;
+//! `portcullis-censor` plans what a censor sends. This one adds sockets, configuration and the program.
+//! Without its default features (`cli`, which includes `web`, and `hickory`) it builds neither clap nor
+//! axum: the resolver, the servers, the configuration and the harness remain.
 //!
-//! The modules stand in three rings; an inner one never names an outer one, which `tests/layers.rs`
-//! checks. The way of one query is [`resolver::resolve::resolve`], from top to bottom.
+//! The modules form three rings; an inner one never imports an outer one, which `tests/layers` checks. To
+//! follow one query, read [`resolver::resolve::resolve`] from top to bottom.
 
 // ── core: values and pure functions ─────────────────────────────────────────────────────────────
 

@@ -1,12 +1,11 @@
-//! What two questions must share to share an answer: name, type, class, the bits DO and CD, and the
-//! upstreams that they go to.
+//! When two queries share a cached reply: same name, type, class, DO and CD bits, and the same upstreams.
 
 use crate::dns::{HEADER_LEN, MAX_NAME, Query, flag};
 
 const MAX_KEY: usize = HEADER_LEN + MAX_NAME + 4;
 
-/// A cache key on the stack, in the shape of a message: where the header stands, the bits and the number
-/// of the upstreams; then the question, in lower case.
+/// A cache key on the stack, laid out like a message: the header's place holds the bits and the route
+/// number; the question follows, in lower case.
 #[derive(Clone, Copy)]
 pub struct Key {
     bytes: [u8; MAX_KEY],
@@ -14,8 +13,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a query that goes to the upstreams with the number `route`; names that differ only in
-    /// ASCII case share it.
+    /// The key of a query that goes to the upstreams of `route`. Names that differ only in ASCII case share
+    /// a key.
     #[must_use]
     pub fn of(query: &Query<'_>, route: u16) -> Self {
         let mut key = Self { bytes: [0; MAX_KEY], len: 0 };

@@ -1,4 +1,4 @@
-//! Replies of the upstreams, kept in wire form by question.
+//! Cached replies of the upstreams, in wire format, by question.
 
 pub mod key;
 pub mod stale;

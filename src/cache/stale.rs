@@ -1,23 +1,24 @@
-//! What a cached reply's age means: serve it, fetch it anew before it expires, or serve it stale (RFC 8767).
+//! What to do with a cached reply of a given age: serve it, refresh it before it expires, or serve it stale
+//! (RFC 8767).
 
 use std::time::Duration;
 
 use super::store::Stored;
 
-/// A failed or begun fetch ahead of expiry is not tried again for so many seconds.
+/// After a prefetch has begun or failed, no other begins for this many seconds.
 const REFRESH_PAUSE: u32 = 5;
 
-/// How replies age, the timers of RFC 8767 §5.
+/// How replies age: the timers of RFC 8767 §5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aging {
-    /// How long past its expiry a reply may be served, in seconds ("maximum stale timer"); 0: never.
+    /// How long after its expiry a reply may be served, in seconds ("maximum stale timer"); 0: never.
     pub max_stale: u32,
-    /// How long a client waits for a fresh answer while there is a stale one ("client response timer").
+    /// How long a client waits for a fresh reply if a stale one is cached ("client response timer").
     pub patience: Duration,
-    /// How long after a failure the upstreams are not asked again while there is a stale answer, in
-    /// seconds ("failure recheck timer").
+    /// How long after a failure the upstreams are not queried again if a stale reply is cached, in seconds
+    /// ("failure recheck timer").
     pub recheck: u32,
-    /// Fetch anew what is asked for in the last tenth of its life.
+    /// Prefetch: refresh a reply that is requested in the last tenth of its lifetime.
     pub prefetch: bool,
 }
 
@@ -27,24 +28,24 @@ impl Default for Aging {
     }
 }
 
-/// What to do with a reply of some age.
+/// What to do with a reply of a given age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
     /// Serve it.
     Fresh,
-    /// Serve it, and fetch it anew: it is asked for and about to expire.
+    /// Serve it and refresh it: it is in demand and about to expire.
     Ending,
-    /// Serve it as stale at once: the upstreams failed a moment ago.
+    /// Serve it as stale at once: the upstreams failed recently.
     StaleNow,
-    /// Ask the upstreams; serve it as stale if they fail or take too long.
+    /// Query the upstreams; serve it as stale if they fail or take too long.
     Stale,
-    /// Of no use any more.
+    /// Too old to be served.
     Dead,
 }
 
 impl Aging {
-    /// Judges a reply that is `age` seconds old. [`Age::Ending`] is said once in a while, not to
-    /// everybody who asks.
+    /// Judges a reply that is `age` seconds old. Only one caller in a while gets [`Age::Ending`], so that
+    /// one refresh is sent and not one for each client.
     #[must_use]
     pub fn judge(&self, stored: &Stored, age: u32) -> Age {
         let lifetime = stored.lifetime();
@@ -63,8 +64,8 @@ impl Aging {
         }
     }
 
-    /// Notes that the upstreams failed to renew a reply that is `age` seconds old. Before its expiry
-    /// that only puts off the next try.
+    /// Records that the upstreams failed to refresh a reply that is `age` seconds old. Before the reply
+    /// expires, this only postpones the next attempt.
     pub fn failed(&self, stored: &Stored, age: u32) {
         if age >= stored.lifetime() {
             stored.pause(age.saturating_add(self.recheck));

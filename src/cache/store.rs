@@ -1,4 +1,4 @@
-//! The store: replies without question and OPT, their TTLs patched on the way out.
+//! The store: replies without question and OPT; their TTLs are patched as they are written out.
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -16,17 +16,17 @@ use crate::dns::{
 
 /// The TTL of a stale record, in seconds (RFC 8767 §5).
 const STALE_TTL: u32 = 30;
-/// A negative answer is kept no longer than this, whatever its SOA says (RFC 2308 §5).
+/// A negative answer is cached no longer than this, whatever its SOA says (RFC 2308 §5).
 const MAX_NEGATIVE_TTL: u32 = 3 * 3600;
-/// What a cached reply costs beside its octets: its fixed part, map slot and bookkeeping, about.
+/// The approximate overhead of a cached reply: its fixed part, map slot and bookkeeping.
 const OVERHEAD: usize = 160;
 
-/// A reply of an upstream, ready to be sent to any client that asks the same. All of it lies in one
-/// piece, so that a cache that does not fit the processor's waits for memory but once or twice a reply.
+/// A reply of an upstream, ready to be sent to any client that asks the same question. It is one
+/// allocation, so that a lookup that misses the processor's cache waits for memory only once or twice.
 #[derive(Clone, Debug)]
 pub struct Stored(
-    /// The octets: the key, which has the shape of a header and the question; the sections without
-    /// question and OPT; where their TTLs stand in them, two octets each.
+    /// The octets: the key (a header and the question); the sections without question and OPT; then the
+    /// offsets of the TTLs in them, two octets each.
     ThinArc<Fixed, u8>,
 );
 
@@ -34,11 +34,11 @@ pub struct Stored(
 struct Fixed {
     at: Instant,
     lifetime: u32,
-    /// No record is sent with a longer TTL: the configured bound, and for a negative answer its life.
+    /// The upper bound of any TTL sent: the configured one or, for a negative answer, its lifetime.
     cap: u32,
-    /// At which age, in seconds, it may be fetched anew.
+    /// The age in seconds from which it may be refreshed.
     next_fetch: AtomicU32,
-    /// Under which generation of the policy it was found in order.
+    /// The generation of the policy under which it last passed inspection.
     mark: AtomicU64,
     key_len: u16,
     sections_len: u16,
@@ -53,8 +53,8 @@ struct Fixed {
 type Edes = Box<[(EdeCode, Box<str>)]>;
 
 impl Stored {
-    /// Takes a reply apart: OPT and what follows it are left out, TTLs above `max_ttl` cut.
-    /// `None` if it is too long to be a message, or its question is not that of the key.
+    /// Splits a reply: drops OPT and what follows it, and limits TTLs to `max_ttl`. `None` if it is longer
+    /// than a message may be, or its question differs from that of the key.
     #[must_use]
     pub fn new(key: &Key, message: &Message<'_>, now: Instant, max_ttl: u32) -> Option<Self> {
         let (key, begin) = (key.as_bytes(), message.question_end());
@@ -65,7 +65,7 @@ impl Stored {
         let mut ttls = Vec::new();
         let (mut answers, mut negative) = (None::<u32>, None::<u32>);
         for record in message.records() {
-            // No record points into an OPT, so what stands before it is whole without it.
+            // No compression pointer leads into an OPT, so the records before it are complete without it.
             if record.rtype == Qtype::OPT {
                 break;
             }
@@ -92,7 +92,7 @@ impl Stored {
         let lifetime = match rcode {
             _ if message.header.has(flag::TC) => 0,
             Rcode::NOERROR if answers_the_question(message) => answers.unwrap_or(0),
-            // A CNAME to nothing lives as long as the shorter of alias and negative answer.
+            // A CNAME without a target is cached for the shorter of its TTL and the negative answer's.
             Rcode::NOERROR | Rcode::NXDOMAIN => negative.map_or(0, |n| answers.map_or(n, |a| a.min(n))),
             _ => 0,
         };
@@ -124,15 +124,15 @@ impl Stored {
         &self.0.header.header
     }
 
-    /// Key, sections, and where the TTLs stand.
+    /// The key, the sections, and the offsets of the TTLs.
     fn parts(&self) -> Option<(&[u8], &[u8], &[u8])> {
         let (key, rest) = self.0.slice.split_at_checked(usize::from(self.fixed().key_len))?;
         let (sections, ttls) = rest.split_at_checked(usize::from(self.fixed().sections_len))?;
         Some((key, sections, ttls))
     }
 
-    /// The reply as it came, without OPT and with the TTLs that it had then; in its header stand TC and
-    /// the low bits of the response code. To be judged without being written first.
+    /// The reply as received, without OPT and with its original TTLs; its header has TC and the low bits of
+    /// the response code. It can be inspected without being written first.
     #[must_use]
     pub fn message(&self) -> Message<'_> {
         let Fixed { key_len, sections_len, counts: [ancount, nscount, arcount], .. } = *self.fixed();
@@ -144,7 +144,7 @@ impl Stored {
         Message::kept(bytes, header, question_end)
     }
 
-    /// The TTL at `now` of a record that came with the TTL `given`.
+    /// The TTL at `now` of a record whose TTL was `given` on receipt.
     #[must_use]
     pub fn ttl(&self, given: u32, now: Instant) -> u32 {
         let age = self.age(now);
@@ -160,19 +160,19 @@ impl Stored {
         sane(given).min(self.fixed().cap).saturating_sub(age)
     }
 
-    /// Seconds that it may be kept; 0: not at all.
+    /// How many seconds it may be cached; 0: not at all.
     #[must_use]
     pub fn lifetime(&self) -> u32 {
         self.fixed().lifetime
     }
 
-    /// Whole seconds since it came.
+    /// Whole seconds since it was received.
     #[must_use]
     pub fn age(&self, now: Instant) -> u32 {
         u32::try_from(now.saturating_duration_since(self.fixed().at).as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// True if the upstream cut it short.
+    /// True if the upstream truncated it.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         self.fixed().truncated
@@ -184,18 +184,18 @@ impl Stored {
         self.fixed().rcode
     }
 
-    /// True if it was last marked with this.
+    /// True if its last mark is this one.
     #[must_use]
     pub fn has_mark(&self, mark: u64) -> bool {
         self.fixed().mark.load(Relaxed) == mark
     }
 
-    /// Notes that it was found in order; what `mark` means is the caller's.
+    /// Marks it as having passed inspection; the caller defines what `mark` means.
     pub fn mark(&self, mark: u64) {
         self.fixed().mark.store(mark, Relaxed);
     }
 
-    /// True for one caller alone, if it may be fetched anew at this age; then not before `next`.
+    /// True for exactly one caller, if it may be refreshed at this age; then not again before `next`.
     pub(super) fn claim(&self, age: u32, next: u32) -> bool {
         let next_fetch = &self.fixed().next_fetch;
         let due = next_fetch.load(Relaxed);
@@ -210,9 +210,9 @@ impl Stored {
         self.fixed().next_fetch.store(until, Relaxed);
     }
 
-    /// Writes it as the answer to a question with the same key; TTLs have counted down, and past the
-    /// reply's life it says that it is stale (RFC 8767 §4, RFC 8914 §4.4 and §4.20). AD goes to those
-    /// who asked for it by DO or AD (RFC 6840 §5.8).
+    /// Writes it as the reply to a question with the same key. TTLs have counted down; past its lifetime
+    /// the reply is marked stale (RFC 8767 §4, RFC 8914 §4.4 and §4.20). AD is set only for clients that
+    /// requested it by DO or AD (RFC 6840 §5.8).
     pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, now: Instant) {
         let fixed = self.fixed();
         let age = self.age(now);
@@ -226,7 +226,7 @@ impl Stored {
         for (code, text) in fixed.edes.iter().flatten() {
             reply.ede(Ede::new(*code, text));
         }
-        // Cut short by the upstream even over TCP: the client must not take it for whole.
+        // Truncated by the upstream even over TCP: the client must not take it for complete.
         if fixed.truncated {
             return reply.truncate();
         }
@@ -245,12 +245,12 @@ impl Stored {
     }
 }
 
-/// A TTL with the upper bit set is taken as zero (RFC 2181 §8).
+/// A TTL with the top bit set is treated as zero (RFC 2181 §8).
 const fn sane(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 
-/// True if the answer section holds the type asked, or all there is to ANY.
+/// True if the answer section holds the requested type, or anything at all for ANY.
 fn answers_the_question(message: &Message<'_>) -> bool {
     let Some(&[t0, t1, _, _]) = message.question().last_chunk::<4>() else { return false };
     let qtype = Qtype(u16::from_be_bytes([t0, t1]));
@@ -266,7 +266,7 @@ impl Weighter<u64, Stored> for Octets {
     }
 }
 
-/// What is hashed is a hash already.
+/// The key is already a hash, so it is not hashed again.
 #[derive(Default)]
 struct Hashed(u64);
 
@@ -286,15 +286,16 @@ impl Hasher for Hashed {
     }
 }
 
-/// The cache: sharded, bounded in octets, shared by all threads. The map knows a question by its keyed
-/// hash, and the reply holds the question to compare; two questions with one hash take turns.
+/// The cache: sharded, bounded in octets, shared by all threads. The map is keyed by a keyed hash of the
+/// question; the stored reply holds the question for comparison. Questions whose hashes collide evict each
+/// other.
 pub struct Cache {
     map: Option<Map<u64, Stored, Octets, BuildHasherDefault<Hashed>>>,
     hasher: RandomState,
 }
 
 impl Cache {
-    /// A cache of about `bytes` octets; 0 keeps nothing.
+    /// A cache of about `bytes` octets; 0 disables it.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         let items = usize::try_from(bytes / 400).unwrap_or(usize::MAX).max(16);
@@ -303,7 +304,7 @@ impl Cache {
         Self { map: (bytes > 0).then(map), hasher: RandomState::new() }
     }
 
-    /// The reply to a question, whatever its age, if one is kept. Allocates nothing.
+    /// The reply to a question, whatever its age, if one is cached. Allocates nothing.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Stored> {
         let key = key.as_bytes();
@@ -311,7 +312,7 @@ impl Cache {
         stored.parts().is_some_and(|(own, _, _)| own == key).then_some(stored)
     }
 
-    /// Keeps a reply, if it may be kept at all.
+    /// Caches a reply, if it may be cached at all.
     pub fn put(&self, stored: &Stored) {
         if let Some(map) = self.map.as_ref().filter(|_| stored.lifetime() > 0)
             && let Some((key, _, _)) = stored.parts()
@@ -320,14 +321,14 @@ impl Cache {
         }
     }
 
-    /// Forgets the reply to a question.
+    /// Removes the reply to a question.
     pub fn remove(&self, key: &Key) {
         if let Some(map) = &self.map {
             map.remove(&self.hasher.hash_one(key.as_bytes()));
         }
     }
 
-    /// Octets in use, about.
+    /// Octets in use, approximately.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.map.as_ref().map_or(0, Map::weight)
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn how_long_a_reply_is_kept() {
+    fn how_long_a_reply_is_cached() {
         let now = Instant::now();
         for (bytes, lifetime) in [
             (reply(0, &[(1, 300), (1, 100)], None), 100),
@@ -415,10 +416,10 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_reply_reads_as_it_came() {
+    fn a_cached_reply_reads_as_received() {
         let now = Instant::now();
         let mut bytes = reply(0, &[(1, 100), (1, 50)], Some((900, 60)));
-        // The question in another case, and an OPT record, which is not kept.
+        // The question in different case, and an OPT record, which is not cached.
         bytes[13] = b'A';
         bytes[11] = 1;
         bytes.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
@@ -441,7 +442,7 @@ mod tests {
         for (age, meaning) in [(0, Age::Fresh), (89, Age::Fresh), (90, Age::Ending), (91, Age::Fresh)] {
             assert_eq!(aging.judge(&kept, age), meaning, "{age}");
         }
-        // Ending is said again after a while, if the first fetch came to nothing.
+        // Ending is returned again after a while, if the first refresh failed.
         assert_eq!([95, 96, 99].map(|age| aging.judge(&kept, age)), [Age::Ending, Age::Fresh, Age::Fresh]);
         assert_eq!([100, 1099, 1100].map(|age| aging.judge(&kept, age)), [Age::Stale, Age::Stale, Age::Dead]);
         aging.failed(&kept, 200);

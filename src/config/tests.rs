@@ -470,7 +470,7 @@ fn contacts_and_words() {
         (
             &contact("mailto:a; expected b"),
             &[
-                "2: [block.contact] uris: `mailto:a; expected b` holds U+0020; expected a URI, with such characters as %XX",
+                "2: [block.contact] uris: `mailto:a; expected b` contains U+0020; expected a URI, with such characters as %XX",
             ],
         ),
         (

@@ -1,4 +1,4 @@
-//! The access list: who may ask.
+//! The access list: which clients may send queries.
 
 use std::net::IpAddr;
 
@@ -15,7 +15,7 @@ impl Acl {
         Self(networks)
     }
 
-    /// True if the client may ask. An IPv4 address that arrived on an IPv6 socket counts as IPv4.
+    /// True if the client is allowed. An IPv4 address that arrived on an IPv6 socket counts as IPv4.
     #[must_use]
     pub fn admits(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();

@@ -1,3 +1,3 @@
-//! May this client ask at all?
+//! Which clients may send queries.
 
 pub mod acl;

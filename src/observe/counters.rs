@@ -1,4 +1,4 @@
-//! Counters, one set a thread, summed on read. No name from a query is ever a label.
+//! Counters, one set per thread, summed on read. Names from queries are never labels.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +7,9 @@ use super::event::{Event, Source};
 use crate::dns::Transport;
 use crate::policy::Class;
 
-/// Lists that have a counter of their own; rules of lists beyond it are counted together.
+/// Lists with a counter of their own; the rules of all further lists are counted together.
 pub const MAX_LISTS: usize = 256;
-/// Extended codes above this are counted as this.
+/// Response codes above this are counted as this.
 const MAX_RCODE: usize = 24;
 
 /// The counters of one thread. Alignment keeps two threads' counters off one cache line.
@@ -38,13 +38,13 @@ impl Default for Counters {
     }
 }
 
-/// Somewhere to count.
+/// A place to count queries.
 pub trait Count {
     /// Counts one query. `list_slot` is the counter of the list that blocked, allowed or noted it.
     fn count(&mut self, event: &Event, list_slot: Option<u16>);
 }
 
-/// Counters that one thread alone counts in, and everybody may read: a plain store is enough.
+/// Counters that one thread writes and all may read: a plain store is enough.
 pub struct OwnCounters(Arc<Counters>);
 
 impl Count for OwnCounters {
@@ -55,7 +55,7 @@ impl Count for OwnCounters {
     }
 }
 
-/// Counters that several threads count in.
+/// Counters that several threads write.
 impl Count for &Counters {
     fn count(&mut self, event: &Event, list_slot: Option<u16>) {
         self.each(event, list_slot, |counter| {
@@ -65,7 +65,7 @@ impl Count for &Counters {
 }
 
 impl Counters {
-    /// The counters that a query belongs to.
+    /// Calls `count` on each counter that the query belongs to.
     fn each(&self, event: &Event, list_slot: Option<u16>, count: impl Fn(&AtomicU64)) {
         let add = |counter: Option<&AtomicU64>| {
             if let Some(counter) = counter {
@@ -90,53 +90,53 @@ impl Counters {
     }
 }
 
-/// What became of connections, over TCP and what stands on it.
+/// What happened to TCP connections, including those of protocols on top of TCP.
 #[derive(Debug, Default)]
 pub struct ConnectionCounters {
     /// Those open now.
     pub open: AtomicU64,
-    /// Those hung up on at once: who may not ask, or one more than all places, which were busy.
+    /// Those closed at once: the client is not allowed, or every connection was in use.
     pub refused: AtomicU64,
     /// Those closed while idle, to make room for another.
     pub closed: AtomicU64,
-    /// Times that none could be accepted, most often because all descriptors were taken.
+    /// How often accepting failed, usually because all file descriptors were in use.
     pub failed: AtomicU64,
 }
 
 /// All threads' counters.
 #[derive(Default)]
 pub struct CounterSet {
-    /// Connections on which queries come.
+    /// The connections that carry queries.
     pub connections: Arc<ConnectionCounters>,
     threads: Mutex<Vec<Arc<Counters>>>,
     lists: Mutex<Vec<String>>,
 }
 
-/// The sums at one moment.
+/// The sums at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Queries received, by transport.
     pub queries: Vec<(&'static str, u64)>,
-    /// Queries that the policy judged, by verdict.
+    /// Queries that the policy decided, by verdict.
     pub verdicts: Vec<(&'static str, u64)>,
-    /// Queries, by the step that answered.
+    /// Queries, by the step that produced the reply.
     pub sources: Vec<(&'static str, u64)>,
     /// Replies sent, by response code (its number).
     pub rcodes: Vec<(u16, u64)>,
     /// Queries left without a reply.
     pub unanswered: u64,
-    /// Queries that a rule of a list decided, by the list's name.
+    /// Queries that a rule of a list decided, by name of the list.
     pub lists: Vec<(String, u64)>,
 }
 
 impl CounterSet {
-    /// A new set for one thread alone.
+    /// A new set that only one thread writes.
     #[must_use]
     pub fn own(&self) -> OwnCounters {
         OwnCounters(self.shared())
     }
 
-    /// A new set that several threads count in.
+    /// A new set that several threads write.
     #[must_use]
     pub fn shared(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::default());
@@ -144,7 +144,7 @@ impl CounterSet {
         counters
     }
 
-    /// The counter that a list keeps over reloads, by its name.
+    /// The counter that a list keeps across reloads, by name of the list.
     #[must_use]
     pub fn list_slot(&self, name: &str) -> u16 {
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);

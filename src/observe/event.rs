@@ -6,26 +6,26 @@ use std::time::Duration;
 use crate::dns::{Rcode, Transport};
 use crate::policy::Verdict;
 
-/// Which step answered.
+/// The step that produced the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The packet was no query that this server answers.
+    /// The packet is not a query that this server answers.
     Malformed,
     /// The access list.
     Guard,
     /// A block rule.
     Policy,
-    /// The server itself: a zone, CHAOS, ANY, a type or class it does not serve.
+    /// The server itself: a zone, CHAOS, ANY, or a type or class that it does not serve.
     Local,
     /// The cache.
     Cache,
     /// An upstream, for this query or an identical one in flight.
     Upstream,
-    /// The cache, with a reply past its time to live, because the upstreams failed.
+    /// The cache, with an expired reply, because the upstreams failed.
     Stale,
-    /// A censor that is imitated: forged answers, or none.
+    /// The imitated censor: forged replies, or none.
     Censor,
-    /// Nobody: too many queries were waiting.
+    /// None: too many queries were waiting.
     Shed,
 }
 
@@ -43,7 +43,7 @@ impl Source {
         Self::Shed,
     ];
 
-    /// The word for it in logs and labels.
+    /// The word for it in logs and metrics labels.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -60,25 +60,25 @@ impl Source {
     }
 }
 
-/// What happened to one query. Its name is not in it: who needs the name reads it from the packet.
+/// What happened to one query. It does not hold the name: a reader that needs it parses the packet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
-    /// Who asked.
+    /// The client's address.
     pub client: SocketAddr,
     /// How the query came.
     pub transport: Transport,
-    /// What the policy said.
+    /// The policy's verdict.
     pub verdict: Verdict,
-    /// Which step answered.
+    /// The step that produced the reply.
     pub source: Source,
-    /// The response code sent; `None` where nothing was sent.
+    /// The response code sent; `None` if nothing was sent.
     pub rcode: Option<Rcode>,
     /// From receipt to reply.
     pub took: Duration,
 }
 
 impl Event {
-    /// A query that has just come.
+    /// A query that has just been received.
     #[must_use]
     pub const fn new(client: SocketAddr, transport: Transport) -> Self {
         Self {

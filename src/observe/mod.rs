@@ -1,4 +1,4 @@
-//! What happened to each query, told after its reply has left.
+//! Reports what happened to each query, after its reply has been sent.
 
 pub mod counters;
 pub mod event;

@@ -1,4 +1,4 @@
-//! The query log: a bounded ring between the threads that answer and one that writes.
+//! The query log: a bounded channel from the answering threads to the one that writes it.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -18,21 +18,21 @@ pub struct Line {
     pub rule: Option<RuleText>,
 }
 
-/// The end that the answering threads hold: it drops and counts, and never blocks.
+/// The sending end, which the answering threads hold: it drops and counts lines, and never blocks.
 pub struct Sink {
     sender: SyncSender<Line>,
     dropped: AtomicU64,
 }
 
 impl Sink {
-    /// A log that holds `bound` lines not yet written.
+    /// A log that holds up to `bound` lines not yet written.
     #[must_use]
     pub fn new(bound: usize) -> (Self, Receiver<Line>) {
         let (sender, receiver) = sync_channel(bound);
         (Self { sender, dropped: AtomicU64::new(0) }, receiver)
     }
 
-    /// Hands a line over, or counts it as dropped.
+    /// Passes a line on, or counts it as dropped.
     pub fn push(&self, line: Line) {
         if self.sender.try_send(line).is_err() {
             self.dropped.fetch_add(1, Relaxed);

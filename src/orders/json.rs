@@ -1,4 +1,4 @@
-//! Orders as JSON: as they are asked for, shown and kept.
+//! Orders as JSON: as requested, as shown and as stored.
 //!
 //! ```text
 //! {"do":"allow","name":"example.org","seconds":60,"group":"kids","keep":true}
@@ -11,23 +11,23 @@ use serde_json::{Map, Value, json};
 use crate::dns::NameBuf;
 use crate::policy::{self, Order, What, Whom};
 
-/// The longest that an order may last, in seconds: a hundred years.
+/// The longest duration of an order, in seconds: a hundred years.
 pub const MAX_SECONDS: i64 = 100 * 366 * 86_400;
 
-/// An order to give.
+/// A request to give an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// What is ordered.
+    /// What it does.
     pub what: What,
-    /// For whom.
+    /// Which clients it applies to.
     pub whom: Whom,
-    /// For how many seconds, up to [`MAX_SECONDS`]; `None`: until it is revoked.
+    /// How long it lasts, in seconds, up to [`MAX_SECONDS`]; `None`: until it is revoked.
     pub seconds: Option<i64>,
     /// It survives a restart.
     pub keep: bool,
 }
 
-/// The order that a request asks for.
+/// The order that a JSON request describes.
 ///
 /// # Errors
 /// What is wrong with it, as a sentence.
@@ -54,7 +54,7 @@ pub fn asked(request: &Map<String, Value>) -> Result<Asked, String> {
     Ok(Asked { what, whom: whom(request)?, seconds, keep })
 }
 
-/// Whom a request is about.
+/// The clients that a request applies to.
 ///
 /// # Errors
 /// What is wrong with it, as a sentence.
@@ -66,28 +66,28 @@ pub fn whom(request: &Map<String, Value>) -> Result<Whom, String> {
             let network = network(client);
             network.map(Whom::Client).ok_or_else(|| format!("`{client}` is not an address or a network"))
         }
-        (Some(_), Some(_)) => Err("both `group` and `client` are given; an order is for one of them".into()),
+        (Some(_), Some(_)) => Err("both `group` and `client` are given; an order takes one of them".into()),
     }
 }
 
 /// The name in a request.
 ///
 /// # Errors
-/// There is none, or it is not a name.
+/// The name is missing or invalid.
 pub fn name(request: &Map<String, Value>) -> Result<NameBuf, String> {
     let name = text(request, "name")?.ok_or("expected a `name`")?;
     NameBuf::from_text(name).map_err(|e| format!("`{name}` is not a domain name: {e}"))
 }
 
-/// A text in a request, if the key is there.
+/// A text in a request, if the key is present.
 ///
 /// # Errors
-/// It is something else.
+/// The value is not a text.
 pub fn text<'r>(request: &'r Map<String, Value>, key: &str) -> Result<Option<&'r str>, String> {
     match request.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("expected `{key}` to be a text")),
+        Some(_) => Err(format!("expected `{key}` to be a string")),
     }
 }
 
@@ -95,7 +95,7 @@ fn network(text: &str) -> Option<IpNet> {
     policy::parse_network(text).map(|network| network.trunc())
 }
 
-/// An order as it is shown and kept.
+/// An order as it is shown and stored.
 #[must_use]
 pub fn to_json(order: &Order) -> Value {
     let (what, name) = match &order.what {
@@ -114,7 +114,7 @@ pub fn to_json(order: &Order) -> Value {
     })
 }
 
-/// A kept order, as [`to_json`] made it; `None` if it made no such thing.
+/// A stored order, as [`to_json`] wrote it; `None` if it is anything else.
 pub(super) fn from_json(object: &Map<String, Value>) -> Option<Order> {
     let text = |key| text(object, key).ok();
     let name = || text("name").flatten().and_then(|name| NameBuf::from_text(name).ok());
@@ -125,7 +125,7 @@ pub(super) fn from_json(object: &Map<String, Value>) -> Option<Order> {
         _ => return None,
     };
     let whom = whom(object).ok()?;
-    // Higher ones would leave no numbers for the orders to come.
+    // Higher numbers would leave none for later orders.
     let id = u32::try_from(object.get("id")?.as_u64()?).ok().filter(|id| (1..=u32::MAX / 2).contains(id))?;
     let until = match object.get("until") {
         None | Some(Value::Null) => None,

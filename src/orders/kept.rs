@@ -1,4 +1,4 @@
-//! The file of the orders that outlive the server, written whole at each change.
+//! The file of orders that survive a restart; it is rewritten whole at each change.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,7 +11,7 @@ use super::json::{from_json, to_json};
 use crate::policy::{MAX_ORDERS, Order, Orders};
 use crate::sources::store;
 
-/// The file can't be read, or was not written by [`write()`].
+/// The file can't be read, or its content was not written by [`write()`].
 #[derive(Debug, thiserror::Error)]
 #[error("{}: the file of kept orders is damaged: {problem}", path.display())]
 pub struct Damaged {
@@ -20,10 +20,10 @@ pub struct Damaged {
 }
 
 impl Damaged {
-    /// Moves the file out of the way of the next one, for somebody may want to read it. Gives its new name.
+    /// Renames the file so that the next one does not overwrite it. Returns its new name.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The I/O error.
     pub fn set_aside(&self) -> io::Result<PathBuf> {
         let mut bad = self.path.as_os_str().to_owned();
         bad.push(".bad");
@@ -33,7 +33,7 @@ impl Damaged {
     }
 }
 
-/// The orders in a file; none if there is no file, and none without a path.
+/// The orders in a file; none if there is no file or no path.
 ///
 /// # Errors
 /// See [`Damaged`].
@@ -46,10 +46,10 @@ pub fn read(path: Option<&Path>) -> Result<Orders, Damaged> {
     text.and_then(|text| parse(&text)).map_err(|problem| Damaged { path: path.into(), problem })
 }
 
-/// Writes orders to a file that its owner alone may read.
+/// Writes orders to a file that only its owner may read.
 ///
 /// # Errors
-/// The kernel's; the file is as it was.
+/// The I/O error; the file is unchanged.
 pub fn write(path: &Path, orders: &[Order]) -> io::Result<()> {
     let orders: Vec<Value> = orders.iter().map(to_json).collect();
     let text = format!("{}\n", json!({ "orders": orders }));
@@ -58,7 +58,7 @@ pub fn write(path: &Path, orders: &[Order]) -> io::Result<()> {
 
 fn parse(text: &str) -> Result<Orders, String> {
     let value: Value = serde_json::from_str(text).map_err(|e| format!("this is not JSON: {e}"))?;
-    let all = value.get("orders").and_then(Value::as_array).ok_or("there is no list of `orders`")?;
+    let all = value.get("orders").and_then(Value::as_array).ok_or("the list `orders` is missing")?;
     if all.len() > MAX_ORDERS {
         return Err(format!("there are {} orders, more than {MAX_ORDERS}", all.len()));
     }
@@ -67,7 +67,7 @@ fn parse(text: &str) -> Result<Orders, String> {
     for (n, value) in (1..).zip(all) {
         let order = value.as_object().and_then(from_json).ok_or_else(|| format!("order {n} is damaged"))?;
         if !ids.insert(order.id) {
-            return Err(format!("order {n} has the number {}, as an earlier one has", order.id));
+            return Err(format!("order {n} has the number {}, which an earlier one has too", order.id));
         }
         orders.push(order);
     }

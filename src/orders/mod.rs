@@ -1,7 +1,7 @@
-//! Orders at run time: pause, allow, block. The control socket, the API and the page call the same functions.
+//! Orders at run time: pause, allow, block. All interfaces, such as the control socket, call these functions.
 //!
-//! An order (see [`Orders`](crate::policy::Orders)) has a number and, most often, an end. [`Operator`] gives and
-//! revokes orders; those that are to be kept are written to a file, which the next start reads.
+//! An order (see [`Orders`](crate::policy::Orders)) has a number and, usually, an end. [`Operator`] gives and
+//! revokes orders; those to be kept are written to a file that the next start reads.
 
 pub mod json;
 pub mod kept;

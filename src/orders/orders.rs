@@ -1,4 +1,4 @@
-//! Giving orders, revoking them, and what is in force.
+//! Gives and revokes orders, and lists those in force.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,36 +13,36 @@ use crate::resolver::explain::{self, Question, Record};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
 
-/// What an operator can do with a server that runs.
+/// What an operator can do with a running server.
 #[derive(Clone)]
 pub struct Operator {
-    /// The engine that the orders are for.
+    /// The engine that the orders apply to.
     pub engine: Arc<Engine>,
     /// Reads the time.
     pub clock: Clock,
-    /// The file of the orders that are to be kept; `None`: none can be.
+    /// The file of orders that survive a restart; `None`: none can.
     pub kept: Option<PathBuf>,
 }
 
-/// Why an order is not given or not revoked; everything is as before.
+/// Why an order was not given or not revoked; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrderError {
-    /// There is no file for orders that are to be kept.
-    #[error("orders can't be kept: name a file in [control] state")]
+    /// No file is configured for orders that survive a restart.
+    #[error("orders can't survive a restart: set a file in [control] state")]
     NoState,
     /// That file can't be written.
     #[error("cannot write {}: {reason}", path.display())]
     NotWritten {
         /// The file.
         path: PathBuf,
-        /// The kernel's reason.
+        /// The I/O error.
         reason: io::Error,
     },
-    /// There is no room for another one.
+    /// The limit on orders is reached.
     #[error("there are {MAX_ORDERS} orders already, which is the most; revoke some")]
     TooMany,
-    /// The order is for a group that does not exist; those that do.
+    /// The order names a group that does not exist; the existing ones.
     #[error("there is no group `{group}`{}", known(groups))]
     NoGroup {
         /// The group.
@@ -50,7 +50,7 @@ pub enum OrderError {
         /// The groups of the configuration.
         groups: Vec<String>,
     },
-    /// There is nothing to revoke.
+    /// No order matches.
     #[error("no such order: there is none {0}; `list` shows those in force")]
     NoneSuch(String),
 }
@@ -64,7 +64,7 @@ fn known(groups: &[String]) -> String {
 }
 
 impl Operator {
-    /// Gives an order from now on; gives it back with its number and its end.
+    /// Gives an order that takes effect now; returns it with its number and its end.
     ///
     /// # Errors
     /// See [`OrderError`].
@@ -86,8 +86,8 @@ impl Operator {
         })
     }
 
-    /// Revokes pauses: all of them, or those for exactly `whom`. Gives how many they were; that nothing is
-    /// paused any more is what was asked for, even if they were none.
+    /// Revokes pauses: all of them, or those for exactly `whom`. Returns how many; 0 is a success, because
+    /// nothing is paused any more.
     ///
     /// # Errors
     /// [`OrderError::NoGroup`], [`OrderError::NotWritten`]
@@ -96,7 +96,7 @@ impl Operator {
         self.revoke(|order| order.what == What::Pause && whom.is_none_or(|whom| *whom == order.whom))
     }
 
-    /// Revokes the order with a number.
+    /// Revokes the order with this number.
     ///
     /// # Errors
     /// [`OrderError::NoneSuch`], [`OrderError::NotWritten`]
@@ -107,7 +107,7 @@ impl Operator {
         }
     }
 
-    /// Revokes the orders about a name; gives how many they were.
+    /// Revokes the orders about a name; returns how many.
     ///
     /// # Errors
     /// [`OrderError::NoneSuch`], [`OrderError::NotWritten`]
@@ -118,7 +118,7 @@ impl Operator {
         }
     }
 
-    /// The orders in force, in the order in which they were given.
+    /// The orders in force, oldest first.
     #[must_use]
     pub fn in_force(&self) -> Vec<Order> {
         let now = self.now();
@@ -126,13 +126,13 @@ impl Operator {
         snapshot.orders.all().iter().filter(|order| order.is_in_force(now)).cloned().collect()
     }
 
-    /// How the server is.
+    /// The server's status.
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(&self.engine, self.now())
     }
 
-    /// What would happen to a question now, and why.
+    /// What would happen to a query now, and why.
     #[must_use]
     pub fn explain(&self, question: &Question) -> Record {
         let now = (self.clock)();
@@ -144,7 +144,7 @@ impl Operator {
         (self.clock)().unix
     }
 
-    /// The group of an order must be one of the configuration.
+    /// The group that an order names must be in the configuration.
     fn exists(&self, whom: &Whom) -> Result<(), OrderError> {
         let Whom::Group(group) = whom else { return Ok(()) };
         let snapshot = self.engine.snapshot();
@@ -167,7 +167,7 @@ impl Operator {
         })
     }
 
-    /// Writes down what is to be kept, if that has changed.
+    /// Writes the file of kept orders, if they have changed.
     fn written(&self, before: &Orders, next: &Orders) -> Result<(), OrderError> {
         let kept = |orders: &'_ Orders| -> Vec<Order> {
             orders.all().iter().filter(|order| order.keep).cloned().collect()

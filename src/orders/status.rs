@@ -1,29 +1,29 @@
-//! How a running server is, in a few numbers.
+//! The status of a running server, in a few numbers.
 
 use serde_json::{Value, json};
 
 use crate::policy::What;
 use crate::resolver::live::Engine;
 
-/// How a running server is.
+/// The status of a running server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Rules of all lists.
     pub rules: usize,
     /// Queries since the start.
     pub queries: u64,
-    /// Queries that wait for an upstream.
+    /// Queries that are waiting for an upstream.
     pub waiting: usize,
     /// Orders in force.
     pub orders: usize,
-    /// The lists are applied.
+    /// Whether the lists are applied.
     pub blocking: bool,
     /// An order pauses blocking for some clients or for all.
     pub paused: bool,
 }
 
 impl Status {
-    /// How it is at `now`, in seconds since 1970 (UTC).
+    /// The status at `now`, in seconds since 1970 (UTC).
     #[must_use]
     pub fn of(engine: &Engine, now: i64) -> Self {
         let snapshot = engine.snapshot_at(now);
@@ -38,7 +38,7 @@ impl Status {
         }
     }
 
-    /// The numbers under their names, with the version of the program.
+    /// The numbers by name, with the program's version.
     #[must_use]
     pub fn json(&self) -> Value {
         json!({

@@ -1,14 +1,15 @@
-//! Before a batch of packets is resolved one by one: begin all their waits for memory together.
+//! Prefetches memory for a batch of packets before they are resolved one by one, so that cache misses
+//! overlap.
 
 use super::snapshot::Snapshot;
 use crate::dns::{self, Name};
 use crate::policy::Begun;
 
-/// Below so many packets there is not enough to do in between.
+/// Below this many packets there is too little work to overlap.
 const WORTHWHILE: usize = 4;
 
-/// Reads ahead for `count` packets. It changes no answer, only how long they take; `room` is used again
-/// and again, so that nothing is allocated.
+/// Prefetches for `count` packets. This changes no reply, only how long it takes. `room` is reused, so that
+/// nothing is allocated.
 pub fn read_ahead<'p>(
     snapshot: &Snapshot,
     count: usize,

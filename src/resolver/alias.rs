@@ -1,4 +1,4 @@
-//! An answer that begins with aliases, each pointing to the next: stub resolvers do not follow them.
+//! An answer that begins with a chain of aliases: stub resolvers do not follow them.
 
 use super::request::{Request, sent};
 use super::ruling::{Ruling, inspected, is_inspected, replaced};
@@ -8,22 +8,22 @@ use crate::dns::{self, MAX_ALIASES, MAX_MESSAGE, Message, NameBuf, Rcode, flag};
 use crate::observe::event::{Event, Source};
 use crate::policy::Verdict;
 
-/// Who says that the name is an alias.
+/// Where the alias comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
-    /// The rule that decided the query: what it leads to is the list's business too.
+    /// The rule that decided the query: the target is the list's responsibility too.
     Rule,
-    /// A zone of this server: what it leads to is judged like any answer.
+    /// A zone of this server: the target is inspected like any answer.
     Zone,
 }
 
-/// The aliases that an answer begins with.
+/// The chain of aliases at the beginning of an answer.
 pub(super) struct Alias {
     targets: Vec<Target>,
     pub(super) by: By,
 }
 
-/// A chain without an end, or with one that nobody will wait for.
+/// The chain is a loop, or longer than the limit.
 pub(super) struct TooLong;
 
 impl Alias {
@@ -31,12 +31,12 @@ impl Alias {
         Self { targets: Vec::new(), by }
     }
 
-    /// The name that the last of them points to.
+    /// The target of the last alias.
     pub(super) fn last(&self) -> Option<&NameBuf> {
         self.targets.last().map(|(target, _)| target)
     }
 
-    /// Goes on to `target`, by an alias with this TTL.
+    /// Appends an alias to `target` with this TTL.
     pub(super) fn push(&mut self, target: NameBuf, ttl: u32) -> Result<(), TooLong> {
         if self.targets.len() >= MAX_ALIASES || self.targets.iter().any(|(known, _)| *known == target) {
             return Err(TooLong);
@@ -45,7 +45,8 @@ impl Alias {
         Ok(())
     }
 
-    /// The whole answer, or what the policy puts in its place: its length in octets; `None`: none is sent.
+    /// Writes the whole answer, or what the policy puts in its place. Returns its length in octets; `None`:
+    /// nothing is sent.
     pub(super) fn answer(
         &self,
         request: Request<'_, '_>,
@@ -90,7 +91,7 @@ impl Alias {
             return answer::aliased((list, right), &self.targets, end, request.query, transport, out);
         }
         let mut reply = request.writer(out);
-        // AA speaks of the first owner (RFC 1035 §4.1.1).
+        // AA refers to the first owner name (RFC 1035 §4.1.1).
         reply.flags(flag::AA, snapshot.authority);
         answer::write_aliases(&mut reply, &self.targets, end);
         reply.finish()

@@ -1,11 +1,11 @@
-//! Lists that the program carries with it, for `source = "builtin:…"` and for options.
+//! Lists that are built into the program, for `source = "builtin:…"` and for options.
 
-/// Names by which browsers and phones ask whether the network filters.
+/// Names that browsers and phones look up to detect a filtering network.
 pub const CANARIES: &str = include_str!("../../blocklists/canaries.txt");
-/// What people are told about them.
+/// The reason that is shown to users for them.
 pub const CANARIES_REASON: &str = "This network filters names and asks programs to use its resolver";
 
-/// Lists by name: the name, the file that it comes from, its text.
+/// The built-in lists: name, original file, text.
 pub const LISTS: [(&str, &str, &str); 3] = [
     ("canaries", "blocklists/canaries.txt", CANARIES),
     ("resolvers", "blocklists/resolvers.txt", include_str!("../../blocklists/resolvers.txt")),

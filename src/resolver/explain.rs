@@ -1,6 +1,6 @@
-//! One explain record for everybody: what `explain` prints, `ctl` sends and the block page shows.
+//! The one explain record: what `explain` prints, `ctl` sends and the block page shows.
 //!
-//! It is made by answering the question once more, with nothing sent and nobody asked.
+//! It is made by resolving the question once more; nothing is sent and no upstream is queried.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,17 +26,17 @@ use crate::policy::{
 /// What to explain.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The name asked.
+    /// The name in question.
     pub name: NameBuf,
-    /// The type asked.
+    /// The type in question.
     pub qtype: Qtype,
-    /// Who asks.
+    /// The client.
     pub client: Client,
-    /// What the upstreams are taken to answer: a name is the target of an alias.
+    /// What to assume in the upstreams' answer: a name is the target of an alias.
     pub answer: Vec<Given>,
 }
 
-/// A part of an answer that is taken for given.
+/// An assumed part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
     /// An address.
@@ -48,7 +48,7 @@ pub enum Given {
 /// Everything about one question.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The reference that the reply and the block page give; `None`: nothing is refused.
+    /// The reference in the reply and on the block page; `None`: nothing is refused.
     pub id: Option<String>,
     /// The question's name.
     pub name: NameBuf,
@@ -58,53 +58,53 @@ pub struct Record {
     pub client: IpAddr,
     /// The client's group, if it belongs to one.
     pub group: Option<String>,
-    /// When, in seconds since 1970 (UTC).
+    /// The time, in seconds since 1970 (UTC).
     pub at: i64,
-    /// The precedence that decides between rules of the same force.
+    /// The precedence that decides between rules of equal strength.
     pub precedence: &'static str,
-    /// The verdict in a word; `refused` where the client may not ask at all.
+    /// The verdict in a word; `refused` if the client is not allowed to query at all.
     pub verdict: &'static str,
-    /// What the verdict rests on, if on anything.
+    /// The rule that the verdict rests on, if any.
     pub rests_on: Option<RuleText>,
-    /// The name or address in the answer that is the reason.
+    /// The name or address in the answer that caused the verdict.
     pub in_answer: Option<String>,
-    /// Every rule that speaks of the name, the winner first.
+    /// Every rule that matches the name, the deciding one first.
     pub rules: Vec<Candidate>,
     /// What the client gets instead of an answer.
     pub action: Option<String>,
-    /// The list that refuses, and why, for people.
+    /// The list that refuses, and why, in words for users.
     pub refusal: Option<Refusal>,
-    /// What goes out, in words.
+    /// The reply, in words.
     pub reply: String,
-    /// What goes out, on the wire; empty where that is not known before an upstream is asked.
+    /// The reply, in wire format; empty if it depends on an upstream.
     pub octets: Vec<u8>,
 }
 
-/// One rule that speaks of the name.
+/// One rule that matches the name.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Its rung.
     pub rung: Rung,
-    /// The rule with its list and line.
+    /// The rule, with its list and line.
     pub rule: RuleText,
     /// Why it lost; `None`: it decided.
     pub lost: Option<&'static str>,
 }
 
-/// Who refuses, and why.
+/// Which list refuses, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// The list.
     pub list: String,
-    /// Who demands it, if somebody outside does.
+    /// The outside authority that demands it, if any.
     pub authority: Option<String>,
     /// Why.
     pub reason: Option<String>,
-    /// Since when.
+    /// The date since which it is refused.
     pub since: Option<String>,
 }
 
-/// Explains a question as `snapshot` would answer it at `now`.
+/// Explains how `snapshot` would answer a question at `now`.
 #[must_use]
 pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, now: Moment) -> Record {
     let Question { name, qtype, client, .. } = question;
@@ -112,19 +112,19 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let view = snapshot.view(client);
     let route = route(snapshot, view, name.as_name(), *qtype);
     let answer = if question.answer.is_empty() {
-        kept(snapshot, &mut packet, route, now)
+        cached(snapshot, &mut packet, route, now)
     } else {
         Query::parse(&packet).map(|query| given(&query, &question.answer)).unwrap_or_default()
     };
-    // A cache with nothing but this answer, as if it had just come: what is taken for given is nobody
-    // else's, and what is kept is not touched.
+    // A cache that holds only this answer, as if just received: the assumed answer stays out of the shared
+    // cache, whose contents are not affected.
     let cache = Arc::new(Cache::new(1 << 20));
     if let (Ok(query), Some(reply)) = (Query::parse(&packet), Message::parse(&answer))
         && let Some(stored) = Stored::new(&Key::of(&query, route), &reply, now.at, u32::MAX)
     {
         cache.put(&stored);
     }
-    // Without a number of its own, so that what was found in order is looked at all the same.
+    // Without an epoch, so that replies that have passed inspection are inspected all the same.
     let snapshot = Arc::new(Snapshot { cache, epoch: 0, ..snapshot.clone() });
     let view = snapshot.view(client);
     let mut out = vec![0; MAX_MESSAGE];
@@ -159,9 +159,9 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         };
         candidate(d, lost)
     });
-    // Rules of lists that do not speak to this client now.
-    let everybody = ladder(policy, name.as_name(), Asker { view: None, ..asker });
-    let silent = everybody.iter().filter(|d| view.is_some_and(|v| !v.has(d.list))).filter_map(|d| {
+    // Rules of lists that do not apply to this client now.
+    let unfiltered = ladder(policy, name.as_name(), Asker { view: None, ..asker });
+    let silent = unfiltered.iter().filter(|d| view.is_some_and(|v| !v.has(d.list))).filter_map(|d| {
         let schedule = policy.list(d.list).and_then(|l| l.schedule.as_ref());
         let asleep = schedule.is_some_and(|s| !s.is_active(now.unix));
         candidate(d, Some(if asleep { "out of its schedule" } else { "not a list of the client's group" }))
@@ -214,9 +214,9 @@ const fn rests_on_answer(verdict: Verdict) -> bool {
     )
 }
 
-/// The reply that is in the cache, however old, if the question is known there. `packet` becomes the
-/// question that it answers, with or without the DO bit.
-fn kept(snapshot: &Snapshot, packet: &mut [u8], route: u16, now: Moment) -> Vec<u8> {
+/// The cached reply, however old, if the question is in the cache. `packet` is turned into the query that
+/// it answers, with or without the DO bit.
+fn cached(snapshot: &Snapshot, packet: &mut [u8], route: u16, now: Moment) -> Vec<u8> {
     for dnssec_ok in [0, 0x80] {
         // The last four octets of the packet: the flags of its OPT record, and no options.
         if let Some([high, _, _, _]) = packet.last_chunk_mut::<4>() {
@@ -238,14 +238,14 @@ fn kept(snapshot: &Snapshot, packet: &mut [u8], route: u16, now: Moment) -> Vec<
     Vec::new()
 }
 
-/// A reply with the aliases and addresses that are taken for given.
+/// A reply with the assumed aliases and addresses.
 fn given(query: &Query<'_>, answer: &[Given]) -> Vec<u8> {
     let mut out = vec![0; MAX_MESSAGE];
     let mut reply = ReplyWriter::new(query, &mut out, MAX_MESSAGE);
     let mut owner: Option<NameBuf> = None;
     for part in answer {
         let at = owner.as_ref().map(NameBuf::as_name);
-        // More than fits is more than anybody gives.
+        // No real question assumes more than fits.
         let _ = match part {
             Given::Name(target) => {
                 let done = reply.record(Section::Answer, at, Qtype::CNAME, 60, &[target.as_bytes()]);
@@ -263,7 +263,7 @@ fn given(query: &Query<'_>, answer: &[Given]) -> Vec<u8> {
         Given::Name(_) => false,
     };
     if !answer.iter().any(wanted) {
-        // As a server would say that there is nothing of the type: without it the answer is not kept.
+        // Like a server that has no records of the type: without an SOA the answer is not cached.
         let at = owner.as_ref().map(NameBuf::as_name);
         let _ =
             reply.record(Section::Authority, at, Qtype::SOA, 60, &[&[0; 2], &[0; 16], &60u32.to_be_bytes()]);

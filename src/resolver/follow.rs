@@ -1,4 +1,4 @@
-//! Following an alias that a rule or a zone of this server gives as an answer, to what it leads to.
+//! Follows the alias that a rule or a zone of this server gives as an answer.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::policy::{Verdict, View, decide, decide_in_answer};
 use crate::rule::Action;
 use crate::zones::answer::Answer;
 
-/// Answers with the alias `target`, by the rule that decided, and what it leads to.
+/// Answers with the alias `target`, from the rule that decided, and with its target's records.
 pub(super) fn by_rule(
     engine: &Arc<Engine>,
     snapshot: &Arc<Snapshot>,
@@ -37,7 +37,7 @@ pub(super) fn by_rule(
     }
 }
 
-/// Answers with the aliases of this server's zones, and what they lead to.
+/// Answers with the aliases of this server's zones, and with their target's records.
 pub(super) fn by_zone(
     engine: &Arc<Engine>,
     snapshot: &Arc<Snapshot>,
@@ -54,8 +54,8 @@ pub(super) fn by_zone(
     }
 }
 
-/// Follows the last alias to another rewrite, a zone of this server, a reply from the cache, or one that
-/// an upstream must be asked for.
+/// Follows the last alias to another rewrite, to a zone of this server, to a cached reply, or to one that
+/// an upstream must be queried for.
 fn follow(
     engine: &Arc<Engine>,
     snapshot: &Arc<Snapshot>,
@@ -76,11 +76,11 @@ fn follow(
         if alias.by == By::Rule {
             let rewrite = rewrite(request, snapshot, view, &query);
             match rewrite.map(|ruling| (ruling, ruling.action)) {
-                // An alias of itself would be none.
+                // An alias to itself would not be one.
                 Some((_, Action::Cname(next))) if next.as_name() == query.qname => {}
                 Some((ruling, Action::Cname(next))) => match alias.push(next.clone(), ruling.list.ttl) {
                     Ok(()) => continue,
-                    // `check` refuses that among rewrites, lists may have it all the same.
+                    // `check` rejects loops among rewrites, but lists may contain them.
                     Err(TooLong) => return endless(request, out, event),
                 },
                 Some((Ruling { list, .. }, action)) => {
@@ -112,11 +112,11 @@ fn follow(
                 Ok(()) => continue,
                 Err(TooLong) => endless(request, out, event),
             },
-            Lookup::Kept(stored, kept, refresh) => {
-                let kept = if alias.by == By::Rule { source } else { kept };
+            Lookup::Cached(stored, from, refresh) => {
+                let from = if alias.by == By::Rule { source } else { from };
                 let ttl = |given| stored.ttl(given, now.at);
                 let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
-                let reply = alias.answer(request, snapshot, (Some(end), kept), out, event);
+                let reply = alias.answer(request, snapshot, (Some(end), from), out, event);
                 let parts = (engine, snapshot);
                 let refresh = refresh.map(|ask| Pending::new(parts, request, ask, None, *event, now.at));
                 Outcome::of(reply, refresh)
@@ -126,19 +126,21 @@ fn follow(
                 let parts = (engine, snapshot);
                 Outcome::Later(Pending::new(parts, request, ask, Some(alias), *event, now.at))
             }
-            // Without anybody to ask, the client goes on by itself if it can.
-            Lookup::Nobody => Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None),
+            // Without an upstream, the client follows the alias itself if it can.
+            Lookup::NoSource => {
+                Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None)
+            }
             Lookup::Full => Outcome::of(request.shed(snapshot, out, event), None),
         };
     }
 }
 
-/// Goes through the aliases of a zone.
+/// Appends the aliases of a zone.
 fn through(alias: &mut Alias, answer: &Answer<'_>) -> Result<(), TooLong> {
     answer.aliases().try_for_each(|(target, ttl)| alias.push(target.to_buf(), ttl))
 }
 
-/// The rewrite of the name that an alias leads to, if there is one.
+/// The rewrite of the alias's target, if there is one.
 fn rewrite<'s>(
     request: Request<'_, '_>,
     snapshot: &'s Snapshot,
@@ -149,7 +151,7 @@ fn rewrite<'s>(
     Ruling::of(snapshot, view, verdict).filter(|ruling| ruling.right == Right::Rewrite)
 }
 
-/// Where a list, and not the operator, points to a name that is blocked, that is what its rewrite gets.
+/// If a list, rather than the operator, points to a blocked name, the client gets the block's action.
 #[expect(clippy::option_option, reason = "the reply in place of the answer may be none at all")]
 fn blocked(
     request: Request<'_, '_>,
@@ -180,7 +182,7 @@ fn endless(request: Request<'_, '_>, out: &mut [u8], event: &mut Event) -> Outco
     Outcome::of(sent(event, Source::Policy, Rcode::SERVFAIL, len), None)
 }
 
-/// The client's question for another name, with its flags and its wish for DNSSEC records.
+/// The client's question for another name, with its flags and DO bit.
 fn question<'n>(query: &Query<'_>, name: &'n NameBuf) -> QueryBuilder<'n> {
     QueryBuilder {
         flags: query.header.flags & (flag::RD | flag::CD),

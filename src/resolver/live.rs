@@ -1,4 +1,4 @@
-//! The running engine: the pointer to the current snapshot, and what outlives all snapshots.
+//! The running engine: the pointer to the current snapshot, and the state that outlives every snapshot.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,17 +16,16 @@ use crate::policy::{self, Active, Orders};
 /// Shared by every transport and thread.
 pub struct Engine {
     snapshot: ArcSwap<Snapshot>,
-    /// Held by whoever makes the next generation out of the current one; never while something is waited
-    /// for.
+    /// Held while the next generation is derived from the current one; never while waiting.
     changing: Mutex<()>,
-    /// Held by whoever gives an order.
+    /// Held while an order is given.
     ordering: Mutex<()>,
     epochs: AtomicU64,
     /// Queries that wait for an upstream.
     pub waiting: Arc<Waiting>,
     /// Counters of all threads.
     pub counters: Arc<CounterSet>,
-    /// The query log, if somebody reads it.
+    /// The query log, if it has a reader.
     pub log: Option<Sink>,
 }
 
@@ -47,8 +46,8 @@ impl Engine {
         self.snapshot.load()
     }
 
-    /// The generation that is right for `now`, in seconds since 1970 (UTC); held no longer than one
-    /// batch of queries. Cheap, but when a schedule or an order begins or ends.
+    /// The generation in force at `now`, in seconds since 1970 (UTC); to be held no longer than one batch
+    /// of queries. Cheap, except when a schedule or an order begins or ends.
     #[must_use]
     pub fn snapshot_at(&self, now: i64) -> Guard<Arc<Snapshot>> {
         let current = self.snapshot.load();
@@ -59,7 +58,7 @@ impl Engine {
         {
             let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
             let current = self.snapshot.load();
-            // Another thread may have been first.
+            // Another thread may have been faster.
             if !current.active.holds_at(now) {
                 self.store(Snapshot::clone(&current), now);
             }
@@ -67,9 +66,9 @@ impl Engine {
         self.snapshot.load()
     }
 
-    /// Serves from now on what `change` makes of the current generation, with the orders that were given so
-    /// far. Queries under way keep the generation that they began with. Everybody who changes something
-    /// waits for `change`, so what takes its time is built before.
+    /// Replaces the current generation with what `change` derives from it, keeping the orders given so far.
+    /// Queries in progress keep the generation that they began with. All other changes wait for `change`,
+    /// so build what takes time beforehand.
     pub fn change(&self, now: i64, change: impl FnOnce(&Snapshot) -> Snapshot) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.snapshot.load();
@@ -77,8 +76,8 @@ impl Engine {
         self.store(next, now);
     }
 
-    /// Serves from now on with other orders: those that `change` makes of the current ones, if any. It may
-    /// take its time; nobody but others who give orders waits for it.
+    /// Replaces the orders with those that `change` derives from the current ones, if any. It may take
+    /// long; only others that give orders wait for it.
     pub fn order<T>(&self, now: i64, change: impl FnOnce(&Orders) -> (Option<Orders>, T)) -> T {
         let _ordering = self.ordering.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Arc::clone(&self.snapshot.load().orders);
@@ -97,7 +96,7 @@ impl Engine {
         self.snapshot.store(Arc::new(next));
     }
 
-    /// Counts and logs one query, after its reply has left.
+    /// Counts and logs one query, after its reply has been sent.
     pub fn observe(&self, counters: &mut impl Count, snapshot: &Snapshot, event: &Event, packet: &[u8]) {
         counters.count(event, event.verdict.list().and_then(|list| snapshot.list_slot(list)));
         if let Some(sink) = &self.log {
@@ -109,8 +108,8 @@ impl Engine {
     }
 }
 
-/// The number of a new generation; 0 where what was found in order for one client may not be so for
-/// another of the same group.
+/// The number of a new generation; 0 if inspection may give different results for two clients of the same
+/// group.
 fn epoch(epochs: &AtomicU64, snapshot: &Snapshot) -> u64 {
     let next = epochs.fetch_add(1, Relaxed) + 1;
     if snapshot.policy.names_clients() || snapshot.active.has_orders() { 0 } else { next }

@@ -1,8 +1,8 @@
-//! The engine's middle: the order of the steps of one query, and what they share.
+//! The core of the engine: the steps of one query in order, and what they share.
 //!
-//! Each file names only those that stand before it: `moment`, `waiting`, `snapshot`, `live` (what there is);
-//! `request`, `ruling`, `alias` (what becomes of a query); `lookup`, `pending`, `outcome`, `follow`,
-//! `resolve` (the way of a query); `explain`.
+//! Each file imports only those before it: `moment`, `waiting`, `snapshot`, `live` (state); `request`,
+//! `ruling`, `alias` (the reply to a query); `lookup`, `pending`, `outcome`, `follow`, `resolve` (the steps
+//! of a query); `explain`.
 
 pub mod ahead;
 mod alias;

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-/// One moment by both clocks.
+/// One point in time by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// By the clock that only runs on: for ages and durations.
+    /// By the monotonic clock: for ages and durations.
     pub at: Instant,
-    /// By the clock on the wall, in seconds since 1970 (UTC): for schedules and orders.
+    /// By the wall clock, in seconds since 1970 (UTC): for schedules and orders.
     pub unix: i64,
 }
 

@@ -1,21 +1,21 @@
-//! What `resolve` gives back.
+//! What `resolve` returns.
 
 use super::pending::Pending;
 
-/// The end of a query's way, or the point where it must wait.
+/// The result for a query, or the point at which it must wait.
 pub enum Outcome {
     /// Send the reply: its length in the caller's buffer, in octets.
     Reply(usize),
-    /// Send the reply, then fetch it anew: call [`Pending::refresh`].
+    /// Send the reply, then refresh it: call [`Pending::refresh`].
     ReplyAndRefresh(usize, Box<Pending>),
     /// Send nothing.
     Drop,
-    /// An upstream must be asked: call [`Pending::begin`].
+    /// An upstream must be queried: call [`Pending::begin`].
     Later(Box<Pending>),
 }
 
 impl Outcome {
-    /// A reply of so many octets, or none; if there is one, the fetch that is due because of it.
+    /// A reply of this many octets, or none; with a reply, the refresh that is due.
     pub(super) fn of(reply: Option<usize>, refresh: Option<Box<Pending>>) -> Self {
         match (reply, refresh) {
             (None, _) => Self::Drop,

@@ -1,4 +1,4 @@
-//! One query that waits for an upstream, and what becomes of it when there is an answer.
+//! One query that waits for an upstream, and its reply once the upstream has answered.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use super::live::Engine;
 use super::lookup::Ask;
 use super::moment::{Clock, Moment};
 use super::request::Request;
-use super::ruling::judged;
+use super::ruling::filtered;
 use super::snapshot::{Client, Snapshot};
 use super::waiting::{Fetched, Wake};
 use crate::answer::End;
@@ -18,13 +18,13 @@ use crate::dns::{Ede, EdeCode, Message, Query, Rcode, without_ech};
 use crate::observe::event::{Event, Source};
 use crate::upstream::{Failure, Question, Upstream};
 
-/// What came of a question, and when.
+/// The upstream's reply or failure, and when it arrived.
 pub struct Answered {
     fetched: Fetched,
     now: Moment,
 }
 
-/// One query that must wait, with all that its answer needs.
+/// One query that must wait, with everything its reply needs.
 pub struct Pending {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
@@ -33,12 +33,12 @@ pub struct Pending {
     client: Client,
     event: Event,
     received: Instant,
-    /// The answer begins with aliases, and another question than the client's is what waits.
+    /// If the answer begins with aliases, the question that is pending differs from the client's.
     alias: Option<Alias>,
 }
 
 impl Pending {
-    /// The query that `event` tells of; `ask` is what waits.
+    /// The query that `event` describes; `ask` is what is pending.
     pub(super) fn new(
         (engine, snapshot): (&Arc<Engine>, &Arc<Snapshot>),
         request: Request<'_, '_>,
@@ -59,7 +59,7 @@ impl Pending {
         })
     }
 
-    /// The generation that the query began with.
+    /// The generation that the query started with.
     #[must_use]
     pub const fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
@@ -71,18 +71,18 @@ impl Pending {
         &self.packet
     }
 
-    /// Asks the upstreams, or joins another query that asks the same, and returns at once. `done` is
-    /// called once, on a thread of the runtime or this one. `clock` is read when there is an answer.
-    /// Must run within a runtime.
+    /// Queries the upstreams, or joins another query for the same question, and returns at once. `done` is
+    /// called once, on a thread of the runtime or this one. `clock` is read when the reply arrives. Must
+    /// run within a runtime.
     pub fn begin(self: Box<Self>, clock: Clock, done: impl FnOnce(&Self, &Answered) + Send + 'static) {
-        let (asking, question) = (Asking::of(&self, clock), self.ask.question.clone());
+        let (in_flight, question) = (InFlight::of(&self, clock), self.ask.question.clone());
         let patience = self.ask.stale.as_ref().map(|_| self.snapshot.aging.patience);
         let wake: Wake = Box::new(move |fetched, now| {
             done(&self, &Answered { fetched: fetched.clone(), now });
         });
         let wake = match patience {
             None => wake,
-            // Whoever comes first, the answer or the end of patience, takes it.
+            // The reply and the patience timer race; the first takes `done`.
             Some(patience) => {
                 let once = Arc::new(Mutex::new(Some(wake)));
                 let take = move |fetched: &Fetched, now: Moment| {
@@ -102,23 +102,23 @@ impl Pending {
                 })
             }
         };
-        asking.begin(question, wake);
+        in_flight.begin(question, wake);
     }
 
-    /// Asks the upstreams for the cache alone; nobody waits for the answer.
+    /// Queries the upstreams for the cache alone; nothing waits for the reply.
     pub fn refresh(self: Box<Self>, clock: Clock) {
         let question = self.ask.question.clone();
-        Asking::of(&self, clock).begin(question, Box::new(move |_, _| drop(self)));
+        InFlight::of(&self, clock).begin(question, Box::new(move |_, _| drop(self)));
     }
 
-    /// Writes the reply into `out`; returns its length in octets and the query's story.
+    /// Writes the reply into `out`; returns its length in octets and the query's event.
     pub fn write(&self, answered: &Answered, out: &mut [u8]) -> (usize, Event) {
         let mut event = self.event;
         event.took = answered.now.at.saturating_duration_since(self.received);
         let Ok(query) = Query::parse(&self.packet) else { return (0, event) };
         let request = Request { query: &query, client: self.client };
         let stored = match (&answered.fetched, &self.ask.stale) {
-            (Ok(stored), Some(_)) if says_something_new(stored) => stored,
+            (Ok(stored), Some(_)) if replaces_stale(stored) => stored,
             (_, Some(stale)) => {
                 event.source = Source::Stale;
                 stale
@@ -136,26 +136,26 @@ impl Pending {
                 let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
                 alias.answer(request, &self.snapshot, (Some(end), source), out, &mut event)
             }
-            None => judged(request, &self.snapshot, (stored, source), now, out, &mut event),
+            None => filtered(request, &self.snapshot, (stored, source), now, out, &mut event),
         };
         (reply.unwrap_or(0), event)
     }
 }
 
-/// One question on its way to the upstreams, for everybody who asks the same.
-struct Asking {
+/// One question in flight to the upstreams, on behalf of all queries for it.
+struct InFlight {
     engine: Arc<Engine>,
     snapshot: Arc<Snapshot>,
     upstream: Arc<dyn Upstream>,
     key: Key,
-    /// The key and the upstreams' address: others may say other things.
+    /// The key and the upstreams' address: other upstreams may answer differently.
     asked: Box<[u8]>,
     clock: Clock,
     received: Instant,
-    told: bool,
+    delivered: bool,
 }
 
-impl Asking {
+impl InFlight {
     fn of(pending: &Pending, clock: Clock) -> Self {
         let upstream = Arc::as_ptr(&pending.ask.upstream).addr();
         Self {
@@ -166,7 +166,7 @@ impl Asking {
             asked: [pending.ask.key.as_bytes(), &upstream.to_ne_bytes()].concat().into(),
             clock,
             received: pending.received,
-            told: true,
+            delivered: true,
         }
     }
 
@@ -174,14 +174,14 @@ impl Asking {
         if !self.engine.waiting.join(&self.asked, wake) {
             return;
         }
-        self.told = false;
+        self.delivered = false;
         let (upstream, received) = (Arc::clone(&self.upstream), self.received);
-        upstream.begin(question, received, Box::new(move |reply| self.tell(reply)));
+        upstream.begin(question, received, Box::new(move |reply| self.deliver(reply)));
     }
 
-    /// Keeps the reply and hands it to everybody. After that the question may be the next one's who
-    /// asks, so the drop must not touch it any more.
-    fn tell(mut self, reply: Result<&[u8], Failure>) {
+    /// Caches the reply and delivers it to all waiting queries. After that another query may own the
+    /// question, so the drop must not touch it any more.
+    fn deliver(mut self, reply: Result<&[u8], Failure>) {
         let now = (self.clock)();
         let fetched = reply.and_then(|bytes| {
             let lost = || Failure::Network("the reply of the upstream could not be read".into());
@@ -191,10 +191,10 @@ impl Asking {
         });
         let Snapshot { cache, aging, .. } = &*self.snapshot;
         match &fetched {
-            Ok(stored) if says_something_new(stored) => {
+            Ok(stored) if replaces_stale(stored) => {
                 cache.put(stored);
                 if stored.lifetime() == 0 {
-                    // What it replaces may not be served any more, not even as stale.
+                    // The reply that this one supersedes may not be served any more, not even as stale.
                     cache.remove(&self.key);
                 }
             }
@@ -204,24 +204,24 @@ impl Asking {
                 }
             }
         }
-        self.told = true;
+        self.delivered = true;
         for wake in self.engine.waiting.take(&self.asked) {
             wake(&fetched, now);
         }
     }
 }
 
-impl Drop for Asking {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        if !self.told {
-            // The runtime is going down: nobody will be told, and nobody may go on waiting.
+        if !self.delivered {
+            // The runtime is shutting down: no reply will arrive, so nothing may keep waiting.
             drop(self.engine.waiting.take(&self.asked));
         }
     }
 }
 
-/// A reply that takes the place of a stale one (RFC 8767 §4).
-fn says_something_new(stored: &Stored) -> bool {
+/// Whether the reply replaces a stale one (RFC 8767 §4).
+fn replaces_stale(stored: &Stored) -> bool {
     matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) && !stored.is_truncated()
 }
 

@@ -1,4 +1,4 @@
-//! One query and who asked it: what every small answer needs.
+//! One query and its client: what every small reply needs.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::dns::{Ede, EdeCode, Query, Rcode, ReplyWriter, Transport, flag};
 use crate::observe::event::{Event, Source};
 use crate::policy::{Asker, View};
 
-/// One query and who asked it.
+/// One query and its client.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'q, 'p> {
     pub(super) query: &'q Query<'p>,
@@ -24,7 +24,7 @@ impl Request<'_, '_> {
         Asker { client: self.client.address.ip(), qtype: self.query.qtype, view }
     }
 
-    /// A reply of nothing but a code.
+    /// A reply with only a response code.
     pub(super) fn bare(self, out: &mut [u8], rcode: Rcode, ede: Option<Ede<'_>>) -> usize {
         let mut reply = self.writer(out);
         reply.rcode(rcode);
@@ -34,16 +34,16 @@ impl Request<'_, '_> {
         reply.finish()
     }
 
-    /// A reply of an upstream, as old as it is at `now`.
+    /// A reply of an upstream, with its age at `now`.
     pub(super) fn stored(self, stored: &Stored, now: Instant, out: &mut [u8]) -> usize {
         let mut reply = self.writer(out);
-        // AD is for those who can read it (RFC 6840 §5.7).
+        // AD is only for clients that understand it (RFC 6840 §5.7).
         let wants_ad = self.query.dnssec_ok() || self.query.header.has(flag::AD);
         stored.write(&mut reply, wants_ad, now);
         reply.finish()
     }
 
-    /// Too many wait already.
+    /// The reply if too many queries are waiting already.
     pub(super) fn shed(self, snapshot: &Snapshot, out: &mut [u8], event: &mut Event) -> Option<usize> {
         if snapshot.queue.silent {
             event.source = Source::Shed;
@@ -53,13 +53,14 @@ impl Request<'_, '_> {
         sent(event, Source::Shed, Rcode::SERVFAIL, self.bare(out, Rcode::SERVFAIL, Some(ede)))
     }
 
-    /// The same as if it had come over a stream, for what is written without regard to the client's size.
+    /// The same request as if received over a stream, for writing without regard to the client's payload
+    /// size.
     pub(super) const fn unlimited(self) -> Self {
         Self { client: Client { transport: Transport::Tcp, ..self.client }, ..self }
     }
 }
 
-/// Notes who answered, and with what code. Gives the reply's length in octets; `None`: none is sent.
+/// Records the source and response code. Returns the reply's length in octets; `None`: nothing is sent.
 pub(super) fn sent(event: &mut Event, source: Source, rcode: Rcode, len: usize) -> Option<usize> {
     event.source = source;
     if len == 0 {

@@ -1,4 +1,4 @@
-//! The way of one query. Every transport calls [`resolve`]; it names each step in its order.
+//! The path of one query. Every transport calls [`resolve`], which names each step in order.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use super::moment::Moment;
 use super::outcome::Outcome;
 use super::pending::Pending;
 use super::request::{Request, sent};
-use super::ruling::{self, MadeUp, Ruling, judged};
+use super::ruling::{self, MadeUp, Ruling, filtered};
 use super::snapshot::{Client, Snapshot};
 use crate::dns::{self, Class, Ede, EdeCode, Qtype, Query, Rcode, Section, flag};
 use crate::observe::event::{Event, Source};
 use crate::policy::Verdict;
 
-/// Answers one packet: writes the reply into `out`, or says that nothing is to be sent, or that an
-/// upstream must be asked first. `event` is filled in for whoever observes. Nothing on the way to a
-/// blocked answer allocates.
+/// Answers one packet: writes the reply into `out`, or reports that nothing is to be sent, or that an
+/// upstream must be queried first. Fills in `event` for the observer. Nothing on the path to a blocked
+/// answer allocates.
 pub fn resolve(
     engine: &Arc<Engine>,
     snapshot: &Arc<Snapshot>,
@@ -29,7 +29,7 @@ pub fn resolve(
 ) -> Outcome {
     *event = Event::new(client.address, client.transport);
 
-    // A packet that is no query gets the code its fault calls for, or silence.
+    // A packet that is not a query gets the response code that its error calls for, or no reply.
     let query = match Query::parse(packet) {
         Ok(query) => query,
         Err(fault) => {
@@ -44,28 +44,28 @@ pub fn resolve(
     };
     let request = Request { query: &query, client };
 
-    // Who may not ask is told so (RFC 8914 §4.19).
+    // A client that is not allowed gets REFUSED with an extended error (RFC 8914 §4.19).
     if !snapshot.acl.admits(client.address.ip()) {
         let ede = Ede::new(EdeCode::PROHIBITED, "");
         let len = request.bare(out, Rcode::REFUSED, Some(ede));
         return Outcome::of(sent(event, Source::Guard, Rcode::REFUSED, len), None);
     }
-    // Only EDNS version 0 is spoken here (RFC 6891 §6.1.3).
+    // Only EDNS version 0 is supported (RFC 6891 §6.1.3).
     if query.edns.is_some_and(|e| e.version > 0) {
         let len = request.bare(out, Rcode::BADVERS, None);
         return Outcome::of(sent(event, Source::Malformed, Rcode::BADVERS, len), None);
     }
-    // The server speaks of itself only in class CH, and only if the operator says what.
+    // The server identifies itself only in class CH, and only as configured.
     if query.qclass == Class::CH {
         let (rcode, len) = chaos(request, snapshot, out);
         return Outcome::of(sent(event, Source::Local, rcode, len), None);
     }
-    // Classes and question types that are not served: transfers are refused, the rest unknown here.
+    // Unsupported classes and question types: transfers are refused, the rest is not implemented.
     if let Some(rcode) = not_served(&query) {
         let len = request.bare(out, rcode, None);
         return Outcome::of(sent(event, Source::Local, rcode, len), None);
     }
-    // The client's group, which says what lists speak and which upstreams are asked.
+    // The client's group, which determines the lists that apply and the upstreams to query.
     let view = snapshot.view(&client);
     // An order given at run time, else the ladder: which rule wins, and what the client gets for it.
     if snapshot.blocking {
@@ -77,7 +77,7 @@ pub fn resolve(
                     let alias = (target, ruling.list.ttl);
                     return follow::by_rule(engine, snapshot, request, alias, now, out, event);
                 }
-                // Over TCP what is truncated over UDP passes: that is no block.
+                // A name that is truncated over UDP passes over TCP: that is not a block.
                 MadeUp::Nothing => {
                     if let Verdict::Blocked(decider) = event.verdict {
                         event.verdict = Verdict::Logged(decider);
@@ -86,8 +86,8 @@ pub fn resolve(
             }
         }
     }
-    // Whoever answers for the name. A kept reply is judged as the lists are now, one that is asked for when
-    // it comes.
+    // The source of the answer. A cached reply is inspected against the current lists, a pending one when
+    // it arrives.
     let parts = (engine, snapshot);
     match lookup(engine, snapshot, view, &query, now.at) {
         Lookup::Local(answer) => {
@@ -101,8 +101,8 @@ pub fn resolve(
             Outcome::of(sent(event, Source::Local, rcode, len), None)
         }
         Lookup::Aliases(answer) => follow::by_zone(engine, snapshot, request, &answer, now, out, event),
-        Lookup::Kept(stored, source, refresh) => {
-            let reply = judged(request, snapshot, (&stored, source), now.at, out, event);
+        Lookup::Cached(stored, source, refresh) => {
+            let reply = filtered(request, snapshot, (&stored, source), now.at, out, event);
             let refresh = refresh.map(|ask| Pending::new(parts, request, ask, None, *event, now.at));
             Outcome::of(reply, refresh)
         }
@@ -110,10 +110,10 @@ pub fn resolve(
             event.source = Source::Upstream;
             Outcome::Later(Pending::new(parts, request, ask, None, *event, now.at))
         }
-        Lookup::Nobody if query.qtype == Qtype::ANY => {
+        Lookup::NoSource if query.qtype == Qtype::ANY => {
             Outcome::of(sent(event, Source::Local, Rcode::NOERROR, minimal_any(request, out)), None)
         }
-        Lookup::Nobody => {
+        Lookup::NoSource => {
             let ede = Ede::new(EdeCode::NOT_AUTHORITATIVE, "");
             let len = request.bare(out, Rcode::REFUSED, Some(ede));
             Outcome::of(sent(event, Source::Local, Rcode::REFUSED, len), None)
@@ -127,17 +127,17 @@ fn not_served(query: &Query<'_>) -> Option<Rcode> {
         _ if query.qclass != Class::IN => Some(Rcode::REFUSED),
         Qtype::AXFR | Qtype::IXFR => Some(Rcode::REFUSED),
         Qtype::ANY => None,
-        // OPT is a record of the message, not a thing to ask for (RFC 6891 §6.1.1).
+        // OPT is a pseudo-record of the message and can't be queried (RFC 6891 §6.1.1).
         Qtype::OPT | Qtype(0) => Some(Rcode::FORMERR),
         other if other.is_meta() => Some(Rcode::NOTIMP),
         _ => None,
     }
 }
 
-/// The least of an answer to ANY (RFC 8482 §4.2).
+/// The minimal answer to ANY (RFC 8482 §4.2).
 fn minimal_any(request: Request<'_, '_>, out: &mut [u8]) -> usize {
     let mut reply = request.writer(out);
-    // A reply that does not fit is sent truncated.
+    // A reply that does not fit is truncated.
     let _ = reply.record(Section::Answer, None, Qtype::HINFO, 3600, &[b"\x07RFC8482\0"]);
     reply.finish()
 }

@@ -1,4 +1,5 @@
-//! From a verdict to what the client gets in place of an answer: by whose list, what, by what right.
+//! From a verdict to what the client gets instead of an answer: from which list, which action, on what
+//! grounds.
 
 use std::time::Instant;
 
@@ -11,29 +12,29 @@ use crate::observe::event::{Event, Source};
 use crate::policy::{self, Decider, Inspector, ListPolicy, Ordered, Rung, Verdict, View, decide, inspect};
 use crate::rule::Action;
 
-/// What stands in place of an answer.
+/// What replaces an answer.
 #[derive(Clone, Copy)]
 pub(super) struct Ruling<'s> {
-    /// The list that speaks.
+    /// The list that decides.
     pub(super) list: &'s ListPolicy,
     /// What the client gets.
     pub(super) action: &'s Action,
-    /// By what right.
+    /// On what grounds.
     pub(super) right: Right,
 }
 
-/// What came of a ruling.
+/// The result of a ruling.
 pub(super) enum MadeUp<'s> {
-    /// A reply of so many octets, or none at all.
+    /// A reply of this many octets, or none at all.
     Reply(Option<usize>),
-    /// An alias, yet to be followed.
+    /// An alias that is still to be followed.
     Alias(&'s NameBuf),
     /// Nothing: the answer passes.
     Nothing,
 }
 
 impl<'s> Ruling<'s> {
-    /// What a verdict puts in place of an answer; `None`: the answer passes.
+    /// The ruling for a verdict; `None`: the answer passes.
     pub(super) fn of(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
         let policy = &snapshot.policy;
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
@@ -77,13 +78,13 @@ impl<'s> Ruling<'s> {
     }
 }
 
-/// What is ordered about the query, or else what the lists say to it.
+/// The verdict of the orders on the query or, without one, of the lists.
 pub(super) fn verdict(request: Request<'_, '_>, snapshot: &Snapshot, view: Option<&View>) -> Verdict {
     let (qname, asker) = (request.query.qname, request.asker(view));
     if snapshot.active.has_orders() {
         let group = view.and_then(|v| snapshot.policy.group_name(v));
         if let Some((what, number)) = snapshot.active.ordered(qname, asker.client, group) {
-            // A rewrite is no block, so that it goes on while blocking is paused.
+            // A rewrite is not a block, so it stays in force while blocking is paused.
             let rewrite = match decide(&snapshot.policy, qname, asker) {
                 verdict if verdict.class() == policy::Class::Rewritten && what != Ordered::Blocked => {
                     Some(verdict)
@@ -96,10 +97,10 @@ pub(super) fn verdict(request: Request<'_, '_>, snapshot: &Snapshot, view: Optio
     decide(&snapshot.policy, qname, asker)
 }
 
-/// A reply of an upstream as old as it is at `now`, or what the policy puts in its place because of
-/// the names and addresses in it. It is judged as it is kept, whatever of it the client can take; what
-/// the upstream itself cut short is not.
-pub(super) fn judged(
+/// A reply of an upstream with its age at `now`, or what the policy replaces it with because of names and
+/// addresses in it. The inspection covers the whole cached reply, whatever part of it fits the client; it
+/// does not cover what the upstream itself truncated.
+pub(super) fn filtered(
     request: Request<'_, '_>,
     snapshot: &Snapshot,
     (stored, source): (&Stored, Source),
@@ -129,15 +130,15 @@ pub(super) fn judged(
     sent(event, source, stored.rcode(), len)
 }
 
-/// True if answers are inspected for a query with this verdict. A name that was let pass by a rule is not
-/// judged again by what it leads to.
+/// True if answers are inspected for a query with this verdict. A name that a rule allowed is not inspected
+/// again for its target.
 pub(super) fn is_inspected(snapshot: &Snapshot, verdict: Verdict) -> bool {
     snapshot.blocking
         && (snapshot.inspects || snapshot.active.has_orders())
         && !matches!(verdict, Verdict::Allowed(_) | Verdict::Ordered(Ordered::Allowed, _))
 }
 
-/// What the policy says to what an answer leads to; [`Verdict::NoRule`]: it passes.
+/// The policy's verdict on what an answer leads to; [`Verdict::NoRule`]: it passes.
 pub(super) fn inspected(
     request: Request<'_, '_>,
     snapshot: &Snapshot,
@@ -155,8 +156,8 @@ pub(super) fn inspected(
     inspect(&snapshot.policy, by, request.query.qname, answer)
 }
 
-/// The reply, or none, in place of an answer because of what is `found` in it; `None`: the answer passes,
-/// and its verdict is noted.
+/// The reply, or silence, that replaces an answer because of what was `found` in it; `None`: the answer
+/// passes, and its verdict is recorded.
 #[expect(clippy::option_option, reason = "no reply in its place is not the same as silence in its place")]
 pub(super) fn replaced(
     request: Request<'_, '_>,
@@ -170,13 +171,14 @@ pub(super) fn replaced(
     let ruling = Ruling::of(snapshot, view, found)?;
     match ruling.write(request, out, event) {
         MadeUp::Reply(len) => Some(len),
-        // Of a blocked answer the alias alone is given, as the client's name is not the one that is blocked.
+        // The blocked answer is replaced by the CNAME alone, because the client's name is not the blocked
+        // one.
         MadeUp::Alias(target) => {
             let (by, targets) = ((ruling.list, ruling.right), [(target.clone(), ruling.list.ttl)]);
             let len = answer::aliased(by, &targets, None, request.query, request.client.transport, out);
             Some(sent(event, Source::Policy, Rcode::NOERROR, len))
         }
-        // An action that only notes, or truncates over UDP alone.
+        // An action that only logs, or truncates over UDP alone.
         MadeUp::Nothing => {
             event.verdict = match found {
                 Verdict::InAnswer(decider) => Verdict::InAnswer(Decider { rung: Rung::Log, ..decider }),

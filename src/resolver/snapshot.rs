@@ -1,4 +1,4 @@
-//! One frozen generation of everything that a query looks at.
+//! One frozen generation of everything that a query depends on.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,52 +12,52 @@ use crate::settings::Queue;
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
-/// What one query sees, whole; it never changes once it serves. The next one shares with it what has
-/// not changed.
+/// Everything that one query depends on; it never changes once it is in service. The next one shares with
+/// it all parts that have not changed.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// Who may ask.
+    /// Which clients may send queries.
     pub acl: Arc<Acl>,
     /// The compiled lists and groups.
     pub policy: Arc<Policy>,
-    /// What of it is in force now.
+    /// The part of the policy that is in force now.
     pub active: Arc<Active>,
-    /// The orders that were given at run time.
+    /// The orders given at run time.
     pub orders: Arc<Orders>,
-    /// How a name that was ordered to be blocked is answered.
+    /// The answer to a name that an order blocks.
     pub ordered: Arc<ListPolicy>,
-    /// What is inspected in replies of the upstreams.
+    /// What is inspected in the upstreams' replies.
     pub inspection: Arc<Inspection>,
-    /// False: nothing is, because no rule could apply.
+    /// Whether replies are inspected; false if no rule could apply.
     pub inspects: bool,
-    /// Keys for Encrypted Client Hello are taken out of replies.
+    /// Whether keys for Encrypted Client Hello are removed from replies.
     pub strip_ech: bool,
-    /// How a reply with a private address for a public name is answered.
+    /// The answer that replaces a private address for a public name.
     pub rebinding: Arc<ListPolicy>,
-    /// False: the lists are compiled but not applied.
+    /// Whether the compiled lists are applied.
     pub blocking: bool,
     /// The counter of each list, by its index.
     pub list_slots: Arc<[u16]>,
-    /// Zones answered for this server's names.
+    /// The zones that this server answers from.
     pub zones: Arc<Zones>,
-    /// Where everything else is asked.
+    /// The upstreams of all other names.
     pub routes: Arc<Routes>,
-    /// Replies of the upstreams; shared by generations that ask the same ones.
+    /// Replies of the upstreams; shared by generations that query the same ones.
     pub cache: Arc<Cache>,
     /// How they age.
     pub aging: Aging,
     /// How many queries may wait for the upstreams.
     pub queue: Queue,
-    /// No reply is cached longer, in seconds.
+    /// The longest time that a reply is cached, in seconds.
     pub max_ttl: u32,
-    /// The answer to `version.bind` and `version.server` CH TXT, if any is to be given.
+    /// The answer to `version.bind` and `version.server` CH TXT, if configured.
     pub version: Option<String>,
-    /// The answer to `id.server` and `hostname.bind` CH TXT, if any is to be given.
+    /// The answer to `id.server` and `hostname.bind` CH TXT, if configured.
     pub identity: Option<String>,
-    /// False: zones are answered without authority, as by a resolver that has asked for them.
+    /// False: zones are answered without AA, as by a resolver that has queried for them.
     pub authority: bool,
-    /// The number of this generation: what was found in order under it need not be looked at again.
-    /// 0: nothing is remembered, because two clients of a group may fare differently.
+    /// The number of this generation: a reply that passed inspection under it is not inspected again. 0:
+    /// nothing is remembered, because the result may differ between two clients of a group.
     pub epoch: u64,
 }
 
@@ -68,26 +68,26 @@ impl Snapshot {
         self.list_slots.get(usize::from(list)).copied()
     }
 
-    /// What goes for a client.
+    /// The policy as it applies to a client.
     #[must_use]
     pub fn view(&self, client: &Client) -> Option<&View> {
         self.active.view(&self.policy, client.address.ip(), client.listener)
     }
 
-    /// A mark for a reply that was found in order for a view; `None`: it is looked at each time.
+    /// The mark for a reply that passed inspection for a view; `None`: it is inspected each time.
     #[must_use]
     pub(super) fn mark(&self, view: Option<&View>) -> Option<u64> {
         (self.epoch > 0).then(|| self.epoch << 16 | view.map_or(0, |v| u64::from(v.number())))
     }
 }
 
-/// Who asks, and how.
+/// The source of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Where from.
+    /// Its address and port.
     pub address: SocketAddr,
     /// How the query came.
     pub transport: Transport,
-    /// The number of the listener that it came to.
+    /// The number of the listener that received it.
     pub listener: u16,
 }

@@ -1,4 +1,4 @@
-//! Everything that a server is told.
+//! All settings of a server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,12 +9,12 @@ use super::{
 use crate::policy::{Inspection, KnownClient};
 use crate::upstream::Server;
 
-/// Everything that a server needs to know: a field for each table of the configuration.
+/// All settings of a server: a field for each table of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it listens, who may ask, and its threads.
+    /// Listeners, allowed clients and threads.
     pub server: ServerSettings,
-    /// The servers that are asked.
+    /// The upstream servers.
     pub upstream: UpstreamSettings,
     /// The reply cache.
     pub cache: CacheSettings,
@@ -24,13 +24,13 @@ pub struct Settings {
     pub lists: Vec<ListSettings>,
     /// Which rule wins.
     pub policy: PolicySettings,
-    /// What is looked for in replies of the upstreams.
+    /// What is inspected in the upstreams' replies.
     pub inspect: Inspection,
     /// Clients that rules can name.
     pub clients: Vec<KnownClient>,
     /// Groups of clients in order.
     pub groups: Vec<GroupSettings>,
-    /// Names that have upstreams of their own.
+    /// Names with upstreams of their own.
     pub forwards: Vec<ForwardSettings>,
     /// Zones answered with authority.
     pub zones: Vec<ZoneSettings>,
@@ -40,13 +40,13 @@ pub struct Settings {
     pub blockpage: Option<BlockPageSettings>,
     /// The page with the counters.
     pub metrics: Option<MetricsSettings>,
-    /// False: lists are read but not applied.
+    /// Whether the lists are applied.
     pub blocking: bool,
 }
 
 impl Settings {
-    /// Has one upstream in the place of the system's, where those are meant. For explaining: nothing is
-    /// sent, but whether a question would be depends on there being somebody to ask.
+    /// Substitutes one upstream for the system's, where those are used. For explaining: nothing is sent,
+    /// but the result depends on whether there is an upstream.
     pub fn imagine_upstream(&mut self) {
         let nobody = Server::tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)).into());
         self.upstream.servers.get_or_insert_with(|| vec![nobody]);

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 /// The block page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockPageSettings {
-    /// Where it listens for HTTP.
+    /// The addresses on which it listens for HTTP.
     pub listen: Vec<SocketAddr>,
-    /// Where TLS is refused at once.
+    /// The addresses on which TLS handshakes are rejected at once.
     pub refuse_tls: Vec<SocketAddr>,
 }

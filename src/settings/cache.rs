@@ -1,13 +1,13 @@
-//! `[cache]`: how many replies are kept, and for how long.
+//! `[cache]`: the size of the reply cache, and how long replies are cached.
 
 use crate::cache::stale::Aging;
 
 /// The reply cache.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheSettings {
-    /// Its octets; 0: no cache.
+    /// Its size in octets; 0: no cache.
     pub size: u64,
-    /// No reply is cached longer, in seconds.
+    /// The longest time that a reply is cached, in seconds.
     pub max_ttl: u32,
     /// How cached replies age.
     pub aging: Aging,

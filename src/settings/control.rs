@@ -1,12 +1,12 @@
-//! `[control]`: the socket for orders.
+//! `[control]`: the control socket.
 
 use std::path::PathBuf;
 
-/// The socket for orders.
+/// The control socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlSettings {
-    /// Where it is.
+    /// Its path.
     pub socket: PathBuf,
-    /// Where orders that are to be kept are written.
+    /// The file for orders that survive a restart.
     pub state: Option<PathBuf>,
 }

@@ -1,12 +1,12 @@
-//! `[[forward]]`: names that go to servers of their own.
+//! `[[forward]]`: names with upstreams of their own.
 
 use crate::dns::NameBuf;
 use crate::upstream::Server;
 
-/// Names that go to upstreams of their own.
+/// Names with upstreams of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardSettings {
-    /// This name and those below it.
+    /// This name and its subdomains.
     pub suffix: NameBuf,
     /// The upstreams.
     pub servers: Vec<Server>,

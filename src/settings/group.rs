@@ -13,16 +13,17 @@ use crate::upstream::Server;
 pub struct GroupSettings {
     /// Its name, unique.
     pub name: String,
-    /// Where its clients ask from; empty: anywhere.
+    /// The networks of its clients; empty: any.
     pub networks: Vec<IpNet>,
-    /// The listeners that they ask at, of those in [`ServerSettings::listen`](super::ServerSettings::listen); empty: any.
+    /// The listeners that its clients use, among [`ServerSettings::listen`](super::ServerSettings::listen);
+    /// empty: any.
     pub listeners: Vec<SocketAddr>,
-    /// The places of its lists in [`Settings::lists`](super::Settings::lists); `None`: all.
+    /// Indexes of its lists in [`Settings::lists`](super::Settings::lists); `None`: all.
     pub lists: Option<Vec<u16>>,
-    /// What a client gets for a blocked name where its list does not say.
+    /// What a client gets for a blocked name if the list does not say.
     pub action: Option<Action>,
-    /// When it takes clients; `None`: always.
+    /// When clients belong to it; `None`: always.
     pub schedule: Option<Schedule>,
-    /// Its own upstreams; `None`: those of all.
+    /// Its own upstreams; `None`: the shared ones.
     pub upstreams: Option<Vec<Server>>,
 }

@@ -1,4 +1,4 @@
-//! `[[list]]`: a list of names, and where its text comes from.
+//! `[[list]]`: a list of rules, and where its text comes from.
 
 use std::path::PathBuf;
 
@@ -12,29 +12,29 @@ use crate::rule::{Action, Effect, Format, Match};
 pub struct ListSettings {
     /// Its name, unique.
     pub name: String,
-    /// Its text.
+    /// Where its text comes from.
     pub source: TextSource,
     /// Its format, or [`Format::Auto`].
     pub format: Format,
     /// Block or allow.
     pub effect: Effect,
-    /// How plain names match; `None`: as the format has it.
+    /// How plain names match; `None`: as the format defines it.
     pub plain: Option<Match>,
     /// What a client gets.
     pub action: Action,
-    /// The action is not the list's own, so that of the client's group goes before it.
+    /// Whether the action is a default, so that the action of the client's group takes precedence.
     pub inherits: bool,
-    /// TTL of made-up answers, in seconds.
+    /// TTL of synthesised answers, in seconds.
     pub ttl: u32,
-    /// Who demands it, if somebody outside does.
+    /// The outside authority that demands it, if any.
     pub authority: Option<String>,
-    /// What people are told beside that.
+    /// What else blocked clients are told.
     pub notes: Notes,
-    /// It speaks of these types alone; empty: of all.
+    /// The query types it applies to; empty: all.
     pub types: Vec<Qtype>,
-    /// When it speaks; `None`: always.
+    /// When it applies; `None`: always.
     pub schedule: Option<Schedule>,
-    /// What becomes of lines that are an address or a network.
+    /// How lines that are an address or a network are read.
     pub addresses: Addresses,
 }
 
@@ -73,14 +73,14 @@ pub enum TextSource {
     File(PathBuf),
     /// Lines of the configuration itself.
     Inline(Vec<String>),
-    /// Text that is built into the program; its name for people.
+    /// Text that is built into the program, and its name for messages.
     Embedded(&'static str, &'static str),
     /// Rewrites of the configuration.
     Rewrites(Vec<RewriteSettings>),
 }
 
 impl TextSource {
-    /// What to call it in messages.
+    /// How messages refer to it.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -92,14 +92,14 @@ impl TextSource {
     }
 }
 
-/// What becomes of the lines of a list that are an address or a network.
+/// How the lines of a list that are an address or a network are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Addresses {
-    /// They are what they are in the list's format.
+    /// As the list's format defines them.
     #[default]
     AsRules,
-    /// They, and nothing else, are the list: answers that give one of them are blocked.
+    /// The list consists of addresses only: answers that contain one of them are blocked.
     Only,
-    /// They are looked for in answers, the other lines are rules: the list tells of servers by both.
+    /// Addresses are looked for in answers, the other lines are rules.
     Beside,
 }

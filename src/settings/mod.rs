@@ -1,6 +1,6 @@
-//! What the engine and the edges are told to do: plain values, checked by whoever made them.
+//! The settings of the engine and the edges: plain values, validated by whatever created them.
 //!
-//! A file a table of the configuration, under the key's own word.
+//! One file per table of the configuration, named after its key.
 
 mod all;
 mod block;

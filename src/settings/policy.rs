@@ -5,6 +5,6 @@ use crate::policy::Precedence;
 /// Which rule wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PolicySettings {
-    /// What decides between rules of the same force.
+    /// What decides between rules of equal strength.
     pub precedence: Precedence,
 }

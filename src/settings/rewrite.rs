@@ -1,14 +1,14 @@
-//! `[[rewrite]]`: a name with an answer of its own.
+//! `[[rewrite]]`: a name with a configured answer.
 
 use crate::dns::NameBuf;
 use crate::rule::{Action, Match};
 
-/// One rewrite: what a name is answered with.
+/// One rewrite: the answer to a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RewriteSettings {
     /// The name.
     pub name: NameBuf,
-    /// Whether the name itself or those below it.
+    /// Whether it matches the name itself or its subdomains.
     pub matching: Match,
     /// The answer.
     pub action: Action,

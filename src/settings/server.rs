@@ -1,25 +1,25 @@
-//! `[server]`: where it listens, who may ask, and its threads.
+//! `[server]`: listeners, allowed clients and threads.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// Where it listens, who may ask, and its threads.
+/// Listeners, allowed clients and threads.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    /// Where it listens, over UDP and TCP.
+    /// The addresses to listen on, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
-    /// UDP threads on each address; 0: one a core.
+    /// UDP threads on each address; 0: one per core.
     pub threads: usize,
-    /// Each UDP thread stays on a processor of its own.
+    /// Whether each UDP thread is pinned to a core.
     pub pin: bool,
-    /// The most datagrams that one call into the kernel moves; 1: the portable calls.
+    /// The most datagrams per system call; 1: use the portable calls.
     pub udp_batch: usize,
-    /// Whose queries are answered.
+    /// The networks whose clients are allowed.
     pub allow: Vec<IpNet>,
-    /// The answer to `version.bind`, if any is to be given.
+    /// The answer to `version.bind`, if configured.
     pub version: Option<String>,
-    /// The answer to `id.server`, if any is to be given.
+    /// The answer to `id.server`, if configured.
     pub identity: Option<String>,
 }
 

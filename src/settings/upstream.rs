@@ -1,25 +1,25 @@
-//! `[upstream]`: the servers that are asked.
+//! `[upstream]`: the upstream servers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::upstream::Server;
 
-/// The servers that are asked.
+/// The upstream servers.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
     /// In order; `None`: the system's; empty: never forward.
     pub servers: Option<Vec<Server>>,
-    /// Who is asked for the addresses of servers that are given by name; empty: the system\'s resolvers.
+    /// The servers that resolve upstreams given by name; empty: the system's resolvers.
     pub bootstrap: Vec<SocketAddr>,
-    /// How long one try at one server may take.
+    /// How long one attempt at one server may take.
     pub timeout: Duration,
-    /// How many queries may wait for them.
+    /// How many queries may wait for the upstreams.
     pub queue: Queue,
 }
 
 impl UpstreamSettings {
-    /// These servers, and all else as it is without a configuration.
+    /// These servers, with defaults for everything else.
     #[must_use]
     pub fn of(servers: Vec<Server>) -> Self {
         Self { servers: Some(servers), ..Self::default() }
@@ -42,7 +42,7 @@ impl Default for UpstreamSettings {
 pub struct Queue {
     /// The most that wait at once; a quarter of them for names of one domain. More are shed.
     pub limit: usize,
-    /// What is shed gets no reply instead of SERVFAIL.
+    /// Shed queries get no reply instead of SERVFAIL.
     pub silent: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `[[zone]]`: a zone that is answered with authority.
+//! `[[zone]]`: a zone for which this server is authoritative.
 
 use super::list::TextSource;
 use crate::dns::NameBuf;

@@ -1,4 +1,4 @@
-//! A list's text, from wherever it comes, as rules.
+//! Reads a list's rules, wherever its text comes from.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,16 +11,16 @@ use crate::lists::{Format, List, Reader};
 use crate::policy::{Compiled, file};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
-/// A list of text, for `compile`.
+/// Reads a text list, for `compile`.
 ///
 /// # Errors
-/// It can't be read, is no list, or is compiled already.
+/// The list can't be read, is not a list, or is already compiled.
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, BuildError> {
     match read_list(list, progress)? {
         ListText::Text(text) => Ok(*text),
         ListText::Compiled(_) => {
             let what = format!("list `{}`", list.name);
-            Err(error(what, &"it is a compiled index already", "compile the lists that it was made from"))
+            Err(error(what, &"it is already a compiled index", "compile the lists that it was made from"))
         }
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
             rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
         ),
         TextSource::Inline(lines) => {
-            // Their places in the array serve as line numbers, so none may bring another line in.
+            // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
             whole(lines.join("\n").as_bytes()).map_err(|e| error(what(), &e, ""))?
         }
@@ -69,7 +69,7 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
     Ok(ListText::Text(Box::new(parsed)))
 }
 
-/// Takes the addresses out of a list that has some; what is left of it is read as text.
+/// Extracts the addresses from a list that has some; the rest is read as text.
 pub(super) fn without_addresses(
     list: &ListSettings,
 ) -> Result<(Option<Cow<'_, ListSettings>>, Option<AddressList>), BuildError> {

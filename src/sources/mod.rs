@@ -1,4 +1,4 @@
-//! From settings to the next snapshot: reads lists and zones, compiles, keeps count.
+//! From settings to the next snapshot: reads lists and zones, compiles them, and reports on them.
 
 mod lists;
 mod policy;

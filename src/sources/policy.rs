@@ -1,4 +1,4 @@
-//! The policy: all lists compiled, what each shares, and the groups.
+//! The policy: all lists compiled, the settings of each list, and the groups.
 
 use std::fmt;
 
@@ -16,15 +16,15 @@ use crate::rule::Action;
 use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
 
-/// A policy and its report, without the rest of a snapshot: for `check` and `explain`.
+/// Compiles a policy and its report, without the rest of a snapshot: for `check` and `explain`.
 ///
 /// # Errors
-/// The first list that can't be read or is none.
+/// The first list that can't be read or is not a list.
 pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report), BuildError> {
     let mut report = Report::default();
     let mut policies = Vec::with_capacity(settings.lists.len());
-    // All that is text is compiled together, so that one lookup does for it; a compiled index is a
-    // layer by itself.
+    // All text lists are compiled together, so that one lookup serves them all; each compiled index is a
+    // layer of its own.
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut networks: Vec<(IpNet, u16)> = Vec::new();
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
@@ -62,7 +62,8 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             ListText::Text(mut text) => {
                 (line.format, line.lines) = (text.format, text.lines);
                 line.skipped.extend(text.skipped.iter().cloned());
-                // Where some rules go for some clients or at some times, taking back must not go further.
+                // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
+                // must not cancel rules of other lists.
                 text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
                 texts.push((list.name.clone(), *text));
                 text_numbers.push(number);
@@ -82,11 +83,11 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 let addresses = line.rules;
                 line.rules = addresses + account.used as usize;
                 line.account = account;
-                // Their lines were empty ones for the rules.
+                // The rule reader saw these lines as blank.
                 let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
                 line.account.used += addresses;
                 line.account.blank = line.account.blank.saturating_sub(addresses);
-                // Their lines are those of the configuration, which has others too.
+                // Their line numbers count the lines of the configuration, which are not all rewrites.
                 if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
                     (line.lines, line.account.blank) = (line.account.used, 0);
                 }
@@ -118,15 +119,15 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
         && route_numbers(one) == route_numbers(other)
 }
 
-/// What every rule of a list shares, as the settings have it.
+/// The settings that all rules of a list share.
 pub(super) fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy {
     let language = contact.language.clone().or_else(|| Some("en".into()));
-    // Web pages are for people, and no contacts in the sense of the draft.
+    // Web pages are meant for people and are not contacts in the sense of the draft.
     let contacts = contact.uris.iter().filter(|uri| !uri.starts_with("https:"));
     let structured = Structured {
         contacts: contacts.cloned().collect(),
         justification: list.notes.reason.clone(),
-        // A sub-error says whose policy it is, which an authority's is not.
+        // A sub-error states whose policy it is; it does not apply to an outside authority.
         suberror: list.notes.suberror.filter(|_| list.authority.is_none()),
         organization: list.authority.clone().or_else(|| contact.organization.clone()),
         language,
@@ -143,8 +144,8 @@ pub(super) fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy 
     policy
 }
 
-/// The groups of the settings. A listener that the server has not got leaves a group without clients.
-/// Each that has upstreams of its own gets a route; see [`routes`].
+/// The groups of the settings. A listener that the server does not have leaves a group without clients.
+/// Each group with upstreams of its own gets a route; see [`routes`].
 fn groups(settings: &Settings) -> Groups {
     let routes = route_numbers(settings);
     let group = |group: &GroupSettings| Group {
@@ -167,7 +168,7 @@ fn groups(settings: &Settings) -> Groups {
 /// Checks that compiled lists can be served: their patterns must not be too large.
 ///
 /// # Errors
-/// The first pattern that can't.
+/// The first pattern that is too large.
 pub fn serves(compiled: &Compiled) -> Result<(), BuildError> {
     let sources = compiled.tables.sources.iter();
     let policies = sources.map(|name| ListPolicy::new(name.clone(), Action::NxDomain, 0, None));

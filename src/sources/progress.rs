@@ -1,11 +1,11 @@
-//! How far a long load has come, and how to load.
+//! Options for loading, and its progress reports.
 
-/// How to build.
+/// Options for building a snapshot.
 #[derive(Clone, Copy)]
 pub struct Build<'p> {
-    /// Who is told how far it has come.
+    /// Receives the progress.
     pub progress: &'p dyn Progress,
-    /// Tell of each rule that was left out, not just how many.
+    /// Whether to record each rule that was left out, and not just their number.
     pub left_out: bool,
 }
 
@@ -15,17 +15,17 @@ impl Default for Build<'_> {
     }
 }
 
-/// Told how far a long load has come.
+/// Receives the progress of a long load.
 pub trait Progress {
-    /// Something of `size` octets is being read.
+    /// Starts to read an input of `size` octets.
     fn begin(&self, what: &str, size: u64);
-    /// So many of them have been read.
+    /// This many octets have been read.
     fn at(&self, done: u64);
-    /// All is read; this is being done now.
+    /// Reading is complete; this stage begins.
     fn stage(&self, what: &str);
 }
 
-/// Nobody is told.
+/// Discards the progress.
 pub struct Silent;
 
 impl Progress for Silent {

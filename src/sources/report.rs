@@ -1,4 +1,4 @@
-//! What a build saw, and why there is none.
+//! The results of a build, and the reason for a failed one.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use crate::dns::NameBuf;
 use crate::lists::{Format, Skipped};
 use crate::policy::Account;
 
-/// What one list gave.
+/// The result of reading one list.
 #[derive(Clone, Debug)]
 pub struct ListReport {
     /// The list's name.
@@ -16,21 +16,21 @@ pub struct ListReport {
     pub source: String,
     /// The format it was read as.
     pub format: Format,
-    /// Lines in all; 0 for a compiled index.
+    /// Number of lines; 0 for a compiled index.
     pub lines: u32,
-    /// Rules of it in the index, patterns included.
+    /// Rules of the list in the index, including patterns.
     pub rules: usize,
-    /// What became of every line.
+    /// Counts of how each line was read.
     pub account: Account,
-    /// Lines, or names on them, that gave no rule though they were meant to.
+    /// Lines, or names on them, that were meant as rules but gave none.
     pub skipped: Vec<Skipped>,
 }
 
-/// What the owner of a list can hardly have meant.
+/// A result that the owner of a list can hardly have intended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListWarning {
-    /// It changes nothing.
+    /// It has no effect.
     #[error("the list `{name}` ({from}) gives no rules{}", hint(*.format))]
     NoRules {
         /// The list's name.
@@ -40,7 +40,7 @@ pub enum ListWarning {
         /// The format it was read as.
         format: Format,
     },
-    /// More than half of its lines that are neither empty nor a comment are broken.
+    /// More than half of its lines that are neither blank nor comments are invalid.
     #[error("of the list `{name}` ({from}), {invalid} of {lines} lines are invalid{}", hint(*.format))]
     MostlyInvalid {
         /// The list's name.
@@ -49,9 +49,9 @@ pub enum ListWarning {
         from: String,
         /// The format it was read as.
         format: Format,
-        /// The broken lines.
+        /// The invalid lines.
         invalid: u32,
-        /// The lines that are neither empty nor a comment.
+        /// The lines that are neither blank nor comments.
         lines: u32,
     },
 }
@@ -64,7 +64,7 @@ fn hint(format: Format) -> String {
 }
 
 impl ListReport {
-    /// What its owner should look at, beside single lines.
+    /// A warning about the list as a whole, if one is due.
     #[must_use]
     pub fn warning(&self) -> Option<ListWarning> {
         let (name, from, format) = (self.name.clone(), self.source.clone(), self.format);
@@ -77,18 +77,18 @@ impl ListReport {
     }
 }
 
-/// What one zone holds.
+/// The result of reading one zone.
 #[derive(Clone, Debug)]
 pub struct ZoneReport {
     /// The zone's origin.
     pub origin: NameBuf,
     /// Where its text came from.
     pub source: String,
-    /// Names that bear records.
+    /// Names that have records.
     pub names: usize,
 }
 
-/// What a build saw.
+/// The results of a build.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The lists in order.
@@ -101,7 +101,7 @@ pub struct Report {
     pub index_bytes: usize,
 }
 
-/// Why there is no next snapshot; the one that serves goes on serving.
+/// Why a build failed; the current snapshot stays in service.
 #[derive(Debug)]
 pub struct BuildError {
     /// What failed: a list, a zone, the upstreams.
@@ -125,7 +125,7 @@ pub(super) fn error(what: impl Into<String>, reason: &dyn fmt::Display, help: &'
     BuildError { what: what.into(), reason: reason.to_string(), help }
 }
 
-/// The kernel's reason without its number.
+/// The operating system's reason, without its number.
 pub(super) fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file".into(),

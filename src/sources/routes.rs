@@ -1,4 +1,4 @@
-//! The upstreams: those of all, and those that groups and suffixes have of their own.
+//! The upstreams: the shared ones, and those of groups and suffixes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::upstream::hickory::{Bootstrap, SystemServers, system_servers};
 use crate::upstream::route::{Route, Routes};
 use crate::upstream::{Forwarder, Server};
 
-/// The sets of upstreams that groups and suffixes have of their own; the nth has the route n + 1.
+/// The sets of upstreams that groups and suffixes have of their own; set n has the route n + 1.
 pub(super) fn route_numbers(settings: &Settings) -> Vec<&[Server]> {
     let mut sets: Vec<&[Server]> = Vec::new();
     let of_groups = settings.groups.iter().filter_map(|g| g.upstreams.as_deref());
@@ -39,10 +39,10 @@ pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
     Ok(Routes::new(upstreams, suffixes.collect()))
 }
 
-/// Who finds the addresses of upstreams that are given by name.
+/// Resolves the addresses of upstreams that are given by name.
 ///
 /// # Errors
-/// An upstream has a name, and the system has no resolver that could know it.
+/// An upstream is given by name, and the system has no resolver that could resolve it.
 pub fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
     if !settings.upstream.bootstrap.is_empty() {
         return Ok(Bootstrap::new(settings.upstream.bootstrap.clone()));
@@ -52,7 +52,7 @@ pub fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
     if let Some(server) =
         settings.upstream.servers.iter().chain(groups).chain(forwards).flatten().find(|s| s.has_name())
     {
-        // Known at the start rather than at the first question.
+        // Better reported at the start than at the first query.
         system_servers(&settings.server.listen).map_err(|reason| {
             let what = format!("upstream `{}`", server.at);
             error(what, &reason, "name addresses that know it in [upstream] bootstrap")
@@ -61,9 +61,9 @@ pub fn bootstrap(settings: &Settings) -> Result<Bootstrap, BuildError> {
     Ok(Bootstrap::system(settings.server.listen.clone()))
 }
 
-/// True if the upstreams stay the same, and so may keep their connections, penalties and counters.
+/// True if the upstreams are the same, so that they keep their connections, penalties and counters.
 pub(super) fn same(one: &Settings, other: &Settings) -> bool {
-    // The system's may have changed meanwhile.
+    // The system's servers may have changed.
     one.upstream.servers.is_some()
         && one.upstream.servers == other.upstream.servers
         && one.upstream.bootstrap == other.upstream.bootstrap
@@ -86,10 +86,10 @@ fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, Bu
     Ok(route_to(servers, timeout, bootstrap))
 }
 
-/// The system's resolvers, which are asked where the settings name no upstreams.
+/// The system's resolvers, which are used if the settings name no upstreams.
 ///
 /// # Errors
-/// There is none that can be asked.
+/// None of them can be used.
 pub fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError> {
     system_servers(&settings.server.listen).map_err(|reason| {
         error("upstream", &reason, "name upstreams in [upstream] servers, or set servers = []")

@@ -1,4 +1,4 @@
-//! All that a query looks at, built from settings: whole at the start, and later each part by itself.
+//! Builds a snapshot from settings: as a whole at the start, and later in parts.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::settings::{ListSettings, Settings};
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
-/// A whole snapshot, as things are at `now` in seconds since 1970 (UTC). `counters` go on from the
-/// generation before.
+/// Builds a whole snapshot for `now`, in seconds since 1970 (UTC). `counters` continue those of the
+/// previous generation.
 ///
 /// # Errors
-/// The first thing that can't be built.
+/// The first part that can't be built.
 pub fn build(
     settings: &Settings,
     cache: &Arc<Cache>,
@@ -37,23 +37,23 @@ pub fn build(
     Ok((snapshot, report))
 }
 
-/// What a change of the settings builds anew; everything else goes on as it serves.
+/// The parts that a change of settings replaces; the others stay in service.
 #[derive(Default)]
 pub struct Parts {
     policy: Option<Policy>,
     zones: Option<Zones>,
     routes: Option<Routes>,
-    /// For replies that those of the cache say nothing about.
+    /// A new cache, if the replies in the current one are not valid for the next settings.
     cache: Option<Arc<Cache>>,
 }
 
 impl Parts {
-    /// The parts that differ between the settings that serve and the next ones, and those that come from
-    /// files, which may have changed. `report` tells of what serves; with the parts comes that of what
-    /// is to serve.
+    /// Builds the parts that differ between the current and the next settings, and those that come from
+    /// files, which may have changed. `report` describes the current snapshot; the report of the next is
+    /// returned with the parts.
     ///
     /// # Errors
-    /// The first thing that can't be built.
+    /// The first part that can't be built.
     pub fn build(
         serving: &Settings,
         settings: &Settings,
@@ -63,9 +63,9 @@ impl Parts {
         let mut parts = Self::default();
         let mut next = report.clone();
         if !policy::same(serving, settings) {
-            let (policy, told) = compile(settings, how)?;
+            let (policy, lists_report) = compile(settings, how)?;
             parts.policy = Some(policy);
-            next = Report { zones: next.zones, ..told };
+            next = Report { zones: next.zones, ..lists_report };
         }
         if !zones::same(serving, settings) {
             next.zones.clear();
@@ -75,7 +75,7 @@ impl Parts {
         if !same_routes {
             parts.routes = Some(routes(settings)?);
         }
-        // Other servers may say other things, and what the old ones still say is for the old cache.
+        // Other servers may answer differently; late replies of the old ones go to the old cache.
         let stored = |s: &Settings| (s.cache.size, s.inspect.strip_ech);
         if !same_routes || stored(serving) != stored(settings) {
             parts.cache = Some(Arc::new(Cache::new(settings.cache.size)));
@@ -117,12 +117,12 @@ fn with_zones(snapshot: Snapshot, zones: Zones) -> Snapshot {
     Snapshot { zones: Arc::new(zones), ..snapshot }
 }
 
-/// A snapshot that asks other upstreams, whose replies go to `cache`.
+/// A snapshot with other upstreams, whose replies go to `cache`.
 fn with_routes(snapshot: Snapshot, routes: Routes, cache: &Arc<Cache>) -> Snapshot {
     Snapshot { routes: Arc::new(routes), cache: Arc::clone(cache), ..snapshot }
 }
 
-/// A snapshot with other settings where those are all there is to it.
+/// A snapshot with the settings that need no building.
 fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
     let own = |name: &str, action| {
         let list = ListSettings { name: name.to_owned(), action, ttl: 10, ..ListSettings::default() };
@@ -145,17 +145,17 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
     }
 }
 
-/// A snapshot with the settings alone: no rule, no zone, nobody to ask.
+/// A snapshot with the settings alone: no rules, zones or upstreams.
 fn empty(settings: &Settings, now: i64) -> Snapshot {
     let (policy, orders) = (Policy::empty(), Orders::default());
-    let nobody = Arc::new(list_policy(&ListSettings::default(), &settings.block.contact));
+    let default = Arc::new(list_policy(&ListSettings::default(), &settings.block.contact));
     let snapshot = Snapshot {
         acl: Arc::new(Acl::new(Vec::new())),
         active: Arc::new(Active::new(&policy, &orders, now)),
         policy: Arc::new(policy),
         orders: Arc::new(orders),
-        ordered: Arc::clone(&nobody),
-        rebinding: nobody,
+        ordered: Arc::clone(&default),
+        rebinding: default,
         inspection: Arc::new(settings.inspect.clone()),
         inspects: false,
         strip_ech: false,
@@ -203,7 +203,7 @@ mod tests {
 
     type Change<'c> = &'c dyn Fn(&mut Settings);
 
-    /// What of the snapshot is another one after a reload that changes the settings.
+    /// The parts of the snapshot that a reload with changed settings replaces.
     fn built_anew(change: Change<'_>) -> Vec<&'static str> {
         let (before, counters, cache) = (settings(), CounterSet::default(), Arc::new(Cache::new(1 << 20)));
         let (serving, report) = build(&before, &cache, &counters, Build::default(), 0).unwrap();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_a_file_is_read_at_each_reload() {
+    fn files_are_read_at_each_reload() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("list");
         std::fs::write(&file, "a.test\n").unwrap();

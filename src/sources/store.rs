@@ -1,5 +1,5 @@
-//! Files of lists: read in pieces whatever they are packed with, mapped if compiled, and written so
-//! that a reader sees the old file or the new one, whole.
+//! Files of lists: read in chunks with any supported compression, mapped if compiled, and written so that a
+//! reader sees either the old file or the new one, complete.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -13,12 +13,12 @@ use crate::lists::{List, NotAList, Reader};
 /// Octets read at a time.
 const PIECE: usize = 1 << 16;
 
-/// Why a file gives no list.
+/// Why a file is not read as a list.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The file can't be read, or what it is packed with is damaged.
+    /// The file can't be read, or its compressed data is damaged.
     Io(io::Error),
-    /// It is no list.
+    /// It is not a list.
     NotAList(NotAList),
 }
 
@@ -32,7 +32,7 @@ pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Reads a list of text, unpacking gzip and zstd, which are told by their first octets.
+/// Reads a text list; decompresses gzip and zstd, which are recognised by their first octets.
 ///
 /// # Errors
 /// See [`ReadError`].
@@ -51,10 +51,10 @@ pub fn read(path: &Path, reader: Reader, progress: &dyn Progress) -> Result<List
     }
 }
 
-/// The most octets of a file that is read whole.
+/// The largest file that is read as a whole, in octets.
 const MAX_TEXT: u64 = 256 << 20;
 
-/// A whole file of text, unpacked like [`read`] does.
+/// The whole text of a file, decompressed as by [`read`].
 ///
 /// # Errors
 /// It can't be read, is longer than 256 MiB, or is not UTF-8.
@@ -75,14 +75,14 @@ pub fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Frames of zstd, one after the other (RFC 8878 §3); the library reads but one.
+/// Concatenated zstd frames (RFC 8878 §3); the library reads only one.
 struct Zstd<R: Read> {
     from: io::BufReader<R>,
     frame: Option<ruzstd::decoding::FrameDecoder>,
 }
 
 impl<R: Read> Zstd<R> {
-    /// The next frame; `None` at the end. Skippable ones are passed over.
+    /// The next frame; `None` at the end. Skippable frames are skipped.
     fn next(&mut self) -> io::Result<Option<ruzstd::decoding::FrameDecoder>> {
         use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
         loop {
@@ -149,7 +149,7 @@ fn feed(mut from: impl Read, mut reader: Reader) -> Result<List, ReadError> {
     }
 }
 
-/// A file that tells how far it has been read.
+/// A file that reports how far it has been read.
 struct Counted<'p> {
     file: File,
     done: u64,
@@ -165,7 +165,7 @@ impl Read for Counted<'_> {
     }
 }
 
-/// Maps a file, so that its pages are read when they are needed and shared with other processes.
+/// Maps a file, so that its pages are loaded on demand and shared with other processes.
 ///
 /// # Errors
 /// The file can't be opened or mapped.
@@ -174,23 +174,22 @@ pub fn map(path: &Path) -> io::Result<Bytes> {
     if file.metadata()?.len() == 0 {
         return Ok(Bytes::new());
     }
-    // SAFETY: the map is private and only read, through `Bytes`, which never writes. Another process
-    // that changes the file's contents meanwhile can make reads see other octets: no code relies on
-    // them being stable (every read of an index is checked where it happens). One that cuts the file
-    // short would end this process by SIGBUS; `write` below never does that to a file in place, and the
-    // README says that nobody else may.
-    #[expect(unsafe_code, reason = "a file can be mapped in no other way")]
+    // SAFETY: the map is private and only read, through `Bytes`, which never writes. If another process
+    // changes the file, reads can see other octets: no code relies on them being stable (every read of an
+    // index is checked where it happens). A process that truncates the file would end this one by SIGBUS;
+    // `write` below never truncates a file in place, and the README forbids it to others.
+    #[expect(unsafe_code, reason = "there is no safe way to map a file")]
     let map = unsafe { memmap2::Mmap::map(&file)? };
     Ok(Bytes::from_owner(map))
 }
 
-/// Moves octets to where lookups are quickest: on large pages, if the system has them, so that a read
-/// needs no walk through page tables besides. Small ones, and all elsewhere, stay where they are.
+/// Moves octets to where lookups are fastest: to large pages, if the system has them, which saves walks
+/// through page tables. Small inputs stay where they are, as do all inputs on other systems.
 #[must_use]
 pub fn settle(octets: Bytes) -> Bytes {
     #[cfg(target_os = "linux")]
     {
-        /// A large page of most processors.
+        /// The size of a large page on most processors.
         const LARGE: usize = 2 << 20;
         let moved = || -> io::Result<memmap2::Mmap> {
             let mut map = memmap2::MmapMut::map_anon(octets.len().next_multiple_of(LARGE))?;
@@ -207,8 +206,8 @@ pub fn settle(octets: Bytes) -> Bytes {
     octets
 }
 
-/// Writes a file under another name beside it and renames it, so that whoever has the old file
-/// mapped keeps it.
+/// Writes a file under a temporary name beside it and renames it, so that processes that have mapped the
+/// old file keep it.
 ///
 /// # Errors
 /// The file can't be written or renamed.
@@ -216,7 +215,7 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     replace(path, parts, false)
 }
 
-/// Like [`write()`], for a file that its owner alone may read and write.
+/// Like [`write()`], for a file that only its owner may read and write.
 ///
 /// # Errors
 /// The file can't be written or renamed.
@@ -238,13 +237,13 @@ fn replace(path: &Path, parts: &[&[u8]], private: bool) -> io::Result<()> {
     })();
     match done {
         Ok(()) => sync_folder(path),
-        // What is left of a failed attempt is of no use; that it can't be removed changes nothing.
+        // The remains of a failed attempt are useless; failing to remove them changes nothing.
         Err(_) => drop(std::fs::remove_file(&part)),
     }
     done
 }
 
-/// A new file, in the place of what an earlier attempt left there. Nobody's link is followed.
+/// Creates a new file, replacing the remains of an earlier attempt. Never follows a link of another user.
 fn fresh(path: &Path, private: bool) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -261,8 +260,8 @@ fn fresh(path: &Path, private: bool) -> io::Result<File> {
     how.open(path)
 }
 
-/// Makes a rename last over a loss of power. A system that has no such thing does it in its own time:
-/// the file is whole either way.
+/// Makes a rename survive a power failure. On systems without this call the rename becomes durable later;
+/// the file is complete either way.
 fn sync_folder(path: &Path) {
     #[cfg(unix)]
     {

@@ -7,7 +7,7 @@ use crate::settings::{Settings, TextSource, ZoneSettings};
 use crate::zones::read;
 use crate::zones::zone::{Zone, Zones};
 
-/// The zones of the settings, told of in the report.
+/// Reads the zones of the settings and adds them to the report.
 ///
 /// # Errors
 /// The zones that can't be read, each with all its mistakes.

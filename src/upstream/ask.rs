@@ -1,4 +1,4 @@
-//! The one way to ask: the [`Upstream`] trait, and what comes of a question.
+//! The interface to the upstreams: the [`Upstream`] trait, and the results of a query.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use super::{Endpoint, Question};
 
-/// Hears of the reply, or of why there is none: called once, on whatever thread it comes.
+/// Receives the reply, or the reason why there is none: called once, on any thread.
 pub type Done = Box<dyn FnOnce(Result<&[u8], Failure>) + Send>;
 
-/// Whoever can be asked: a [`Forwarder`](super::Forwarder), or what wraps another `Upstream`.
+/// A server or set of servers to query: a [`Forwarder`](super::Forwarder), or a wrapper around another
+/// `Upstream`.
 ///
-/// A wrapper keeps the inner `Upstream` in an `Arc`, and in its own `begin` calls the inner one's with a
-/// `done` that looks at the reply, asks more if need be, and then calls the outer `done` with these
+/// A wrapper keeps the inner `Upstream` in an `Arc`. Its `begin` calls the inner one with a `done` that
+/// examines the reply, sends further queries if necessary, and then calls the outer `done` with the same
 /// octets or others:
 ///
 /// ```
@@ -27,14 +28,14 @@ pub type Done = Box<dyn FnOnce(Result<&[u8], Failure>) + Send>;
 ///
 /// impl Upstream for Distrust {
 ///     fn begin(self: Arc<Self>, question: Question, now: Instant, done: Done) {
-///         let heard: Done = Box::new(move |reply| match reply.map(<[u8]>::to_vec) {
+///         let inner_done: Done = Box::new(move |reply| match reply.map(<[u8]>::to_vec) {
 ///             Ok(mut reply) => {
 ///                 reply[3] &= !0x20;
 ///                 done(Ok(&reply));
 ///             }
 ///             Err(failure) => done(Err(failure)),
 ///         });
-///         Arc::clone(&self.0).begin(question, now, heard);
+///         Arc::clone(&self.0).begin(question, now, inner_done);
 ///     }
 ///
 ///     fn tallies(&self) -> Vec<(&Endpoint, &Tally)> {
@@ -43,12 +44,12 @@ pub type Done = Box<dyn FnOnce(Result<&[u8], Failure>) + Send>;
 /// }
 /// ```
 pub trait Upstream: Send + Sync + fmt::Debug {
-    /// Asks, and returns at once. `now` is the time at which the question came. `done` is called once,
-    /// on a thread of the runtime or this one, before or after this returns; only if the runtime ends
-    /// meanwhile is it dropped without a call. Must run within a runtime.
+    /// Sends a query and returns at once. `now` is the time at which the client's query was received.
+    /// `done` is called once, on a thread of the runtime or this one, before or after this returns; it is
+    /// dropped without a call only if the runtime shuts down. Must run within a runtime.
     ///
-    /// The reply is a message of at least a header, whose question is the one asked, but for the case
-    /// of its name. Its id is any. [`Failure`] says that no server sent a reply.
+    /// The reply is a message of at least a header that repeats the question, in any letter case. Its
+    /// id is arbitrary. [`Failure`] means that no server sent a reply.
     fn begin(self: Arc<Self>, question: Question, now: Instant, done: Done);
 
     /// Every server with its counters, in the order of the configuration.
@@ -60,20 +61,19 @@ pub trait Upstream: Send + Sync + fmt::Debug {
 pub struct Answer {
     /// The whole message as received. Its id is the one that the transport chose, not the client's.
     pub bytes: Vec<u8>,
-    /// Which server replied: the index into the list that the [`Forwarder`](super::Forwarder) was made
-    /// with.
+    /// Which server replied: its index in the list that was passed to the [`Forwarder`](super::Forwarder).
     pub server: usize,
 }
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Every server kept silent: extended error 22, No Reachable Authority.
+    /// No server replied in time: extended error 22, No Reachable Authority.
     Timeout,
-    /// At least one server could not be reached or sent something that does not answer the question;
-    /// the text says which server and why. Extended error 23, Network Error.
+    /// At least one server could not be reached or sent a message that does not answer the question; the
+    /// text says which server and why. Extended error 23, Network Error.
     Network(String),
-    /// There is no server to ask.
+    /// No server is configured.
     NoServers,
 }
 
@@ -89,7 +89,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What became of the questions put to one server.
+/// Counts of the queries sent to one server.
 #[derive(Debug, Default)]
 pub struct Tally {
     answered: AtomicU64,
@@ -97,13 +97,13 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Questions that the server replied to, whatever the response code.
+    /// Queries that the server replied to, whatever the response code.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Questions that it left without a usable reply.
+    /// Queries without a usable reply.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)

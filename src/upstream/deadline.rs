@@ -1,17 +1,17 @@
-//! The clock that waiting goes by, and when a question must be done with.
+//! The clock for time limits, and the time limit of a query.
 
 use std::time::{Duration, Instant};
 
-/// When a question must be done with.
+/// The time limit of a query.
 pub(super) struct Deadline {
-    /// The end of all steps.
+    /// The end of all steps together.
     pub(super) end: Instant,
-    /// The most that one step may take.
+    /// The longest time for one step.
     pub(super) each: Duration,
 }
 
 impl Deadline {
-    /// How long the next step may take.
+    /// The time limit of the next step.
     pub(super) fn next(&self) -> Duration {
         self.end.saturating_duration_since(clock()).min(self.each)
     }

@@ -1,4 +1,4 @@
-//! The questions that are out on one socket or connection, by their ids.
+//! The queries in flight on one socket or connection, by id.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -11,24 +11,24 @@ use rustc_hash::FxBuildHasher;
 use super::question::{Packet, repeats};
 use crate::dns::{Header, Rcode, flag};
 
-/// Ids that are drawn at once.
+/// How many ids are drawn at once.
 pub(super) const IDS: usize = 256;
 
-/// Called once with the reply to a question, on a thread of the runtime; or with the reason why there
-/// is none, on that or the asking thread.
-pub(super) type Heard = Box<dyn FnOnce(Result<&[u8], Missed>) + Send>;
+/// Called once with the reply to a query, on a thread of the runtime; or with the reason why there is none,
+/// on that or the calling thread.
+pub(super) type OnReply = Box<dyn FnOnce(Result<&[u8], Missed>) + Send>;
 
 /// Why one server gave no reply over one transport.
 #[derive(Debug)]
 pub(super) enum Missed {
-    /// None came in time.
+    /// No reply arrived in time.
     Silence,
-    /// One came that does not say to which question, as servers send that could not read it.
+    /// A reply without a question section, which some servers send if they can't parse the query.
     NoQuestion(Rcode),
     /// The server can't be reached, or it closed the connection.
     Network(io::Error),
-    /// The question could not be sent for want of something on this side: a socket, memory, a
-    /// firewall's consent. It says nothing about the server.
+    /// The query could not be sent because of a problem on this side: no socket, no memory, a firewall. It
+    /// says nothing about the server.
     Local(io::Error),
 }
 
@@ -50,23 +50,23 @@ impl Missed {
         }
     }
 
-    /// The same for another question on the same socket.
+    /// The same error for another query on the same socket.
     pub(super) fn again(error: &io::Error) -> Self {
         Self::of(io::Error::new(error.kind(), error.to_string()))
     }
 }
 
-/// One question that is out, or waits to be sent.
+/// One query that is in flight, or waits to be sent.
 pub(super) struct Flight {
     pub(super) packet: Box<Packet>,
     pub(super) deadline: Instant,
-    pub(super) heard: Heard,
+    pub(super) on_reply: OnReply,
 }
 
-/// Open questions, each with what its transport must know of it.
+/// Queries in flight, each with the data that its transport attaches.
 pub(super) struct Flights<M> {
     open: HashMap<u16, (Flight, M), FxBuildHasher>,
-    /// When each is due, the earliest first; those that were answered stay until then.
+    /// When each is due, the earliest first; answered ones stay until then.
     due: BinaryHeap<Reverse<(Instant, u16)>>,
 }
 
@@ -96,9 +96,9 @@ impl<M> Flights<M> {
         self.open.remove(&id).map(|(flight, _)| flight)
     }
 
-    /// The question that a message answers, open no longer, with the message's header. `None` if it
-    /// answers none: such a message is passed over (RFC 5452 §9.1). One without a question section can
-    /// only be told by its id.
+    /// Removes and returns the query that a message answers, with the message's header. `None` if it
+    /// answers none: such a message is ignored (RFC 5452 §9.1). A message without a question section is
+    /// matched by its id alone.
     pub(super) fn answered_by(&mut self, reply: &[u8]) -> Option<(Flight, Header)> {
         let header = Header::read(reply).filter(|h| h.has(flag::QR) && h.qdcount <= 1)?;
         let (flight, _) = self.open.get(&header.id)?;
@@ -108,11 +108,11 @@ impl<M> Flights<M> {
         Some((self.remove(header.id)?, header))
     }
 
-    /// One that is overdue at `now`, open no longer.
+    /// Removes and returns one query that is overdue at `now`.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<(Flight, M)> {
         while let Some(Reverse((_, id))) = self.due.peek().copied().filter(|Reverse((at, _))| *at <= now) {
             self.due.pop();
-            // The id may have been given to a later question meanwhile.
+            // The id may have been reused for a later query.
             if self.open.get(&id).is_some_and(|(flight, _)| flight.deadline <= now) {
                 return self.open.remove(&id);
             }
@@ -120,7 +120,7 @@ impl<M> Flights<M> {
         None
     }
 
-    /// All of them, the earliest due first.
+    /// Removes and returns all queries, the earliest due first.
     pub(super) fn take_all(&mut self) -> Vec<(Flight, M)> {
         self.due.clear();
         let mut all: Vec<_> = std::mem::take(&mut self.open).into_values().collect();
@@ -129,12 +129,12 @@ impl<M> Flights<M> {
     }
 }
 
-/// What is heard of a message: its octets, unless it does not say which question it answers.
-pub(super) fn heard(header: Header, reply: &[u8]) -> Result<&[u8], Missed> {
+/// The reply's octets, or an error if it has no question section.
+pub(super) fn with_question(header: Header, reply: &[u8]) -> Result<&[u8], Missed> {
     if header.qdcount == 0 { Err(Missed::NoQuestion(header.rcode())) } else { Ok(reply) }
 }
 
-/// [`IDS`] ids from the system's source of randomness, or a few less: no two are the same.
+/// [`IDS`] distinct ids from the system's random number generator, or slightly fewer.
 pub(super) fn random_ids() -> io::Result<Vec<u16>> {
     let mut octets = [0; IDS * 2];
     getrandom::fill(&mut octets).map_err(io::Error::from)?;
@@ -169,10 +169,10 @@ mod tests {
             checking_disabled: false,
             authentic_data: false,
         };
-        Flight { packet: Box::new(question.packet(false).unwrap()), deadline, heard: Box::new(|_| {}) }
+        Flight { packet: Box::new(question.packet(false).unwrap()), deadline, on_reply: Box::new(|_| {}) }
     }
 
-    /// `answered_by` for the message with these changes of octets.
+    /// The result of `answered_by` for the message with these octets changed.
     fn answers(flights: &mut Flights<()>, changes: &[(usize, u8)]) -> Option<u16> {
         let mut reply = flight(now()).packet.octets().to_vec();
         reply[..3].copy_from_slice(&[0, 7, 0x81]);
@@ -182,13 +182,13 @@ mod tests {
         flights.answered_by(&reply).map(|(_, header)| header.id)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an instant can be made in no other way")]
+    #[expect(clippy::disallowed_methods, reason = "there is no other way to make an instant")]
     fn now() -> Instant {
         Instant::now()
     }
 
     #[test]
-    fn only_a_reply_to_an_open_question_is_taken() {
+    fn only_a_reply_to_a_query_in_flight_is_accepted() {
         let mut flights = Flights::new();
         flights.insert(7, flight(now()), ());
         // Another id, a query, two questions, another name, type and class.
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_used_again_has_its_own_time() {
+    fn a_reused_id_has_its_own_deadline() {
         let (start, second) = (now(), Duration::from_secs(1));
         let mut flights = Flights::new();
         flights.insert(7, flight(start + second), ());

@@ -1,7 +1,7 @@
-//! Which server is asked, in which order and for how long.
+//! Which server is queried, in which order and for how long.
 //!
-//! Most questions need no care: each is put to the first server once, and only if that brings no good
-//! reply does a task see to it that others are asked, or the same one in another way.
+//! Most queries take the fast path: each is sent once to the first server. Only if that brings no good
+//! reply does a task query the other servers, or the same one in another way.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,68 +12,68 @@ use super::ask::{Answer, Done, Failure, Tally, Upstream};
 use super::deadline::{Deadline, clock, millis};
 use super::flights::Missed;
 use super::hickory::Bootstrap;
-use super::name_server::{NameServer, SENDS, is_misread};
+use super::name_server::{NameServer, SENDS, rejects_edns};
 use super::transports::Transports;
 use super::{Endpoint, Question, Server};
 use crate::dns::{Message, Rcode, flag};
 
-/// Questions that are asked carefully at once while every server is under a penalty. Enough to notice
-/// that one is back; the others would only cost what those need that can be answered.
+/// How many queries go through all servers at once while every server is under a penalty. Enough to notice
+/// that one has recovered; more would only take resources from queries that can be answered.
 const MAX_PROBES: usize = 64;
-/// While these are out, one in so many other questions is still asked: the probes may all be for names
-/// that nobody can answer.
+/// While that many probes are in flight, one in this many further queries is still sent: all probes may be
+/// for names that no server can answer.
 const STILL_ASKED: usize = 16;
 /// The most characters of a library's error text that are passed on.
 const MAX_TEXT: usize = 100;
 
-/// Puts questions to a list of servers, in order, until one gives a good reply.
+/// Sends queries to a list of servers, in order, until one gives a good reply.
 pub struct Forwarder {
     servers: Vec<NameServer>,
     timeout: Duration,
-    /// Questions that are asked carefully now though no server has replied to them.
+    /// Probes in flight: queries that no server has replied to yet while all are under a penalty.
     probes: AtomicUsize,
-    /// Questions that came while there were enough probes.
+    /// Queries that arrived while there were enough probes.
     refused: AtomicUsize,
-    /// The zero of the servers' times.
+    /// The origin of the servers' timestamps.
     born: Instant,
 }
 
-/// What the first try has shown.
+/// The result of the first attempt.
 #[derive(Debug)]
 enum Known {
     Nothing,
-    /// The server replied, but another may do better, or this one when asked in another way.
+    /// The server replied, but another may do better, or the same one in another way.
     Poor,
-    /// The reply of the server with this index does not fit into a datagram.
+    /// The reply of the server with this index was truncated.
     Truncated(usize),
     /// The server with this index did not reply, or can't be reached.
     Bad(usize, Missed),
 }
 
 impl Forwarder {
-    /// Asks `servers` in the order given, each for at most `timeout` at a time. Those that are given by
-    /// name are found by the system's resolver; see [`Forwarder::with_bootstrap`].
+    /// Queries `servers` in the order given, each for at most `timeout` at a time. The system's resolver
+    /// finds servers that are given by name; see [`Forwarder::with_bootstrap`].
     #[must_use]
     pub fn new(servers: Vec<Server>, timeout: Duration) -> Self {
         Self::with_bootstrap(servers, timeout, &Arc::new(Bootstrap::default()))
     }
 
-    /// The same, but `bootstrap` finds the addresses of servers that are given by name: when they are
-    /// first asked, when the TTL of the addresses is over, and when none of them answers.
+    /// The same, but `bootstrap` resolves servers that are given by name: before their first use, when the
+    /// TTL of the addresses expires, and when none of them replies.
     #[must_use]
     pub fn with_bootstrap(servers: Vec<Server>, timeout: Duration, bootstrap: &Arc<Bootstrap>) -> Self {
-        // A quarter of how long a datagram may take.
+        // A quarter of the time limit for a datagram.
         let tick = (timeout / (4 * SENDS)).clamp(Duration::from_millis(1), Duration::from_secs(1));
         let servers = servers.into_iter().map(|server| NameServer::new(server, tick, bootstrap)).collect();
         Self { servers, timeout, probes: AtomicUsize::new(0), refused: AtomicUsize::new(0), born: clock() }
     }
 
-    /// How long the first try at a server may take: over UDP there is time for another.
+    /// The time limit of the first attempt: over UDP it leaves time for another.
     fn first_wait(&self, server: &NameServer) -> Duration {
         if server.server.tcp_only { self.timeout } else { self.timeout / SENDS }
     }
 
-    /// The reply to the first try if it is good, or what it shows to whoever asks on.
+    /// The reply to the first attempt if it is good, else what later attempts need to know.
     fn judge<'r>(
         &self,
         index: usize,
@@ -88,9 +88,9 @@ impl Forwarder {
                 if reply.header.has(flag::TC) && !server.server.tcp_only {
                     return Err(Known::Truncated(index));
                 }
-                // Another server may do better, or this one when it is asked without EDNS.
+                // Another server may do better, or this one without EDNS.
                 let rcode = reply.rcode();
-                if is_poor(rcode) && (self.servers.len() > 1 || is_misread(rcode)) {
+                if is_poor(rcode) && (self.servers.len() > 1 || rejects_edns(rcode)) {
                     return Err(Known::Poor);
                 }
                 server.succeeded();
@@ -101,7 +101,7 @@ impl Forwarder {
         match &missed {
             Missed::NoQuestion(_) => return Err(Known::Poor),
             Missed::Local(error) => {
-                tracing::debug!(server = %server.server.at, %error, "a question could not be sent");
+                tracing::debug!(server = %server.server.at, %error, "a query could not be sent");
                 return Err(Known::Nothing);
             }
             Missed::Network(error) => {
@@ -109,7 +109,8 @@ impl Forwarder {
                 server.has_failed(self.now(), Some(transports));
             }
             Missed::Silence => {
-                // One datagram may be lost; a server that meanwhile replied to no other is in trouble.
+                // One datagram may be lost; a server that has not replied to any other query either is in
+                // trouble.
                 if server.is_silent(self.now(), self.first_wait(server)) {
                     server.has_failed(self.now(), Some(transports));
                 } else if server.server.tcp_only {
@@ -120,7 +121,7 @@ impl Forwarder {
         Err(Known::Bad(index, missed))
     }
 
-    /// [`Forwarder::ask`] in a task of its own.
+    /// Runs [`Forwarder::ask`] in a task of its own.
     fn carefully(self: Arc<Self>, question: Question, known: Known, done: Done) {
         let probe = matches!(known, Known::Nothing | Known::Bad(..)).then(|| Probe::new(&self));
         tokio::spawn(async move {
@@ -133,20 +134,20 @@ impl Forwarder {
         });
     }
 
-    /// True if every server is under a penalty, and enough questions wait for one to come back.
-    fn has_probes_enough(&self) -> bool {
+    /// True if every server is under a penalty and enough probes are in flight.
+    fn has_enough_probes(&self) -> bool {
         self.probes.load(Ordering::Relaxed) >= MAX_PROBES
             && self.servers.iter().all(|server| server.is_late(self.now()))
     }
 
-    /// Puts the question to the servers, those that failed lately last, until one replies with
-    /// something other than SERVFAIL, REFUSED, NOTIMP or FORMERR. If none does better, the first such
-    /// reply is the answer. Takes at most the timeout times one more than the number of servers.
+    /// Sends the query to the servers, recently failed ones last, until one replies with something other
+    /// than SERVFAIL, REFUSED, NOTIMP or FORMERR. If none does better, the first such reply is the answer.
+    /// Takes at most the timeout times one more than the number of servers.
     ///
-    /// Dropping the future gives the question up.
+    /// Dropping the future cancels the query.
     ///
     /// # Errors
-    /// [`Failure`] if no server sent any reply to the question.
+    /// [`Failure`] if no server sent any reply to the query.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Failure> {
         self.ask_knowing(question, Known::Nothing).await
     }
@@ -164,7 +165,7 @@ impl Forwarder {
                 && *bad == index
                 && server.server.tcp_only
             {
-                // Nothing got lost on the way, and it had all its time.
+                // Nothing was lost on the way, and the server had its full time.
                 network = network.or_else(|| why(server, missed));
                 continue;
             }
@@ -190,8 +191,8 @@ impl Forwarder {
                     poor.get_or_insert(answer);
                 }
                 Err(missed) => {
-                    // Names that nobody can answer, and TCP that does not work, say nothing against a
-                    // server that replies to others.
+                    // A name that no server can answer, or broken TCP, does not count against a server that
+                    // replies to other queries.
                     if !truncated && server.is_silent(self.now(), self.timeout) {
                         server.has_failed(self.now(), over.as_ref());
                     } else {
@@ -209,8 +210,8 @@ impl Forwarder {
         }
     }
 
-    /// The servers with their indexes, by rank, then as configured. A server is asked first (0), late
-    /// because of a penalty, or last because it has just been of no use.
+    /// The servers with their indexes, by rank, then as configured. The rank is first (0), late because of
+    /// a penalty, or last because the server has just failed.
     fn in_order(&self, known: &Known) -> Vec<(usize, &NameServer)> {
         let mut order: Vec<_> = self.servers.iter().enumerate().collect();
         order.sort_by_cached_key(|(index, server)| match known {
@@ -227,10 +228,10 @@ impl Forwarder {
 }
 
 impl Upstream for Forwarder {
-    /// Puts the question to the first server once, and if that brings no plain and good reply, does as
+    /// Sends the query to the first server once. If that brings no complete and good reply, continues as
     /// [`Forwarder::ask`], unless all servers are in trouble.
     fn begin(self: Arc<Self>, question: Question, now: Instant, done: Done) {
-        if self.has_probes_enough()
+        if self.has_enough_probes()
             && !self.refused.fetch_add(1, Ordering::Relaxed).is_multiple_of(STILL_ASKED)
         {
             return done(Err(Failure::Timeout));
@@ -246,16 +247,16 @@ impl Upstream for Forwarder {
         };
         let asked = question.clone();
         let over = Arc::clone(&transports);
-        let heard = move |reply: Result<&[u8], Missed>| match this.judge(index, &over, reply) {
+        let on_reply = move |reply: Result<&[u8], Missed>| match this.judge(index, &over, reply) {
             Ok(reply) => done(Ok(reply)),
-            Err(Known::Bad(..)) if this.has_probes_enough() => done(Err(Failure::Timeout)),
+            Err(Known::Bad(..)) if this.has_enough_probes() => done(Err(Failure::Timeout)),
             Err(known) => this.carefully(asked, known, done),
         };
         let wait = self.first_wait(server);
         if server.server.tcp_only {
-            transports.tcp.ask(&question, true, now, wait, Box::new(heard));
+            transports.tcp.ask(&question, true, now, wait, Box::new(on_reply));
         } else {
-            transports.udp.ask(&question, true, now, wait, Box::new(heard));
+            transports.udp.ask(&question, true, now, wait, Box::new(on_reply));
         }
     }
 
@@ -289,12 +290,12 @@ impl Drop for Probe {
     }
 }
 
-/// True for the code of a reply that another server may better.
+/// True for a response code that another server may improve on.
 fn is_poor(rcode: Rcode) -> bool {
     !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN)
 }
 
-/// Which server gave no reply and why, unless it kept silent.
+/// Which server gave no reply and why, unless it timed out.
 fn why(server: &NameServer, missed: &Missed) -> Option<String> {
     let at = &server.server.at;
     match missed {

@@ -1,7 +1,7 @@
-//! What hickory-resolver does here: it reads the system's resolver configuration, and it finds the
-//! addresses of hosts that this server itself must reach, such as upstreams given by name.
+//! The uses of hickory-resolver: it reads the system's resolver configuration, and it resolves hosts that
+//! this server itself must reach, such as upstreams given by name.
 //!
-//! No client's question goes through it, because it decodes messages and encodes them anew.
+//! No client's query goes through it, because it decodes and re-encodes messages.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -20,29 +20,29 @@ use super::deadline::clock;
 use super::server::{Endpoint, Server, returns_to};
 use crate::dns::NameBuf;
 
-/// How long one server may take when the system's configuration does not ask for less.
+/// The time limit for one server if the system's configuration does not set a shorter one.
 const SYSTEM_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The resolvers that the system is configured with.
+/// The resolvers in the system's configuration.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SystemServers {
     /// In order; at least one.
     pub servers: Vec<Server>,
-    /// How long one of them may take.
+    /// The time limit for one of them.
     pub timeout: Duration,
     /// Those that can't be used, each with the reason.
     pub left_out: Vec<String>,
 }
 
-/// Why the system's configuration names no resolver that can be asked.
+/// Why the system's configuration has no usable resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SystemError {
-    /// It can't be read, or names none; the reason.
+    /// It can't be read, or has no name server; the reason.
     Unreadable(String),
-    /// It names only this server, which listens at this address: a question would go round for ever.
+    /// It has only this server, which listens at this address: queries would loop.
     Itself(SocketAddr),
-    /// It names only servers that can't be reached; the reasons.
+    /// It has only servers that can't be reached; the reasons.
     Unusable(String),
 }
 
@@ -50,13 +50,13 @@ impl fmt::Display for SystemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(why) => {
-                write!(f, "the system's DNS configuration gives no upstream server: {why}")
+                write!(f, "the system's DNS configuration provides no upstream server: {why}")
             }
             Self::Itself(address) => {
                 write!(f, "the system's resolver, {address}, is this server itself")
             }
             Self::Unusable(why) => {
-                write!(f, "the system's DNS configuration names no upstream server that can be used: {why}")
+                write!(f, "the system's DNS configuration has no usable upstream server: {why}")
             }
         }
     }
@@ -64,12 +64,12 @@ impl fmt::Display for SystemError {
 
 impl std::error::Error for SystemError {}
 
-/// The servers of the system's configuration: on Unix, those of `/etc/resolv.conf`. Link-local ones keep
-/// their scope ids (RFC 4007 §11). `listen` are the addresses on which this server listens, which it
-/// does not forward to.
+/// The servers in the system's configuration: on Unix, those of `/etc/resolv.conf`. Link-local ones keep
+/// their scope ids (RFC 4007 §11). `listen` are the addresses on which this server listens; it does not
+/// forward to itself.
 ///
 /// # Errors
-/// [`SystemError`], if there is none to ask.
+/// [`SystemError`], if there is no usable server.
 pub fn system_servers(listen: &[SocketAddr]) -> Result<SystemServers, SystemError> {
     let (config, options, scopes) = read().map_err(|e| SystemError::Unreadable(first_line(&e)))?;
     let timeout = match options.timeout {
@@ -80,7 +80,7 @@ pub fn system_servers(listen: &[SocketAddr]) -> Result<SystemServers, SystemErro
     Ok(SystemServers { servers, timeout, left_out })
 }
 
-/// The servers that can be asked, and why others can't.
+/// The servers that can be used, and why others can't.
 fn usable(
     config: &ResolverConfig,
     scopes: &[Option<String>],
@@ -113,16 +113,16 @@ fn usable(
     }
 }
 
-/// The address of a server with its scope, which must be known for a link-local one: the same address
-/// may be in use on every link.
+/// The address of a server with its scope, which is required for a link-local one: the same address may be
+/// in use on every link.
 fn address(ip: IpAddr, scope: Option<&str>, port: u16) -> Result<SocketAddr, String> {
     let IpAddr::V6(v6) = ip else { return Ok(SocketAddr::new(ip, port)) };
     match scope {
-        None if v6.is_unicast_link_local() => Err(format!(
-            "{ip} is an address on one link and does not say on which: write it with the interface, as in {ip}%eth0"
-        )),
+        None if v6.is_unicast_link_local() => {
+            Err(format!("{ip} is a link-local address without an interface: write it as {ip}%eth0"))
+        }
         None => Ok(SocketAddr::new(ip, port)),
-        // The C library knows the numbers of interfaces; an address with a scope is not looked up.
+        // The C library translates interface names to numbers; an address with a scope causes no lookup.
         Some(scope) => (format!("{ip}%{scope}").as_str(), port)
             .to_socket_addrs()
             .ok()
@@ -142,7 +142,7 @@ fn read() -> Result<Read, NetError> {
 #[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
 fn parse(text: &[u8]) -> Result<Read, NetError> {
     let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(text)?;
-    // hickory drops the scopes of what this parser gives it.
+    // hickory drops the scopes that this parser returns.
     let (parsed, _) = resolv_conf::Config::parse_with_errors(text);
     let scopes = parsed.nameservers.into_iter().map(|server| match server {
         resolv_conf::ScopedIp::V6(_, scope) => scope,
@@ -157,9 +157,9 @@ fn read() -> Result<Read, NetError> {
     Ok((config, options, Vec::new()))
 }
 
-/// Finds the addresses of hosts that this server itself must reach, before it can ask its upstreams.
+/// Resolves hosts that this server itself must reach before it can query its upstreams.
 ///
-/// Nothing is kept here: whoever asks keeps the addresses as long as they are valid.
+/// It caches nothing: callers keep the addresses as long as they are valid.
 #[derive(Clone, Debug, Default)]
 pub struct Bootstrap {
     /// Empty: the system's.
@@ -170,18 +170,18 @@ pub struct Bootstrap {
 /// The addresses of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostAddresses {
-    /// At least one, those of IPv4 first.
+    /// At least one address, IPv4 first.
     pub addresses: Vec<IpAddr>,
-    /// How long they may be used: what is left of the shortest TTL.
+    /// How long they may be used: the remaining time of the shortest TTL.
     pub valid_for: Duration,
 }
 
 /// Why the addresses of a host were not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootstrapError {
-    /// There is nobody to ask.
+    /// There is no usable server.
     System(SystemError),
-    /// Nobody had an answer; the reason.
+    /// No server had an answer; the reason.
     Lookup(String),
 }
 
@@ -197,20 +197,20 @@ impl fmt::Display for BootstrapError {
 impl std::error::Error for BootstrapError {}
 
 impl Bootstrap {
-    /// Asks these servers, over UDP and TCP; an empty list means the system's.
+    /// Queries these servers, over UDP and TCP; an empty list means the system's.
     #[must_use]
     pub const fn new(servers: Vec<SocketAddr>) -> Self {
         Self { servers, listen: Vec::new() }
     }
 
-    /// Asks the system's resolvers as they are configured at the time, and the system's file of hosts,
-    /// but never this server, which listens at these addresses.
+    /// Queries the system's resolvers as they are configured at the time, and reads the system's hosts
+    /// file, but never queries this server, which listens at these addresses.
     #[must_use]
     pub const fn system(listen: Vec<SocketAddr>) -> Self {
         Self { servers: Vec::new(), listen }
     }
 
-    /// The addresses that the host has now. Must run within a runtime; takes some seconds at most.
+    /// The current addresses of the host. Must run within a runtime; takes a few seconds at most.
     ///
     /// # Errors
     /// [`BootstrapError`]
@@ -226,7 +226,7 @@ impl Bootstrap {
         Ok(HostAddresses { addresses, valid_for: found.valid_until().saturating_duration_since(clock()) })
     }
 
-    /// Made for each lookup: they are rare, and the system's configuration may have changed.
+    /// Made for each lookup: lookups are rare, and the system's configuration may have changed.
     fn resolver(&self) -> Result<Resolver<TokioRuntimeProvider>, BootstrapError> {
         let (servers, hosts) = if self.servers.is_empty() {
             let system = system_servers(&self.listen).map_err(BootstrapError::System)?;
@@ -250,7 +250,7 @@ impl Bootstrap {
     }
 }
 
-/// hickory takes addresses without their scope.
+/// hickory accepts only addresses without a scope.
 fn reachable(server: &Server) -> Option<SocketAddr> {
     match &server.at {
         Endpoint::Address(SocketAddr::V6(v6)) if v6.scope_id() != 0 => None,
@@ -267,7 +267,7 @@ fn at(address: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.into())
 }
 
-/// The first line of a library's error; of the system's own errors that is all.
+/// The first line of a library's error; system errors have only one.
 fn first_line(error: &dyn fmt::Display) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
@@ -276,7 +276,7 @@ fn first_line(error: &dyn fmt::Display) -> String {
 mod tests {
     use super::*;
 
-    /// What comes of a `resolv.conf`: the servers, or the error; then those that are left out.
+    /// The result of a `resolv.conf`: the servers, or the error; then those left out.
     #[cfg(target_os = "linux")]
     fn read_servers(text: &str, listen: &[&str]) -> (String, Vec<String>) {
         let (config, _, scopes) = match parse(text.as_bytes()) {
@@ -298,7 +298,7 @@ mod tests {
     fn resolv_conf_gives_the_servers_in_order() {
         // The loopback interface is number 1.
         let scoped = "there is no interface `nope0`";
-        let bare = "does not say on which";
+        let bare = "without an interface";
         for (text, listen, servers, left_out) in [
             (
                 "nameserver 192.0.2.1\nsearch lan\nnameserver 2001:db8::1\nnameserver 192.0.2.1\n",

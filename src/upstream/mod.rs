@@ -1,15 +1,14 @@
-//! The servers that questions are passed on to, and what comes back from them.
+//! The upstream servers, to which queries are forwarded.
 //!
-//! [`Upstream`] is the one way in: it takes a [`Question`] and hands back the reply exactly as a server
-//! sent it, so that nothing in it is lost: not the AD bit, not an extended error, not the SOA of a
-//! negative answer. Whatever stands between the cache and the servers, such as a validator, is an
-//! [`Upstream`] that wraps another.
+//! [`Upstream`] is the interface: it takes a [`Question`] and returns the reply exactly as a server sent
+//! it, so that nothing is lost: not the AD bit, not an extended error, not the SOA of a negative answer.
+//! Anything between the cache and the servers, such as a validator, is an [`Upstream`] that wraps another.
 //!
-//! The [`Forwarder`] decides which server is asked, in which order and for how long. It knows no
-//! transport: each of its servers is asked over `udp` (sockets that many questions share) or
-//! `stream` (connections that many questions share). Both move octets and check only that a reply
-//! belongs to an open question, which `flights` keeps. [`hickory`] reads the system's configuration
-//! and finds the addresses of servers that are given by name; it puts no client's question.
+//! The [`Forwarder`] decides which server is queried, in which order and for how long. It is independent of
+//! the transports: each of its servers is queried over `udp` (sockets that many queries share) or
+//! `stream` (connections that many queries share). Both transfer octets and check only that a reply
+//! belongs to a query in flight, which `flights` tracks. [`hickory`] reads the system's configuration and
+//! resolves servers that are given by name; it sends no client's query.
 
 pub mod ask;
 mod deadline;

@@ -1,4 +1,4 @@
-//! One server: how well it does, and asking it with care.
+//! One server: its recent success, and querying it with retries.
 
 use std::io;
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use super::transports::{Location, Transports};
 use super::{Question, Server, Tally};
 use crate::dns::{Header, Message, Rcode, flag};
 
-/// How long a server goes last after its first failure; each further failure in a row adds as much.
+/// How long a server is moved to the end after its first failure; each further consecutive failure adds as
+/// much.
 const PENALTY: Duration = Duration::from_secs(5);
-/// The penalty grows no further than this many times [`PENALTY`].
+/// The penalty is at most this many times [`PENALTY`].
 const MAX_PENALTIES: u32 = 6;
-/// Datagrams sent for one question to one server before its time is up.
+/// How often a query is sent to one server over UDP within its time limit.
 pub(super) const SENDS: u32 = 3;
 
 /// One upstream server.
@@ -29,9 +30,9 @@ pub(super) struct NameServer {
     location: Location,
     /// Failures since the last reply.
     failures: AtomicU32,
-    /// When the last of them was, in milliseconds since the forwarder was made.
+    /// The time of the last failure, in milliseconds since the forwarder was made.
     failed_at: AtomicU64,
-    /// When the last reply came, in milliseconds since the forwarder was made; 0: none yet.
+    /// The time of the last reply, in milliseconds since the forwarder was made; 0: none yet.
     replied_at: AtomicU64,
 }
 
@@ -47,18 +48,18 @@ impl NameServer {
         }
     }
 
-    /// The transports to it, unless its address is yet to be found.
+    /// The transports to the server, unless its address is not known yet.
     pub(super) fn transports(&self, now: Instant) -> Option<Arc<Transports>> {
         self.location.known(now)
     }
 
-    /// It gave an answer that is used.
+    /// The server gave a reply that is used.
     pub(super) fn succeeded(&self) {
         self.tally.add_answer();
         self.failures.store(0, Ordering::Relaxed);
     }
 
-    /// It gave none over these transports, if it could be asked at all, and is in trouble.
+    /// The server gave no reply over these transports, if it could be queried at all, and is in trouble.
     pub(super) fn has_failed(&self, now: u64, over: Option<&Arc<Transports>>) {
         self.tally.add_failure();
         self.failed_at.store(now, Ordering::Relaxed);
@@ -68,12 +69,12 @@ impl NameServer {
         }
     }
 
-    /// A reply came, whatever it says.
+    /// A reply arrived, whatever it says.
     pub(super) fn has_replied(&self, now: u64) {
         self.replied_at.store(now.max(1), Ordering::Relaxed);
     }
 
-    /// True if no reply has come for so long, whatever the question.
+    /// True if no reply to any query has arrived for this long.
     pub(super) fn is_silent(&self, now: u64, wait: Duration) -> bool {
         match self.replied_at.load(Ordering::Relaxed) {
             0 => true,
@@ -88,7 +89,7 @@ impl NameServer {
         since < millis(PENALTY.saturating_mul(failures))
     }
 
-    /// The transports to it, once its address is found.
+    /// The transports to the server, once its address is known.
     ///
     /// # Errors
     /// Its name has no address, or none is found in time.
@@ -100,8 +101,8 @@ impl NameServer {
         }
     }
 
-    /// Its reply, without EDNS if that is the only way it understands the question (RFC 6891 §7). A
-    /// question whose reply is known to be `truncated` goes over TCP at once.
+    /// Its reply, without EDNS if the server understands the query only that way (RFC 6891 §7). If the
+    /// reply is known to be `truncated`, the query goes over TCP at once.
     pub(super) async fn ask(
         &self,
         transports: &Transports,
@@ -111,8 +112,8 @@ impl NameServer {
     ) -> Result<Vec<u8>, Missed> {
         let first = self.exchange(transports, question, true, truncated, deadline).await;
         let misread = match &first {
-            Ok(bytes) => is_misread(rcode(bytes)),
-            Err(Missed::NoQuestion(rcode)) => is_misread(*rcode),
+            Ok(bytes) => rejects_edns(rcode(bytes)),
+            Err(Missed::NoQuestion(rcode)) => rejects_edns(*rcode),
             Err(_) => false,
         };
         if !misread {
@@ -142,7 +143,7 @@ impl NameServer {
     }
 }
 
-/// Sends the question [`SENDS`] times while no reply comes; that to any of them is taken.
+/// Sends the query up to [`SENDS`] times until a reply arrives; a reply to any of them is accepted.
 async fn over_udp(
     transports: &Transports,
     question: &Question,
@@ -153,11 +154,11 @@ async fn over_udp(
     let (sender, mut replies) = mpsc::unbounded_channel();
     for _ in 0..SENDS {
         let (now, sender) = (clock(), sender.clone());
-        let heard = Box::new(move |reply: Result<&[u8], Missed>| {
-            // Nobody listens once another reply was taken.
+        let on_reply = Box::new(move |reply: Result<&[u8], Missed>| {
+            // The receiver is gone once another reply was accepted.
             let _ = sender.send(reply.map(<[u8]>::to_vec));
         });
-        transports.udp.ask(question, edns, now, end.saturating_duration_since(now), heard);
+        transports.udp.ask(question, edns, now, end.saturating_duration_since(now), on_reply);
         if let Ok(Some(reply)) = timeout(budget / SENDS, replies.recv()).await {
             return reply;
         }
@@ -172,23 +173,23 @@ async fn over_tcp(
     budget: Duration,
 ) -> Result<Vec<u8>, Missed> {
     let (sender, reply) = oneshot::channel();
-    let heard = Box::new(move |reply: Result<&[u8], Missed>| {
-        // Nobody listens if the question was given up.
+    let on_reply = Box::new(move |reply: Result<&[u8], Missed>| {
+        // The receiver is gone if the query was cancelled.
         let _ = sender.send(reply.map(<[u8]>::to_vec));
     });
-    transports.tcp.ask(question, edns, clock(), budget, heard);
+    transports.tcp.ask(question, edns, clock(), budget, on_reply);
     reply.await.unwrap_or(Err(Missed::Silence))
 }
 
-/// The code of a reply, with the upper bits that its OPT record has (RFC 6891 §6.1.3).
+/// The code of a reply, including the upper bits in its OPT record (RFC 6891 §6.1.3).
 pub(super) fn rcode(reply: &[u8]) -> Rcode {
     let low = || Header::read(reply).map_or(Rcode::SERVFAIL, Header::rcode);
     Message::parse(reply).map_or_else(low, |message| message.rcode())
 }
 
-/// True for what a server says that does not know EDNS: FORMERR and NOTIMP (RFC 6891 §7), and BADVERS,
-/// though only version 0 is spoken here.
-pub(super) const fn is_misread(rcode: Rcode) -> bool {
+/// True for the response codes of a server without EDNS: FORMERR and NOTIMP (RFC 6891 §7), and BADVERS,
+/// although only version 0 is sent.
+pub(super) const fn rejects_edns(rcode: Rcode) -> bool {
     matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS)
 }
 

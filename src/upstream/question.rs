@@ -1,30 +1,30 @@
-//! A question as a message, and whether a message replies to it.
+//! Encodes a question as a query, and checks whether a message replies to it.
 
 use crate::dns::{self, Class, HEADER_LEN, Header, MAX_NAME, NameBuf, PAYLOAD_SIZE, Qtype, flag};
 
-/// What to ask.
+/// The question, and the flags of its query.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The name, sent in the case in which it stands here.
+    /// The name, sent in the case given here.
     pub qname: NameBuf,
-    /// The type; any number goes through.
+    /// The type; any value is passed on.
     pub qtype: Qtype,
-    /// The class; any number goes through.
+    /// The class; any value is passed on.
     pub qclass: Class,
-    /// The DO bit: the asker wants DNSSEC records (RFC 3225).
+    /// The DO bit: request DNSSEC records (RFC 3225).
     pub dnssec_ok: bool,
-    /// The CD bit: the asker checks signatures itself (RFC 4035 §3.2.2).
+    /// The CD bit: the client validates signatures itself (RFC 4035 §3.2.2).
     pub checking_disabled: bool,
-    /// The AD bit: the asker wants to hear whether the answer is authentic (RFC 6840 §5.7).
+    /// The AD bit: request the validation status (RFC 6840 §5.7).
     pub authentic_data: bool,
 }
 
 /// The octets of an OPT record without options.
 const OPT: usize = 11;
-/// The most octets of a question as a message: header, name, type, class and OPT.
+/// The most octets of a query: header, name, type, class and OPT.
 const MAX_QUESTION: usize = HEADER_LEN + MAX_NAME + 4 + OPT;
 
-/// A question as the message that is sent, and what its reply must repeat.
+/// A query in wire format, with what its reply must repeat.
 #[derive(Clone)]
 pub(super) struct Packet {
     octets: [u8; MAX_QUESTION],
@@ -34,8 +34,8 @@ pub(super) struct Packet {
 }
 
 impl Question {
-    /// The question as a message with the id 0 and RD set, and with an OPT record if `edns`. Without
-    /// one the DO bit is not sent. `None` if the name is longer than names are.
+    /// The query with id 0 and RD set, and with an OPT record if `edns`. Without EDNS the DO bit is not
+    /// sent. `None` if the name is too long.
     pub(super) fn packet(&self, edns: bool) -> Option<Packet> {
         let bit = |on, mask| if on { mask } else { 0 };
         let flags = flag::RD | bit(self.checking_disabled, flag::CD) | bit(self.authentic_data, flag::AD);
@@ -81,8 +81,8 @@ impl Packet {
     }
 }
 
-/// True if the message repeats the question section: the name in whatever case, type and class to the
-/// bit (RFC 5452 §9.1).
+/// True if the message repeats the question section: the name in any case, type and class exactly (RFC 5452
+/// §9.1).
 pub(super) fn repeats(question: &[u8], reply: &[u8]) -> bool {
     let Some(theirs) = reply.get(HEADER_LEN..HEADER_LEN + question.len()) else { return false };
     let split = question.len().saturating_sub(4);

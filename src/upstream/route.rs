@@ -1,5 +1,5 @@
-//! Which upstreams a question goes to: those of its name's suffix, else those of the client's group,
-//! else those that all others share.
+//! Which upstreams a question goes to: those of the name's suffix, else those of the client's group, else
+//! the shared ones.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::Upstream;
 use crate::dns::{Folded, Name, NameBuf};
 
-/// The number of the upstreams that everybody shares.
+/// The route of the shared upstreams.
 pub const MAIN: u16 = 0;
 
-/// The upstreams of one route; `None`: nobody is asked.
+/// The upstreams of one route; `None`: names on it are not forwarded.
 pub type Route = Option<Arc<dyn Upstream>>;
 
 /// All upstreams of a server; a route is the number of one set of them.
@@ -22,8 +22,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The upstreams by their numbers, [`MAIN`] first, and the suffixes that
-    /// have their own.
+    /// The upstreams by route, [`MAIN`] first, and the suffixes with upstreams of their own.
     #[must_use]
     pub fn new(upstreams: Vec<Route>, suffixes: HashMap<NameBuf, u16>) -> Self {
         Self { upstreams, suffixes }
@@ -53,7 +52,7 @@ impl Routes {
         None
     }
 
-    /// The upstreams of a route; `None`: nobody is asked.
+    /// The upstreams of a route; `None`: names on it are not forwarded.
     #[must_use]
     pub fn get(&self, route: u16) -> Option<&Arc<dyn Upstream>> {
         self.upstreams.get(usize::from(route))?.as_ref()

@@ -1,4 +1,4 @@
-//! One upstream server as it is configured.
+//! One upstream server as configured.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -10,7 +10,7 @@ use crate::dns::NameBuf;
 pub struct Server {
     /// Where it listens.
     pub at: Endpoint,
-    /// Ask it over TCP only, never over UDP.
+    /// Query it over TCP only, never over UDP.
     pub tcp_only: bool,
 }
 
@@ -19,8 +19,7 @@ pub struct Server {
 pub enum Endpoint {
     /// At an address and port. A link-local address has its interface as scope id.
     Address(SocketAddr),
-    /// At a port of whatever addresses a host has, which a
-    /// [`Bootstrap`](super::hickory::Bootstrap) finds.
+    /// At a port of the addresses of a host, which a [`Bootstrap`](super::hickory::Bootstrap) resolves.
     Host {
         /// The host's name.
         name: NameBuf,
@@ -30,13 +29,13 @@ pub enum Endpoint {
 }
 
 impl Server {
-    /// A server that is asked over UDP, and over TCP where a reply does not fit into a datagram.
+    /// A server that is queried over UDP, and over TCP if a reply is truncated.
     #[must_use]
     pub const fn udp(at: Endpoint) -> Self {
         Self { at, tcp_only: false }
     }
 
-    /// A server that is asked over TCP only.
+    /// A server that is queried over TCP only.
     #[must_use]
     pub const fn tcp(at: Endpoint) -> Self {
         Self { at, tcp_only: true }
@@ -64,8 +63,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// True if what is sent to `to` arrives at one of the addresses `listen`, so that a server which
-/// forwards there asks itself. Reads the machine's addresses, sends nothing.
+/// True if packets to `to` arrive at one of the addresses `listen`, so that a server that forwards there
+/// queries itself. Reads the machine's addresses, sends nothing.
 pub(super) fn returns_to(listen: &[SocketAddr], to: SocketAddr) -> bool {
     let ip = to.ip().to_canonical();
     listen.iter().filter(|own| own.port() == to.port()).any(|own| {
@@ -74,7 +73,7 @@ pub(super) fn returns_to(listen: &[SocketAddr], to: SocketAddr) -> bool {
     })
 }
 
-/// What goes to an address of the machine itself has that address as its source too.
+/// A packet to one of the machine's own addresses has that address as its source too.
 fn is_of_this_machine(ip: IpAddr) -> bool {
     let any: IpAddr = match ip {
         IpAddr::V4(_) => [0, 0, 0, 0].into(),
@@ -82,7 +81,7 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
     };
     let source = || {
         let socket = UdpSocket::bind((any, 0)).ok()?;
-        // Of a datagram socket this only looks up the route.
+        // For a datagram socket this only looks up the route.
         socket.connect((ip, 53)).ok()?;
         socket.local_addr().ok()
     };
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_forwards_to_itself_is_seen() {
+    fn a_server_that_forwards_to_itself_is_detected() {
         for (listen, to, returns) in [
             ("127.0.0.1:53", "127.0.0.1:53", true),
             ("127.0.0.1:5300", "127.0.0.1:53", false),

@@ -1,13 +1,12 @@
-//! Asking one server over connections that are kept: many questions share one, and the replies come in
-//! any order (RFC 7766 §6.2.1.1).
+//! Queries one server over persistent connections: many queries share one, and replies may arrive in any
+//! order (RFC 7766 §6.2.1.1).
 //!
-//! Normally there is one connection, opened for the first question and closed when it has been idle for
-//! a while. The questions that a closed connection leaves without a reply are asked again on another
-//! (RFC 7766 §6.2.4), until their time is up. A server that closes connections after some replies gets
-//! no more questions at once on the next ones than it answered, on several connections at once; the
-//! number grows again as soon as a connection lasts longer. So a server that answers one question a
-//! connection is asked at its own pace, and a question that makes the server close the connection takes
-//! no others with it.
+//! Normally there is one connection, opened for the first query and closed after it has been idle. Queries
+//! without a reply on a closed connection are retried on another (RFC 7766 §6.2.4) until their time limit.
+//! After a server closed a connection, each new connection carries no more queries at once than the server
+//! answered on the closed one, and several connections are used in parallel; the limit grows again as soon
+//! as a connection lasts longer. So a server that answers one query per connection gets one at a time on
+//! each, and a query that makes the server close the connection affects no others.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,29 +22,29 @@ use tokio::sync::Notify;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Question;
-use super::flights::{Flight, Flights, Heard, Missed, heard, lock, random_ids};
+use super::flights::{Flight, Flights, Missed, OnReply, lock, random_ids, with_question};
 
-/// Connections to one server at once.
+/// Most connections to one server at a time.
 const MAX_CONNECTIONS: usize = 8;
-/// Questions on one connection at once.
+/// Most queries in flight on one connection.
 const MAX_IN_FLIGHT: usize = 1024;
-/// Questions that wait until a connection takes them.
+/// Most queries that wait for a connection.
 const MAX_WAITING: usize = 4096;
-/// A connection without a question is closed after this (RFC 7766 §6.2.3).
+/// A connection without a query is closed after this time (RFC 7766 §6.2.3).
 const IDLE: Duration = Duration::from_secs(10);
-/// A question is given up once so many connections were closed before they brought any reply.
+/// A query fails after this many connections were closed without any reply.
 const MAX_CLOSED: u8 = 2;
-/// Octets for which there is room in front of each read; the buffer grows with what came.
+/// Free octets in the buffer before each read; the buffer grows with the input.
 const READ: usize = 4096;
 /// A buffer larger than this is not kept for the next message.
 const KEEP: usize = 16 * 1024;
 
 /// How a connection to a server is made.
 pub(super) trait Connect: Send + Sync + 'static {
-    /// What a connection is.
+    /// The type of a connection.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// Makes one. May take as long as it likes; whoever waits for it has a time limit.
+    /// Opens a connection. It may take any time; callers have their own time limits.
     fn connect(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
@@ -62,7 +61,7 @@ impl Connect for Tcp {
     }
 }
 
-/// The connections to one server. Dropped, it closes them as soon as their questions are done with.
+/// The connections to one server. When dropped, it closes them as soon as their queries are finished.
 pub(super) struct Streams<C: Connect> {
     shared: Arc<Shared<C>>,
 }
@@ -77,47 +76,47 @@ struct State {
     connections: Vec<Connection>,
     /// The number of the next connection.
     next: u64,
-    /// Questions that no connection has taken yet, the oldest first.
+    /// Queries that no connection has taken yet, the oldest first.
     waiting: VecDeque<Waiting>,
-    /// Questions that one connection takes at once.
+    /// How many queries one connection takes at once.
     depth: usize,
-    /// Random ids for the next questions.
+    /// Random ids for the next queries.
     ids: Vec<u16>,
-    /// Nobody will ask any more.
+    /// No more queries will be sent.
     ending: bool,
 }
 
-/// A question that waits for a connection.
+/// A query that waits for a connection.
 struct Waiting {
     flight: Flight,
-    /// Connections that were closed under it and had brought no reply at all.
+    /// How many connections were closed under it without any reply.
     closed: u8,
 }
 
-/// A question that is out on a connection.
+/// A query in flight on a connection.
 struct Sent {
     closed: u8,
-    /// Replies that the connection had brought before.
+    /// The connection's number of replies when it was sent.
     before: usize,
 }
 
 struct Connection {
     number: u64,
     flights: Flights<Sent>,
-    /// What its task has yet to write.
+    /// What its task still has to write.
     output: Vec<u8>,
     /// Wakes its task when there is something to write.
     wake: Arc<Notify>,
-    /// Replies that it brought.
+    /// Replies received on it.
     answered: usize,
     idle_since: Option<Instant>,
-    /// It takes no more questions.
+    /// It takes no more queries.
     retired: bool,
 }
 
 impl<C: Connect> Streams<C> {
-    /// No connection is made before the first question. That a question's time is up is noticed at most
-    /// `tick` later.
+    /// No connection is opened before the first query. An expired query is noticed at most `tick` after its
+    /// deadline.
     #[must_use]
     pub(super) fn new(connect: C, tick: Duration) -> Self {
         let state = State {
@@ -131,22 +130,24 @@ impl<C: Connect> Streams<C> {
         Self { shared: Arc::new(Shared { connect, tick, state: Mutex::new(state) }) }
     }
 
-    /// Asks, with EDNS or without, and returns; `done` hears of the reply, or after about `wait` that
-    /// there is none. Must run within a runtime.
-    pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: Heard) {
+    /// Sends a query, with or without EDNS, and returns; `done` is called with the reply or, after about
+    /// `wait`, with the failure. Must run within a runtime.
+    pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: OnReply) {
         let Some(packet) = question.packet(edns) else {
             return done(Err(Missed::Local(io::ErrorKind::InvalidInput.into())));
         };
         let mut state = lock(&self.shared.state);
         if state.waiting.len() >= MAX_WAITING {
             drop(state);
-            return done(Err(Missed::Local(io::Error::other("too many questions wait for a connection"))));
+            return done(Err(Missed::Local(io::Error::other(
+                "too many queries are waiting for a connection",
+            ))));
         }
-        let flight = Flight { packet: Box::new(packet), deadline: now + wait, heard: done };
+        let flight = Flight { packet: Box::new(packet), deadline: now + wait, on_reply: done };
         state.waiting.push_back(Waiting { flight, closed: 0 });
         let failed = self.shared.place(&mut state);
         drop(state);
-        tell(failed);
+        notify(failed);
     }
 }
 
@@ -156,13 +157,13 @@ impl<C: Connect> Drop for Streams<C> {
     }
 }
 
-/// Questions that are done with, and why. They are told when no lock is held: whoever hears of it may
-/// ask the next question at once.
+/// Failed queries, and the reasons. Their callbacks run when no lock is held, because they may send the
+/// next query at once.
 type Failed = Vec<(Flight, Missed)>;
 
-fn tell(failed: Failed) {
+fn notify(failed: Failed) {
     for (flight, missed) in failed {
-        (flight.heard)(Err(missed));
+        (flight.on_reply)(Err(missed));
     }
 }
 
@@ -191,8 +192,8 @@ impl State {
 }
 
 impl<C: Connect> Shared<C> {
-    /// Gives the waiting questions to connections that have room, the first one first, and makes new
-    /// ones where none has.
+    /// Assigns waiting queries to connections that have room, the first connection first, and opens new
+    /// ones if none has.
     fn place(self: &Arc<Self>, state: &mut State) -> Failed {
         let mut failed = Vec::new();
         while !state.waiting.is_empty() {
@@ -218,7 +219,7 @@ impl<C: Connect> Shared<C> {
             };
             flight.packet.set_id(id);
             let message = flight.packet.octets();
-            // A question is far shorter than the 65,535 octets that the prefix can tell.
+            // A query is far shorter than the 65,535 octets that the prefix can express.
             let len = u16::try_from(message.len()).unwrap_or(u16::MAX);
             connection.output.extend_from_slice(&len.to_be_bytes());
             connection.output.extend_from_slice(message);
@@ -244,23 +245,23 @@ impl<C: Connect> Shared<C> {
         tokio::spawn(run(Arc::clone(self), number, wake));
     }
 
-    /// Hands a message to whoever waits for it; what answers no open question is passed over.
+    /// Passes a message to the query that it answers; ignores one that answers none.
     fn deliver(self: &Arc<Self>, number: u64, reply: &[u8]) {
         let mut state = lock(&self.state);
         let Some(connection) = state.connection(number) else { return };
         let Some((flight, header)) = connection.flights.answered_by(reply) else { return };
         connection.answered += 1;
-        // It has lasted longer than was thought.
+        // The connection lasts longer than assumed.
         if connection.answered > state.depth {
             state.depth = (state.depth * 2).min(MAX_IN_FLIGHT);
         }
         let failed = self.place(&mut state);
         drop(state);
-        (flight.heard)(heard(header, reply));
-        tell(failed);
+        (flight.on_reply)(with_question(header, reply));
+        notify(failed);
     }
 
-    /// Gives up what is overdue at `now`. False when the connection is to be closed.
+    /// Fails the queries that are overdue at `now`. False if the connection is to be closed.
     fn expire(self: &Arc<Self>, number: u64, now: Instant) -> bool {
         let mut state = lock(&self.state);
         let mut failed = Vec::new();
@@ -279,7 +280,7 @@ impl<C: Connect> Shared<C> {
         if let Some(connection) = state.connection(number) {
             while let Some((late, sent)) = connection.flights.overdue(now) {
                 failed.push((late, Missed::Silence));
-                // Not a word since the question went out: the connection may be dead.
+                // Nothing was received since the query was sent: the connection may be dead.
                 connection.retired |= sent.before == connection.answered;
             }
             if connection.flights.is_empty() {
@@ -295,17 +296,17 @@ impl<C: Connect> Shared<C> {
             failed.extend(self.place(&mut state));
         }
         drop(state);
-        tell(failed);
+        notify(failed);
         stays
     }
 
-    /// The connection is closed, or could not be made. What it leaves is asked again, unless that is of
-    /// no use.
+    /// Handles a connection that is closed or could not be opened. Its queries are retried, unless that is
+    /// pointless.
     fn closed(self: &Arc<Self>, number: u64, made: bool, error: &io::Error) {
         let mut state = lock(&self.state);
         let Some(mut gone) = state.remove(number) else { return };
         let left = gone.flights.take_all();
-        // While another connection works, that this one can't be made says nothing about the server.
+        // While another connection works, a failure to open this one says nothing about the server.
         let alone = !made && !state.connections.iter().any(|c| c.answered > 0);
         if made && !left.is_empty() {
             state.depth = gone.answered.clamp(1, state.depth);
@@ -325,10 +326,10 @@ impl<C: Connect> Shared<C> {
         }
         failed.extend(self.place(&mut state));
         drop(state);
-        tell(failed);
+        notify(failed);
     }
 
-    /// The connection takes no more questions; what is out on it may yet be answered.
+    /// The connection takes no more queries; replies may still arrive.
     fn retire(&self, number: u64) {
         if let Some(connection) = lock(&self.state).connection(number) {
             connection.retired = true;
@@ -341,7 +342,7 @@ impl<C: Connect> Shared<C> {
     }
 }
 
-/// One connection from beginning to end.
+/// Runs one connection from beginning to end.
 async fn run<C: Connect>(shared: Arc<Shared<C>>, number: u64, wake: Arc<Notify>) {
     let mut ticks = tokio::time::interval(shared.tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -368,7 +369,7 @@ async fn run<C: Connect>(shared: Arc<Shared<C>>, number: u64, wake: Arc<Notify>)
     }
 }
 
-/// Writes what is to be asked and reads the replies until this side is done with the connection.
+/// Writes queries and reads replies until this side closes the connection.
 ///
 /// # Errors
 /// The server closed the connection, or it failed.
@@ -381,18 +382,18 @@ async fn converse<C: Connect>(
 ) -> io::Result<()> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (mut input, mut output) = (BytesMut::new(), io::Cursor::new(Vec::new()));
-    // What was written may still be in a buffer of the stream's own.
+    // Written octets may still be in a buffer of the stream itself.
     let mut unflushed = false;
-    // The server takes no more, but what it said before may not have been read yet.
-    let mut deaf = false;
+    // The server accepts no more queries, but earlier replies may not have been read yet.
+    let mut write_closed = false;
     loop {
-        if !output.has_remaining() && !deaf {
+        if !output.has_remaining() && !write_closed {
             output = io::Cursor::new(shared.take_output(number));
         }
         if input.is_empty() && input.capacity() > KEEP {
             input = BytesMut::new();
         }
-        // Twice as much as came, so that what is announced but never sent takes no memory.
+        // Twice as much as received, so that a length that is announced but never sent takes no memory.
         input.reserve(READ.max(input.len()));
         let writing = output.has_remaining();
         tokio::select! {
@@ -408,7 +409,7 @@ async fn converse<C: Connect>(
             moved = async {
                 if writing { writer.write_buf(&mut output).await.map(drop) } else { writer.flush().await }
             }, if writing || unflushed => {
-                deaf = moved.is_err();
+                write_closed = moved.is_err();
                 unflushed = writing;
             }
             () = wake.notified(), if !writing => {}
@@ -418,7 +419,7 @@ async fn converse<C: Connect>(
                 }
             }
         }
-        if deaf {
+        if write_closed {
             output = io::Cursor::new(Vec::new());
             unflushed = false;
             shared.retire(number);
@@ -426,7 +427,7 @@ async fn converse<C: Connect>(
     }
 }
 
-/// The first message of the input, without its length, once it is whole (RFC 1035 §4.2.2).
+/// Splits off the first complete message of the input, without its length prefix (RFC 1035 §4.2.2).
 fn split_message(input: &mut BytesMut) -> Option<BytesMut> {
     let len = usize::from(u16::from_be_bytes(*input.first_chunk()?));
     if input.len() < 2 + len {

@@ -1,4 +1,4 @@
-//! How one server is reached: the transports to its address, or to an address that its name has.
+//! How one server is reached: the transports to its address, or to an address of its name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -12,11 +12,11 @@ use super::stream::{Streams, Tcp};
 use super::udp::Ports;
 use crate::dns::NameBuf;
 
-/// How long the addresses of a name are used at least, whatever their TTL.
+/// The shortest time that the addresses of a name are used, whatever their TTL.
 const MIN_LIFE: Duration = Duration::from_secs(10);
-/// A name that could not be found is looked for again after this.
+/// How long until a name that could not be resolved is looked up again.
 const RETRY: Duration = Duration::from_secs(2);
-/// Known addresses whose time is up, or that do not answer, are looked for again at most this often.
+/// Least interval between lookups of addresses that have expired or do not reply.
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// The transports to one address.
@@ -31,11 +31,11 @@ impl Transports {
     }
 }
 
-/// Where a server is.
+/// The location of a server.
 pub(super) enum Location {
-    /// At the address of the configuration.
+    /// At a configured address.
     Address(Arc<Transports>),
-    /// Where its name points.
+    /// At an address of its name.
     Host(Arc<Host>),
 }
 
@@ -49,13 +49,13 @@ impl Location {
                 tick,
                 bootstrap: Arc::clone(bootstrap),
                 found: Mutex::new(Found::Nothing { why: String::new(), until: None }),
-                looking: tokio::sync::Mutex::new(()),
+                lookup: tokio::sync::Mutex::new(()),
             })),
         }
     }
 
-    /// The transports, if the server's address is known. Within a runtime, one whose time is up is
-    /// looked for again behind the scenes.
+    /// The transports, if the server's address is known. Within a runtime, an expired address is refreshed
+    /// in the background.
     pub(super) fn known(&self, now: Instant) -> Option<Arc<Transports>> {
         match self {
             Self::Address(transports) => Some(Arc::clone(transports)),
@@ -63,7 +63,7 @@ impl Location {
         }
     }
 
-    /// The transports, once the server's address is found.
+    /// The transports, once the server's address is known.
     ///
     /// # Errors
     /// Why the name has no address.
@@ -74,7 +74,7 @@ impl Location {
         }
     }
 
-    /// The server did not answer over these transports: another address of its name may.
+    /// The server did not reply over these transports: another address of its name may.
     pub(super) fn failed(&self, over: &Arc<Transports>, now: Instant) {
         if let Self::Host(host) = self {
             host.next(over, now);
@@ -89,19 +89,19 @@ pub(super) struct Host {
     tick: Duration,
     bootstrap: Arc<Bootstrap>,
     found: Mutex<Found>,
-    /// Held by whoever looks for the addresses.
-    looking: tokio::sync::Mutex<()>,
+    /// Held during a lookup.
+    lookup: tokio::sync::Mutex<()>,
 }
 
 enum Found {
-    /// No address, and until when nobody need look again.
+    /// No address, and the time before which no lookup is retried.
     Nothing { why: String, until: Option<Instant> },
     Addresses {
         all: Vec<IpAddr>,
-        /// The one in use.
+        /// The index of the one in use.
         at: usize,
         transports: Arc<Transports>,
-        /// When they are to be looked for again.
+        /// When they are to be looked up again.
         until: Instant,
     },
 }
@@ -111,7 +111,7 @@ impl Host {
         let mut found = lock(&self.found);
         let Found::Addresses { transports, until, .. } = &mut *found else { return None };
         if now >= *until {
-            // Those who ask meanwhile need not look too.
+            // Concurrent callers need not look it up too.
             *until = now + REFRESH;
             let this = Arc::clone(self);
             tokio::spawn(async move { this.look().await });
@@ -120,7 +120,7 @@ impl Host {
     }
 
     async fn find(self: &Arc<Self>) -> Result<Arc<Transports>, String> {
-        let _looking = self.looking.lock().await;
+        let _lookup = self.lookup.lock().await;
         if let Some(transports) = self.known(clock()) {
             return Ok(transports);
         }
@@ -136,7 +136,7 @@ impl Host {
         }
     }
 
-    /// Looks for the addresses. What is known stays if none are found.
+    /// Looks up the addresses. Known ones stay in use if none are found.
     async fn look(&self) {
         let looked = self.bootstrap.resolve(&self.name).await;
         let now = clock();
@@ -161,8 +161,8 @@ impl Host {
         }
     }
 
-    /// Goes on to the next address, unless another question has done so already; once all were in use,
-    /// they are looked for again.
+    /// Switches to the next address, unless another query has done so already; once all have been tried,
+    /// they are looked up again.
     fn next(&self, failed: &Arc<Transports>, now: Instant) {
         let mut found = lock(&self.found);
         let Found::Addresses { all, at, transports, until } = &mut *found else { return };

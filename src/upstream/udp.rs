@@ -1,10 +1,10 @@
-//! Asking one server over UDP, many questions at little cost: each goes out on the asking thread, the
-//! reply is read by a task.
+//! Queries one server over UDP at little cost: each query is sent on the calling thread, the reply is read
+//! by a task.
 //!
-//! A [`Port`] is a socket connected to the server, on a source port that the kernel picked at random.
-//! It takes a few hundred questions and a second or two, then the next one is opened; so a port is
-//! gone before it can be found out, and what an attacker must guess is port and id together (RFC 5452
-//! §9). Nothing is asked twice here: what gets no reply, or one that is not plain, is the business of
+//! A [`Port`] is a socket connected to the server, on a source port that the kernel picked at random. It
+//! takes a few hundred queries or a second or two, then the next one is opened; so a port is closed before
+//! it can be discovered, and an attacker must guess both port and id (RFC 5452 §9). Nothing is retried
+//! here: a query without a reply, or with a reply that needs handling, is the business of
 //! [`NameServer`](super::name_server::NameServer).
 
 use std::io;
@@ -18,35 +18,35 @@ use tokio::net::UdpSocket;
 use tokio::time::MissedTickBehavior;
 
 use super::Question;
-use super::flights::{Flight, Flights, Heard, Missed, heard, lock, random_ids};
+use super::flights::{Flight, Flights, Missed, OnReply, lock, random_ids, with_question};
 use super::question::Packet;
 
-/// How long a port takes questions; it asks [`IDS`](super::flights::IDS) at most.
+/// How long a port takes queries; it takes at most [`IDS`](super::flights::IDS).
 const LIFE: Duration = Duration::from_secs(2);
-/// The longest reply read; the payload size that questions announce is less.
+/// The longest reply that is read; the advertised payload size is smaller.
 const MAX_REPLY: usize = 4096;
-/// Replies read before other tasks get their turn.
+/// How many replies are read before other tasks get their turn.
 const BURST: usize = 64;
 
-/// The ports of one server; one of them takes questions.
+/// The ports to one server; one of them takes queries.
 pub(super) struct Ports {
     server: SocketAddr,
-    /// How often questions that are overdue are looked for.
+    /// Interval between checks for overdue queries.
     tick: Duration,
     open: Mutex<Option<Arc<Port>>>,
 }
 
 impl Ports {
-    /// No port is opened before the first question. That a question's time is up is noticed at most
-    /// `tick` later.
+    /// No port is opened before the first query. An expired query is noticed at most `tick` after its
+    /// deadline.
     #[must_use]
     pub(super) const fn new(server: SocketAddr, tick: Duration) -> Self {
         Self { server, tick, open: Mutex::new(None) }
     }
 
-    /// Sends a question, with EDNS or without, and returns; `done` hears of the reply, or after about
-    /// `wait` that there is none. Must run within a runtime.
-    pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: Heard) {
+    /// Sends a query, with or without EDNS, and returns; `done` is called with the reply or, after about
+    /// `wait`, with the failure. Must run within a runtime.
+    pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: OnReply) {
         let Some(packet) = question.packet(edns) else {
             return done(Err(Missed::Local(io::ErrorKind::InvalidInput.into())));
         };
@@ -63,21 +63,21 @@ impl Ports {
             },
         };
         drop(open);
-        port.ask(Flight { packet: Box::new(packet), deadline: now + wait, heard: done }, id);
+        port.ask(Flight { packet: Box::new(packet), deadline: now + wait, on_reply: done }, id);
     }
 }
 
-/// One socket with the questions that went out on it.
+/// One socket with its queries in flight.
 struct Port {
-    /// Read by a task, written to by whoever asks.
+    /// Read by a task, written by the callers.
     socket: UdpSocket,
-    /// When it takes no more questions.
+    /// When it stops taking queries.
     until: Instant,
     state: Mutex<State>,
 }
 
 struct State {
-    /// Ids not used yet, drawn at random, no two the same.
+    /// Unused ids, drawn at random, all different.
     ids: Vec<u16>,
     /// Ids that are taken but not yet among the flights.
     reserved: usize,
@@ -85,14 +85,14 @@ struct State {
 }
 
 impl Port {
-    /// A new port and the id of its first question.
+    /// Opens a port and takes the id of its first query.
     fn open(server: SocketAddr, now: Instant, tick: Duration) -> io::Result<(Arc<Self>, u16)> {
         let any: SocketAddr = match server {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let socket = std::net::UdpSocket::bind(any)?;
-        // Connected, the kernel drops datagrams from anyone else and tells when nobody listens there.
+        // On a connected socket the kernel drops datagrams from other sources and reports a closed port.
         socket.connect(server)?;
         socket.set_nonblocking(true)?;
         let socket = UdpSocket::from_std(socket)?;
@@ -104,7 +104,7 @@ impl Port {
         Ok((port, first))
     }
 
-    /// An id for a question that [`Port::ask`] then sends; the port lives until it has.
+    /// Takes an id for a query that [`Port::ask`] then sends; the port lives until it has.
     fn take_id(&self, now: Instant) -> Option<u16> {
         if now >= self.until {
             return None;
@@ -123,12 +123,12 @@ impl Port {
             state.reserved -= 1;
             state.flights.insert(id, flight, ());
         }
-        // Beyond the lock: on loopback the reply may be there before the call returns. And past tokio,
-        // which would have to learn first that the socket is writable.
+        // Outside the lock: on loopback the reply may arrive before the call returns. And past tokio, which
+        // would first have to learn that the socket is writable.
         if let Err(error) = SockRef::from(&self.socket).send(packet.octets())
             && let Some(flight) = self.take(id)
         {
-            (flight.heard)(Err(Missed::of(error)));
+            (flight.on_reply)(Err(Missed::of(error)));
         }
     }
 
@@ -136,16 +136,16 @@ impl Port {
         lock(&self.state).flights.remove(id)
     }
 
-    /// Hands a datagram to whoever waits for it; what answers no open question is passed over.
+    /// Passes a datagram to the query that it answers; ignores one that answers none.
     fn deliver(&self, reply: &[u8]) {
         let answered = lock(&self.state).flights.answered_by(reply);
         if let Some((flight, header)) = answered {
-            (flight.heard)(heard(header, reply));
+            (flight.on_reply)(with_question(header, reply));
         }
     }
 
-    /// Gives up what is overdue at `now`. False when the port has nothing left to do: no question is
-    /// out, and no other will be.
+    /// Fails the queries that are overdue at `now`. False when the port is finished: no query is in flight,
+    /// and none will be.
     fn expire(&self, now: Instant) -> bool {
         loop {
             let mut state = lock(&self.state);
@@ -158,20 +158,20 @@ impl Port {
                 return !ends;
             };
             drop(state);
-            (late.heard)(Err(Missed::Silence));
+            (late.on_reply)(Err(Missed::Silence));
         }
     }
 
-    /// The kernel reported an error, which is the server's and so everybody's.
+    /// The kernel reported an error of the server, which concerns all queries.
     fn fail(&self, error: &io::Error) {
         let flights = lock(&self.state).flights.take_all();
         for (flight, ()) in flights {
-            (flight.heard)(Err(Missed::Network(io::Error::new(error.kind(), error.to_string()))));
+            (flight.on_reply)(Err(Missed::Network(io::Error::new(error.kind(), error.to_string()))));
         }
     }
 }
 
-/// Reads the replies of a port until it has nothing left to wait for.
+/// Reads the replies of a port until none are outstanding.
 async fn read(port: Arc<Port>, tick: Duration) {
     let socket = &port.socket;
     let mut ticks = tokio::time::interval(tick);

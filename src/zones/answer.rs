@@ -1,10 +1,10 @@
-//! What the zones of this server say to a question, and the sections of that reply (RFC 1034 §4.3.2).
+//! The answer of this server's zones to a question, and its sections (RFC 1034 §4.3.2).
 
 use super::zone::{Lookup, RrSet, Zone, Zones};
 use crate::dns::{Full, MAX_ALIASES, Name, NameBuf, Qtype, Rcode, ReplyWriter, Section, flag};
 
-/// The zone that answers a question: DS at a zone's apex is the parent's, if the parent is here too
-/// (RFC 4035 §3.1.4.1).
+/// The zone that answers a question: DS at a zone's apex belongs to the parent zone, if this server has it
+/// too (RFC 4035 §3.1.4.1).
 #[must_use]
 pub fn of<'z>(zones: &'z Zones, qname: Name<'_>, qtype: Qtype) -> Option<&'z Zone> {
     let zone = zones.find(qname)?;
@@ -13,7 +13,7 @@ pub fn of<'z>(zones: &'z Zones, qname: Name<'_>, qtype: Qtype) -> Option<&'z Zon
     parent.or(Some(zone))
 }
 
-/// What the zones of this server say to a question: aliases, each pointing to the next, and their end.
+/// The answer of this server's zones: a chain of aliases and its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     aliases: [Option<&'a RrSet>; MAX_ALIASES],
@@ -22,7 +22,7 @@ pub struct Answer<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum End<'a> {
-    /// The records asked for, or one set of them for ANY.
+    /// The requested records, or one RRset for ANY.
     Records(&'a RrSet),
     /// The name lies in a delegated zone.
     Delegation {
@@ -32,14 +32,14 @@ enum End<'a> {
     },
     NoData(&'a Zone),
     NxDomain(&'a Zone),
-    /// The last alias points to a name that no zone here answers for.
+    /// The last alias points to a name outside the zones of this server.
     Elsewhere,
-    /// A chain without an end, or with one that nobody will wait for.
+    /// The chain is a loop, or longer than the limit.
     Endless,
 }
 
-/// Answers a question from `zone` and, where an alias leads on, from the zone that `find` gives for its
-/// target. Allocates nothing.
+/// Answers a question from `zone` and, after an alias to another zone, from the zone that `find` returns
+/// for its target. Allocates nothing.
 #[must_use]
 pub fn answer<'a>(
     mut zone: &'a Zone,
@@ -68,14 +68,14 @@ pub fn answer<'a>(
 }
 
 impl<'a> Answer<'a> {
-    /// The aliases: where each points, and its TTL in seconds.
+    /// The aliases: the target of each, and its TTL in seconds.
     pub fn aliases(&self) -> impl Iterator<Item = (Name<'a>, u32)> {
         let sets = self.aliases.into_iter().flatten();
         sets.filter_map(|set| Some((Name::parse(set.rdatas.first()?).ok()?, set.ttl)))
     }
 
-    /// True if the rest is for others to say: the end lies in no zone of this server, or in one that is
-    /// delegated.
+    /// True if the rest of the answer must come from other servers: the last target is in no zone of this
+    /// server, or in a delegated one.
     #[must_use]
     pub const fn leads_out(&self) -> bool {
         matches!(self.end, End::Elsewhere | End::Delegation { .. })
@@ -84,7 +84,7 @@ impl<'a> Answer<'a> {
     /// Writes the reply (RFC 1034 §4.3.2).
     pub fn write(&self, zones: &Zones, reply: &mut ReplyWriter<'_, '_>) {
         reply.flags(flag::AA, true);
-        // A section that does not fit has marked the reply truncated.
+        // If a section does not fit, the writer has set TC.
         let _ = self.sections(zones, reply);
     }
 
@@ -104,18 +104,18 @@ impl<'a> Answer<'a> {
                 targets(zones, set, reply)
             }
             End::Delegation { zone, cut, ns } => {
-                // A referral is no answer of ours; within a chain the aliases before it are.
+                // A referral is not authoritative; the aliases before it are.
                 reply.flags(flag::AA, owner.is_some());
                 put(reply, Section::Authority, Some(cut), ns)?;
                 glue(zone, cut, ns, reply)
             }
             End::NoData(zone) => soa(zone, reply),
             End::NxDomain(zone) => {
-                // RFC 2308 §2.1: the code speaks of the last name of the chain.
+                // RFC 2308 §2.1: the code refers to the last name of the chain.
                 reply.rcode(Rcode::NXDOMAIN);
                 soa(zone, reply)
             }
-            // The client or its resolver goes on from there.
+            // The client or its resolver continues from here.
             End::Elsewhere | End::Endless => Ok(()),
         }
     }
@@ -130,15 +130,15 @@ fn put(
     set.rdatas.iter().try_for_each(|rdata| reply.record(section, owner, set.rtype, set.ttl, &[rdata]))
 }
 
-/// The SOA of a negative answer, with the TTL that lets it be cached (RFC 2308 §3).
+/// The SOA of a negative answer, with the TTL for negative caching (RFC 2308 §3).
 fn soa(zone: &Zone, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
     let (set, ttl) = zone.soa();
     let Some(rdata) = set.rdatas.first() else { return Ok(()) };
     reply.record(Section::Authority, Some(zone.origin()), Qtype::SOA, ttl, &[rdata])
 }
 
-/// Addresses of name servers below the cut. Without those the referral leads nowhere, so a reply
-/// that has no room for them is truncated (RFC 9471 §3.1).
+/// Addresses of name servers below the cut. A referral without them is useless, so a reply without room for
+/// them is truncated (RFC 9471 §3.1).
 fn glue(zone: &Zone, cut: Name<'_>, ns: &RrSet, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
     for target in ns.rdatas.iter().filter_map(|r| Name::parse(r).ok()) {
         if addresses(zone, target, reply).is_err() && target.is_within(cut) {
@@ -149,7 +149,7 @@ fn glue(zone: &Zone, cut: Name<'_>, ns: &RrSet, reply: &mut ReplyWriter<'_, '_>)
     Ok(())
 }
 
-/// Addresses of the hosts that MX and SRV name, where this server has them.
+/// Addresses of the targets of MX and SRV records, if this server has them.
 fn targets(zones: &Zones, set: &RrSet, reply: &mut ReplyWriter<'_, '_>) -> Result<(), Full> {
     let skip = match set.rtype {
         Qtype::MX => 2,
@@ -158,7 +158,7 @@ fn targets(zones: &Zones, set: &RrSet, reply: &mut ReplyWriter<'_, '_>) -> Resul
     };
     for target in set.rdatas.iter().filter_map(|r| Name::parse(r.get(skip..)?).ok()) {
         if let Some(zone) = zones.find(target) {
-            // Help that does not fit is left out.
+            // Additional records that do not fit are left out.
             let _ = addresses(zone, target, reply);
         }
     }
@@ -170,7 +170,7 @@ fn addresses(zone: &Zone, host: Name<'_>, reply: &mut ReplyWriter<'_, '_>) -> Re
     sets.into_iter().try_for_each(|set| put(reply, Section::Additional, Some(host), set))
 }
 
-/// The zone's origin as text, for people.
+/// The zone's origin as text, for messages.
 #[must_use]
 pub fn origin_text(zone: &Zone) -> String {
     NameBuf::to_string(&zone.origin().to_folded())

@@ -1,4 +1,4 @@
-//! Master files → zones: the files that `$INCLUDE` names, and all mistakes at once.
+//! Reads zones from master files, including `$INCLUDE`d ones, and reports all mistakes at once.
 
 use std::fmt;
 use std::fs;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use super::zone::{Fault, Zone};
 use crate::dns::{NameBuf, master::Handler, master::Place, master::Record, master::read};
 
-/// How many mistakes of a zone are kept; the others are counted.
+/// How many mistakes of a zone are listed; the others are only counted.
 const MOST: usize = 20;
 
-/// The mistakes in the files of a zone, a line each.
+/// The mistakes in the files of a zone, one per line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ZoneErrors {
-    /// The first of them, in the order of the files.
+    /// The first mistakes, in the order of the files.
     pub list: Vec<ZoneError>,
     /// How many more there are.
     pub more: usize,
@@ -22,11 +22,11 @@ pub struct ZoneErrors {
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneError {
-    /// The file; `None` for text that is not from one.
+    /// The file; `None` for text that does not come from one.
     pub file: Option<PathBuf>,
     /// The line, counted from 1; `None` if something is missing.
     pub line: Option<u32>,
-    /// What stands there and what was expected, in plain words.
+    /// What the line has and what was expected, in plain words.
     pub reason: String,
 }
 
@@ -53,8 +53,8 @@ impl fmt::Display for ZoneErrors {
 
 impl std::error::Error for ZoneErrors {}
 
-/// Reads a zone from the octets of a master file. `path` is where they are from: errors name it, and
-/// `$INCLUDE` starts from its folder.
+/// Reads a zone from the octets of a master file. `path` is the file's path: errors name it, and `$INCLUDE`
+/// is relative to its folder.
 ///
 /// # Errors
 /// See [`ZoneErrors`].
@@ -71,7 +71,7 @@ pub fn parse(text: &[u8], origin: &NameBuf, path: Option<&Path>) -> Result<Zone,
         Ok(zone) if unread == 0 => Ok(zone),
         Ok(_) => Err(errors),
         Err(faults) => {
-            // What seems to be missing may stand in a line that can't be read.
+            // A record that seems to be missing may be on a line that can't be read.
             for fault in faults.into_iter().filter(|fault| unread == 0 || fault.place.is_some()) {
                 errors.add(&files, fault);
             }
@@ -80,7 +80,7 @@ pub fn parse(text: &[u8], origin: &NameBuf, path: Option<&Path>) -> Result<Zone,
     }
 }
 
-/// What has come out of the files so far.
+/// What has been read from the files so far.
 struct Reading {
     files: Vec<Option<PathBuf>>,
     records: Vec<(Place, Record)>,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_of_a_file_are_told_at_once() {
+    fn all_mistakes_of_a_file_are_reported_at_once() {
         let text = "\
 @ IN SOA ns hostmaster 1 2 3 4
 www 60 A 192.0.2.300
@@ -160,7 +160,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
         assert_eq!(
             errors(text),
             [
-                "line 1: the record ends where a period is expected; SOA is written like \
+                "line 1: the record ends where a duration is expected; SOA is written like \
                  `ns1.example.org. hostmaster.example.org. 1 3600 600 86400 300`",
                 "line 2: `192.0.2.300` is not an IPv4 address; A is written like `192.0.2.1`",
                 "line 3: `192.0.2.1` is not an IPv6 address; AAAA is written like `2001:db8::1`",
@@ -170,7 +170,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
                 "line 7: the record is of class CH; zones are of class IN",
                 "line 8: `HTTP` is not a record type",
                 "line 10: `$ORIGEN` is not a directive: there are $ORIGIN, $TTL, $INCLUDE and $GENERATE",
-                "line 11: `soon` is not a TTL: expected seconds up to 2147483647, or a period such as `1h30m`",
+                "line 11: `soon` is not a TTL: expected seconds up to 2147483647, or a duration such as `1h30m`",
                 "line 12: a `(` is not closed: write `)` where the record ends",
                 "line 9: far.example. lies outside the zone school.test.",
             ]
@@ -178,7 +178,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
     }
 
     #[test]
-    fn what_can_t_be_kept_is_refused_with_its_line() {
+    fn unsupported_records_are_refused_with_their_line() {
         for (text, expected) in [
             (
                 "a A 192.0.2.1\n",
@@ -192,7 +192,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
             ("a 60 AXFR x\n", "line 2: a zone can't have records of type AXFR: it is for messages only"),
             (
                 " $TTL 5\n",
-                "line 2: `$TTL` is not a record type; a directive stands at the beginning of its line",
+                "line 2: `$TTL` is not a record type; a directive must be at the beginning of a line",
             ),
             (
                 "$GENERATE 0-65536 a$ TXT x\n",
@@ -212,7 +212,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
                 "line 2: `bücher` is not a domain name: write `xn--bcher-kva`, or each octet that is not ASCII as `\\DDD`",
             ),
         ] {
-            // The TTL of the SOA does not count for the first.
+            // The TTL of the SOA would apply to the first record.
             let soa = if text.starts_with("a A") { "; no TTL yet\n" } else { SOA };
             assert_eq!(errors(&format!("{soa}{text}"))[0], expected, "{text}");
         }
@@ -243,7 +243,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
             let name = NameBuf::from_text(name).unwrap();
             assert!(zone.rrset(name.as_name(), rtype).is_some(), "{name}");
         }
-        // Itself, a folder, nothing, and a file with a mistake.
+        // A file that includes itself, a folder, a missing file, and a file with a mistake.
         write("loop", "$INCLUDE loop\n");
         write("bad", "\n\na 60 A x\n");
         let text = format!("{SOA}$INCLUDE loop\n$INCLUDE .\n$INCLUDE none\n$INCLUDE bad\n");
@@ -253,7 +253,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
         assert_eq!(
             lines,
             [
-                "loop:1: files are 16 deep in each other here; does `loop` include itself?",
+                "loop:1: files are nested 16 deep here; does `loop` include itself?",
                 "zone:3: `.` can't be read: it is not a file",
                 "zone:4: `none` can't be read: No such file or directory (os error 2)",
                 "bad:3: `x` is not an IPv4 address; A is written like `192.0.2.1`",

@@ -1,6 +1,6 @@
-//! A frozen zone, looked up by wire name on the thread that received the query.
+//! A frozen zone, looked up by wire-format name on the thread that received the query.
 //!
-//! [`super::read`] makes it of master files.
+//! [`super::read`] builds it from master files.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::dns::{Folded, MAX_NAME, Name, NameBuf, Qtype, master::Place, master::Record};
 
-/// All records of one owner and type; the RDATA is uncompressed.
+/// An RRset: all records of one owner and type. The RDATA is uncompressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RrSet {
     /// The type.
@@ -19,10 +19,10 @@ pub struct RrSet {
     pub rdatas: Vec<Box<[u8]>>,
 }
 
-/// Why records are not a zone.
+/// Why records do not form a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where the record stands; `None` if one is missing.
+    /// Where the record is; `None` if one is missing.
     pub place: Option<Place>,
     /// What is wrong, in plain words.
     pub reason: String,
@@ -30,7 +30,7 @@ pub struct Fault {
 
 type Node = Vec<RrSet>;
 
-/// One zone: names in lower case, empty non-terminals among them.
+/// One zone: names in lower case, including empty non-terminals.
 #[derive(Clone, Debug)]
 pub struct Zone {
     origin: NameBuf,
@@ -40,12 +40,12 @@ pub struct Zone {
     negative_ttl: u32,
 }
 
-/// What a zone says to a question.
+/// The result of looking up a name in a zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup<'z, 'q> {
-    /// The records asked for.
+    /// The requested records.
     Answer(&'z RrSet),
-    /// One of the sets at the name, for ANY (RFC 8482 §4.1).
+    /// One of the RRsets at the name, for ANY (RFC 8482 §4.1).
     Any(&'z RrSet),
     /// An alias, and its target.
     Cname(&'z RrSet, Name<'z>),
@@ -56,17 +56,17 @@ pub enum Lookup<'z, 'q> {
         /// Its name servers.
         ns: &'z RrSet,
     },
-    /// The name exists, the type does not.
+    /// The name exists, but not with this type.
     NoData,
     /// The name does not exist.
     NxDomain,
 }
 
 impl Zone {
-    /// Makes a zone of its records.
+    /// Builds a zone from its records.
     ///
     /// # Errors
-    /// All that keeps the records from being one zone.
+    /// Everything that keeps the records from forming one zone.
     pub fn new(
         origin: &NameBuf,
         records: impl IntoIterator<Item = (Place, Record)>,
@@ -89,7 +89,7 @@ impl Zone {
         let minimum =
             soa.rdatas.first().and_then(|r| r.last_chunk::<4>()).map_or(0, |b| u32::from_be_bytes(*b));
         let labels = folded.as_name().labels().count();
-        // In the order of their types, so that ANY gets the same one however the file is written.
+        // In the order of their types, so that ANY gets the same one whatever the order in the file.
         let sets = |node: Vec<(RrSet, Place)>| {
             let mut sets: Node = node.into_iter().map(|(set, _)| set).collect();
             sets.sort_by_key(|set| set.rtype);
@@ -105,19 +105,19 @@ impl Zone {
         self.origin.as_name()
     }
 
-    /// Names that bear records.
+    /// Names that have records.
     #[must_use]
     pub fn name_count(&self) -> usize {
         self.nodes.values().filter(|n| !n.is_empty()).count()
     }
 
-    /// The SOA, and the TTL under which it goes with negative answers (RFC 2308 §3).
+    /// The SOA, and its TTL in negative answers (RFC 2308 §3).
     #[must_use]
     pub const fn soa(&self) -> (&RrSet, u32) {
         (&self.soa, self.negative_ttl)
     }
 
-    /// The records of one name and type as they stand in the file, below cuts too: for glue.
+    /// The records of one name and type as in the file, even below cuts: for glue.
     #[must_use]
     pub fn rrset(&self, name: Name<'_>, rtype: Qtype) -> Option<&RrSet> {
         let folded = Folded::new(name);
@@ -131,8 +131,8 @@ impl Zone {
         let offsets = qname.offsets();
         let start =
             |depth: usize| qname.as_bytes().len() - offsets.suffix(depth).map_or(1, |n| n.as_bytes().len());
-        // Down from the apex: a cut on the way ends the zone's authority; the last name that
-        // exists is the closest encloser.
+        // From the apex down: a cut on the way ends the zone's authority; the last existing name is the
+        // closest encloser.
         let mut encloser = self.labels;
         for depth in self.labels..=offsets.count() {
             let Some(node) = self.nodes.get(folded.from(start(depth))) else { break };
@@ -145,7 +145,7 @@ impl Zone {
                 return found(node, qtype);
             }
         }
-        // Two octets more than a name: below the longest names a wildcard is too long to exist.
+        // Two octets longer than a name: a wildcard below the longest names is too long to exist.
         let mut wildcard = [0u8; MAX_NAME + 2];
         let encloser = folded.from(start(encloser));
         let len = 2 + encloser.len();
@@ -159,7 +159,7 @@ impl Zone {
     }
 }
 
-/// A zone while its records come in: each set with the place of its first record.
+/// A zone while its records are added: each RRset with the place of its first record.
 struct Draft<'o> {
     origin: Name<'o>,
     nodes: HashMap<Box<[u8]>, Vec<(RrSet, Place)>, FxBuildHasher>,
@@ -181,18 +181,18 @@ impl Draft<'_> {
             return self.faults.push(wrong(reason));
         }
         if rtype == Qtype::DNAME {
-            // The names below it would be answered as if it were not there.
+            // The names below it would be answered as if the DNAME did not exist.
             let reason = "a DNAME can't be served from a zone here; write a CNAME for each name below it";
             return self.faults.push(wrong(reason.into()));
         }
-        // Every name between the owner and the origin exists, if only as an empty non-terminal.
+        // Every name between the owner and the origin exists, at least as an empty non-terminal.
         let mut above = owner.parent();
         while let Some(name) = above.filter(|n| n.as_bytes().len() >= self.origin.as_bytes().len()) {
             self.nodes.entry(name.to_folded().as_bytes().into()).or_default();
             above = name.parent();
         }
         let node = self.nodes.entry(owner.to_folded().as_bytes().into()).or_default();
-        // RFC 1034 §3.6.2: a CNAME stands alone, but for what signs it (RFC 4034 §3, RFC 4035 §2.5).
+        // RFC 1034 §3.6.2: a CNAME excludes other data, except its signatures (RFC 4034 §3, RFC 4035 §2.5).
         let beside =
             |t: Qtype| matches!(t, Qtype::KEY | Qtype::SIG | Qtype::NXT | Qtype::RRSIG | Qtype::NSEC);
         let clash = |set: &&(RrSet, Place)| {
@@ -202,14 +202,14 @@ impl Draft<'_> {
         };
         if let Some((set, first)) = node.iter().find(clash) {
             let reason = format!(
-                "{} has {rtype} data here and {} data {}; a CNAME stands alone",
+                "{} has {rtype} data here and {} data {}; a CNAME allows no other data",
                 owner.dotted(),
                 set.rtype,
-                seen_from(*first, place)
+                relative_to(*first, place)
             );
             return self.faults.push(wrong(reason));
         }
-        // Signatures of different types are sets of their own, with TTLs of their own (RFC 4035 §2.2).
+        // Signatures of different types form RRsets of their own, with their own TTLs (RFC 4035 §2.2).
         let signed = |data: &[u8]| data.first_chunk::<2>().copied().filter(|_| rtype == Qtype::RRSIG);
         let same = |set: &RrSet| {
             set.rtype == rtype && set.rdatas.first().is_none_or(|first| signed(first) == signed(&rdata))
@@ -223,7 +223,7 @@ impl Draft<'_> {
                 "this {rtype} record of {} has the TTL {ttl}, the one {} has {}; \
                  give all of them the same (RFC 2181 §5.2)",
                 owner.dotted(),
-                seen_from(*first, place),
+                relative_to(*first, place),
                 set.ttl
             );
             return self.faults.push(wrong(reason));
@@ -232,15 +232,15 @@ impl Draft<'_> {
             return;
         }
         if matches!(rtype, Qtype::SOA | Qtype::CNAME) {
-            let before = seen_from(*first, place);
-            let reason = format!("{} has another {rtype} {before}; a name has one", owner.dotted());
+            let before = relative_to(*first, place);
+            let reason = format!("{} has another {rtype} {before}; a name can have only one", owner.dotted());
             return self.faults.push(wrong(reason));
         }
         set.rdatas.push(rdata.into());
     }
 }
 
-fn seen_from(first: Place, here: Place) -> String {
+fn relative_to(first: Place, here: Place) -> String {
     if first.file == here.file { format!("in line {}", first.line) } else { "in another file".into() }
 }
 
@@ -264,13 +264,13 @@ fn found<'z, 'q>(node: &'z Node, qtype: Qtype) -> Lookup<'z, 'q> {
 pub struct Zones(HashMap<Box<[u8]>, Zone, FxBuildHasher>);
 
 impl Zones {
-    /// A set of zones; of two with one origin the last stays.
+    /// A set of zones; of two with the same origin the last one is used.
     #[must_use]
     pub fn new(zones: impl IntoIterator<Item = Zone>) -> Self {
         Self(zones.into_iter().map(|z| (z.origin.as_bytes().into(), z)).collect())
     }
 
-    /// The zone with the longest origin that holds the name. Allocates nothing.
+    /// The zone with the longest origin that contains the name. Allocates nothing.
     #[must_use]
     pub fn find(&self, qname: Name<'_>) -> Option<&Zone> {
         if self.0.is_empty() {
@@ -298,7 +298,7 @@ impl Zones {
         self.0.len()
     }
 
-    /// True if there is none.
+    /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -407,14 +407,14 @@ ns.sub  A 192.0.2.54
             ),
             (
                 format!("{soa}@ SOA ns. host. 2 2 3 4 5\n@ SOA ns. host. 1 2 3 4 5\n"),
-                &["line 2: school.test. has another SOA in line 1; a name has one"],
+                &["line 2: school.test. has another SOA in line 1; a name can have only one"],
             ),
             (
                 format!("{soa}a CNAME b\nA A 192.0.2.1\na CNAME c\nb TXT x\nb CNAME a\nc DNAME a\n"),
                 &[
-                    "line 3: A.school.test. has A data here and CNAME data in line 2; a CNAME stands alone",
-                    "line 4: a.school.test. has another CNAME in line 2; a name has one",
-                    "line 6: b.school.test. has CNAME data here and TXT data in line 5; a CNAME stands alone",
+                    "line 3: A.school.test. has A data here and CNAME data in line 2; a CNAME allows no other data",
+                    "line 4: a.school.test. has another CNAME in line 2; a name can have only one",
+                    "line 6: b.school.test. has CNAME data here and TXT data in line 5; a CNAME allows no other data",
                     "line 7: a DNAME can't be served from a zone here; write a CNAME for each name below it",
                 ],
             ),
@@ -423,13 +423,13 @@ ns.sub  A 192.0.2.54
                 &["line 3: this A record of a.school.test. has the TTL 70, the one in line 2 has 60; \
                    give all of them the same (RFC 2181 §5.2)"],
             ),
-            // The others may stand beside a CNAME.
+            // The other types may coexist with a CNAME.
             (
                 format!(
                     "{soa}a CNAME b\na CNAME B\na RRSIG CNAME 13 3 60 1 2 3 @ AQID\n\
                      a 70 RRSIG NSEC 13 3 70 1 2 3 @ AQID\na NSEC b CNAME\n"
                 ),
-                &["line 3: a.school.test. has another CNAME in line 2; a name has one"],
+                &["line 3: a.school.test. has another CNAME in line 2; a name can have only one"],
             ),
         ] {
             let errors = parse(text.as_bytes(), &name("school.test"), None).unwrap_err().to_string();

@@ -229,7 +229,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         asked: "after-opt edns",
-        judge: "dns-interference | 1: dns_no_answer | inconsistent 2 dns | ip.empty | a reply for A whose OPT record is not where it belongs",
+        judge: "dns-interference | 1: dns_no_answer | inconsistent 2 dns | ip.empty | a reply for A whose OPT record is in the wrong section",
         dig: "malformed message packet | CLASS1232 OPT | 66 IN A 5.3.3.17 | exit 0",
         kdig: "malformed reply packet | failed to query server | !5.3.3.17 | exit 1",
         dnsping: "Malformed response | 100% lost",
@@ -244,7 +244,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         asked: "extra-bytes",
-        judge: "dns-interference | 1: 5.3.3.17 | inconsistent 4 dns? | anomaly | a reply for A with octets behind its end",
+        judge: "dns-interference | 1: 5.3.3.17 | inconsistent 4 dns? | anomaly | a reply for A with octets after its end",
         dig: "Message has 4 extra bytes at end | 69 IN A 5.3.3.17 | exit 0",
         kdig: "trailing data | 69 IN A 5.3.3.17 | exit 0",
         dnsping: "Malformed response | 100% lost",
@@ -266,7 +266,7 @@ const TABLE: &[Row] = &[
     // TC, and the truth over TCP: dig and kdig go there, OONI's probe and dnsping don't.
     Row {
         asked: "truncate",
-        judge: "dns-interference | 1: dns_no_answer | inconsistent 2 dns | ip.empty | the reply for A is cut (TC); --tcp asks for the whole",
+        judge: "dns-interference | 1: dns_no_answer | inconsistent 2 dns | ip.empty | the reply for A is truncated (TC); use --tcp to get all of it",
         dig: "Truncated, retrying in TCP mode | status: NOERROR | 300 IN A 93.184.215.14",
         kdig: "retrying over TCP | status: NOERROR | 300 IN A 93.184.215.14",
         dnsping: "NOERROR [QR TC RD RA] | !RDATA",
@@ -281,7 +281,7 @@ const TABLE: &[Row] = &[
     // The connection ends by RST or by FIN, after UDP said to come over TCP. kdig has one text for both.
     Row {
         asked: "reset",
-        judge: "dns-interference | 1: dns_no_answer | inconsistent 2 dns | ip.empty | the reply for A is cut (TC); --tcp asks for the whole",
+        judge: "dns-interference | 1: dns_no_answer | inconsistent 2 dns | ip.empty | the reply for A is truncated (TC); use --tcp to get all of it",
         dig: "Truncated, retrying in TCP mode | connection reset | exit 9",
         kdig: "retrying over TCP | can't receive reply | exit 1",
         dnsping: "NOERROR [QR TC RD RA] | !RDATA",

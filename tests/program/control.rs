@@ -166,7 +166,7 @@ fn requests_that_are_none() {
         (b"[]\n", "expected a JSON object on one line"),
         (b"{}\n", "expected `do` to be one of pause, resume"),
         (b"{\"do\":\"reboot\"}\n", "expected `do` to be one of pause, resume"),
-        (b"{\"do\":7}\n", "expected `do` to be a text"),
+        (b"{\"do\":7}\n", "expected `do` to be a string"),
         (b"{\"do\":\"pause\",\"secs\":5}\n", "unknown key `secs`, expected one of do, seconds"),
         (b"{\"do\":\"pause\",\"seconds\":-1}\n", "expected `seconds` to be a positive number"),
         (b"{\"do\":\"pause\",\"keep\":1}\n", "expected `keep` to be true or false"),
@@ -248,12 +248,15 @@ fn a_damaged_file_of_kept_orders_is_set_aside() {
     let many = vec![twice; 10_001].join(",");
     for (text, problem) in [
         ("no JSON".to_owned(), "this is not JSON"),
-        ("{}".to_owned(), "there is no list of `orders`"),
+        ("{}".to_owned(), "the list `orders` is missing"),
         (order(",\"group\":7"), "order 1 is damaged"),
         (order(",\"client\":\"10.0.0.0/40\""), "order 1 is damaged"),
         (order(",\"client\":\"10.0.0.1\",\"group\":\"kids\""), "order 1 is damaged"),
         (order(",\"until\":\"never\""), "order 1 is damaged"),
-        (format!("{{\"orders\":[{twice},{twice}]}}"), "order 2 has the number 1, as an earlier one has"),
+        (
+            format!("{{\"orders\":[{twice},{twice}]}}"),
+            "order 2 has the number 1, which an earlier one has too",
+        ),
         (format!("{{\"orders\":[{many}]}}"), "there are 10001 orders, more than 10000"),
     ] {
         server.stop();

@@ -206,11 +206,11 @@ fn every_line_is_accounted_for() {
         for expected in [
             "9 lines (adguard, list): 2 used, 1 duplicate, 1 covered by a broader rule, 1 taken back, \
              1 unsupported, 1 invalid, 2 empty or comment",
-            "line 3: duplicate: the list says it already: a.test",
+            "line 3: duplicate of an earlier rule of the list: a.test",
             "line 4: covered by a broader rule of the list: b.a.test",
             "line 5: the modifier `third-party` means nothing to a name server: ||c.test^$third-party",
             "line 6: a label is empty: ||d..test^",
-            "line 7: taken back by a $badfilter rule: e.test",
+            "line 7: cancelled by a $badfilter rule: e.test",
         ] {
             assert!(said.contains(expected), "{expected}\nnot in:\n{said}");
         }

@@ -20,6 +20,7 @@ mod control;
 mod forward;
 mod judge;
 mod lists;
+mod metrics;
 mod packets;
 mod policy;
 mod portable;

@@ -11,28 +11,28 @@ use super::shape::Shape;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Action {
-    /// The genuine answer, after a while.
+    /// The genuine answer, after a delay.
     Pass(Delay),
-    /// Nothing at all.
+    /// No reply.
     Drop,
-    /// The TCP connection is ended; over UDP there is no answer.
+    /// The TCP connection is closed; over UDP there is no reply.
     End(End),
-    /// Forged answers, and perhaps the genuine one behind them.
+    /// Forged answers, optionally followed by the genuine one.
     Forge {
-        /// At least one.
+        /// The forged answers, at least one.
         forged: Vec<Forged>,
-        /// When the genuine one is let through; `None`: it is not.
+        /// When the genuine answer is let through; `None`: never.
         genuine: Option<Delay>,
     },
-    /// The genuine answer, by another resolver than the one that was asked: names that tell who asks
-    /// betray it.
+    /// The genuine answer, from another resolver than the one queried: names that report the resolver's
+    /// address reveal it.
     Redirect(Identity),
 }
 
 /// How a TCP connection ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// It does not.
+    /// It stays open.
     #[default]
     Open,
     /// By RST.
@@ -53,34 +53,34 @@ impl End {
     }
 }
 
-/// What a resolver says of itself.
+/// How a resolver identifies itself.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
-    /// The address from which it asks others, as names like `whoami.akamai.net` tell it.
+    /// The address from which it queries others, as names like `whoami.akamai.net` report it.
     pub whoami: Option<IpAddr>,
-    /// What it answers to `id.server` and `hostname.bind` in class CH.
+    /// Its answer to `id.server` and `hostname.bind` in class CH.
     pub chaos_id: Option<String>,
-    /// TTL of both, in seconds.
+    /// TTL of both answers, in seconds.
     pub ttl: u32,
 }
 
 /// One forged answer.
 #[derive(Clone, Debug, Default)]
 pub struct Forged {
-    /// What it says.
+    /// Its content.
     pub body: Body,
-    /// How it looks.
+    /// Its characteristics on the wire.
     pub shape: Shape,
-    /// When it is sent, counted from the query.
+    /// When it is sent, relative to the query.
     pub after: Delay,
 }
 
-/// What a forged answer says.
+/// The content of a forged answer.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// A code and no answer.
+    /// A response code without records.
     Rcode(Rcode, Soa),
-    /// NOERROR and no answer.
+    /// NOERROR without records.
     NoData(Soa),
     /// Addresses.
     Addresses {
@@ -88,7 +88,7 @@ pub enum Body {
         a: Addresses<Ipv4Addr>,
         /// For AAAA.
         aaaa: Addresses<Ipv6Addr>,
-        /// What the types without an address get.
+        /// The reply to types other than A and AAAA.
         other: Other,
     },
     /// An alias, and the addresses of its target.
@@ -101,12 +101,12 @@ pub enum Body {
         aaaa: Addresses<Ipv6Addr>,
         /// The TTL of the target's addresses.
         target_ttl: u32,
-        /// What types other than A, AAAA and CNAME get.
+        /// The reply to types other than A, AAAA and CNAME.
         other: Other,
     },
     /// TC set and nothing else, over UDP; over TCP the query passes.
     Truncated,
-    /// These octets after the id, whatever was asked.
+    /// These octets after the id, whatever the question.
     Raw(Vec<u8>),
 }
 
@@ -116,12 +116,12 @@ impl Default for Body {
     }
 }
 
-/// Which addresses an answer gives.
+/// The addresses of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addresses<T> {
-    /// All of these; may be none.
+    /// All of these; may be empty.
     These(Vec<T>),
-    /// One of the pool with this place.
+    /// One from the pool with this index.
     Pool(u16),
 }
 
@@ -131,29 +131,29 @@ impl<T> Default for Addresses<T> {
     }
 }
 
-/// What a type gets for which a forger has no address.
+/// The reply to a type for which the forger has no address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Other {
-    /// NOERROR and no answer.
+    /// NOERROR without records.
     #[default]
     NoData,
     /// The genuine answer.
     Pass,
-    /// An A record, whatever was asked.
+    /// An A record, whatever the question.
     A,
-    /// The alias, as a resolver gives it for whatever type of which its target has nothing.
+    /// The alias, as a resolver returns it for a type that its target does not have.
     Alias,
-    /// Nothing at all.
+    /// No reply.
     Drop,
 }
 
 /// The SOA of a negative answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Soa {
-    /// None, as most forgers.
+    /// None, as with most forgers.
     #[default]
     None,
-    /// An invented one at the name that was asked for, with the TTL of the answer.
+    /// A made-up one owned by the query name, with the TTL of the answer.
     Own,
     /// This one.
     Given {
@@ -161,7 +161,7 @@ pub enum Soa {
         owner: NameBuf,
         /// The TTL in seconds.
         ttl: u32,
-        /// Wire RDATA.
+        /// RDATA in wire format.
         rdata: Vec<u8>,
     },
 }

@@ -1,42 +1,42 @@
-//! One question, and what a plan may depend on beside the scenario.
+//! One question, and everything else besides the scenario that a plan depends on.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use portcullis_core::dns::{Query, Transport};
 
-/// One question, and all that the answer may depend on.
+/// One question, and everything besides the scenario that its answer depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'q, 'p> {
     /// The query.
     pub query: &'q Query<'p>,
-    /// The network that it was asked in, by its place.
+    /// The network in which it was sent, by its index.
     pub network: u16,
-    /// Who asks.
+    /// The client.
     pub client: IpAddr,
-    /// How.
+    /// The transport.
     pub transport: Transport,
     /// The scenario's clock, in seconds since 1970 (UTC).
     pub unix: i64,
-    /// How long the scenario has run by the clock on the wall: TTLs tick by it.
+    /// How long the scenario has been running in real time, which TTLs follow.
     pub uptime: Duration,
-    /// What all draws start from.
+    /// The seed of all draws.
     pub seed: u64,
 }
 
-/// Something of which it is counted how often it was had before.
+/// Something whose uses are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Counter {
-    /// Questions with this hash.
+    /// Queries with this hash of their question.
     Question(u64),
     /// Addresses of this pool, for names with this hash.
     Pool(u16, u64),
 }
 
-/// Counts; the one thing that a plan depends on and that is no argument's value. What is counted the
-/// same way gives the same plans.
+/// Counts uses; the only input of a plan that is not passed as a value. The same counts give the same
+/// plans.
 pub trait Turns {
-    /// How often this was had before; from now on it is once more.
+    /// How often this was used before; counts one more use.
     fn turn(&self, counter: Counter) -> u64;
 }
 

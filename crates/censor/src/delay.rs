@@ -1,4 +1,4 @@
-//! How long something takes, and how that is drawn.
+//! How long something takes, and how that is drawn at random.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use super::draw::Draw;
 /// How long something takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Delay {
-    /// The middle, or the least.
+    /// The mean or the minimum, depending on `spread`.
     pub base: Duration,
-    /// How far it strays.
+    /// How much it varies.
     pub jitter: Duration,
-    /// How it is spread.
+    /// How it is distributed.
     pub spread: Spread,
 }
 
@@ -19,17 +19,17 @@ pub struct Delay {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Spread {
-    /// Anything from `base - jitter` to `base + jitter` alike.
+    /// Uniform from `base - jitter` to `base + jitter`.
     #[default]
     Uniform,
     /// Around `base` with `jitter` as standard deviation, never below zero.
     Normal,
-    /// `base`, and on top of it a waiting time whose mean is `jitter`.
+    /// `base` plus an exponentially distributed time with the mean `jitter`.
     Exponential,
 }
 
 impl Delay {
-    /// How long it is this time.
+    /// Draws a duration.
     #[must_use]
     pub fn drawn(self, draw: Draw) -> Duration {
         if self.jitter.is_zero() {
@@ -39,14 +39,14 @@ impl Delay {
         let (one, other) = (draw.number(1).fraction(), draw.number(2).fraction());
         let seconds = match self.spread {
             Spread::Uniform => base + jitter * (2.0 * one - 1.0),
-            // Box and Muller's way to a normal distribution; `1 - one` is never zero.
+            // The Box–Muller transform; `1 - one` is never zero.
             Spread::Normal => {
                 base + jitter * (-2.0 * (1.0 - one).ln()).sqrt() * (std::f64::consts::TAU * other).cos()
             }
             Spread::Exponential => base - jitter * (1.0 - one).ln(),
         };
         let drawn = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(self.base);
-        // Whole microseconds, as a record has them.
+        // Whole microseconds, as in a record.
         u64::try_from(drawn.as_micros()).map_or(self.base, Duration::from_micros)
     }
 

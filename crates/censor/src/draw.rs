@@ -1,9 +1,9 @@
-//! Chance that always falls the same: a hash of the seed and of what is asked.
+//! Reproducible randomness: a hash of the seed and the question.
 //!
-//! FNV-1a (64 bits) over the parts, and the finaliser of SplitMix64 over that, so that near inputs give
-//! far outputs. The numbers are part of the format: a scenario must play the same in years.
+//! FNV-1a (64 bits) over the inputs, and the finaliser of SplitMix64 over that, so that similar inputs give
+//! unrelated outputs. The numbers are part of the format: a scenario must behave the same in years to come.
 
-/// A draw under way.
+/// A draw whose inputs are being added.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw(u64);
 
@@ -14,7 +14,7 @@ impl Draw {
         Self(0xcbf2_9ce4_8422_2325).number(seed)
     }
 
-    /// Takes octets in, and where they end.
+    /// Adds octets, and their length.
     #[must_use]
     pub fn octets(mut self, octets: &[u8]) -> Self {
         for octet in octets {
@@ -23,7 +23,7 @@ impl Draw {
         self.number(octets.len() as u64)
     }
 
-    /// Takes a number in.
+    /// Adds a number.
     #[must_use]
     pub const fn number(mut self, number: u64) -> Self {
         let mut shift = 0;
@@ -49,13 +49,13 @@ impl Draw {
         z ^ (z >> 31)
     }
 
-    /// One of `count` things; 0 if there is none.
+    /// An index below `count`; 0 if `count` is 0.
     #[must_use]
     pub const fn below(self, count: u64) -> u64 {
         if count == 0 { 0 } else { self.finish() % count }
     }
 
-    /// From 0 up to but not including 1.
+    /// A number from 0 (inclusive) to 1 (exclusive).
     #[must_use]
     pub fn fraction(self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds exactly")]
@@ -68,7 +68,7 @@ impl Draw {
 mod tests {
     use super::*;
 
-    /// The numbers were computed by another program from the description at the top.
+    /// The numbers were computed by another program from the description above.
     #[test]
     fn the_numbers_never_change() {
         for (draw, number) in [

@@ -1,4 +1,4 @@
-//! What must come back for a question: the rows by which a scenario is tested.
+//! The expected replies to a question: the rows by which a scenario is tested.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use super::action::End;
 use portcullis_core::dns::{Class, NameBuf, Qtype, Transport};
 
-/// One question and all that must come back for it.
+/// One question and the replies expected.
 #[derive(Clone, Debug)]
 pub struct Expect {
     /// Its line in the file.
     pub line: u32,
-    /// The network that is asked, by its place.
+    /// The network that is queried, by its index.
     pub network: u16,
-    /// When; `None`: in the last state.
+    /// The scenario's time; `None`: its last state.
     pub at: Option<i64>,
-    /// Who asks; `None`: nobody in particular.
+    /// The client's address; `None`: any.
     pub client: Option<IpAddr>,
     /// The question.
     pub qname: NameBuf,
@@ -23,59 +23,59 @@ pub struct Expect {
     pub qtype: Qtype,
     /// The question.
     pub qclass: Class,
-    /// How it is asked.
+    /// The transport.
     pub transport: Transport,
-    /// With an OPT record.
+    /// Whether the query has an OPT record.
     pub edns: bool,
-    /// With RD.
+    /// Whether the query has RD.
     pub rd: bool,
-    /// With AD.
+    /// Whether the query has AD.
     pub ad: bool,
-    /// All that comes back, in this order.
+    /// All expected replies, in this order.
     pub replies: Vec<Wanted>,
     /// How the TCP connection ends.
     pub end: End,
 }
 
-/// One reply that must come.
+/// One expected reply.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// How long after the query.
+    /// The delay after the query.
     pub after: Duration,
-    /// What it is.
+    /// The reply.
     pub what: WantedReply,
 }
 
-/// What a reply must be.
+/// The content of an expected reply.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WantedReply {
-    /// What the honest network says.
+    /// The reply of the honest network.
     Genuine,
     /// These octets after the id.
     Octets(Vec<u8>),
-    /// A message with exactly this in it.
+    /// A message with exactly this content.
     Message(WantedMessage),
 }
 
-/// Everything that is in a message. The question must be the query's, letter for letter.
+/// The full content of a message. The question must be the query's, including its case.
 #[derive(Clone, Debug, Default)]
 pub struct WantedMessage {
-    /// The flags, code included.
+    /// The flags, including the response code.
     pub flags: u16,
     /// Records of the answer.
     pub answer: Vec<WantedRecord>,
     /// Records of the authority section.
     pub authority: Vec<WantedRecord>,
-    /// Records of the additional section, OPT left out.
+    /// Records of the additional section, without OPT.
     pub additional: Vec<WantedRecord>,
-    /// There is an OPT record.
+    /// Whether there is an OPT record.
     pub opt: bool,
     /// Extended DNS Errors: code and text.
     pub edes: Vec<(u16, String)>,
-    /// The id is another than the query's.
+    /// Whether the id differs from the query's.
     pub wrong_id: bool,
-    /// The name in the question is in lower case, whatever was asked.
+    /// Whether the name in the question is in lower case, whatever its case in the query.
     pub lower_case: bool,
 }
 
@@ -84,7 +84,7 @@ pub struct WantedMessage {
 pub struct WantedRecord {
     /// The owner.
     pub owner: NameBuf,
-    /// The least and the greatest TTL, in seconds.
+    /// The least and the greatest TTL allowed, in seconds.
     pub ttl: (u32, u32),
     /// The type; the class is the question's, IN if that is ANY.
     pub rtype: Qtype,

@@ -1,21 +1,21 @@
-//! Regular expressions that are looked for anywhere in a name, without regard to case.
+//! Regular expressions that are matched anywhere in a name, ignoring case.
 
 use regex_automata::Input;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 
-/// The most octets of an automaton.
+/// The largest automaton, in octets.
 const DFA_LIMIT: usize = 1 << 20;
 
-/// An expression: its text, and its automaton, built whole so that a search allocates nothing.
+/// An expression: its text and its automaton, which is built completely so that a search allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
     dfa: Box<dense::DFA<Vec<u32>>>,
 }
 
-/// Why a text is not an expression that can be used, in a few words.
+/// Why a text is not a usable expression, in a few words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ExpressionError(String);
@@ -43,11 +43,11 @@ impl Expression {
                     reason = inner.to_string();
                     source = inner.source();
                 }
-                // Messages of the parser show the expression first.
+                // The parser's messages show the expression first.
                 let last = reason.lines().next_back().unwrap_or_default();
                 ExpressionError(last.strip_prefix("error: ").unwrap_or(last).to_owned())
             })?;
-        // One that can't begin a search would never match, in silence.
+        // An automaton that can't start a search would silently never match.
         dfa.try_search_fwd(&Input::new(b"")).map_err(|error| ExpressionError(error.to_string()))?;
         Ok(Self { text, dfa: Box::new(dfa) })
     }
@@ -61,7 +61,7 @@ impl Expression {
     /// True if it matches anywhere in the text.
     #[must_use]
     pub fn is_match(&self, text: &[u8]) -> bool {
-        // An automaton that was built whole and has no quit bytes does not fail.
+        // A complete automaton without quit bytes does not fail.
         matches!(self.dfa.try_search_fwd(&Input::new(text)), Ok(Some(_)))
     }
 }

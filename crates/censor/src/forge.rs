@@ -1,7 +1,7 @@
-//! Writes forged answers, quirks and faults included.
+//! Writes forged answers, including quirks and faults.
 //!
-//! [`ReplyWriter`](portcullis_core::dns::ReplyWriter) writes only what is right, so that forgeries are put
-//! together here.
+//! [`ReplyWriter`](portcullis_core::dns::ReplyWriter) writes only correct replies, so forgeries are
+//! assembled here.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,14 +14,14 @@ use portcullis_core::dns::{
     self, Class, Folded, Header, Name, OPTION_EDE, PAYLOAD_SIZE, Qtype, Query, Rcode, Transport, flag,
 };
 
-/// What a forger makes of one question.
+/// The result of forging an answer to one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Forgery {
     /// A message.
     Reply(Vec<u8>),
-    /// Nothing; the genuine answer may pass.
+    /// No forgery; the genuine answer may pass.
     Pass,
-    /// Nothing at all.
+    /// No reply.
     Nothing,
 }
 
@@ -89,12 +89,12 @@ pub(super) fn forge(
     Forgery::Reply(message.finish(asked))
 }
 
-/// A plain answer of one record of the type and class that were asked for.
+/// A plain answer with one record of the requested type and class.
 pub(super) fn one_record(query: &Query<'_>, ttl: u32, rdata: &[u8]) -> Vec<u8> {
     let mut out = vec![0; 512];
     let mut reply = portcullis_core::dns::ReplyWriter::new(query, &mut out, 512);
     let kind = (query.qtype, query.qclass);
-    // One record of a few octets fits.
+    // One record of a few octets always fits.
     let _ = reply.record_in(portcullis_core::dns::Section::Answer, None, kind, ttl, &[rdata]);
     let len = reply.finish();
     out.truncate(len);
@@ -102,7 +102,7 @@ pub(super) fn one_record(query: &Query<'_>, ttl: u32, rdata: &[u8]) -> Vec<u8> {
 }
 
 impl Shape {
-    /// What a TTL of so many seconds is now. All records of one answer go by the same draw.
+    /// The current value of a TTL of `whole` seconds. All records of one answer use the same draw.
     fn ttl_now(&self, whole: u32, asked: Asked<'_, '_>, draw: Draw) -> u32 {
         match self.ttl_mode {
             TtlMode::Static => whole,
@@ -119,7 +119,7 @@ impl Shape {
     }
 }
 
-/// Picks addresses.
+/// Chooses addresses.
 struct Picker<'s, 'q, 'p> {
     scenario: &'s Scenario,
     asked: Asked<'q, 'p>,
@@ -127,7 +127,7 @@ struct Picker<'s, 'q, 'p> {
     turns: &'s dyn Turns,
 }
 
-/// The addresses that one type gets.
+/// The addresses for one type.
 enum Found {
     V4(Vec<Ipv4Addr>),
     V6(Vec<Ipv6Addr>),
@@ -160,11 +160,11 @@ impl Picker<'_, '_, '_> {
     fn one<T: Copy>(&self, place: u16, pool: &Pool, family: u64, all: &[T]) -> Option<T> {
         let qname = Folded::new(self.asked.query.qname);
         let name = Draw::new(self.asked.seed).octets(pool.id.as_bytes()).octets(qname.from(0));
-        // The part of the pool that the name sees begins somewhere and goes on over the end.
+        // The name's part of the pool begins at some index and wraps around.
         let count = if pool.per_name == 0 { all.len() } else { pool.per_name.min(all.len()) } as u64;
         let (first, of) =
             if pool.per_name == 0 { (0, 0) } else { (name.below(all.len() as u64), name.finish()) };
-        // Each family goes round on its own: who asks for A and AAAA in turn sees all of both.
+        // Each family rotates on its own: a client that alternates between A and AAAA sees all of both.
         let of = if family == 4 { of } else { Draw::new(of).number(family).finish() };
         let nth = match pool.pick {
             Pick::Cycle => self.turns.turn(Counter::Pool(place, of)) % count.max(1),
@@ -186,7 +186,7 @@ struct Message<'a> {
     ancount: u16,
     authority: Vec<u8>,
     nscount: u16,
-    /// Where the length of the last record's data stands in the answer.
+    /// Offset of the last record's data length in the answer.
     last_length: usize,
 }
 
@@ -227,7 +227,7 @@ impl<'a> Message<'a> {
         self.ancount += 1;
     }
 
-    /// False: there is none.
+    /// False if there are none.
     fn addresses(&mut self, owner: Option<Name<'_>>, ttl: u32, found: &Found) -> bool {
         let before = self.ancount;
         match found {
@@ -241,7 +241,7 @@ impl<'a> Message<'a> {
     fn soa(&mut self, soa: &Soa, own_ttl: u32) {
         match soa {
             Soa::None => return,
-            // Its primary is the name itself, its mailbox the root, its times are usual ones.
+            // Its MNAME is the name itself, its RNAME the root, its timers are usual ones.
             Soa::Own => {
                 let mut rdata = vec![0xc0, 12, 0];
                 for number in [1u32, 3600, 600, 86_400, 60] {
@@ -262,7 +262,7 @@ impl<'a> Message<'a> {
         let question = query.question();
         let mut asked_name = question.to_vec();
         if shape.lower_case {
-            // Length octets are below any letter; type and class are left alone.
+            // Length octets are below any letter; type and class stay unchanged.
             let name = asked_name.len().saturating_sub(4);
             if let Some(name) = asked_name.get_mut(..name) {
                 name.make_ascii_lowercase();
@@ -271,7 +271,7 @@ impl<'a> Message<'a> {
         if shape.malform == Malform::NoQclassTcp && over_tcp {
             asked_name.truncate(asked_name.len().saturating_sub(2));
         }
-        // What the client sent behind its question, which is its OPT record if it has EDNS.
+        // What follows the question in the client's query: its OPT record, if it has EDNS.
         let tail = query.packet().get(dns::HEADER_LEN + question.len()..).unwrap_or_default();
         let append = shape.malform == Malform::AppendAfterOpt && query.edns.is_some();
         let (mut additional, mut arcount) = (Vec::new(), 0u16);
@@ -290,7 +290,7 @@ impl<'a> Message<'a> {
                         .concat()
                 });
                 let [n0, n1] = u16::try_from(options.len()).unwrap_or(0).to_be_bytes();
-                // The upper bits of a code that four do not hold (RFC 6891 §6.1.3).
+                // The upper bits of a code that does not fit four bits (RFC 6891 §6.1.3).
                 let [_, high] = (self.rcode.0 >> 4).to_be_bytes();
                 additional.extend([0, 0, 41, p0, p1, high, 0, dnssec_ok, 0, n0, n1]);
                 additional.extend(options);
@@ -313,7 +313,7 @@ impl<'a> Message<'a> {
             arcount,
         };
         let mut answer = self.answer;
-        // One octet less in the last record, and its length says so.
+        // The last record is one octet shorter, and its length matches.
         if shape.malform == Malform::ShortRdata
             && let Some([_, low]) = answer.get_mut(self.last_length..).and_then(<[u8]>::first_chunk_mut)
         {
@@ -324,7 +324,7 @@ impl<'a> Message<'a> {
         let head = header.to_bytes();
         let parts: [&[u8]; 7] = [&head, &asked_name, before, &answer, &self.authority, &additional, after];
         let whole = parts.concat();
-        // Not even a forger can send more than the client takes.
+        // Not even a forger can send more than the client accepts.
         if whole.len() > asked.transport.limit(query) {
             let flags = header.flags | flag::TC;
             let header = Header { flags, ancount: 0, nscount: 0, arcount: 0, ..header };
@@ -335,7 +335,7 @@ impl<'a> Message<'a> {
 }
 
 fn put_record(out: &mut Vec<u8>, owner: Option<Name<'_>>, rtype: Qtype, ttl: u32, rdata: &[u8]) {
-    // The question's name stands right behind the header.
+    // A pointer to the question's name, right after the header.
     out.extend_from_slice(owner.map_or(&[0xc0, 12], Name::as_bytes));
     out.extend(rtype.0.to_be_bytes());
     out.extend(Class::IN.0.to_be_bytes());

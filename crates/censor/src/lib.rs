@@ -1,13 +1,13 @@
-//! A network that lies on purpose: what is imitated, as checked values.
+//! A network that lies on purpose: the imitated censor as validated values.
 #![doc = ""]
 #![doc = include_str!("../README.md")]
 //!
 //! # The parts
 //!
-//! A [`Scenario`] is data: [`Network`]s, and [`Rule`]s that say for which [`Names`], [`When`], and what
-//! ([`Action`]). [`plan`](plan()) makes of it and of one question ([`Asked`]) the packets that the censor would
-//! send, each with its delay and its quirks ([`Plan`]). [`Expect`] is what must come back for a question, [`Seen`]
-//! what did.
+//! A [`Scenario`] is data: [`Network`]s, and [`Rule`]s with their [`Names`], [`When`], and [`Action`].
+//! [`plan`](plan()) turns a scenario and one question ([`Asked`]) into the packets that the censor would
+//! send, each with its delay and its quirks ([`Plan`]). [`Expect`] is the expected reply to a question,
+//! [`Seen`] the actual one.
 
 mod action;
 mod asked;

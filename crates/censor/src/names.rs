@@ -1,20 +1,20 @@
-//! Which names a rule takes, with the bugs that real censors' matching has.
+//! Which names a rule matches, including the bugs of real censors' matching.
 
 use portcullis_core::dns::{MAX_NAME, Name};
 
 use super::expression::Expression;
 
-/// Stands for a dot within a label where labels are kept apart: no pattern has it.
+/// Represents a dot within a label where labels are kept separate: no pattern contains it.
 const INNER_DOT: u8 = 0xff;
 
-/// Patterns, any of which takes a name.
+/// Patterns; a name matches if any of them matches.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// The patterns, in lower case, without a final dot; whole names as `NameBuf` prints them.
+    /// The patterns, in lower case, without a final dot; complete names as printed by `NameBuf`.
     pub patterns: Vec<Pattern>,
-    /// Names that are not taken, nor those below them, in lower case.
+    /// Names that do not match, nor their subdomains, in lower case.
     pub except: Vec<String>,
-    /// Labels are joined with dots and the name ends at the first NUL before it is looked at.
+    /// Whether labels are joined with dots and the name is cut at the first NUL before matching.
     pub flattened: bool,
 }
 
@@ -25,26 +25,26 @@ pub enum Pattern {
     Any,
     /// The name itself.
     Exact(String),
-    /// The name and those below it.
+    /// The name and its subdomains.
     Suffix(String),
-    /// The end of the name, wherever a label begins.
+    /// The end of the name, starting at any label.
     EndsWith(String),
     /// The start of the name.
     Prefix(String),
     /// Anywhere.
     Substring(String),
-    /// Where an expression matches.
+    /// Anywhere the expression matches.
     Regex(Expression),
 }
 
 impl Names {
-    /// A name, and those below it.
+    /// A name and its subdomains.
     #[must_use]
     pub fn suffix(name: &str) -> Self {
         Self { patterns: vec![Pattern::Suffix(name.to_ascii_lowercase())], ..Self::default() }
     }
 
-    /// True if a rule with these patterns takes the name.
+    /// True if a rule with these patterns matches the name.
     #[must_use]
     pub fn take(&self, qname: Name<'_>) -> bool {
         let joined = Joined::new(qname, self.flattened);
@@ -52,7 +52,7 @@ impl Names {
         self.patterns.iter().any(|p| p.takes(text)) && !self.except.iter().any(|s| is_within(text, s))
     }
 
-    /// True if these patterns take every name that the others take. False says nothing.
+    /// True if these patterns match every name that the others match. False means unknown.
     #[must_use]
     pub fn covers(&self, others: &Self) -> bool {
         let same_view = self.flattened == others.flattened;
@@ -101,7 +101,7 @@ fn is_within(text: &[u8], suffix: &str) -> bool {
     }
 }
 
-/// The labels of a name in lower case, dots between them, on the stack.
+/// The labels of a name in lower case, separated by dots, on the stack.
 struct Joined {
     octets: [u8; MAX_NAME],
     len: usize,
@@ -126,7 +126,7 @@ impl Joined {
     }
 
     fn push(&mut self, octet: u8) {
-        // Labels and the dots between them are never longer than the name on the wire.
+        // The joined labels are never longer than the name in wire format.
         if let Some(slot) = self.octets.get_mut(self.len) {
             *slot = octet;
             self.len += 1;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_taken_as_censors_take_them() {
+    fn names_match_as_censors_match_them() {
         let text = str::to_owned;
         let regex = |e: &str| Pattern::Regex(Expression::new(e).unwrap());
         for (pattern, flattened, name, taken) in [
@@ -176,11 +176,11 @@ mod tests {
             (regex(r"(^|\.)facebook\.com$"), false, "www.facebook.com", true),
             (regex(r"(^|\.)facebook\.com$"), false, "notfacebook.com", false),
             (regex(r"FaceBook"), false, "www.faceBOOK.com", true),
-            // A dot within a label is a boundary only for those who join labels first.
+            // A dot within a label is a boundary only for censors that join labels first.
             (Pattern::Suffix(text("facebook.com")), false, r"www\.facebook.com", false),
             (Pattern::Suffix(text("facebook.com")), true, r"www\.facebook.com", true),
             (Pattern::Exact(text("facebook.com")), true, r"facebook\.com", true),
-            // So is a NUL the end.
+            // Likewise, a NUL is the end.
             (Pattern::Suffix(text("facebook.com")), true, r"facebook.com\000.example.org", true),
             (Pattern::Suffix(text("facebook.com")), false, r"facebook.com\000.example.org", false),
         ] {

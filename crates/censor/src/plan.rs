@@ -1,4 +1,4 @@
-//! One question and a scenario → the packets that the censor sends.
+//! From one question and a scenario to the packets that the censor sends.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::scenario::{Rule, Scenario};
 use super::when::Sticky;
 use portcullis_core::dns::{Class, Folded, Qtype, Transport};
 
-/// What is done with one query.
+/// The reaction to one query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The rule that decided, by its place; `None`: none did.
+    /// The index of the rule that decided; `None`: none did.
     pub rule: Option<u16>,
-    /// The forged answers, in the order in which they are sent.
+    /// The forged answers, in sending order.
     pub forged: Vec<Shot>,
-    /// When the genuine answer is let through; `None`: it is not.
+    /// When the genuine answer is let through; `None`: never.
     pub genuine: Option<Duration>,
     /// How the TCP connection ends after that.
     pub end: End,
@@ -29,27 +29,27 @@ pub struct Plan {
 pub struct Shot {
     /// How long after the query.
     pub after: Duration,
-    /// The message, without the length that stands before it over TCP.
+    /// The message, without the length prefix of TCP.
     pub octets: Vec<u8>,
     /// The TTL of the IP packet; `None`: the system's.
     pub ip_ttl: Option<u8>,
 }
 
-/// What the censor does with one question: the first rule that applies says it.
+/// Plans the reaction to one question: the first rule that applies decides.
 #[must_use]
 pub fn plan(scenario: &Scenario, asked: Asked<'_, '_>, turns: &dyn Turns) -> Plan {
     let mut chances = Chances { asked, turns, nth: None };
     let mut plan = Plan { genuine: Some(Duration::ZERO), ..Plan::default() };
     for (rule, place) in scenario.rules.iter().zip(0u16..) {
         if rule.applies(asked)
-            && chances.falls(rule)
+            && chances.is_drawn(rule)
             && let Some(decided) = act(scenario, rule, asked, &mut chances)
         {
             plan = Plan { rule: Some(place), ..decided };
             break;
         }
     }
-    // Where nobody is at home there is nothing genuine.
+    // A network without servers has no genuine answer.
     let network = scenario.networks.get(usize::from(asked.network));
     if network.is_some_and(|n| n.injector_only) {
         plan.genuine = None;
@@ -58,19 +58,19 @@ pub fn plan(scenario: &Scenario, asked: Asked<'_, '_>, turns: &dyn Turns) -> Pla
 }
 
 impl Rule {
-    /// True if this rule decides on every query that the other would take, so that behind this one the other
-    /// does nothing. False says nothing.
+    /// True if this rule decides every query that the other would match, so that the other has no effect
+    /// after this one. False means unknown.
     #[must_use]
     pub fn hides(&self, other: &Self) -> bool {
-        // In class CH a redirection may leave a question to the next.
+        // In class CH a redirection may leave a question to the next rule.
         !matches!(other.action, Action::Redirect(_))
             && self.when.covers(&other.when)
             && self.names.covers(&other.names)
     }
 
-    /// All conditions but the draw.
+    /// All conditions except the draw.
     fn applies(&self, asked: Asked<'_, '_>) -> bool {
-        // What resolvers say of themselves is asked in another class.
+        // The identity of resolvers is queried in another class.
         let class = match self.action {
             Action::Redirect(_) => matches!(asked.query.qclass, Class::IN | Class::CH),
             _ => asked.query.qclass == Class::IN,
@@ -83,13 +83,13 @@ impl Rule {
 struct Chances<'q, 'p, 't> {
     asked: Asked<'q, 'p>,
     turns: &'t dyn Turns,
-    /// How often the question was asked before, once somebody wants to know.
+    /// How often the question was asked before, once that is needed.
     nth: Option<u64>,
 }
 
 impl Chances<'_, '_, '_> {
-    /// Whether a rule that is not always applied is.
-    fn falls(&mut self, rule: &Rule) -> bool {
+    /// Whether a rule with a chance applies this time.
+    fn is_drawn(&mut self, rule: &Rule) -> bool {
         let Some(chance) = rule.when.chance else { return true };
         let asked = self.asked;
         let draw = Draw::new(asked.seed).octets(rule.id.as_bytes());
@@ -106,7 +106,7 @@ impl Chances<'_, '_, '_> {
         draw.number(0).below(u64::from(chance.of)) < u64::from(chance.bad)
     }
 
-    /// A draw of this rule for this question, another one each time that it is asked.
+    /// A draw for this rule and question that changes with each query.
     fn of_this(&mut self, rule: &Rule) -> Draw {
         let question = question(self.asked);
         let turns = self.turns;
@@ -127,7 +127,7 @@ fn client(draw: Draw, client: IpAddr) -> Draw {
     }
 }
 
-/// What a rule does; `None`: nothing for a question of this kind, so that the next rule is looked at.
+/// The effect of a rule; `None`: none for this kind of question, so that the next rule is tried.
 fn act(
     scenario: &Scenario,
     rule: &Rule,
@@ -147,7 +147,7 @@ fn act(
                 let shot = Shot { after: Duration::ZERO, octets, ip_ttl: None };
                 Plan { forged: vec![shot], ..nothing }
             }
-            // Of itself it says nothing; other questions of that class are not for the censor.
+            // The resolver has no identity; other questions of that class do not concern the censor.
             None if asked.query.qclass != Class::IN => return None,
             None => Plan { genuine: Some(Duration::ZERO), ..nothing },
         },
@@ -168,7 +168,7 @@ fn act(
             }
             shots.sort_by_key(|shot| shot.after);
             let genuine = match genuine {
-                // The forger leaves this question alone, so that nothing holds the answer up.
+                // The forger ignores this question, so that nothing delays the answer.
                 _ if shots.is_empty() => passes.then_some(Duration::ZERO),
                 Some(delay) => Some(delay.drawn(draw.number(0))),
                 None => None,
@@ -179,7 +179,7 @@ fn act(
 }
 
 impl Identity {
-    /// What the resolver that answers in the place of the one that was asked says of itself.
+    /// The identity of the resolver that answers instead of the one queried.
     fn answer(&self, asked: Asked<'_, '_>) -> Option<Vec<u8>> {
         let query = asked.query;
         let is = |known: &[u8]| query.qname.as_bytes().eq_ignore_ascii_case(known);

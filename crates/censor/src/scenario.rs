@@ -1,4 +1,4 @@
-//! One documented censor: its networks, pools, rules, and what must come back.
+//! One documented censor: its networks, pools, rules, and expected replies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,39 +13,39 @@ use super::when::When;
 /// One documented case of interference with the DNS.
 #[derive(Clone, Debug, Default)]
 pub struct Scenario {
-    /// Its name, a short one for the command line.
+    /// Its short name, for the command line.
     pub name: String,
-    /// Its title for people.
+    /// Its title, for people.
     pub title: String,
-    /// What happened, a paragraph.
+    /// What happened, in a paragraph.
     pub summary: String,
     /// Where: a country, as its two-letter code, or empty.
     pub place: String,
-    /// Where it is documented.
+    /// The sources that document it.
     pub sources: Vec<String>,
     /// When it begins, in seconds since 1970 (UTC).
     pub from: Option<i64>,
-    /// The last moment that it tells of; the clock stands here unless it is set.
+    /// The last moment that it describes; the clock's default.
     pub until: Option<i64>,
-    /// How many seconds the clocks there are ahead of UTC.
+    /// How many seconds the local clocks are ahead of UTC.
     pub offset: i32,
-    /// What all draws start from, unless another seed is given.
+    /// The default seed of all draws.
     pub seed: u64,
     /// The vantage points, at least one.
     pub networks: Vec<Network>,
-    /// What happened when, for people: nothing on the wire follows from it.
+    /// What happened when, for people: it has no effect on the wire.
     pub events: Vec<Event>,
     /// Addresses that answers are picked from.
     pub pools: Vec<Pool>,
     /// The rules; the first that applies decides.
     pub rules: Vec<Rule>,
-    /// What must come back for some questions.
+    /// The expected replies to some questions.
     pub expects: Vec<Expect>,
     /// The rest of the network: zones that are answered truthfully.
     pub zones: Vec<ZoneText>,
-    /// The forged addresses, as they are in the file and as they are given out.
+    /// The forged addresses, in the file and as sent.
     pub stubs: Stubs,
-    /// What is given out for forged addresses, unless another mode is set.
+    /// The default replacement of forged addresses.
     pub stub_mode: StubMode,
 }
 
@@ -58,7 +58,7 @@ pub struct Network {
     pub title: String,
     /// Its clients; a client belongs to the network with the longest prefix, else to the first network.
     pub clients: Vec<IpNet>,
-    /// Nobody is at home there: names that no rule takes get no answer at all.
+    /// Whether the network has no servers: names that no rule matches get no reply.
     pub injector_only: bool,
 }
 
@@ -90,7 +90,7 @@ pub struct ZoneText {
     pub line: u32,
 }
 
-/// Addresses, of which an answer gives one.
+/// Addresses, of which an answer contains one.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
     /// Its name, unique.
@@ -99,9 +99,9 @@ pub struct Pool {
     pub v4: Vec<Ipv4Addr>,
     /// For AAAA.
     pub v6: Vec<Ipv6Addr>,
-    /// Which one.
+    /// How one is picked.
     pub pick: Pick,
-    /// Each name sees only so many of them, always the same; 0: all.
+    /// How many of them each name sees, always the same ones; 0: all.
     pub per_name: usize,
 }
 
@@ -109,33 +109,33 @@ pub struct Pool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pick {
-    /// One after the other, whoever asks.
+    /// In turn, across all clients.
     #[default]
     Cycle,
     /// By the name: always the same.
     Hash,
-    /// Anew for each question.
+    /// At random for each query.
     Random,
 }
 
-/// One thing that the censor does.
+/// One behaviour of the censor.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Its name, unique.
     pub id: String,
     /// Its line in the file.
     pub line: u32,
-    /// The names that it takes.
+    /// The names that it matches.
     pub names: Names,
     /// When it applies.
     pub when: When,
-    /// The kind of its action, as it is written in the file.
+    /// The kind of its action, as written in the file.
     pub kind: String,
     /// What it does.
     pub action: Action,
-    /// How sure it is that the real censor did so.
+    /// How certain it is that the real censor did this.
     pub evidence: Evidence,
-    /// What is imitated, in words: goes into the record of the truth.
+    /// What is imitated, in words: it goes into the record of the truth.
     pub intent: String,
 }
 
@@ -156,12 +156,12 @@ impl Rule {
     }
 }
 
-/// How sure a claim is.
+/// How certain a claim is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Evidence {
-    /// Seen on the wire by the source.
+    /// Observed on the wire by the source.
     Measured,
-    /// Filled in from other cases or from reports.
+    /// Inferred from other cases or from reports.
     #[default]
     Modelled,
 }
@@ -177,7 +177,7 @@ impl Evidence {
     }
 }
 
-/// What forged answers lead to.
+/// Where forged answers point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StubMode {
     /// Addresses for documentation (RFC 5737, RFC 3849).
@@ -185,14 +185,14 @@ pub enum StubMode {
     Doc,
     /// Loopback.
     Loopback,
-    /// Those that were seen in the world.
+    /// The addresses that were observed.
     Historical,
 }
 
-/// The addresses of a scenario that stand in the internet, and what is given out for each.
+/// The public addresses of a scenario, and what is sent instead of each.
 #[derive(Clone, Debug, Default)]
 pub struct Stubs {
-    /// As they are in the file, in the order of their first mention, and what is given out.
+    /// Each address in the file, in order of first use, and what is sent instead.
     pub v4: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// The same.
     pub v6: Vec<(Ipv6Addr, Ipv6Addr)>,
@@ -205,7 +205,7 @@ impl StubMode {
 }
 
 impl Stubs {
-    /// What is given out for an address of the file.
+    /// What is sent instead of an address in the file.
     #[must_use]
     pub fn given_for(&self, address: IpAddr) -> IpAddr {
         match address {
@@ -226,11 +226,11 @@ impl Scenario {
         let fits = self.networks.iter().zip(0u16..).flat_map(|(network, place)| {
             network.clients.iter().filter(|n| n.contains(&client)).map(move |n| (n.prefix_len(), place))
         });
-        // The longest; of two alike the first.
+        // The longest; the first of equals.
         fits.max_by_key(|(len, place)| (*len, u16::MAX - place)).map_or(0, |(_, place)| place)
     }
 
-    /// The moment at which the clock stands unless it is set: the last that the scenario tells of.
+    /// The clock's default: the last moment that the scenario describes.
     #[must_use]
     pub fn last_state(&self) -> i64 {
         self.until.or(self.from).unwrap_or(0)

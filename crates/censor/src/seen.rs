@@ -1,4 +1,4 @@
-//! What came back for one question, and whether it is what was expected.
+//! The actual replies to one question, and their comparison with the expected ones.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,29 +7,29 @@ use super::action::End;
 use super::expect::{Expect, Wanted, WantedMessage, WantedRecord, WantedReply};
 use portcullis_core::dns::{Class, Header, Message, Qtype, Record, Section, flag};
 
-/// All that came back for one query, in its order.
+/// All replies to one query, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The packets, each with how long after the query it came.
+    /// The packets, each with its delay after the query.
     pub replies: Vec<(Duration, Vec<u8>)>,
     /// How the TCP connection ended; over UDP it is open.
     pub end: End,
 }
 
-/// The first difference between what was seen and what was expected, in words.
+/// The first difference between the actual and the expected replies, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Difference(pub String);
 
-/// What the packets of a test may differ by.
+/// The tolerance for the packets of a test.
 #[derive(Clone, Copy, Debug)]
 pub struct Slack {
-    /// So much later than it was planned a packet may come.
+    /// How much later than planned a packet may arrive.
     pub late: Duration,
 }
 
 impl Expect {
-    /// The question as it is asked: with this id, and an OPT record of 1232 octets if one is wanted.
+    /// The query to send: with this id, and with an OPT record of 1232 octets if requested.
     #[must_use]
     pub fn query(&self, id: u16) -> Vec<u8> {
         let mut flags = 0;
@@ -49,8 +49,8 @@ impl Expect {
         packet
     }
 
-    /// Whether what was seen is what must come: exactly these packets. `genuine` is what the honest
-    /// network says to the same query.
+    /// Compares the actual replies with the expected ones: they must be exactly these packets. `genuine` is
+    /// the honest network's reply to the same query.
     ///
     /// # Errors
     /// The first [`Difference`].
@@ -111,7 +111,7 @@ impl Wanted {
                 if octets.get(..2) == query.get(..2) && octets.get(2..) == Some(wanted) {
                     return Ok(());
                 }
-                Err(format!("expected the octets {} behind the id, it is {}", hex(wanted), describe(octets)))
+                Err(format!("expected the octets {} after the id, it is {}", hex(wanted), describe(octets)))
             }
             WantedReply::Message(wanted) => wanted.is(query, octets),
         }
@@ -132,13 +132,13 @@ impl WantedMessage {
         let question = Message::parse(query).map(|q| q.question().to_vec()).unwrap_or_default();
         let mut wanted = question.clone();
         if self.lower_case {
-            // Type and class are left alone.
+            // Type and class stay unchanged.
             let name = wanted.len().saturating_sub(4);
             wanted.get_mut(..name).unwrap_or_default().make_ascii_lowercase();
         }
         if message.question() != wanted {
             let other = !message.question().eq_ignore_ascii_case(&question);
-            let what = if other { "another question" } else { "the question in other letters" };
+            let what = if other { "another question" } else { "the question in different case" };
             return Err(format!("it repeats {what}: {}", hex(message.question())));
         }
         let class = question.last_chunk().map_or(Class::IN.0, |class| u16::from_be_bytes(*class));
@@ -149,7 +149,7 @@ impl WantedMessage {
                 describe(octets)
             ));
         }
-        // Anywhere else it is no OPT record but a mistake (RFC 6891 §6.1.1).
+        // Anywhere else it is not an OPT record but a mistake (RFC 6891 §6.1.1).
         let is_opt = |r: &Record<'_>| r.section == Section::Additional && r.rtype == Qtype::OPT;
         for (section, wanted, name) in [
             (Section::Answer, &self.answer, "answer"),
@@ -183,7 +183,7 @@ impl WantedMessage {
     }
 }
 
-/// Names are the same in any letters, and text is not.
+/// Names compare case-insensitively, text does not.
 fn same_data(rtype: Qtype, a: &str, b: &str) -> bool {
     if rtype == Qtype::TXT { a == b } else { a.eq_ignore_ascii_case(b) }
 }
@@ -196,7 +196,7 @@ impl std::fmt::Display for WantedRecord {
     }
 }
 
-/// One packet on one line, as a person reads it.
+/// One packet on one line, for people.
 #[must_use]
 pub fn describe(octets: &[u8]) -> String {
     let Some(message) = Message::parse(octets) else { return format!("broken: {}", hex(octets)) };
@@ -274,7 +274,7 @@ mod tests {
         expect.holds(&expect.query(7), seen, None, slack).map_err(|Difference(why)| why)
     }
 
-    /// Whatever is wanted otherwise, the same reply is not it.
+    /// Any change of the expectation makes the same reply wrong.
     #[test]
     fn nothing_that_is_wanted_is_overlooked() {
         type InMessage = fn(&mut WantedMessage);
@@ -300,14 +300,14 @@ mod tests {
             ("expected the errors", |m| m.edes[0].0 = 17),
             ("expected the errors", |m| m.edes[0].1 = "y".into()),
             ("its id is right", |m| m.wrong_id = true),
-            ("the question in other letters", |m| m.lower_case = true),
+            ("the question in different case", |m| m.lower_case = true),
         ];
-        for (told, change) in in_message {
+        for (expected, change) in in_message {
             let (mut expect, seen) = row();
             let WantedReply::Message(message) = &mut expect.replies[0].what else { panic!() };
             change(message);
             let why = held(&expect, &seen).unwrap_err();
-            assert!(why.contains(told), "{told}: {why}");
+            assert!(why.contains(expected), "{expected}: {why}");
         }
         let around: [(&str, Around); 10] = [
             ("the connection", |e, _| e.end = End::Reset),
@@ -321,11 +321,11 @@ mod tests {
             ("expected the octets", |e, _| e.replies[0].what = WantedReply::Octets(vec![0x81])),
             ("octets follow", |_, s| s.replies[0].1.push(0)),
         ];
-        for (told, change) in around {
+        for (expected, change) in around {
             let (mut expect, mut seen) = row();
             change(&mut expect, &mut seen);
             let why = held(&expect, &seen).unwrap_err();
-            assert!(why.contains(told), "{told}: {why}");
+            assert!(why.contains(expected), "{expected}: {why}");
         }
     }
 

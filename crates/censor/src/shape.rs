@@ -1,29 +1,29 @@
-//! How a forged answer looks: what gives the forger away.
+//! The characteristics of a forged answer on the wire, which reveal the forger.
 
 use portcullis_core::dns::{EdeCode, NameBuf, Qtype};
 
-/// How a forged answer looks.
+/// The characteristics of a forged answer on the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    /// The flags, the code left out; `None`: QR, RA, and RD as it was sent.
+    /// The flags, without the response code; `None`: QR, RA, and RD as in the query.
     pub flags: Option<Flags>,
-    /// AD is copied from the query.
+    /// Whether AD is copied from the query.
     pub echo_ad: bool,
-    /// What becomes of EDNS.
+    /// The handling of EDNS.
     pub edns: EdnsManner,
-    /// The question comes back in lower case.
+    /// Whether the question is returned in lower case.
     pub lower_case: bool,
     /// A fault in the packet.
     pub malform: Malform,
     /// TTL of the answer, in seconds.
     pub ttl: u32,
-    /// How the TTL goes on.
+    /// How the TTL changes.
     pub ttl_mode: TtlMode,
     /// TTL of the IP packet, for UDP over IPv4 and IPv6; `None`: the system's.
     pub ip_ttl: Option<u8>,
-    /// An Extended DNS Error, for those who sent EDNS.
+    /// An Extended DNS Error, for clients that sent EDNS.
     pub ede: Option<(EdeCode, String)>,
-    /// Records that give the forger away, or tell the truth.
+    /// Further records, which reveal the forger or tell the truth.
     pub extra: Vec<Extra>,
 }
 
@@ -44,20 +44,20 @@ impl Default for Shape {
     }
 }
 
-/// Header flags, code and all, by what the query had.
+/// Header flags, including the response code, depending on the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags {
-    /// If it desired recursion.
+    /// If RD was set.
     pub rd: u16,
-    /// If it did not.
+    /// If RD was not set.
     pub no_rd: u16,
 }
 
-/// What becomes of the client's EDNS in a forged answer.
+/// The handling of the client's EDNS in a forged answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EdnsManner {
-    /// An OPT record of the server's own, for those who sent one.
+    /// An OPT record of the server's own, for clients that sent one.
     #[default]
     Keep,
     /// None.
@@ -66,47 +66,47 @@ pub enum EdnsManner {
     Echo,
 }
 
-/// What is broken in a forged answer.
+/// The fault in a forged answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malform {
     /// Nothing.
     #[default]
     No,
-    /// The answer stands after the client's OPT record, so that the OPT is read as the answer.
+    /// The answer follows the client's OPT record, so that the OPT is read as the answer.
     AppendAfterOpt,
-    /// The question lacks its class, over TCP alone.
+    /// The question lacks its class, over TCP only.
     NoQclassTcp,
     /// Four octets follow the message.
     ExtraBytes,
-    /// The id is another one.
+    /// The id differs from the query's.
     WrongId,
     /// The RDATA of the answer is one octet short.
     ShortRdata,
 }
 
-/// How the TTL of a forged answer goes on.
+/// How the TTL of a forged answer changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TtlMode {
     /// Always the same.
     #[default]
     Static,
-    /// Counts down and begins anew, as out of a cache.
+    /// Counts down and restarts, as in a cache.
     Tick,
-    /// Anything from here up to the TTL.
+    /// Anything from this value up to the TTL.
     Random(u32),
 }
 
-/// A record beside the answer.
+/// A record in addition to the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
-    /// Its owner; `None`: the name that was asked for.
+    /// Its owner; `None`: the query name.
     pub owner: Option<NameBuf>,
     /// Its type.
     pub rtype: Qtype,
     /// Its TTL in seconds.
     pub ttl: u32,
-    /// Wire RDATA, names uncompressed.
+    /// RDATA in wire format, names uncompressed.
     pub rdata: Vec<u8>,
 }

@@ -1,4 +1,4 @@
-//! Which addresses are given out in the place of those that censors used.
+//! Replaces the addresses that censors used by stub addresses.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,8 +10,8 @@ use super::scenario::{StubMode, Stubs};
 use super::shape::Extra;
 use portcullis_core::dns::Qtype;
 
-/// The addresses in the place of all those of the scenario that somebody might really be at: in forged
-/// answers, in pools, and in what is expected.
+/// Replaces all addresses of the scenario that may belong to real hosts: in forged answers, in pools, and
+/// in expected replies.
 pub fn apply_stubs(scenario: &mut Scenario, mode: StubMode) {
     scenario.stub_mode = mode;
     let mut stubs = Stubs::default();
@@ -56,7 +56,8 @@ pub fn apply_stubs(scenario: &mut Scenario, mode: StubMode) {
 }
 
 impl Stubs {
-    /// An address in the data of a record, also as a text in quotes, as names that tell who asks have it.
+    /// Translates an address in the data of a record; also one in a quoted string, as in names that report
+    /// the resolver's address.
     fn translate(&self, record: &mut WantedRecord) {
         let quoted = record.rtype == Qtype::TXT;
         let Ok(address) = record.data.trim_matches('"').parse() else { return };
@@ -65,8 +66,8 @@ impl Stubs {
     }
 }
 
-/// The addresses that the file itself has of those for documentation, in its honest zones and in forged
-/// answers: no other address may become one of them.
+/// The documentation addresses that the file itself uses in its honest zones and in forged answers: no
+/// other address may be replaced by one of them.
 fn taken(scenario: &Scenario) -> HashSet<IpAddr> {
     let mut taken: HashSet<IpAddr> = scenario
         .zones
@@ -99,13 +100,13 @@ struct Given<'s> {
     mode: StubMode,
     stubs: &'s mut Stubs,
     taken: HashSet<IpAddr>,
-    /// How many numbers were used up.
+    /// How many numbers have been used.
     v4_given: u8,
     v6_given: u16,
 }
 
 impl Given<'_> {
-    /// 192.0.2.1 to 254, and from the start again where there are more.
+    /// 192.0.2.1 to 254, starting over if there are more.
     fn next_v4(&mut self) -> Ipv4Addr {
         for _ in 0..254 {
             self.v4_given = self.v4_given % 254 + 1;
@@ -122,14 +123,14 @@ impl Given<'_> {
         loop {
             self.v6_given = self.v6_given % 0xffff + 1;
             let next = Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, self.v6_given);
-            // No file has them all.
+            // No file uses all of them.
             if !self.taken.contains(&next.into()) || self.v6_given == 0xffff {
                 return next;
             }
         }
     }
 
-    /// The address in a record beside the answer.
+    /// Replaces the address in an additional record.
     fn record(&mut self, extra: &mut Extra) {
         match extra.rtype {
             Qtype::A => {
@@ -183,7 +184,7 @@ impl Given<'_> {
     }
 }
 
-/// An address at which somebody in the internet might be.
+/// An address that may belong to a host in the internet.
 fn is_somewhere_v4(a: Ipv4Addr) -> bool {
     let [first, second, ..] = a.octets();
     let shared = first == 100 && second & 0xc0 == 64;
@@ -192,8 +193,8 @@ fn is_somewhere_v4(a: Ipv4Addr) -> bool {
     !(nowhere || shared || benchmark || first == 0 || first >= 224)
 }
 
-/// The same: global unicast (RFC 4291 §2.4, 2000::/3) without the block for documentation, and the forms
-/// that lead to an IPv4 address, `::ffff:0:0/96` and `64:ff9b::/96`.
+/// The same for IPv6: global unicast (RFC 4291 §2.4, 2000::/3) without the documentation block, and the
+/// forms that embed an IPv4 address, `::ffff:0:0/96` and `64:ff9b::/96`.
 fn is_somewhere_v6(a: Ipv6Addr) -> bool {
     let [first, second, third, fourth, fifth, sixth, ..] = a.segments();
     if matches!(
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_addresses_become_one() {
+    fn different_addresses_stay_different() {
         let mut scenario =
             Scenario { rules: vec![rule(&["5.3.3.17", "192.0.2.1", "8.7.198.45"])], ..Scenario::default() };
         let text = "@ 300 A 192.0.2.2\n@ 300 AAAA 2001:db8:53::1\n".into();
@@ -269,13 +270,13 @@ mod tests {
             ["192.0.2.3", "192.0.2.1", "192.0.2.4"]
         );
         assert_eq!(aaaa[1].to_string(), "2001:db8:53::2");
-        // What stands beside the answer leads nowhere either.
+        // Records beside the answer lead nowhere either.
         let extra: Vec<&[u8]> = forged[0].shape.extra.iter().map(|e| &e.rdata[..]).collect();
         assert_eq!(extra, [&[192, 0, 2, 3][..], &[10, 0, 0, 1], &[1, 65]]);
     }
 
     #[test]
-    fn disguised_addresses_are_somewhere_too() {
+    fn embedded_addresses_are_replaced_too() {
         for (address, somewhere) in [
             ("2a02:2698::17", true),
             ("2001:db8::1", false),

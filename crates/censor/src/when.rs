@@ -4,55 +4,55 @@ use portcullis_core::dns::{Qtype, Transport};
 
 use super::asked::Asked;
 
-/// When a rule applies; what is empty or `None` sets no condition.
+/// When a rule applies; empty or `None` sets no condition.
 #[derive(Clone, Debug, Default)]
 pub struct When {
-    /// To these networks, by their place.
+    /// In these networks, by their index.
     pub networks: Vec<u16>,
     /// From this moment on, in seconds since 1970 (UTC).
     pub from: Option<i64>,
-    /// Until before this moment.
+    /// Until this moment, exclusive.
     pub until: Option<i64>,
-    /// At these minutes of the day, the end not included; may run over midnight. And how many seconds
-    /// the clock there is ahead of UTC.
+    /// At these minutes of the day, end exclusive; may run past midnight. And how many seconds the local
+    /// clock is ahead of UTC.
     pub daily: Option<(u16, u16, i32)>,
-    /// To these types.
+    /// For these types.
     pub types: Vec<Qtype>,
-    /// To all types but these.
+    /// For all types except these.
     pub other_types: Vec<Qtype>,
     /// Over this transport.
     pub transport: Option<Transport>,
-    /// Not always.
+    /// With this probability.
     pub chance: Option<Chance>,
 }
 
-/// A draw on whether a rule applies.
+/// A random draw that decides whether a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chance {
-    /// In how many of `of` cases it does.
+    /// The number of cases in which it applies.
     pub bad: u32,
-    /// Of how many.
+    /// The number of all cases.
     pub of: u32,
-    /// What draws once and keeps to it.
+    /// What shares one draw.
     pub sticky: Sticky,
 }
 
-/// How long one draw holds.
+/// The scope of one draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sticky {
-    /// Each query draws anew.
+    /// Each query has a draw of its own.
     Query,
-    /// All queries for a name fare alike.
+    /// All queries for a name share a draw.
     Name,
-    /// All queries of a client fare alike.
+    /// All queries of a client share a draw.
     Client,
-    /// All queries of a client within so many seconds of the scenario's clock fare alike.
+    /// All queries of a client within this many seconds of the scenario's clock share a draw.
     Time(u32),
 }
 
 impl When {
-    /// True if this holds whenever the other does.
+    /// True if this applies whenever the other does.
     pub(super) fn covers(&self, other: &Self) -> bool {
         fn all_in<T: PartialEq>(all: &[T], some: &[T]) -> bool {
             all.is_empty() || !some.is_empty() && some.iter().all(|one| all.contains(one))
@@ -82,7 +82,7 @@ impl When {
     }
 }
 
-/// True within these minutes of the day, which may run over midnight.
+/// True within these minutes of the day, which may run past midnight.
 fn is_daily((from, until, offset): (u16, u16, i32), unix: i64) -> bool {
     let minute = unix.saturating_add(i64::from(offset)).rem_euclid(86_400) / 60;
     let (from, until) = (i64::from(from), i64::from(until));

@@ -2,10 +2,10 @@
 #![doc = ""]
 #![doc = include_str!("../README.md")]
 //!
-//! # The rooms
+//! # The modules
 //!
-//! A list goes through [`lists`] into rules ([`rule`]); [`policy`] compiles them into an index ([`trie`]) and
-//! decides; [`dns`] reads queries and writes replies, and [`answer`] makes a reply of a verdict.
+//! [`lists`] parses a list into rules ([`rule`]); [`policy`] compiles them into an index ([`trie`]) and
+//! decides; [`dns`] reads queries and writes replies, and [`answer`] turns a verdict into a reply.
 
 pub mod answer;
 pub mod dns;

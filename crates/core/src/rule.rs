@@ -1,4 +1,5 @@
-//! Rules, the currency of lists and policy: what a rule wants beside its name, for whom, and what a client gets.
+//! Rules, which lists produce and policies compile: a rule's effect, the clients it applies to, and what
+//! they get.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,14 +10,14 @@ use serde::{Deserialize, Serialize};
 pub use crate::dns::{Match, Pattern, Start};
 use crate::dns::{NameBuf, Qtype};
 
-/// What a rule wants.
+/// The effect of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Effect {
-    /// Answer with the action of the list.
+    /// Answer with the list's action.
     Block,
-    /// Let the name pass, whatever a block rule says.
+    /// Let the name pass, despite any block rule.
     Allow,
-    /// Say nothing: the name only ends what a broader rule of its list covers.
+    /// No effect of its own: the name only limits what a broader rule of its list covers.
     Nothing,
 }
 
@@ -26,25 +27,25 @@ pub enum Effect {
 pub enum Action {
     /// The name does not exist.
     NxDomain,
-    /// The name exists, the type does not.
+    /// The name exists, but not with this type.
     NoData,
-    /// The server will not say.
+    /// The server refuses to answer.
     Refused,
-    /// The server could not say.
+    /// The server fails to answer.
     ServFail,
     /// The unspecified addresses, 0.0.0.0 and `::`.
     Null,
     /// A stub address: these for A and AAAA, NODATA for other types.
     Address(Vec<Ipv4Addr>, Vec<Ipv6Addr>),
-    /// An alias, which the client resolves for itself.
+    /// An alias, which the client resolves itself.
     Cname(NameBuf),
-    /// Records of the operator's own: those of the type asked, NODATA where there is none.
+    /// The operator's own records: those of the requested type, else NODATA.
     Records(Vec<Data>),
     /// No reply at all.
     Drop,
-    /// An empty reply with TC, so that the client comes back over TCP, where the name passes.
+    /// An empty reply with TC, so that the client retries over TCP, where the name passes.
     Truncate,
-    /// Note it and let it pass.
+    /// Log it and let it pass.
     Log,
 }
 
@@ -78,34 +79,34 @@ impl fmt::Display for Action {
 pub struct Data {
     /// Its type.
     pub rtype: Qtype,
-    /// Its RDATA on the wire, names in it uncompressed.
+    /// Its RDATA in wire format; names are uncompressed.
     pub rdata: Vec<u8>,
 }
 
-/// What a rule says beside the name or pattern it applies to. Lists have few different ones, so a
-/// rule keeps but the number of its traits.
+/// The properties of a rule besides its name or pattern. A list has few different combinations, so a rule
+/// stores only the number of its traits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Traits {
     /// Block or allow.
     pub effect: Effect,
-    /// Ahead of the rules without this mark (`$important`).
+    /// Takes precedence over rules without this mark (`$important`).
     pub important: bool,
-    /// A `$dnsrewrite`: ahead of block and allow; with [`Effect::Allow`] an exception from rewrites,
-    /// from those with the same action if it has one.
+    /// A `$dnsrewrite`: takes precedence over block and allow; with [`Effect::Allow`], an exception from
+    /// rewrites, or only from those with the same action if it has one.
     pub rewrite: bool,
-    /// A `$badfilter`: takes back the rule that is otherwise the same.
+    /// A `$badfilter`: cancels the rule that is otherwise the same.
     pub cancels: bool,
-    /// The closest rule of its list decides, whatever its effect, as dnsmasq, Unbound and response
-    /// policy zones have it; without, an allow on a broader name goes before a block on a longer one.
+    /// The closest rule of its list decides, whatever its effect, as in dnsmasq, Unbound and response
+    /// policy zones; otherwise an allow for a broader name takes precedence over a block for a longer one.
     pub closest: bool,
-    /// The rule's own action, over its list's.
+    /// The rule's own action, which overrides the list's.
     pub action: Option<Action>,
-    /// Which questions of which clients it speaks of; `None`: all.
+    /// The questions and clients that it applies to; `None`: all.
     pub scope: Option<Box<Scope>>,
 }
 
 impl Traits {
-    /// A rule of nothing but its effect.
+    /// A rule with only an effect.
     #[must_use]
     pub const fn plain(effect: Effect) -> Self {
         Self {
@@ -120,35 +121,35 @@ impl Traits {
     }
 }
 
-/// Which questions of which clients a rule speaks of. An empty field sets no condition.
+/// The questions and clients that a rule applies to. An empty field sets no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     /// Only these types.
     pub types: Vec<Qtype>,
-    /// Any type but these.
+    /// All types except these.
     pub not_types: Vec<Qtype>,
     /// Only these clients.
     pub clients: Vec<Client>,
-    /// Any client but these.
+    /// All clients except these.
     pub not_clients: Vec<Client>,
     /// Only clients with one of these tags.
     pub tags: Vec<String>,
     /// Only clients without any of these tags.
     pub not_tags: Vec<String>,
-    /// Not these names, nor those below them (`$denyallow`).
+    /// Not these names or their subdomains (`$denyallow`).
     pub except: Vec<NameBuf>,
 }
 
-/// A client as a rule names it.
+/// A client as named in a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Client {
     /// All with an address in a network.
     Network(IpNet),
-    /// The one that the configuration gives this name.
+    /// The one that the configuration calls by this name.
     Name(String),
 }
 
-/// What stands behind the `$`, in our own order.
+/// The modifiers after the `$`, in canonical order.
 #[must_use]
 pub fn modifiers(traits: &Traits) -> String {
     let mut words: Vec<String> = Vec::new();
@@ -193,9 +194,9 @@ pub enum Format {
     Auto,
     /// `ADDRESS name [name…]`.
     Hosts,
-    /// One name a line.
+    /// One name per line.
     Domains,
-    /// One name a line, `*.name` for the names below it, `*` anywhere for any characters.
+    /// One name per line, `*.name` for subdomains, `*` anywhere for any characters.
     Wildcard,
     /// `||name^`, `@@||name^`, `/expression/`, `$modifier`.
     AdGuard,
@@ -203,14 +204,14 @@ pub enum Format {
     Dnsmasq,
     /// `local-zone: "name" type`, `local-data: "name A 192.0.2.1"`.
     Unbound,
-    /// A response policy zone, its triggers by name.
+    /// A response policy zone, with QNAME triggers.
     Rpz,
-    /// What `compile` wrote.
+    /// The output of `compile`.
     Index,
 }
 
 impl Format {
-    /// The formats by the words of the configuration.
+    /// The formats by their words in the configuration.
     pub const WORDS: [(&'static str, Self); 9] = [
         ("auto", Self::Auto),
         ("hosts", Self::Hosts),

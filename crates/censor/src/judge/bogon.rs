@@ -1,8 +1,8 @@
-//! Addresses that no public name should have, as OONI counts them.
+//! Addresses that no public name should have, as defined by OONI.
 //!
-//! The list is that of `netxlite/bogon.go` in ooni/probe-cli, which has it from ipinfo.io: private and
-//! reserved networks, those for documentation among them, and for IPv6 also 6to4 and Teredo addresses
-//! with such an IPv4 address inside.
+//! The list is that of `netxlite/bogon.go` in ooni/probe-cli, which took it from ipinfo.io: private and
+//! reserved networks, including those for documentation, and for IPv6 also 6to4 and Teredo addresses with
+//! such an IPv4 address inside.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -35,7 +35,7 @@ const V6: &[(u64, u8)] = &[
     (0xff00_0000_0000_0000, 8),
 ];
 
-/// Whether OONI takes the address for a bogon.
+/// Whether OONI considers the address a bogon.
 #[must_use]
 pub fn is_bogon(address: IpAddr) -> bool {
     match address {
@@ -46,7 +46,7 @@ pub fn is_bogon(address: IpAddr) -> bool {
 
 fn is_bogon_v6(address: Ipv6Addr) -> bool {
     let bits = address.to_bits();
-    // `::/96`, `::ffff:0:0/96`: IPv4 addresses in disguise, and `::` and `::1` with them.
+    // `::/96`, `::ffff:0:0/96`: embedded IPv4 addresses, including `::` and `::1`.
     if matches!(bits >> 32, 0 | 0xffff) {
         return true;
     }
@@ -63,7 +63,7 @@ fn is_bogon_v6(address: Ipv6Addr) -> bool {
         })
 }
 
-/// The list knows no 6to4 or Teredo form of the network that carriers share (RFC 6598).
+/// The list has no 6to4 or Teredo form of the network that carriers share (RFC 6598).
 fn is_embedded_bogon(address: Ipv4Addr) -> bool {
     V4.iter().any(|net| net.0 != [100, 64, 0, 0] && within(address, *net))
 }
@@ -141,10 +141,10 @@ mod tests {
             ("fe80::1", true),
             ("fec0::1", true),
             ("ff02::1", true),
-            // What Iran and the newer Chinese injectors answer.
+            // The answers of Iran and of the newer Chinese injectors.
             ("d0::11", false),
             ("2a03:2880:f12c:83:face:b00c:0:25de", false),
-            // Teredo: the server's address stands behind 2001:0.
+            // Teredo: the server's address follows 2001:0.
             ("2001::1234:5678", true),
             ("2001:0:ff:ffff::", true),
             ("2001:0:100::", false),
@@ -156,7 +156,7 @@ mod tests {
             ("2001:0:e000::1", true),
             ("2001:0:6440::1", false),
             ("2001:0:808:808::1", false),
-            // 6to4: the address stands behind 2002.
+            // 6to4: the address follows 2002.
             ("2002:a0a:2224::1", true),
             ("2002:c0a8:1::1", true),
             ("2002:c0a9:1::1", false),

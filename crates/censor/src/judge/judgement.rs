@@ -1,4 +1,4 @@
-//! All rules together: one word for a name, what decided, and the signs that no rule counts.
+//! All rules together: one verdict for a name, the reason, and the signs that no rule counts.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,22 +14,22 @@ use super::probe::{Control, Known, Pair, Probe};
 use super::satellite::{self, Outcome};
 use crate::action::End;
 
-/// From here on the pipeline's likelihood of blocking counts as interference.
+/// From this likelihood of blocking on, the pipeline's result counts as interference.
 const LIKELY: f64 = 0.5;
 
-/// One word over all rules; the first that applies.
+/// One verdict over all rules: the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// The control gave no reply: nothing can be said.
+    /// The control gave no reply: no verdict is possible.
     NoControl,
-    /// Replies that only somebody on the way, or a resolver that imitates one, sends: two that differ, or
-    /// one with a wrong id.
+    /// Replies that only an injector on the path, or a resolver that imitates one, would send: two that
+    /// differ, or one with a wrong id.
     Injected,
-    /// The resolver gives addresses for a name that has none at the control.
+    /// The resolver returns addresses for a name that has none at the control.
     Ghost,
-    /// OONI's probe calls it inconsistent, or its pipeline thinks that it is blocked.
+    /// OONI's probe calls it inconsistent, or its pipeline considers it blocked.
     Interference,
-    /// No rule of OONI's, but a sign: see [`Sign::is_suspicious`].
+    /// No rule of OONI applies, but there is a sign: see [`Sign::is_suspicious`].
     Suspect,
     /// The name does not resolve at the control either.
     Down,
@@ -38,7 +38,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All, in the order in which they are tried.
+    /// All verdicts, in the order in which they are tried.
     pub const ALL: [Self; 7] = [
         Self::NoControl,
         Self::Injected,
@@ -63,55 +63,56 @@ impl Verdict {
         }
     }
 
-    /// Something was found.
+    /// Whether something was found.
     #[must_use]
     pub const fn is_found(self) -> bool {
         matches!(self, Self::Injected | Self::Ghost | Self::Interference | Self::Suspect)
     }
 }
 
-/// Something about the replies that OONI and Satellite do not count.
+/// An anomaly in the replies that OONI and Satellite do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sign {
-    /// Replies to one query say different things.
+    /// Replies to one query have different content.
     Differ(Qtype, usize, Duration),
-    /// A reply has another id than the query, or is no response.
+    /// A reply has another id than the query, or is not a response.
     WrongId(Qtype),
-    /// More replies than one, all alike.
+    /// More than one reply, all the same.
     Repeated(Qtype, usize, Duration),
-    /// A reply is no DNS message.
+    /// A reply is not a DNS message.
     Undecodable(Qtype),
-    /// A reply leaves the question out or has another one.
+    /// A reply omits the question or has another one.
     OtherQuestion(Qtype),
-    /// The answer has addresses of the type that was not asked for.
+    /// The answer has addresses of another type than requested.
     OtherType(Qtype),
-    /// An OPT record stands among the answers, as where one was appended to a finished reply.
+    /// An OPT record is in the answer section, as if it had been appended to a finished reply.
     OptAstray(Qtype),
     /// Octets follow the end of a reply.
     Trailing(Qtype),
     /// The TCP connection ended by RST.
     Reset(Qtype),
-    /// There is no AAAA, where the control has some and the resolver gives A.
+    /// There is no AAAA, although the control has one and the resolver returns A.
     NoV6,
     /// A known answer of a censor, by its name.
     Fingerprint(String),
     /// An address that no public name should have.
     Bogon(IpAddr),
-    /// TC is set: a client would ask again over TCP, which OONI's probe does not.
+    /// TC is set: a client would retry over TCP, which OONI's probe does not.
     Truncated(Qtype),
     /// The query had an OPT record and the control's reply has one; this one has none.
     NoOpt(Qtype),
 }
 
 impl Sign {
-    /// By this alone somebody injects.
+    /// Whether this sign alone proves an injection.
     #[must_use]
     pub const fn is_injection(&self) -> bool {
         matches!(self, Self::Differ(..) | Self::WrongId(_))
     }
 
-    /// Honest resolvers do not do that; the others say nothing alone.
+    /// Whether this sign is suspicious: honest resolvers do not do that. The other signs mean nothing
+    /// alone.
     #[must_use]
     pub const fn is_suspicious(&self) -> bool {
         !matches!(self, Self::Bogon(_) | Self::Truncated(_) | Self::NoOpt(_))
@@ -128,9 +129,11 @@ impl fmt::Display for Sign {
             Self::Undecodable(t) => write!(f, "a reply for {t} that is not a DNS message"),
             Self::OtherQuestion(t) => write!(f, "a reply for {t} without the question"),
             Self::OtherType(t) => write!(f, "an answer for {t} with addresses of the other type"),
-            Self::OptAstray(t) => write!(f, "a reply for {t} whose OPT record is not where it belongs"),
-            Self::Trailing(t) => write!(f, "a reply for {t} with octets behind its end"),
-            Self::Truncated(t) => write!(f, "the reply for {t} is cut (TC); --tcp asks for the whole"),
+            Self::OptAstray(t) => write!(f, "a reply for {t} whose OPT record is in the wrong section"),
+            Self::Trailing(t) => write!(f, "a reply for {t} with octets after its end"),
+            Self::Truncated(t) => {
+                write!(f, "the reply for {t} is truncated (TC); use --tcp to get all of it")
+            }
             Self::Reset(t) => write!(f, "the TCP connection for {t} ended by RST"),
             Self::NoV6 => write!(f, "no AAAA, though the control has one"),
             Self::Fingerprint(name) => write!(f, "a known answer of a censor: {name}"),
@@ -140,15 +143,15 @@ impl fmt::Display for Sign {
     }
 }
 
-/// All that can be said of a name.
+/// All conclusions about a name.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Judgement {
-    /// In one word.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What decided, in one line.
+    /// The reason, in one line.
     pub why: String,
-    /// What the control came to; `None`: to nothing.
+    /// The control's result; `None`: it gave no reply.
     pub control: Option<Control>,
     /// What OONI's probe would report.
     pub classic: Classic,
@@ -156,7 +159,7 @@ pub struct Judgement {
     pub pipeline: Option<&'static Rule>,
     /// Satellite's outcome, if it would have one.
     pub satellite: Option<Outcome>,
-    /// Everything else that was noticed.
+    /// All other anomalies.
     pub signs: Vec<Sign>,
 }
 
@@ -241,7 +244,7 @@ fn signs(probe: &Probe, control: Option<&Control>, known: &Known<'_>) -> Vec<Sig
         if all().any(|r| r.said.is_none()) {
             signs.push(Sign::Undecodable(qtype));
         }
-        // Errors without the question are an old custom of honest servers.
+        // Honest servers, too, may send errors without the question.
         if lookup.ours().any(|s| !s.question && !s.addresses.is_empty()) {
             signs.push(Sign::OtherQuestion(qtype));
         }

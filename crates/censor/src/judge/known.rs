@@ -1,4 +1,4 @@
-//! What a probe knows beside the answers: to which network an address belongs, and which answers are
+//! Data that a probe has beside the answers: which network an address belongs to, and which answers are
 //! known block pages.
 
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Why a file of what a probe knows can't be read.
+/// Why such a data file can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KnownError {
-    /// A line of the map of networks, by its number.
+    /// An invalid line of the map of networks, by its number.
     #[error("line {0}: expected a prefix and a number, such as `192.0.2.0/24 64496`")]
     Line(usize),
-    /// A column that the table of known answers lacks.
+    /// A missing column in the table of known answers.
     #[error("there is no column `{0}`")]
     Column(&'static str),
 }
@@ -23,7 +23,7 @@ pub enum KnownError {
 pub struct AsnMap(BTreeMap<IpNet, u32>);
 
 impl AsnMap {
-    /// Reads lines of a prefix and a number, as pyasn writes them; `#` and `;` begin a comment.
+    /// Reads lines of a prefix and a number, in the format of pyasn; `#` and `;` begin a comment.
     ///
     /// # Errors
     /// [`KnownError::Line`]
@@ -45,7 +45,7 @@ impl AsnMap {
         Ok(Self(map))
     }
 
-    /// The number for the longest prefix that holds the address. 0 is no number.
+    /// The AS number of the longest prefix that contains the address. 0 means none.
     #[must_use]
     pub fn asn(&self, address: IpAddr) -> Option<u32> {
         if self.0.is_empty() {
@@ -75,8 +75,8 @@ enum Pattern {
 }
 
 impl Fingerprint {
-    /// Reads a table in the form of `fingerprints_dns.csv` of ooni/blocking-fingerprints. Also gives the
-    /// number of rows that were left out, because their pattern is of an unknown kind.
+    /// Reads a table in the format of `fingerprints_dns.csv` of ooni/blocking-fingerprints. Also returns
+    /// the number of rows that were skipped because of an unknown kind of pattern.
     ///
     /// # Errors
     /// [`KnownError::Column`]
@@ -90,7 +90,7 @@ impl Fingerprint {
         let (mut all, mut left_out) = (Vec::new(), 0);
         for row in rows {
             let cell = |at: usize| row.get(at).map_or("", |cell| cell.trim());
-            // What is marked `fp` is known to be no sign of a censor.
+            // An entry marked `fp` is known to be a false positive.
             if cell(place) != "dns" || cell(pattern).is_empty() || cell(scope) == "fp" {
                 continue;
             }
@@ -111,7 +111,7 @@ impl Fingerprint {
         Ok((all, left_out))
     }
 
-    /// Whether an answer, an address or the target of an alias, is this one.
+    /// Whether an answer, that is an address or the target of an alias, matches.
     #[must_use]
     pub fn fits(&self, answer: &str) -> bool {
         let answer = plain(answer);
@@ -127,7 +127,7 @@ fn plain(text: &str) -> String {
     text.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The cells of a table (RFC 4180): cells in quotes may hold commas, line ends, and doubled quotes.
+/// The cells of a table (RFC 4180): quoted cells may contain commas, line breaks, and doubled quotes.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
     let mut quoted = false;
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_prefix_counts_and_nought_is_nobody() {
+    fn the_longest_prefix_counts_and_zero_means_none() {
         let map = AsnMap::read(
             "# demo\n192.0.0.0/8\tAS1\n192.0.2.0/24 64496\n2001:db8::/32 3 ; v6\n\n198.51.100.0/24 0\n",
         );

@@ -1,4 +1,4 @@
-//! One question and what came back for it, as OONI's probe reads it.
+//! One question and its replies, as OONI's probe reads them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,16 +10,16 @@ use portcullis_core::dns::{
     self, Class, EdeCode, Header, Message, NameBuf, Qtype, QueryBuilder, Rcode, Section, flag,
 };
 
-/// A question that a probe asks.
+/// A question that a probe sends.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The name.
     pub name: NameBuf,
     /// A or AAAA.
     pub qtype: Qtype,
-    /// The id, which nobody off the path can know.
+    /// The id, which is unknown to anyone off the path.
     pub id: u16,
-    /// With an OPT record. OONI's probe sends none over UDP and TCP.
+    /// Whether the query has an OPT record. OONI's probe sends none over UDP and TCP.
     pub edns: bool,
 }
 
@@ -32,7 +32,7 @@ impl Question {
     }
 }
 
-/// Why a lookup gave no address, in the words of OONI (`netxlite/errno.go`, spec `df-007-errors`).
+/// Why a lookup returned no address, in OONI's terms (`netxlite/errno.go`, spec `df-007-errors`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
@@ -44,15 +44,15 @@ pub enum Failure {
     ServFail,
     /// Another code.
     Misbehaving,
-    /// NOERROR, and no address of the type. TC is not looked at.
+    /// NOERROR without an address of the type. TC is ignored.
     NoAnswer,
-    /// Nothing came.
+    /// No reply.
     Timeout,
-    /// The first that came had another id, which ends the lookup.
+    /// The first reply had another id, which ends the lookup.
     WrongId,
-    /// The first that came was no message, or no response.
+    /// The first reply was not a message or not a response.
     Undecodable,
-    /// Nobody is there.
+    /// The port is closed.
     ConnectionRefused,
     /// The TCP connection ended by RST.
     Reset,
@@ -89,59 +89,59 @@ impl fmt::Display for Failure {
     }
 }
 
-/// One question, all that came back, and what OONI's probe makes of it.
+/// One question, all replies, and the result according to OONI's probe.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     /// A or AAAA.
     pub qtype: Qtype,
-    /// The addresses of the first reply, or why there are none.
+    /// The addresses of the first reply, or the reason why there are none.
     pub result: Result<Vec<IpAddr>, Failure>,
-    /// How many further replies OONI would keep (`x_dns_duplicate_responses`): those before the first
-    /// that it cannot take for a reply to its query.
+    /// How many further replies OONI would keep (`x_dns_duplicate_responses`): those before the first that
+    /// it cannot match to its query.
     pub duplicates: usize,
-    /// Everything that came, in its order.
+    /// All replies, in order.
     pub replies: Vec<Reply>,
     /// How the TCP connection ended.
     pub end: End,
 }
 
-/// One thing that came back.
+/// One reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// How long after the query.
+    /// The delay after the query.
     pub after: Duration,
-    /// What it says; `None`: it is no DNS message.
+    /// Its content; `None`: it is not a DNS message.
     pub said: Option<Said>,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// It is a response and has the query's id.
+    /// Whether it is a response with the query's id.
     pub ours: bool,
     /// The code.
     pub rcode: Rcode,
-    /// Addresses of the type that was asked for, wherever in the answer, sorted.
+    /// Addresses of the requested type anywhere in the answer, sorted.
     pub addresses: Vec<IpAddr>,
     /// Targets of aliases in the answer, in their order.
     pub aliases: Vec<NameBuf>,
     /// Other records in the answer.
     pub others: usize,
-    /// There are addresses of the other type in the answer.
+    /// Whether the answer has addresses of the other type.
     pub stray: bool,
-    /// The least TTL in the answer.
+    /// The lowest TTL in the answer.
     pub ttl: Option<u32>,
-    /// It repeats the question.
+    /// Whether it repeats the question.
     pub question: bool,
-    /// It has an OPT record.
+    /// Whether it has an OPT record.
     pub opt: bool,
-    /// An OPT record stands where none may (RFC 6891 §6.1.1).
+    /// Whether an OPT record is in the wrong section (RFC 6891 §6.1.1).
     pub opt_astray: bool,
-    /// Octets follow the last record.
+    /// Whether octets follow the last record.
     pub trailing: bool,
-    /// TC is set.
+    /// Whether TC is set.
     pub truncated: bool,
-    /// Extended DNS Errors (RFC 8914), which only queries with EDNS are told.
+    /// Extended DNS Errors (RFC 8914), which are sent only if the query had EDNS.
     pub edes: Vec<(EdeCode, String)>,
 }
 
@@ -165,7 +165,7 @@ impl Said {
             truncated,
             edes: Vec::new(),
         };
-        // Some servers answer what they cannot read with the header alone.
+        // Some servers reply to a query that they can't parse with only the header.
         if octets.len() == dns::HEADER_LEN && (header.qdcount, header.ancount) == (0, 0) {
             return Some(empty(header.rcode()));
         }
@@ -180,7 +180,7 @@ impl Said {
             let is_opt = record.rtype == Qtype::OPT;
             said.opt |= is_opt && record.section == Section::Additional;
             said.opt_astray |= is_opt && record.section != Section::Additional;
-            // OONI's decoder takes no message in which an address has not its length.
+            // OONI's decoder rejects a message with an address of the wrong length.
             let address = match record.rtype {
                 Qtype::A => Some(Ipv4Addr::from(<[u8; 4]>::try_from(record.rdata).ok()?).into()),
                 Qtype::AAAA => Some(Ipv6Addr::from(<[u8; 16]>::try_from(record.rdata).ok()?).into()),
@@ -205,13 +205,13 @@ impl Said {
         Some(said)
     }
 
-    /// What the client is told, without what honest servers vary: TTL, order, EDNS.
+    /// Compares what the client learns, ignoring what differs between honest servers: TTL, order, EDNS.
     fn same_as(&self, other: &Self) -> bool {
         (self.rcode, &self.addresses, &self.aliases, self.others, self.truncated)
             == (other.rcode, &other.addresses, &other.aliases, other.others, other.truncated)
     }
 
-    /// What OONI's probe makes of it, if it is the first reply.
+    /// The result according to OONI's probe, if this is the first reply.
     fn result(&self) -> Result<Vec<IpAddr>, Failure> {
         match self.rcode {
             _ if !self.ours => Err(Failure::WrongId),
@@ -225,14 +225,14 @@ impl Said {
     }
 }
 
-/// The type and the class of a question on the wire.
+/// The type and the class of a question in wire format.
 fn asked(qtype: Qtype) -> [u8; 4] {
     let ([a, b], [c, d]) = (qtype.0.to_be_bytes(), Class::IN.0.to_be_bytes());
     [a, b, c, d]
 }
 
 impl Lookup {
-    /// Reads what came back.
+    /// Reads the replies.
     #[must_use]
     pub fn read(question: &Question, seen: &Seen) -> Self {
         let replies: Vec<Reply> = seen
@@ -259,31 +259,31 @@ impl Lookup {
         Self { qtype, result: Err(failure), duplicates: 0, replies: Vec::new(), end: End::Open }
     }
 
-    /// The addresses, none if it failed.
+    /// The addresses; none if it failed.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
         self.result.as_deref().unwrap_or_default()
     }
 
-    /// The first reply, if it is one to the query.
+    /// The first reply, if it matches the query.
     #[must_use]
     pub fn first(&self) -> Option<&Said> {
         self.replies.first().and_then(|r| r.said.as_ref()).filter(|s| s.ours)
     }
 
-    /// Replies to the query.
+    /// Replies that match the query.
     pub fn ours(&self) -> impl Iterator<Item = &Said> {
         self.replies.iter().filter_map(|r| r.said.as_ref()).filter(|s| s.ours)
     }
 
-    /// Two replies to the query say different things.
+    /// Whether two replies to the query have different content.
     #[must_use]
     pub fn differs(&self) -> bool {
         let mut ours = self.ours();
         ours.next().is_some_and(|first| ours.any(|other| !other.same_as(first)))
     }
 
-    /// From the first reply to the last.
+    /// The time from the first reply to the last.
     #[must_use]
     pub fn span(&self) -> Duration {
         let at = |reply: Option<&Reply>| reply.map_or(Duration::ZERO, |r| r.after);

@@ -1,9 +1,9 @@
-//! What probes for censorship would say of a name, by their published rules.
+//! The conclusions of censorship probes about a name, by their published rules.
 //!
-//! A probe asks the resolver and a control for A and AAAA and keeps everything that comes back. From that
-//! follow OONI's verdict in its two forms ([`ooni`]), that of Satellite ([`satellite`]), some signs of
-//! injection that neither of them counts ([`Sign`]), and one word over all of it ([`Verdict`]).
-//! No page is fetched and no certificate seen, so what they learn from those is left open.
+//! A probe queries the resolver and a control for A and AAAA and keeps all replies. From these follow
+//! OONI's verdict in its two forms ([`ooni`]), that of Satellite ([`satellite`]), some signs of injection
+//! that neither counts ([`Sign`]), and one overall verdict ([`Verdict`]). No page is fetched and no
+//! certificate is inspected, so conclusions from those are left open.
 
 mod bogon;
 mod judgement;

@@ -1,8 +1,8 @@
-//! The rules by which OONI decides on a name: those of its probe, and those of its pipeline.
+//! The rules by which OONI judges a name: those of its probe, and those of its pipeline.
 //!
-//! The probe's are the "classic" analysis of `web_connectivity` (spec `ts-017-web-connectivity`,
+//! The probe's rules are the "classic" analysis of `web_connectivity` (spec `ts-017-web-connectivity`,
 //! ooni/probe-cli `webconnectivitylte` and `minipipeline`); the pipeline's are `DNS_RULES` of ooni/data
-//! `analysis/rules.py`. What either learns from TLS or from a page is not seen here.
+//! `analysis/rules.py`. Their evidence from TLS and from web pages is not covered.
 
 use std::net::IpAddr;
 
@@ -14,11 +14,11 @@ use portcullis_core::dns::Qtype;
 
 /// Flags of the DNS analysis (`x_dns_flags`).
 pub mod flag {
-    /// There is a bogon among the addresses.
+    /// One of the addresses is a bogon.
     pub const BOGON: u8 = 1;
     /// A lookup fails that succeeds at the control.
     pub const UNEXPECTED_FAILURE: u8 = 2;
-    /// Addresses of which none, and no network of one, is the control's.
+    /// None of the addresses, nor of their networks, is among the control's.
     pub const UNEXPECTED_ADDRS: u8 = 4;
     /// Each flag with OONI's name for it.
     pub const NAMES: [(u8, &str); 3] = [
@@ -52,20 +52,20 @@ impl Consistency {
     }
 }
 
-/// `blocking`, as far as it can be told without a page.
+/// `blocking`, as far as it can be determined without a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocking {
-    /// `"dns"`, whatever else is measured.
+    /// `"dns"`, whatever the other measurements.
     Dns,
-    /// `"dns"` unless the page comes from the addresses that were given.
+    /// `"dns"` unless the page is served from the returned addresses.
     DnsIfThePageFails,
     /// `false`: the name does not resolve at the control either.
     No,
-    /// Not `"dns"`; something else may be.
+    /// Not `"dns"`; possibly something else.
     NotDns,
 }
 
-/// What the probe would report.
+/// The probe's report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classic {
     /// `dns_consistency`.
@@ -76,7 +76,7 @@ pub struct Classic {
     pub blocking: Blocking,
 }
 
-/// What the probe would report of these lookups.
+/// The probe's report for these lookups.
 #[must_use]
 pub fn classic(resolver: &Pair, control: Option<&Control>, asns: &AsnMap) -> Classic {
     let mut flags = 0;
@@ -111,7 +111,7 @@ pub fn classic(resolver: &Pair, control: Option<&Control>, asns: &AsnMap) -> Cla
     };
     let any =
         |held: fn(IpAddr) -> bool| resolver.both().into_iter().flat_map(Lookup::addresses).any(|a| held(*a));
-    // The probe asks no page of itself.
+    // The probe does not fetch pages from the local machine.
     let page = any(|a| !a.is_loopback());
     let blocking = match consistency {
         Consistency::Inconsistent if page => Blocking::DnsIfThePageFails,
@@ -122,15 +122,15 @@ pub fn classic(resolver: &Pair, control: Option<&Control>, asns: &AsnMap) -> Cla
     Classic { consistency, flags, blocking }
 }
 
-/// `dns_no_answer` for AAAA says only that there is no IPv6. And the classic analysis looks at one lookup
-/// of both types: where the name has only AAAA, nobody misses A.
+/// `dns_no_answer` for AAAA only means that there is no IPv6. And the classic analysis considers both types
+/// together: if the name has only AAAA, the missing A does not count.
 fn ignored(qtype: Qtype, failure: Failure, control: Option<&Control>) -> bool {
     failure == Failure::NoAnswer
         && (qtype == Qtype::AAAA
             || control.is_some_and(|c| c.addresses.iter().any(IpAddr::is_ipv6) && !c.has_v4()))
 }
 
-/// A rule of the pipeline: its id, and how likely it makes what.
+/// A rule of the pipeline: its id, and the likelihood of each outcome.
 #[derive(Debug, PartialEq)]
 pub struct Rule {
     /// Its id in `rules.py`.
@@ -139,7 +139,7 @@ pub struct Rule {
     pub blocked: f64,
     /// The name does not work anywhere.
     pub down: f64,
-    /// All is well.
+    /// The name works.
     pub ok: f64,
 }
 
@@ -157,8 +157,8 @@ static CONTROL_SUCCEEDS: Rule = rule("failure_ctrl_ok", 0.9, 0.1, 0.0);
 static NO_CONTROL: Rule = rule("failure_no_ctrl", 0.5, 0.5, 0.0);
 static UNMATCHED: Rule = rule("answer_unmatched", 0.75, 0.0, 0.25);
 
-/// The first rule that applies to a lookup; of two lookups that which says more of blocking, as the
-/// pipeline joins the rows of a measurement. The rules on TLS come to nothing here.
+/// The first rule that applies to a lookup; of two lookups the one with more evidence of blocking, as the
+/// pipeline merges the rows of a measurement. The rules on TLS are not included.
 #[must_use]
 pub fn pipeline(resolver: &Pair, control: Option<&Control>, known: &Known<'_>) -> Option<&'static Rule> {
     let mut found: Option<&'static Rule> = None;

@@ -1,4 +1,4 @@
-//! What a probe saw for one name, what it knows beside that, and what the control comes to.
+//! The observations of a probe for one name, its other data, and the control's combined result.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ impl Pair {
         self.both().into_iter().flat_map(Lookup::addresses).copied()
     }
 
-    /// Why there are no addresses: what A says, unless AAAA alone says more than that there are none.
+    /// Why there are no addresses: the failure for A, unless that for AAAA is more specific.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         match (&self.a.result, &self.aaaa.result) {
@@ -38,32 +38,32 @@ impl Pair {
     }
 }
 
-/// What a probe saw for one name.
+/// The observations of a probe for one name.
 #[derive(Clone, Debug)]
 pub struct Probe {
-    /// The resolver in question.
+    /// The resolver under test.
     pub resolver: Pair,
-    /// The control, asked once or more.
+    /// The control, queried once or more.
     pub control: Vec<Pair>,
-    /// It was asked over UDP.
+    /// Whether the queries went over UDP.
     pub udp: bool,
-    /// The queries had an OPT record.
+    /// Whether the queries had an OPT record.
     pub edns: bool,
 }
 
-/// What a probe knows beside the answers.
+/// The data of a probe beside the answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'k> {
-    /// Which network announces an address.
+    /// The network that announces an address.
     pub asns: &'k AsnMap,
     /// Known answers of censors.
     pub fingerprints: &'k [Fingerprint],
-    /// Where the probe is, as a two-letter code.
+    /// The country of the probe, as a two-letter code.
     pub country: Option<&'k str>,
 }
 
 impl<'k> Known<'k> {
-    /// The known answers of censors that a lookup got.
+    /// The known answers of censors that a lookup returned.
     pub fn fingerprints_of<'l>(
         &self,
         lookup: &'l Lookup,
@@ -75,21 +75,21 @@ impl<'k> Known<'k> {
     }
 }
 
-/// What all tries at the control come to.
+/// The combined result of all attempts at the control.
 #[derive(Clone, Debug)]
 pub struct Control {
-    /// Every address that it gave.
+    /// Every address that it returned.
     pub addresses: BTreeSet<IpAddr>,
-    /// Why there is none, as the last try said.
+    /// Why there is none, from the last attempt.
     pub failure: Option<Failure>,
-    /// In how many tries there was one.
+    /// How many attempts returned one.
     pub successes: usize,
-    /// How many tries there were.
+    /// The number of attempts.
     pub tries: usize,
 }
 
 impl Control {
-    /// Joins the tries; `None` if the control gave no reply at all, so that nothing can be compared.
+    /// Combines the attempts; `None` if the control never replied, so that nothing can be compared.
     #[must_use]
     pub fn join(tries: &[Pair]) -> Option<Self> {
         tries.iter().flat_map(Pair::both).flat_map(Lookup::ours).next()?;

@@ -1,7 +1,8 @@
-//! The outcome that Censored Planet's Satellite gives a lookup (censoredplanet-analysis, `docs/outcome.md`).
+//! The outcome of a lookup according to Censored Planet's Satellite (censoredplanet-analysis,
+//! `docs/outcome.md`).
 //!
-//! It asks for A over UDP and looks at the first reply alone. After the addresses it would fetch a page
-//! from each; where it would, the outcome here is `anomaly`, the word of its raw data.
+//! Satellite queries for A over UDP and considers only the first reply. It then fetches a page from each
+//! address; where it would, the outcome here is `anomaly`, as in its raw data.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,13 +16,13 @@ use portcullis_core::dns::Rcode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// A code that is no success.
+    /// An unsuccessful response code.
     Error(Rcode),
     /// The port is closed.
     ConnRefused,
     /// The resolver cannot be reached.
     HostUnreach,
-    /// Nothing came.
+    /// No reply.
     TimedOut,
     /// NOERROR without an address.
     Empty,
@@ -35,7 +36,7 @@ pub enum Outcome {
     MatchIp,
     /// The network of an address is the control's.
     MatchAsn,
-    /// None is; a page would be fetched now.
+    /// None of these; the next step would be to fetch a page.
     Anomaly,
 }
 
@@ -60,7 +61,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The outcome for the lookup of A; `None`: the documents don't say, or it was not asked over UDP.
+/// The outcome for the lookup of A; `None`: the documentation does not define it, or the query was not sent
+/// over UDP.
 #[must_use]
 pub fn outcome(resolver: &Pair, control: Option<&Control>, asns: &AsnMap, udp: bool) -> Option<Outcome> {
     let lookup: &Lookup = &resolver.a;

@@ -1,4 +1,4 @@
-//! What the rules make of the ways in which resolvers lie.
+//! The rules applied to the ways in which resolvers lie.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn question(qtype: Qtype) -> Question {
     Question { name: NameBuf::from_text("www.example.com").unwrap(), qtype, id: ID, edns: false }
 }
 
-/// A reply in words: a code or `OK`, then addresses, `CNAME=target`, and marks for what is odd.
+/// A reply in words: a code or `OK`, then addresses, `CNAME=target`, and marks for anomalies.
 fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
     let mut words = text.split_whitespace();
     let code: u8 = match words.next().unwrap() {
@@ -32,7 +32,7 @@ fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
     };
     let mut out = question(qtype).octets();
     out[2..4].copy_from_slice(&[0x81, 0x80 | code]);
-    let (mut count, mut behind) = (0, &[][..]);
+    let (mut count, mut trailing) = (0, &[][..]);
     for word in words {
         let (rtype, rdata) = match word {
             "TC" => {
@@ -52,7 +52,7 @@ fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
                 continue;
             }
             "MORE" => {
-                behind = b"more";
+                trailing = b"more";
                 continue;
             }
             "SHORT" => (1, vec![1, 2, 3]),
@@ -70,11 +70,11 @@ fn reply(qtype: Qtype, text: &str) -> Vec<u8> {
         out.extend(rdata);
     }
     out[7] = count;
-    out.extend(behind);
+    out.extend(trailing);
     out
 }
 
-/// Replies with `;` between them, 10 ms from one to the next; `RST` and `FIN` end the connection.
+/// Replies separated by `;`, 10 ms apart; `RST` and `FIN` end the connection.
 fn lookup(qtype: Qtype, text: &str) -> Lookup {
     let mut seen = Seen::default();
     for (number, part) in (1u64..).zip(text.split(';').map(str::trim).filter(|p| !p.is_empty())) {
@@ -91,7 +91,7 @@ fn pair(a: &str, aaaa: &str) -> Pair {
     Pair { a: lookup(Qtype::A, a), aaaa: lookup(Qtype::AAAA, aaaa) }
 }
 
-/// Judges `A | AAAA` of the resolver against that of the control, whose tries have `/` between them.
+/// Judges `A | AAAA` of the resolver against that of the control, whose attempts are separated by `/`.
 fn judged(resolver: &str, control: &str, known: &Known<'_>) -> Judgement {
     let read = |text: &str| {
         let (a, aaaa) = text.split_once('|').unwrap();
@@ -135,7 +135,7 @@ fn a_lookup_in_the_words_of_ooni() {
         ("OK TC", "dns_no_answer", 0),
         ("OK TC 1.2.3.4", "", 0),
         ("OK CNAME=a.test", "dns_no_answer", 0),
-        // An address of the other type is none.
+        // An address of the other type does not count.
         ("OK 2001:db8::1", "dns_no_answer", 0),
         ("NXDOMAIN", "dns_nxdomain_error", 0),
         ("NXDOMAIN 1.2.3.4", "dns_nxdomain_error", 0),
@@ -153,7 +153,7 @@ fn a_lookup_in_the_words_of_ooni() {
         ("OK SHORT; OK 5.6.7.8", "unknown_failure", 0),
         ("OK 1.2.3.4; OK 5.6.7.8; OK 5.6.7.8", "", 2),
         ("NXDOMAIN; OK 5.6.7.8", "dns_nxdomain_error", 1),
-        // What cannot be taken for a reply ends the loop.
+        // A message that does not match the query ends the loop.
         ("OK 1.2.3.4; OK 5.6.7.8; GARBAGE; OK 5.6.7.8", "", 1),
         ("OK 1.2.3.4; OK 5.6.7.8 WRONG-ID; OK 5.6.7.8", "", 0),
     ] {
@@ -175,8 +175,8 @@ fn the_query_is_ooni_s_and_has_edns_only_if_asked() {
     );
 }
 
-/// Facts: NXDOMAIN gives flag 2, a private address 5, a public one 4; the rest of the rows are the
-/// validation matrix for OONI's classic analysis and for Satellite, and what lies between its rows.
+/// Facts: NXDOMAIN gives flag 2, a private address 5, a public one 4; the other rows are the validation
+/// matrix for OONI's classic analysis and for Satellite, and the cases between its rows.
 #[test]
 fn every_way_to_lie_and_what_the_probes_say() {
     for (resolver, control, expected) in [
@@ -216,13 +216,13 @@ fn every_way_to_lie_and_what_the_probes_say() {
             BOTH,
             "dns-interference | inconsistent 2 dns? | failure_ctrl_ok | ip.empty",
         ),
-        // A name with AAAA alone.
+        // A name with only AAAA.
         (
             "OK | OK 2606:2800:21f:cb07::1",
             "OK | OK 2606:2800:21f:cb07::1",
             "ok | consistent 0 - | answer_matches_ctrl | ip.empty",
         ),
-        // Stub addresses: loopback, private, for documentation, nought, public.
+        // Stub addresses: loopback, private, for documentation, zero, public.
         (
             "OK 127.0.0.1 | OK",
             V4_ONLY,
@@ -255,14 +255,14 @@ fn every_way_to_lie_and_what_the_probes_say() {
             V4_ONLY,
             "dns-interference | inconsistent 4 dns? | answer_unmatched | ip.matchip",
         ),
-        // A bogon that the control gives too is no blocking.
+        // A bogon that the control returns too is not blocking.
         (
             "OK 10.0.0.1 | OK",
             "OK 10.0.0.1 | OK",
             "ok | consistent 1 - | bogon_in_ctrl | ip.invalid:local_net",
         ),
         ("|", V4_ONLY, "dns-interference | inconsistent 2 dns | failure_ctrl_ok | dns.timedout"),
-        // Injection, with the genuine reply behind it.
+        // Injection, followed by the genuine reply.
         (
             "OK 5.3.3.17; OK 93.184.215.14 | OK",
             V4_ONLY,
@@ -273,7 +273,7 @@ fn every_way_to_lie_and_what_the_probes_say() {
             V4_ONLY,
             "injected | inconsistent 5 dns? | bogon_not_in_ctrl | ip.invalid:local_net",
         ),
-        // The genuine one is first: OONI and Satellite see nothing.
+        // The genuine reply is first: OONI and Satellite notice nothing.
         (
             "OK 93.184.215.14; OK 5.3.3.17 | OK",
             V4_ONLY,
@@ -309,7 +309,7 @@ fn every_way_to_lie_and_what_the_probes_say() {
             "ghost | inconsistent 4 dns? | answer_unmatched | anomaly",
         ),
         ("OK | OK", "OK | OK", "down | consistent 0 false | failure_ctrl_also_failing | ip.empty"),
-        // The control is not there, and fails now and then.
+        // The control does not reply, or fails occasionally.
         ("OK 5.3.3.17 | OK", "|", "no-control | not measured 0 - | answer_unmatched | anomaly"),
         ("NXDOMAIN | NXDOMAIN", "|", "no-control | not measured 0 - | failure_no_ctrl | dns.error:NXDomain"),
         (
@@ -343,7 +343,7 @@ fn networks_and_known_answers_count() {
     let (fingerprints, _) = Fingerprint::read(table).unwrap();
     for (resolver, control, country, expected) in [
         ("OK 93.185.1.1 | OK", V4_ONLY, None, "ok | consistent 0 - | answer_asn_matches_ctrl | ip.matchasn"),
-        // 0 is no number.
+        // 0 is not an AS number.
         (
             "OK 5.5.5.5 | OK",
             "OK 6.6.6.6 | OK",
@@ -362,7 +362,7 @@ fn networks_and_known_answers_count() {
             Some("DE"),
             "dns-interference | inconsistent 4 dns? | answer_unmatched | anomaly",
         ),
-        // The alias betrays it though the network is right.
+        // The alias reveals it although the network is right.
         (
             "OK CNAME=TrustPositif.kominfo.go.id 93.185.1.1 | OK",
             V4_ONLY,
@@ -393,7 +393,7 @@ fn signs_that_no_probe_counts() {
             vec!["3 replies for A within 20.0 ms, all alike"],
         ),
         ("OK 93.184.215.14 OTHER-NAME | OK", V4_ONLY, vec!["a reply for A without the question"]),
-        // Errors may lack it.
+        // Errors may omit the question.
         ("HEADER | HEADER", V4_ONLY, vec![]),
         (
             "OK 93.184.215.14 | OK 1.2.3.4",
@@ -407,12 +407,12 @@ fn signs_that_no_probe_counts() {
         (
             "OK OPT 93.184.215.14 | OK",
             V4_ONLY,
-            vec!["a reply for A whose OPT record is not where it belongs"],
+            vec!["a reply for A whose OPT record is in the wrong section"],
         ),
         (
             "OK 93.184.215.14 MORE | OK MORE",
             V4_ONLY,
-            vec!["a reply for A with octets behind its end", "a reply for AAAA with octets behind its end"],
+            vec!["a reply for A with octets after its end", "a reply for AAAA with octets after its end"],
         ),
     ] {
         let said: Vec<String> =
@@ -426,7 +426,7 @@ proptest::proptest! {
     fn no_octets_make_it_panic(replies: Vec<Vec<u8>>, ours: bool) {
         let seen = |qtype| {
             let replies = replies.iter().map(|octets| {
-                // Octets behind a fitting question go further.
+                // Octets after a matching question are decoded further.
                 let mut out = reply(qtype, "OK");
                 out[7] = u8::try_from(octets.len() % 4).unwrap();
                 out.extend(octets);

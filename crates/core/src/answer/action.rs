@@ -1,4 +1,4 @@
-//! What an action gives in place of an answer, and the errors that say why.
+//! The reply that an action gives instead of an answer, with the extended errors that explain it.
 
 use super::text::Text;
 use super::{alias, deny, stub};
@@ -13,22 +13,22 @@ pub enum Blocked<'a> {
     Reply(usize),
     /// Send nothing.
     Drop,
-    /// Not blocked after all: a client that came back over TCP, or a list that only notes.
+    /// Not blocked after all: a client that retried over TCP, or a list that only logs.
     Pass,
     /// The answer is an alias: follow it, then call [`aliased`].
     Alias(&'a NameBuf),
 }
 
-/// By what right an answer is made up.
+/// On what grounds an answer is synthesised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     /// A rule blocks.
     Block,
-    /// A rewrite: the operator's own data, and no refusal.
+    /// A rewrite: the operator's own data, not a refusal.
     Rewrite,
 }
 
-/// Writes the reply that an action, the rule's own or `list`'s, gives to `query`.
+/// Writes the reply to `query` for an action: the rule's own or else that of `list`.
 #[must_use]
 pub fn blocked<'a>(
     (list, right): (&ListPolicy, Right),
@@ -47,8 +47,8 @@ pub fn blocked<'a>(
         Action::Null => stub::null(&mut reply, query, list.ttl),
         Action::Address(v4, v6) => stub::address(&mut reply, query, v4, v6, list.ttl),
         Action::Records(data) => stub::records(&mut reply, query, data, list.ttl),
-        // An alias of itself would be none: the name that a list sends people to passes, though the list
-        // has it too.
+        // An alias to itself would not be one: the target of a list's alias passes, even if the list
+        // contains it too.
         Action::Cname(target) if target.as_name() == query.qname => return Blocked::Pass,
         Action::Cname(target) if matches!(query.qtype, Qtype::CNAME | Qtype::ANY) => {
             stub::cname(&mut reply, target.as_name(), list.ttl)
@@ -61,13 +61,13 @@ pub fn blocked<'a>(
         Action::Truncate | Action::Log => return Blocked::Pass,
         Action::Drop => return Blocked::Drop,
     };
-    // Of a rewrite that has nothing of the type, that is the operator's own data too.
+    // If a rewrite has no records of the type, NODATA is the operator's own data too.
     let data = matches!(action, Action::Null | Action::Address(..) | Action::Records(_) | Action::Cname(_));
     explain(&mut reply, &text, (list, right), query, forged || right == Right::Rewrite && data);
     Blocked::Reply(reply.finish())
 }
 
-/// Writes a chain of aliases that a list begins with, and what ends them, if anything does.
+/// Writes a chain of aliases that a list begins, and the answer for the last target, if there is one.
 #[must_use]
 pub fn aliased(
     (list, right): (&ListPolicy, Right),
@@ -84,8 +84,8 @@ pub fn aliased(
     reply.finish()
 }
 
-/// Attaches the errors that tell the truth about the answer: whose wish it was, and whether anything in
-/// it is made up (RFC 8914 §4.5, §4.16, §4.17).
+/// Attaches the extended errors: whose policy it was, and whether any data is forged (RFC 8914 §4.5, §4.16,
+/// §4.17).
 fn explain<'t>(
     reply: &mut ReplyWriter<'_, 't>,
     text: &'t Text,
@@ -99,7 +99,7 @@ fn explain<'t>(
     let code = if list.authority.is_some() { EdeCode::CENSORED } else { EdeCode::BLOCKED };
     match &list.structured {
         Some((whole, brief)) if query.edns.is_some_and(|e| e.wants_structured()) => {
-            // Such a client never gets a second code beside.
+            // Such a client never gets a second code.
             reply.ede(Ede { code, text: whole, brief });
         }
         _ => {

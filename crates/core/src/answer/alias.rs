@@ -1,32 +1,32 @@
-//! An alias with what it leads to: a stub resolver does not go on by itself (RFC 1034 §5.3.1).
+//! An alias and its target's records: stub resolvers do not follow aliases (RFC 1034 §5.3.1).
 
 use crate::dns::{Class, Full, Message, NameBuf, Qtype, Rcode, ReplyWriter, Section, expanded_rdata, flag};
 
-/// An alias: the name that it points to, and its TTL in seconds.
+/// An alias: its target, and its TTL in seconds.
 pub type Target = (NameBuf, u32);
 
-/// The reply to the question for the last of the aliases.
+/// The reply to the question for the last alias's target.
 #[derive(Clone, Copy)]
 pub struct End<'m> {
     /// The reply.
     pub reply: Message<'m>,
-    /// Its code, the upper bits included.
+    /// Its response code, including the upper bits.
     pub rcode: Rcode,
-    /// The TTL with which a record goes out that has this one in the reply, both in seconds.
+    /// Maps the TTL of a record in the reply to the TTL to send, both in seconds.
     pub ttl: &'m dyn Fn(u32) -> u32,
 }
 
 impl<'m> End<'m> {
-    /// A reply that has just been written, to be passed on as it is.
+    /// A reply that was just written, to be passed on unchanged.
     #[must_use]
     pub fn written(reply: Message<'m>) -> Self {
         Self { reply, rcode: reply.rcode(), ttl: &|ttl| ttl }
     }
 }
 
-/// Writes the aliases, each pointing to the next, and then what ends them, if anything does.
+/// Writes the aliases, each pointing to the next, and then the records of the last target, if any.
 pub fn write_aliases(reply: &mut ReplyWriter<'_, '_>, targets: &[Target], end: Option<End<'_>>) {
-    // A section that does not fit has marked the reply truncated.
+    // If a section does not fit, the writer has set TC.
     let _ = chain(reply, targets).and_then(|()| end.map_or(Ok(()), |end| append(reply, end)));
 }
 
@@ -41,7 +41,7 @@ fn chain(reply: &mut ReplyWriter<'_, '_>, targets: &[Target]) -> Result<(), Full
 fn append(reply: &mut ReplyWriter<'_, '_>, end: End<'_>) -> Result<(), Full> {
     let End { reply: end, rcode, ttl } = end;
     reply.rcode(rcode);
-    // Cut short by the upstream even over TCP: the client must not take it for whole.
+    // Truncated by the upstream even over TCP: the client must not take it for complete.
     if end.header.has(flag::TC) {
         reply.truncate();
         return Err(Full);
@@ -50,7 +50,7 @@ fn append(reply: &mut ReplyWriter<'_, '_>, end: End<'_>) -> Result<(), Full> {
     for record in end.records() {
         let wanted = match record.section {
             Section::Answer => true,
-            // The SOA lets a negative answer be kept (RFC 2308 §3).
+            // The SOA makes a negative answer cacheable (RFC 2308 §3).
             Section::Authority => negative && record.rtype == Qtype::SOA,
             Section::Additional => false,
         };

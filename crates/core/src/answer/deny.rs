@@ -1,5 +1,5 @@
-//! Refusals: NXDOMAIN and NODATA with the SOA that lets them be cached, REFUSED, SERVFAIL. Nothing in
-//! them is made up, which each function says by `false`.
+//! Refusals: NXDOMAIN and NODATA with the SOA that makes them cacheable, REFUSED, SERVFAIL. They contain no
+//! forged data, which each function reports as `false`.
 
 use crate::dns::{Qtype, Query, Rcode, ReplyWriter, Section};
 
@@ -10,26 +10,26 @@ pub(super) fn nxdomain(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: 
     false
 }
 
-/// The name exists, the type does not (RFC 2308 §2.2).
+/// The name exists, but not with this type (RFC 2308 §2.2).
 pub(super) fn nodata(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) -> bool {
     soa(reply, query, ttl);
     false
 }
 
-/// The server will not say.
+/// The server refuses to answer.
 pub(super) fn refused(reply: &mut ReplyWriter<'_, '_>) -> bool {
     reply.rcode(Rcode::REFUSED);
     false
 }
 
-/// The server could not say.
+/// The server fails to answer.
 pub(super) fn servfail(reply: &mut ReplyWriter<'_, '_>) -> bool {
     reply.rcode(Rcode::SERVFAIL);
     false
 }
 
-/// A SOA owned by the name asked, so that a cache keeps the answer for that name alone and for
-/// `ttl` seconds (RFC 2308 §3, §5). Its contents follow the empty zones of RFC 6303 §3.
+/// A SOA owned by the query name, so that the answer is cached for that name alone and for `ttl` seconds
+/// (RFC 2308 §3, §5). Its contents follow the empty zones of RFC 6303 §3.
 fn soa(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
     const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
     let mut numbers = [0; 20];
@@ -39,6 +39,6 @@ fn soa(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32) {
     let mname = query.qname.as_bytes();
     // RDATA names of a SOA may be compressed (RFC 1035 §3.3), but the root needs no pointer.
     let mname: &[u8] = if query.qname.is_root() { mname } else { &[0xc0, 12] };
-    // A SOA that does not fit leaves the reply truncated, which is what the client should hear.
+    // A SOA that does not fit leaves the reply truncated, so that the client retries over TCP.
     let _ = reply.record(Section::Authority, None, Qtype::SOA, ttl, &[mname, NOBODY, &numbers]);
 }

@@ -1,4 +1,4 @@
-//! A verdict's action → reply bytes, such that a caching client can live with them.
+//! From a verdict's action to the octets of a reply that clients can cache safely.
 
 mod action;
 mod alias;

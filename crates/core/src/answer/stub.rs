@@ -1,5 +1,5 @@
-//! Answers made up in place of the true ones: a stub address, the null address, an alias. Each function
-//! says whether the answer holds anything made up.
+//! Forged answers: a stub address, the null address, an alias. Each function returns whether the answer
+//! contains forged data.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,8 +7,8 @@ use super::deny;
 use crate::dns::{Name, Qtype, Query, ReplyWriter, Section};
 use crate::rule::Data;
 
-/// Stub addresses for A and AAAA. Every other type gets NODATA, HTTPS and SVCB among them, so that
-/// none of their hints leaks the address that A hides.
+/// Stub addresses for A and AAAA. Every other type, including HTTPS and SVCB, gets NODATA, so that no hint
+/// in them leaks the address that A hides.
 pub(super) fn address(
     reply: &mut ReplyWriter<'_, '_>,
     query: &Query<'_>,
@@ -16,7 +16,7 @@ pub(super) fn address(
     v6: &[Ipv6Addr],
     ttl: u32,
 ) -> bool {
-    // A pool that outgrows the client's size is sent truncated; the errors are attached all the same.
+    // A pool that does not fit the client's payload size is truncated; the errors are still attached.
     let _ = match query.qtype {
         Qtype::A if !v4.is_empty() => {
             v4.iter().try_for_each(|a| reply.record(Section::Answer, None, Qtype::A, ttl, &[&a.octets()]))
@@ -34,13 +34,13 @@ pub(super) fn null(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, ttl: u32)
     address(reply, query, &[Ipv4Addr::UNSPECIFIED], &[Ipv6Addr::UNSPECIFIED], ttl)
 }
 
-/// An alias for every type; the client asks for its target itself.
+/// An alias for every type; the client resolves its target itself.
 pub(super) fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32) -> bool {
     let _ = reply.record(Section::Answer, None, Qtype::CNAME, ttl, &[target.as_bytes()]);
     true
 }
 
-/// The operator's own records: those of the type asked, all of them for ANY, else NODATA.
+/// The operator's own records: those of the requested type, all of them for ANY, else NODATA.
 pub(super) fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) -> bool {
     let mut any = false;
     for record in data.iter().filter(|d| d.rtype == query.qtype || query.qtype == Qtype::ANY) {

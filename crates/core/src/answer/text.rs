@@ -1,4 +1,4 @@
-//! The EXTRA-TEXT of a refusal: the list, and the reference by which it is found again.
+//! The EXTRA-TEXT of a refusal: the list, and the reference by which the refusal can be looked up.
 
 use crate::dns::Query;
 use crate::policy::{ListPolicy, MAX_EDE_TEXT};
@@ -15,7 +15,7 @@ pub(super) struct Text {
 impl Text {
     pub(super) fn of(list: &ListPolicy, query: &Query<'_>) -> Self {
         let mut text = Self { octets: [0; MAX_EDE_TEXT + REFERENCE], len: 0 };
-        // Without EDNS nobody will read it (RFC 8914 §2).
+        // Without EDNS it can't be sent (RFC 8914 §2).
         if query.edns.is_none() {
             return text;
         }

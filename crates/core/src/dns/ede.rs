@@ -1,4 +1,4 @@
-//! Extended DNS Errors (RFC 8914): why an answer is what it is.
+//! Extended DNS Errors (RFC 8914): the reason for a reply.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use std::fmt;
 pub struct EdeCode(pub u16);
 
 impl EdeCode {
-    /// An answer kept past its time to live (§4.4).
+    /// A cached answer past its TTL (§4.4).
     pub const STALE_ANSWER: Self = Self(3);
-    /// The answer was made up by policy, beside one of the codes that say whose (§4.5).
+    /// The answer was forged by policy; sent with one of the codes that say whose (§4.5).
     pub const FORGED_ANSWER: Self = Self(4);
     /// The operator's own policy (§4.16).
     pub const BLOCKED: Self = Self(15);
     /// A demand from outside, such as a court's (§4.17).
     pub const CENSORED: Self = Self(16);
-    /// The client's own wish (§4.18).
+    /// The client's own choice (§4.18).
     pub const FILTERED: Self = Self(17);
-    /// The client may not ask (§4.19).
+    /// The client is not authorised (§4.19).
     pub const PROHIBITED: Self = Self(18);
-    /// A denial kept past its time to live (§4.20).
+    /// A cached NXDOMAIN past its TTL (§4.20).
     pub const STALE_NXDOMAIN: Self = Self(19);
-    /// Neither authority nor recursion is to be had here (§4.21).
+    /// The server is neither authoritative nor recursive for the name (§4.21).
     pub const NOT_AUTHORITATIVE: Self = Self(20);
     /// No upstream answered (§4.23).
     pub const NO_REACHABLE_AUTHORITY: Self = Self(22);
     /// An upstream could not be reached at all (§4.24).
     pub const NETWORK_ERROR: Self = Self(23);
 
-    /// The registered name, or "Other" for a code this server has no name for.
+    /// The registered name, or "Other" for a code without a name here.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
@@ -72,9 +72,9 @@ impl fmt::Display for EdeCode {
 pub struct Ede<'t> {
     /// The INFO-CODE.
     pub code: EdeCode,
-    /// The EXTRA-TEXT, for a person to read.
+    /// The EXTRA-TEXT, for people.
     pub text: &'t str,
-    /// What stands there where the text does not fit.
+    /// The text to use if the full one does not fit.
     pub brief: &'t str,
 }
 

@@ -2,22 +2,22 @@
 
 use super::sde::OPTION_SDE;
 
-/// The payload size that this server announces and the most that it sends over UDP: what crosses
-/// the internet without fragments (DNS flag day 2020).
+/// The payload size that this server advertises and the most that it sends over UDP: what crosses the
+/// internet without fragmentation (DNS flag day 2020).
 pub const PAYLOAD_SIZE: u16 = 1232;
 /// The option code of an Extended DNS Error (RFC 8914 §2).
 pub const OPTION_EDE: u16 = 15;
-/// The flag "DNSSEC OK" in the upper bit of the OPT's last 16 bits (RFC 3225 §3).
+/// The flag "DNSSEC OK", the top bit of the last 16 bits of the OPT TTL (RFC 3225 §3).
 pub const EDNS_DO: u16 = 0x8000;
 
-/// What a client's OPT record says.
+/// The contents of a client's OPT record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns<'p> {
-    /// The largest UDP reply that the client takes, in octets, as sent.
+    /// The largest UDP reply that the client accepts, in octets, as sent.
     pub payload_size: u16,
-    /// The EDNS version; this server speaks 0.
+    /// The EDNS version; this server supports 0.
     pub version: u8,
-    /// The client wants DNSSEC records.
+    /// The client requests DNSSEC records.
     pub dnssec_ok: bool,
     options: &'p [u8],
 }
@@ -50,16 +50,16 @@ impl<'p> Edns<'p> {
         })
     }
 
-    /// The client reads structured errors: an empty SDE option says so
-    /// (draft-ietf-dnsop-structured-dns-error §5.4), or, as the draft's earlier versions had it, an
-    /// EDE option that tells no error. An SDE option with data is to be ignored.
+    /// True if the client reads structured errors. It signals that by an empty SDE option
+    /// (draft-ietf-dnsop-structured-dns-error §5.4) or, in earlier versions of the draft, by an EDE option
+    /// without an error. An SDE option with data is ignored.
     #[must_use]
     pub fn wants_structured(&self) -> bool {
         self.options().any(|option| matches!(option, (OPTION_SDE, []) | (OPTION_EDE, [] | [0, 0])))
     }
 }
 
-/// One option, code and data, and what follows it; a parameter of a service binding has the same
+/// Splits off one option: its code, its data, and the rest. A parameter of a service binding has the same
 /// layout (RFC 9460 §2.2).
 pub(super) fn split_option(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (&[a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;

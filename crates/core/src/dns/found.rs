@@ -1,7 +1,7 @@
-//! What a reply names beside the question, so that a policy can judge that too: the names of the
-//! alias chain, the targets and hints of service bindings, the addresses.
+//! The names and addresses in a reply beyond the question, so that a policy can inspect them too: the alias
+//! chain, the targets and hints of service bindings, the address records.
 //!
-//! Only the answer section and class IN count. Nothing is allocated.
+//! Only the answer section and class IN are inspected. Nothing is allocated.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use super::name::{Folded, MAX_NAME, Name};
 use super::reply::Section;
 use super::types::{Class, Qtype};
 
-/// The most aliases that are followed from a question's name on: in a reply, in zones, and by rules.
+/// The most aliases that are followed from a question's name: in a reply, in zones, and by rules.
 pub const MAX_ALIASES: usize = 16;
 
 /// The parameter `ipv4hint` (RFC 9460 §7.3).
@@ -20,13 +20,13 @@ const IPV4HINT: u16 = 4;
 /// The parameter `ipv6hint` (RFC 9460 §7.3).
 const IPV6HINT: u16 = 6;
 
-/// By what a reply leads to a name or an address.
+/// How a reply leads to a name or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Via {
     /// The target of a CNAME (RFC 1035 §3.3.1).
     Cname,
-    /// A name under a DNAME's owner, moved under its target (RFC 6672 §2.2).
+    /// A name below a DNAME's owner, redirected below its target (RFC 6672 §2.2).
     Dname,
     /// The `TargetName` of an HTTPS or SVCB record (RFC 9460 §2.2).
     Svcb,
@@ -36,7 +36,7 @@ pub enum Via {
     Hint,
 }
 
-/// One thing that a reply leads to.
+/// One item that a reply leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Found<'n> {
@@ -46,13 +46,12 @@ pub enum Found<'n> {
     Address(IpAddr, Via),
 }
 
-/// Calls `each` for everything that a reply leads to, until it breaks; gives the value of the break.
+/// Calls `each` for every item that a reply leads to, until it breaks; returns the value of the break.
 ///
-/// First come the names of the alias chain in its own order, whatever the order of the records
-/// (RFC 1034 §3.6.2): from the question's name on, at most [`MAX_ALIASES`], until the chain ends or
-/// comes back to where it was. Aliases that the chain did not reach follow, then targets, hints and
-/// addresses in the order of their records. The owners of all these do not matter, because some
-/// client may not look at them either.
+/// The names of the alias chain come first, in chain order whatever the order of the records (RFC 1034
+/// §3.6.2): from the question's name, at most [`MAX_ALIASES`], until the chain ends or loops. Aliases
+/// outside the chain follow, then targets, hints and addresses in record order. Owner names are ignored,
+/// because some clients ignore them too.
 pub fn found<B>(message: &Message<'_>, mut each: impl FnMut(Found<'_>) -> ControlFlow<B>) -> Option<B> {
     match chain(message, &mut each) {
         ControlFlow::Continue(()) => data(message, &mut each).break_value(),
@@ -82,8 +81,8 @@ fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Found<'_>) -> ControlFl
         if let Some(name) = dname {
             each(Found::Name(name, Via::Dname))?;
         }
-        // The CNAME that accompanies a DNAME says the same (RFC 6672 §3.1). Where it does not, it is
-        // what a client without DNAME follows.
+        // The CNAME that accompanies a DNAME agrees with it (RFC 6672 §3.1). If it does not, a client
+        // without DNAME support follows the CNAME.
         if let Some(name) = cname.filter(|_| cname != dname) {
             each(Found::Name(name, Via::Cname))?;
         }
@@ -100,8 +99,8 @@ fn chain<B>(message: &Message<'_>, each: &mut impl FnMut(Found<'_>) -> ControlFl
     ControlFlow::Continue(())
 }
 
-/// What the first DNAME above `name` makes of it: the labels before the DNAME's owner, then its
-/// target. `None` also where that would be too long for a name (RFC 6672 §2.2).
+/// The name after substitution by the first DNAME above `name`: the labels before the DNAME's owner, then
+/// its target. `None` also if the result is too long for a name (RFC 6672 §2.2).
 fn substituted<'b>(message: &Message<'_>, name: Name<'_>, buf: &'b mut [u8; MAX_NAME]) -> Option<Name<'b>> {
     let mut scratch = [0; MAX_NAME];
     let (record, prefix) = answers(message, Qtype::DNAME).find_map(|record| {
@@ -131,17 +130,16 @@ fn data<B>(message: &Message<'_>, each: &mut impl FnMut(Found<'_>) -> ControlFlo
     ControlFlow::Continue(())
 }
 
-/// The target of a service binding, then its hints. A target that is compressed makes the record
-/// malformed (RFC 9460 §2.2). Keys out of order do so too, but a client that reads on is a reason to
-/// read on.
+/// The target of a service binding, then its hints. A compressed target makes the record malformed (RFC
+/// 9460 §2.2). So do keys out of order, but since some clients accept them, so does this.
 fn binding<B>(rdata: &[u8], each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
     let Some((priority, rest)) = rdata.split_first_chunk::<2>() else { return ControlFlow::Continue(()) };
     let Ok(target) = Name::parse(rest) else { return ControlFlow::Continue(()) };
-    // "." is the owner itself, or that there is no such service (RFC 9460 §2.5).
+    // "." means the owner itself, or that the service does not exist (RFC 9460 §2.5).
     if !target.is_root() {
         each(Found::Name(target, Via::Svcb))?;
     }
-    // Parameters of an alias mean nothing (RFC 9460 §2.4.2).
+    // Parameters of an AliasMode record have no meaning (RFC 9460 §2.4.2).
     if *priority == [0, 0] {
         return ControlFlow::Continue(());
     }
@@ -157,7 +155,7 @@ fn binding<B>(rdata: &[u8], each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>) 
     ControlFlow::Continue(())
 }
 
-/// All whole addresses of `N` octets; what is left over is none.
+/// All complete addresses of `N` octets; a remainder is ignored.
 fn addresses<const N: usize, A: From<[u8; N]> + Into<IpAddr>, B>(
     octets: &[u8],
     via: Via,
@@ -236,7 +234,7 @@ mod tests {
     type Line<'t> = (&'t str, &'t str, &'t str);
 
     #[test]
-    fn everything_is_found_in_the_order_of_the_chain() {
+    fn everything_is_reported_in_chain_order() {
         let table: &[(&str, &[Line<'_>], &[&str])] = &[
             ("nothing", &[], &[]),
             (
@@ -286,14 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dname_moves_what_is_below_it() {
+    fn a_dname_redirects_the_names_below_it() {
         let long = format!("{0}.{0}.{0}.", "y".repeat(63));
         let prefix = "x".repeat(63);
         let qname = format!("{prefix}.d.o");
         let own = format!("{prefix}.n.o");
         let table: &[(&str, &[Line<'_>], &[&str])] = &[
             (&qname, &[("d.o", "DNAME", "n.o.")], &[&format!("Dname {own}")]),
-            // With the alias made from it, in either order.
+            // With the synthesised CNAME, in either order.
             (
                 &qname,
                 &[("D.O", "DNAME", "n.o."), (&qname, "CNAME", &format!("{own}."))],
@@ -304,16 +302,16 @@ mod tests {
                 &[(&qname, "CNAME", &format!("{own}.")), ("d.o", "DNAME", "n.o.")],
                 &[&format!("Dname {own}")],
             ),
-            // With an alias that it does not make: both, and the alias is followed.
+            // With a CNAME that differs: both are reported, and the CNAME is followed.
             (
                 "w.d.o",
                 &[("w.d.o", "CNAME", "v."), ("d.o", "DNAME", "n.o."), ("v", "CNAME", "u.")],
                 &["Dname w.n.o", "Cname v", "Cname u"],
             ),
-            // Two in a row, and one behind an alias.
+            // Two in a row, and one after an alias.
             ("w.d.o", &[("n.o", "DNAME", "m."), ("d.o", "DNAME", "n.o.")], &["Dname w.n.o", "Dname w.m"]),
             ("a", &[("a", "CNAME", "w.d.o."), ("d.o", "DNAME", ".")], &["Cname w.d.o", "Dname w"]),
-            // Of its owner, of a name that only looks alike, of another: nothing.
+            // The owner itself, a name with the same final octets, an unrelated name: nothing.
             ("d.o", &[("d.o", "DNAME", "n.o.")], &[]),
             ("wd.o", &[("d.o", "DNAME", "n.o.")], &[]),
             ("w.d.o", &[("w.w.d.o", "DNAME", "n.o.")], &[]),
@@ -326,7 +324,7 @@ mod tests {
             let found = all(&reply(qname, &records, records.len()));
             let first: Vec<_> = found.iter().take(items.len()).collect();
             assert_eq!(first, *items, "{qname} {lines:?}");
-            // Only the root's DNAME leads on from its own result.
+            // Only the root's DNAME applies to its own result.
             assert_eq!(found.len(), if lines[0].0 == "." { MAX_ALIASES } else { items.len() }, "{qname}");
         }
     }
@@ -339,7 +337,7 @@ mod tests {
         let items = all(&reply("n0", &records, records.len()));
         let in_order: Vec<_> = (1..=MAX_ALIASES).map(|i| format!("Cname n{i}")).collect();
         assert_eq!(items[..MAX_ALIASES], in_order);
-        // What lies beyond is still told, as it stands.
+        // Aliases beyond the limit are still reported, in record order.
         assert_eq!(items[MAX_ALIASES..], ["Cname n19", "Cname n18", "Cname n17"]);
     }
 
@@ -373,7 +371,7 @@ mod tests {
             (b"\0\x01\xc0\x0c\0\x04\0\x04\xc0\0\x02\x01", &[]),
             (b"\0\x01\x01t\0", &["Svcb t"]),
             (b"\0\x01\x01t\0\0\x04\0", &["Svcb t"]),
-            // A value that ends behind the record, one of five octets, keys out of order.
+            // A value that ends beyond the record, one of five octets, keys out of order.
             (b"\0\x01\x01t\0\0\x04\0\x04\xc0\0\x02\x01\0\x06\0\x10\0", &["Svcb t", "Hint 192.0.2.1"]),
             (b"\0\x01\0\0\x04\0\x05\xc0\0\x02\x01\0", &["Hint 192.0.2.1"]),
             (b"\0\x01\0\0\x05\0\0\0\x04\0\x04\xc0\0\x02\x01", &["Hint 192.0.2.1"]),
@@ -429,7 +427,7 @@ mod tests {
             }
         }
 
-        /// Records that lead from name to name at random: whatever the order, the same chain.
+        /// Records that lead from name to name at random: the chain is the same in any order.
         #[test]
         fn the_order_of_records_does_not_matter(
             steps in vec(0..12usize, 12),

@@ -1,10 +1,10 @@
-//! The 12 bytes that open every message (RFC 1035 §4.1.1).
+//! The 12-octet header of every message (RFC 1035 §4.1.1).
 
 use super::types::{Opcode, Rcode};
 
 /// Octets in a header.
 pub const HEADER_LEN: usize = 12;
-/// The most octets of a message: over a stream its length takes 16 bits (RFC 1035 §4.2.2).
+/// The largest message, in octets: a stream gives its length in 16 bits (RFC 1035 §4.2.2).
 pub const MAX_MESSAGE: usize = 65_535;
 
 /// Flag bits within the header's second 16-bit word.

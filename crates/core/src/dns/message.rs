@@ -1,4 +1,4 @@
-//! A bounded walk over a reply from outside: its records, their TTLs, and text for people.
+//! A bounded walk over an untrusted reply: its records, their TTLs, and its text form.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -20,14 +20,14 @@ pub struct Message<'m> {
     question_end: usize,
 }
 
-/// One record, by its place in the message.
+/// One record, located within the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'m> {
-    /// The section that it stands in.
+    /// Its section.
     pub section: Section,
-    /// Where its owner name starts, in octets from the message's start.
+    /// Offset of its owner name in the message, in octets.
     pub start: usize,
-    /// Where its TTL stands.
+    /// Offset of its TTL.
     pub ttl_at: usize,
     /// The type.
     pub rtype: Qtype,
@@ -40,7 +40,7 @@ pub struct Record<'m> {
 }
 
 impl Record<'_> {
-    /// Where its RDATA starts, in octets from the message's start (RFC 1035 §4.1.3).
+    /// Offset of its RDATA in the message, in octets (RFC 1035 §4.1.3).
     #[must_use]
     pub const fn rdata_at(&self) -> usize {
         self.ttl_at + 6
@@ -48,7 +48,7 @@ impl Record<'_> {
 }
 
 impl<'m> Message<'m> {
-    /// Checks a message with exactly one question; `None` if its counts or lengths lie.
+    /// Checks a message with exactly one question; `None` if its counts or lengths are wrong.
     #[must_use]
     pub fn parse(bytes: &'m [u8]) -> Option<Self> {
         let header = Header::read(bytes)?;
@@ -67,15 +67,15 @@ impl<'m> Message<'m> {
         (records.count() == expected).then_some(message)
     }
 
-    /// A message that was checked before and kept without its header: `bytes` are as long as it was, and
-    /// hold the question and the records where they stood, so that compression pointers lead where they
-    /// led. What does not hold ends the walk over the records, no more.
+    /// A message that was checked before and stored without its header: `bytes` has its length, with the
+    /// question and the records at their original offsets, so that compression pointers stay valid. If the
+    /// caller breaks this, the walk over the records merely ends early.
     #[must_use]
     pub const fn kept(bytes: &'m [u8], header: Header, question_end: usize) -> Self {
         Self { bytes, header, question_end }
     }
 
-    /// Where the question ends and the records begin, in octets from the start.
+    /// Offset of the end of the question, where the records begin.
     #[must_use]
     pub const fn question_end(&self) -> usize {
         self.question_end
@@ -99,7 +99,7 @@ impl<'m> Message<'m> {
         self.bytes
     }
 
-    /// All records in order; ends early where the bytes do.
+    /// All records in order; ends early if the message does.
     pub fn records(&self) -> impl Iterator<Item = Record<'m>> + use<'m> {
         let bytes = self.bytes;
         let mut at = self.question_end;
@@ -117,20 +117,20 @@ impl<'m> Message<'m> {
         })
     }
 
-    /// Where the last record ends; octets behind it are no part of the message.
+    /// Offset of the end of the last record; octets after it are not part of the message.
     #[must_use]
     pub fn end(&self) -> usize {
         self.records().last().map_or(self.question_end, |r| r.rdata_at() + r.rdata.len())
     }
 
-    /// The OPT record's contents, if there is a well-formed one.
+    /// The contents of the OPT record, if there is a well-formed one.
     #[must_use]
     pub fn edns(&self) -> Option<Edns<'m>> {
         let opt = self.records().find(|r| r.section == Section::Additional && r.rtype == Qtype::OPT)?;
         Edns::parse(opt.class, opt.ttl, opt.rdata)
     }
 
-    /// The response code, the OPT record's upper bits included.
+    /// The response code, including the upper bits in the OPT record.
     #[must_use]
     pub fn rcode(&self) -> Rcode {
         let opt = self.records().find(|r| r.section == Section::Additional && r.rtype == Qtype::OPT);
@@ -148,15 +148,15 @@ impl<'m> Message<'m> {
         )
     }
 
-    /// The name at an offset, compression pointers followed. Pointers must lead backwards, so the
-    /// walk ends. `None` if it is broken.
+    /// The name at an offset, with compression pointers followed. They must point backwards, so the walk
+    /// ends. `None` if the name is malformed.
     #[must_use]
     pub fn name_at(&self, at: usize) -> Option<NameBuf> {
         self.name_into(at, &mut [0; MAX_NAME]).map(Name::to_buf)
     }
 
-    /// Like [`Message::name_at`], written into the caller's buffer: nothing is allocated
-    /// (RFC 1035 §4.1.4).
+    /// Like [`Message::name_at`], but written into the caller's buffer: nothing is allocated (RFC 1035
+    /// §4.1.4).
     #[must_use]
     pub fn name_into<'b>(&self, mut at: usize, buf: &'b mut [u8; MAX_NAME]) -> Option<Name<'b>> {
         let mut len = 0;
@@ -177,8 +177,8 @@ impl<'m> Message<'m> {
                 0xc0.. => {
                     let low = *self.bytes.get(at + 1)?;
                     let target = usize::from(u16::from_be_bytes([first & 0x3f, low]));
-                    // Pointers to pointers add no octets: without a bound of their own, a reply full of
-                    // them would cost thousands of steps for each of its names.
+                    // Pointers to pointers add no octets: without this limit, a reply full of them would
+                    // cost thousands of steps for each name.
                     pointers += 1;
                     if target >= barrier || pointers > MAX_LABELS {
                         return None;
@@ -191,7 +191,7 @@ impl<'m> Message<'m> {
         }
     }
 
-    /// The name at an offset with its final dot, or `?` in its place if it is broken.
+    /// The name at an offset with its final dot, or `?` if it is malformed.
     #[must_use]
     pub fn owner_text(&self, record: &Record<'m>) -> String {
         self.dotted_at(record.start).unwrap_or_else(|| "?.".into())
@@ -201,7 +201,7 @@ impl<'m> Message<'m> {
         self.name_at(at).map(|name| name.as_name().dotted())
     }
 
-    /// A record's data as a person reads it; RFC 3597 form where this server has no other.
+    /// A record's data in presentation format; in RFC 3597 format for other types.
     #[must_use]
     pub fn rdata_text(&self, record: &Record<'m>) -> String {
         let at = record.rdata_at();
@@ -238,7 +238,7 @@ impl<'m> Message<'m> {
 }
 
 impl fmt::Display for Message<'_> {
-    /// The reply in the lines that `dig` users know: status, flags, errors, then records.
+    /// The reply in the style of `dig`: status, flags, errors, then records.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "status: {}, flags:", self.rcode())?;
         for (bit, name) in [
@@ -285,7 +285,7 @@ fn character_strings(mut data: &[u8]) -> String {
     text
 }
 
-/// Octets that a possibly compressed name takes up where it stands.
+/// The number of octets that a possibly compressed name occupies at its position.
 pub(super) fn skip_name(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_that_loop_end_in_nothing() {
+    fn pointer_loops_are_refused() {
         let mut bytes = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01".to_vec();
         let start = bytes.len();
         bytes.extend([0xc0, start as u8, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1]);
@@ -344,7 +344,7 @@ mod tests {
             (Qtype::HTTPS, "1 . alpn=h2,h3 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1"),
             (Qtype::HTTPS, "0 a.org."),
             (Qtype::SVCB, "1 a. mandatory=alpn,port alpn=dot no-default-alpn port=853 dohpath=/q key99=x"),
-            // What no text would give back as it is.
+            // No text would be parsed back to these octets.
             (Qtype::HTTPS, r"\# 7 00010000010000"),
             (Qtype::HTTPS, r"\# 9 000100000100020261"),
             (Qtype::HTTPS, r"\# 2 0001"),
@@ -364,13 +364,13 @@ mod tests {
 
     #[test]
     fn a_name_is_put_together_from_its_pieces() {
-        // Four labels of 255 octets in all, and of one octet more.
+        // Four labels with a total of 255 octets, and one octet more.
         let labels = |last: u8| -> Vec<u8> {
             let label = |len: u8| [&[len][..], &vec![b'x'; usize::from(len)]].concat();
             [label(63), label(63), label(63), label(last), vec![0]].concat()
         };
         let longest = [&*"x".repeat(63), &*"x".repeat(63), &*"x".repeat(63), &*"x".repeat(61)].join(".");
-        // Each pointer leads to the one before it, the first to the question.
+        // Each pointer leads to the previous one, the first to the question.
         let chain: Vec<u8> =
             (0..130u16).flat_map(|i| (0xc000 | if i == 0 { 12 } else { 17 + 2 * i }).to_be_bytes()).collect();
         for (bytes, at, name) in [
@@ -379,7 +379,7 @@ mod tests {
             (b"\0", 0, Some(".")),
             (b"\xc0\x0c", 0, Some("a")),
             (b"\x01c\xc0\x0c\x01b\xc0\x13", 4, Some("b.c.a")),
-            // Forwards, at itself, cut off, of a reserved kind.
+            // Forwards, to itself, cut off, of a reserved type.
             (b"\xc0\x17\0\0\0", 0, None),
             (b"\xc0\x13", 0, None),
             (b"\x01b\xc0\x13", 0, None),
@@ -391,7 +391,7 @@ mod tests {
             (&chain, 38, Some("a")),
             (&chain, 258, None),
         ] {
-            // The name starts behind the question `a.`, at 19.
+            // The name starts after the question `a.`, at offset 19.
             let message = [b"\0\0\x81\x80\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01", bytes].concat();
             let message = Message::parse(&message).unwrap();
             assert_eq!(message.name_at(19 + at).map(|n| n.to_string()).as_deref(), name, "{bytes:?}");

@@ -1,8 +1,8 @@
-//! DNS on the wire: names, queries, replies. Values and pure functions over bytes.
+//! DNS in wire format: names, queries, replies. Values and pure functions over octets.
 //!
-//! [`Query`] is a borrowed view of a packet that asks, [`Message`] one of a packet that answers, and
-//! [`ReplyWriter`] writes an answer into a buffer of the caller's. [`Name`] and [`NameBuf`] are names in wire
-//! form, borrowed and owned, as `str` and `String` are texts.
+//! [`Query`] is a borrowed view of a query packet, [`Message`] one of a reply, and [`ReplyWriter`] writes a
+//! reply into a caller's buffer. [`Name`] and [`NameBuf`] are names in wire format, borrowed and owned,
+//! like `str` and `String` for text.
 
 mod ede;
 mod edns;

@@ -1,8 +1,8 @@
-//! Domain names: a checked wire name, its labels from the root down, and its text.
+//! Domain names: a checked name in wire format, its labels from the root down, and its text.
 //!
-//! A [`Name`] borrows wire bytes that have been checked once: no compression pointer, labels of 1
-//! to 63 octets, at most 255 octets in all, ended by the root (RFC 1035 §2.3.4, §3.1). A
-//! [`NameBuf`] owns such bytes. Names compare without regard to ASCII case (RFC 4343).
+//! A [`Name`] borrows octets in wire format that have been checked once: no compression pointer, labels of
+//! 1 to 63 octets, at most 255 octets in total, ended by the root (RFC 1035 §2.3.4, §3.1). A [`NameBuf`]
+//! owns such octets. Names compare case-insensitively for ASCII (RFC 4343).
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -10,59 +10,59 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The most octets that a name has on the wire, the root's zero included.
+/// The most octets of a name in wire format, including the root's zero.
 pub const MAX_NAME: usize = 255;
 /// The most octets in one label.
 pub const MAX_LABEL: usize = 63;
-/// The most labels in one name, the root not counted.
+/// The most labels of a name, not counting the root.
 pub const MAX_LABELS: usize = 127;
 
-/// A checked, uncompressed wire name, borrowed.
+/// A checked, uncompressed name in wire format, borrowed.
 #[derive(Clone, Copy)]
 pub struct Name<'a>(&'a [u8]);
 
-/// A checked, uncompressed wire name, owned.
+/// A checked, uncompressed name in wire format, owned.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct NameBuf(Vec<u8>);
 
-/// How a rule's name is compared with a question's.
+/// How a rule's name is matched against a question's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Match {
-    /// The name itself and nothing else.
+    /// The name itself only.
     Exact,
-    /// The name and all names below it.
+    /// The name and its subdomains.
     Suffix,
-    /// The names below it, but not the name itself (`*.example.org`).
+    /// The subdomains, but not the name itself (`*.example.org`).
     Subdomains,
 }
 
-/// Why bytes or text are no domain name.
+/// Why octets or text are not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// The bytes end before the name does.
     #[error("the name is cut off")]
     Short,
-    /// A compression pointer where none may be.
+    /// A compression pointer where none is allowed.
     #[error("a compression pointer is not allowed here")]
     Pointer,
-    /// A label of over 63 octets, or a length octet of a reserved kind.
+    /// A label of over 63 octets, or a length octet of a reserved type.
     #[error("a label is longer than 63 octets")]
     LabelTooLong,
-    /// Over 255 octets in all.
+    /// Over 255 octets in total.
     #[error("the name is longer than 255 octets")]
     NameTooLong,
     /// Two dots with nothing between them, or no text at all.
     #[error("a label is empty")]
     EmptyLabel,
-    /// A backslash that is followed neither by three digits up to 255 nor by a character.
+    /// A backslash that is not followed by a character or three digits up to 255.
     #[error("a backslash must be followed by a character or by three digits up to 255")]
     BadEscape,
     /// Not ASCII, and not convertible by UTS 46.
     #[error("the name is not a valid internationalised name")]
     BadIdna,
-    /// White space or a control character in a name meant for a list.
+    /// White space or a control character in a name for a list.
     #[error("white space and control characters are not part of a name")]
     BadCharacter,
 }
@@ -71,7 +71,7 @@ impl<'a> Name<'a> {
     /// The root.
     pub const ROOT: Name<'static> = Name(&[0]);
 
-    /// Checks the name that starts at `bytes[0]`; the name borrows only its own octets.
+    /// Checks the name that starts at `bytes[0]`; the result borrows only the name's octets.
     ///
     /// # Errors
     /// [`NameError::Short`], [`NameError::Pointer`], [`NameError::LabelTooLong`] or
@@ -99,12 +99,12 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// A name whose octets were checked when they were stored; the root where there are none.
+    /// A name whose octets were checked when they were stored; the root if there are none.
     pub(crate) const fn stored(bytes: &'a [u8]) -> Self {
         if bytes.is_empty() { Self::ROOT } else { Name(bytes) }
     }
 
-    /// The wire octets, ending with the root's zero.
+    /// The octets in wire format, ending with the root's zero.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
@@ -116,13 +116,13 @@ impl<'a> Name<'a> {
         self.0 == [0]
     }
 
-    /// The labels as they stand on the wire, leftmost first, without the root.
+    /// The labels in wire order, leftmost first, without the root.
     #[must_use]
     pub fn labels(self) -> Labels<'a> {
         Labels(self.0)
     }
 
-    /// Where each label starts, so that the name can be walked from the root down.
+    /// The offset of each label, so that the name can be walked from the root down.
     #[must_use]
     pub fn offsets(self) -> Offsets<'a> {
         let mut offsets = Offsets { name: self.0, at: [0; MAX_LABELS], len: 0 };
@@ -144,7 +144,7 @@ impl<'a> Name<'a> {
         if len == 0 { None } else { self.0.get(1 + len..).map(Name) }
     }
 
-    /// True if this name is `other` or lies below it.
+    /// True if this name is `other` or a subdomain of it.
     #[must_use]
     pub fn is_within(self, other: Name<'_>) -> bool {
         let mut name = Some(self);
@@ -163,14 +163,14 @@ impl<'a> Name<'a> {
         NameBuf(self.0.to_ascii_lowercase())
     }
 
-    /// An owned copy, case kept.
+    /// An owned copy in the original case.
     #[must_use]
     pub fn to_buf(self) -> NameBuf {
         NameBuf(self.0.to_vec())
     }
 }
 
-/// A name in lower case on the stack: what a table of lower-case names is asked with.
+/// A name in lower case on the stack: the key for tables of lower-case names.
 pub struct Folded {
     bytes: [u8; MAX_NAME],
     len: usize,
@@ -237,7 +237,7 @@ pub struct Offsets<'a> {
 }
 
 impl<'a> Offsets<'a> {
-    /// How many labels the name has, the root not counted.
+    /// The number of labels, not counting the root.
     #[must_use]
     pub fn count(&self) -> usize {
         usize::from(self.len)
@@ -252,7 +252,7 @@ impl<'a> Offsets<'a> {
         self.name.get(start + 1..start + 1 + len)
     }
 
-    /// The name cut to its last `depth` labels; 0 is the root.
+    /// The last `depth` labels of the name; 0 is the root.
     #[must_use]
     pub fn suffix(&self, depth: usize) -> Option<Name<'a>> {
         if depth == 0 {
@@ -270,15 +270,15 @@ impl NameBuf {
         Name(&self.0)
     }
 
-    /// The wire octets, ending with the root's zero.
+    /// The octets in wire format, ending with the root's zero.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Reads presentation format (RFC 1035 §5.1): labels between dots, `\X` and `\DDD` escapes, a
-    /// final dot allowed and without meaning. Text that is not ASCII becomes A-labels by UTS 46.
-    /// The result is in lower case.
+    /// Reads presentation format (RFC 1035 §5.1): labels separated by dots, `\X` and `\DDD` escapes, an
+    /// optional final dot without meaning. Text that is not ASCII becomes A-labels by UTS 46. The result is
+    /// in lower case.
     ///
     /// # Errors
     /// What is wrong with the text.
@@ -370,7 +370,7 @@ impl From<NameBuf> for Vec<u8> {
 impl TryFrom<Vec<u8>> for NameBuf {
     type Error = NameError;
 
-    /// Takes wire octets that are one whole name and nothing else.
+    /// Takes octets in wire format that are exactly one name.
     fn try_from(bytes: Vec<u8>) -> Result<Self, NameError> {
         let whole = Name::parse(&bytes)?.as_bytes().len() == bytes.len();
         if whole { Ok(Self(bytes)) } else { Err(NameError::EmptyLabel) }

@@ -1,4 +1,4 @@
-//! What a label trie cannot hold: names with a `*` within, ends of names without regard to labels,
+//! Patterns that a label trie cannot hold: names with an inner `*`, suffixes that ignore label boundaries,
 //! and regular expressions. Only the values; `trie::pattern` matches them.
 
 use std::fmt;
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 /// A pattern over names in presentation format, lower case, without the final dot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Pattern {
-    /// Text in which `*` stands for any characters, dots included, or none.
+    /// Text in which `*` matches any characters, including dots and none.
     Glob {
-        /// Lower-case text; `*` is the only character with a meaning.
+        /// Lower-case text; `*` is the only special character.
         text: String,
-        /// Where the text may begin.
+        /// Where a match may begin.
         start: Start,
-        /// True: it must reach the end of the name.
+        /// Whether it must reach the end of the name.
         end: bool,
     },
-    /// A regular expression as the list gave it (without the slashes), found anywhere in the name,
-    /// without regard to case.
+    /// A regular expression as in the list (without the slashes), matched anywhere in the name, ignoring
+    /// case.
     Regex(String),
 }
 
-/// Where a glob may begin in a name.
+/// Where a glob may begin to match in a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Start {
     /// Anywhere.
@@ -34,7 +34,7 @@ pub enum Start {
 }
 
 impl fmt::Display for Pattern {
-    /// In the form of the adguard format.
+    /// In the syntax of the adguard format.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Regex(text) => write!(f, "/{text}/"),

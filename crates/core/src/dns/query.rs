@@ -1,4 +1,4 @@
-//! A query, checked once and borrowed from the packet that brought it.
+//! A query, checked once and borrowed from its packet.
 
 use super::edns::{self, Edns, PAYLOAD_SIZE};
 use super::header::{self, Header, flag};
@@ -11,20 +11,20 @@ pub struct Query<'p> {
     packet: &'p [u8],
     /// The header as sent.
     pub header: Header,
-    /// The name asked, in the client's own case.
+    /// The name in question, in the client's case.
     pub qname: Name<'p>,
-    /// The type asked.
+    /// The type in question.
     pub qtype: Qtype,
-    /// The class asked.
+    /// The class in question.
     pub qclass: Class,
     /// The client's EDNS, if it sent any.
     pub edns: Option<Edns<'p>>,
 }
 
-/// Why a packet is no query that can be answered, and so what goes back.
+/// Why a packet is not a query that can be answered; determines the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryError {
-    /// Fewer than 12 octets: there is no id to answer to.
+    /// Fewer than 12 octets: there is no id to reply to.
     NoHeader,
     /// A response; answering one could start a loop.
     IsResponse,
@@ -32,7 +32,7 @@ pub enum QueryError {
     Opcode(Opcode),
     /// Not exactly one question (RFC 9619 §4).
     QuestionCount(u16),
-    /// The question's name is broken.
+    /// The question's name is malformed.
     Name(NameError),
     /// The message ends inside the question or a record.
     Short,
@@ -44,7 +44,7 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// The response code that answers it; `None` means silence.
+    /// The response code to send; `None`: no reply.
     #[must_use]
     pub const fn rcode(self) -> Option<Rcode> {
         match self {
@@ -56,8 +56,8 @@ impl QueryError {
         }
     }
 
-    /// Writes the reply to `packet` into `out`: the header alone, because what follows it can't be
-    /// trusted. Returns its length; `None` means that nothing is to be sent.
+    /// Writes the reply to `packet` into `out`: the header alone, because the rest of the packet can't be
+    /// trusted. Returns its length; `None`: nothing is to be sent.
     #[must_use]
     pub fn reply(self, packet: &[u8], out: &mut [u8]) -> Option<usize> {
         let asked = Header::read(packet)?;
@@ -76,10 +76,10 @@ impl QueryError {
 }
 
 impl<'p> Query<'p> {
-    /// Checks a packet from its first octet to its last.
+    /// Checks a packet from the first octet to the last.
     ///
     /// # Errors
-    /// The first fault found, which knows what goes back to the client.
+    /// The first error found, which determines the reply to the client.
     pub fn parse(packet: &'p [u8]) -> Result<Self, QueryError> {
         let header = Header::read(packet).ok_or(QueryError::NoHeader)?;
         if header.has(flag::QR) {
@@ -122,7 +122,7 @@ impl<'p> Query<'p> {
         })
     }
 
-    /// The question as it stands in the packet: name, type and class.
+    /// The question section of the packet: name, type and class.
     #[must_use]
     pub fn question(&self) -> &'p [u8] {
         self.packet
@@ -136,7 +136,7 @@ impl<'p> Query<'p> {
         self.packet
     }
 
-    /// The client wants DNSSEC records.
+    /// The client requests DNSSEC records.
     #[must_use]
     pub fn dnssec_ok(&self) -> bool {
         self.edns.is_some_and(|e| e.dnssec_ok)
@@ -145,23 +145,23 @@ impl<'p> Query<'p> {
 
 /// Octets of an OPT record without options.
 const OPT_LEN: usize = 11;
-/// The most octets of a query that [`QueryBuilder`] makes.
+/// The most octets of a query from [`QueryBuilder`].
 pub const MAX_QUERY: usize = header::HEADER_LEN + MAX_NAME + 4 + OPT_LEN;
 
-/// A query to be sent.
+/// A query to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryBuilder<'n> {
     /// The id.
     pub id: u16,
-    /// The header's bits; see [`flag`].
+    /// The header flags; see [`flag`].
     pub flags: u16,
-    /// The name, in the case in which it is sent.
+    /// The name, in the case to send.
     pub qname: Name<'n>,
-    /// The type; any number goes.
+    /// The type; any value is allowed.
     pub qtype: Qtype,
-    /// The class; any number goes.
+    /// The class; any value is allowed.
     pub qclass: Class,
-    /// With an OPT record that announces [`PAYLOAD_SIZE`], and whether it has the DO bit.
+    /// `None`: no OPT record; else one that advertises [`PAYLOAD_SIZE`], with this DO bit.
     pub edns: Option<bool>,
 }
 
@@ -172,7 +172,7 @@ impl<'n> QueryBuilder<'n> {
         Self { id: 0, flags: flag::RD, qname, qtype, qclass: Class::IN, edns: Some(false) }
     }
 
-    /// Writes the query into `out` and gives its octets. Allocates nothing.
+    /// Writes the query into `out` and returns its octets. Allocates nothing.
     #[must_use]
     pub fn write<'o>(&self, out: &'o mut [u8; MAX_QUERY]) -> &'o [u8] {
         let Self { id, flags, .. } = *self;
@@ -210,18 +210,18 @@ pub fn encode(name: Name<'_>, qtype: Qtype) -> Vec<u8> {
     QueryBuilder::new(name, qtype).to_vec()
 }
 
-/// How a reply says to which query it belongs.
+/// How a reply was matched to its query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyMatch {
     /// By id and question.
     Question,
-    /// By its id alone: servers that could not read a query leave the question out.
+    /// By its id alone: servers that can't parse a query omit the question.
     IdOnly,
 }
 
-/// Whether `reply` is one to the query with this id and this question section: a response with the id,
-/// and with the question, the name in whatever case, type and class to the bit (RFC 5452 §9.1). `None`:
-/// it is not. From whom it came is for the caller to check.
+/// Whether `reply` is a reply to the query with this id and question section: a response with the same id
+/// and question; the name in any case, type and class exactly (RFC 5452 §9.1). `None` if it is not. The
+/// caller checks the source address.
 #[must_use]
 pub fn match_reply(id: u16, question: &[u8], reply: &[u8]) -> Option<ReplyMatch> {
     let header = Header::read(reply).filter(|h| h.has(flag::QR) && h.id == id)?;
@@ -247,7 +247,7 @@ struct Raw<'p> {
     rdata: &'p [u8],
 }
 
-/// One record whose owner is skipped, not followed: a query's records other than OPT mean nothing here.
+/// One record; its owner is skipped, not decoded: only OPT matters in a query.
 fn split_record(bytes: &[u8]) -> Option<(Raw<'_>, &[u8])> {
     let mut rest = bytes;
     loop {
@@ -343,32 +343,32 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_told_from_a_stranger() {
+    fn only_a_reply_to_the_query_matches() {
         let packet = encode(NameBuf::from_text("Example.test").unwrap().as_name(), Qtype::A);
         let question = Query::parse(&packet).unwrap().question();
-        let told = |change: &dyn Fn(&mut Vec<u8>)| {
+        let matched = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut reply = packet.clone();
             reply[2] |= 0x80;
             change(&mut reply);
             match_reply(0, question, &reply)
         };
         let type_at = header::HEADER_LEN + question.len() - 3;
-        assert_eq!(told(&|_| {}), Some(ReplyMatch::Question));
-        assert_eq!(told(&|r| r[13] = b'e'), Some(ReplyMatch::Question), "case is the server's own affair");
-        assert_eq!(told(&|r| r.truncate(28)), None, "cut within the question");
-        assert_eq!(told(&|r| r.truncate(12)), None, "cut behind the header");
-        assert_eq!(told(&|r| r.truncate(11)), None, "no header");
-        assert_eq!(told(&|r| r[0] ^= 1), None, "another id");
-        assert_eq!(told(&|r| r[2] &= 0x7f), None, "a query");
-        assert_eq!(told(&|r| r[14] = b'y'), None, "another name");
-        // 65 and 97 differ as letters of two cases do.
-        assert_eq!(told(&|r| r[type_at] = 97), None, "another type");
-        assert_eq!(told(&|r| r[5] = 2), None, "two questions");
-        assert_eq!(told(&|r| r[5] = 0), Some(ReplyMatch::IdOnly));
+        assert_eq!(matched(&|_| {}), Some(ReplyMatch::Question));
+        assert_eq!(matched(&|r| r[13] = b'e'), Some(ReplyMatch::Question), "the case of the name may differ");
+        assert_eq!(matched(&|r| r.truncate(28)), None, "cut within the question");
+        assert_eq!(matched(&|r| r.truncate(12)), None, "cut after the header");
+        assert_eq!(matched(&|r| r.truncate(11)), None, "no header");
+        assert_eq!(matched(&|r| r[0] ^= 1), None, "another id");
+        assert_eq!(matched(&|r| r[2] &= 0x7f), None, "a query");
+        assert_eq!(matched(&|r| r[14] = b'y'), None, "another name");
+        // 65 and 97 differ like the two cases of a letter.
+        assert_eq!(matched(&|r| r[type_at] = 97), None, "another type");
+        assert_eq!(matched(&|r| r[5] = 2), None, "two questions");
+        assert_eq!(matched(&|r| r[5] = 0), Some(ReplyMatch::IdOnly));
     }
 
     #[test]
-    fn each_fault_has_its_answer() {
+    fn each_error_has_its_response_code() {
         let with = |at: usize, bytes: &[u8]| {
             let mut p = sample();
             p[at..at + bytes.len()].copy_from_slice(bytes);

@@ -1,4 +1,4 @@
-//! RDATA from the text of a master file (RFC 1035 §5.1), for records that rules carry.
+//! RDATA from presentation format (RFC 1035 §5.1), for records in rules.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,23 +18,23 @@ pub enum RdataError {
     /// Not a name.
     #[error("`{0}` is not a name: {1}")]
     Name(String, NameError),
-    /// Not a number, or one that does not fit into so many bits.
+    /// Not a number, or one that does not fit this many bits.
     #[error("`{0}` is not a number of {1} bits")]
     Number(String, usize),
     /// A type that takes one value has none or several.
     #[error("{0} takes one value")]
     OneValue(Qtype),
-    /// Not the fields that the type has.
+    /// Not the fields of the type.
     #[error("not the fields of {0}")]
     Fields(Qtype),
-    /// A type whose fields have no text here.
+    /// A type without a presentation format here.
     #[error("records of type {0} are written as \\# LENGTH HEX here (RFC 3597)")]
     Generic(Qtype),
     /// Data in the form of RFC 3597 is not hexadecimal.
     #[error("not hexadecimal")]
     Hex,
-    /// Data in the form of RFC 3597 has another length than it says.
-    #[error("not as long as it says")]
+    /// Data in the format of RFC 3597 whose length differs from the stated one.
+    #[error("the length differs from the stated one")]
     Length,
     /// The tag of a CAA record is longer than 255 octets.
     #[error("the tag is too long")]
@@ -45,13 +45,13 @@ pub enum RdataError {
     /// A parameter that is known, but not supported.
     #[error("the parameter `{0}` is not supported")]
     Unsupported(&'static str),
-    /// A parameter that comes twice.
-    #[error("a parameter comes twice")]
+    /// A parameter that is given twice.
+    #[error("a parameter is given twice")]
     Twice,
     /// The value of a parameter is longer than 65,535 octets, or a protocol in it longer than 255.
     #[error("a parameter is too long")]
     TooLong,
-    /// A backslash that neither a character nor three digits up to 255 follow.
+    /// A backslash that is not followed by a character or three digits up to 255.
     #[error("a backslash must be followed by a character or by three digits up to 255")]
     Escape,
     /// A quote that is not closed.
@@ -59,8 +59,8 @@ pub enum RdataError {
     Quote,
 }
 
-/// Wire RDATA from text, names in it uncompressed. A name without a final dot is completed with
-/// `origin`.
+/// RDATA in wire format from text; names are uncompressed. `origin` is appended to a name without a final
+/// dot.
 ///
 /// # Errors
 /// [`RdataError`]
@@ -113,7 +113,7 @@ pub fn from_text(rtype: Qtype, text: &str, origin: Name<'_>) -> Result<Vec<u8>, 
             let mut out = number::<2>(priority)?.to_vec();
             out.extend(name(target, origin)?);
             let mut params = params.iter().map(|p| param(p)).collect::<Result<Vec<_>, _>>()?;
-            // In the order of their keys, each once (RFC 9460 §2.2).
+            // Sorted by key, each once (RFC 9460 §2.2).
             params.sort_by_key(|(key, _)| *key);
             if params.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
                 return Err(RdataError::Twice);
@@ -207,7 +207,7 @@ fn param(text: &str) -> Result<(u16, Vec<u8>), RdataError> {
     }
 }
 
-/// The data of an HTTPS or SVCB record as [`from_text`] reads it; `None` if that would not give it back.
+/// The data of an HTTPS or SVCB record as text that [`from_text`] reads back; `None` if it would not.
 #[must_use]
 pub fn binding_text(rtype: Qtype, data: &[u8]) -> Option<String> {
     let (&priority, rest) = data.split_first_chunk::<2>()?;
@@ -253,7 +253,7 @@ fn key_text(key: u16) -> String {
     KEYS.get(usize::from(key)).map_or_else(|| format!("key{key}"), |name| (*name).to_owned())
 }
 
-/// The names of the parameters from 0 on (RFC 9460 §14.3.2, RFC 9461 §7).
+/// The names of the parameters by key from 0 (RFC 9460 §14.3.2, RFC 9461 §7).
 const KEYS: [&str; 8] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath"];
 
@@ -269,13 +269,13 @@ fn key_number(key: &str) -> Result<u16, RdataError> {
 }
 
 struct Word {
-    /// As it stands, escapes kept, quotes taken off.
+    /// The word as written, with escapes and without quotes.
     text: String,
     /// Escapes resolved.
     octets: Vec<u8>,
 }
 
-/// Words between white space, or in quotes.
+/// Words, separated by white space or quoted.
 fn words(text: &str) -> Result<Vec<Word>, RdataError> {
     let mut out: Vec<Word> = Vec::new();
     let mut open: Option<(Word, bool)> = None;

@@ -1,8 +1,8 @@
-//! Rebuilding a reply from outside: a parameter taken out, names made whole again.
+//! Rewrites a received reply: removes a parameter, decompresses names.
 //!
-//! Names in RDATA may be compressed against other parts of their message. Whoever moves a record has
-//! to expand them first, for the types that RFC 3597 §4 tells receivers to decompress; no other type
-//! may carry a compressed name.
+//! Names in RDATA may be compressed against other parts of their message. Code that moves a record has to
+//! decompress them first, for the types that RFC 3597 §4 lists; no other type may contain a compressed
+//! name.
 
 use std::collections::BTreeSet;
 
@@ -18,13 +18,12 @@ const MANDATORY: u16 = 0;
 /// The parameter `ech`: the keys for an encrypted ClientHello (RFC 9460 §14.3.2, RFC 9848 §3).
 const ECH: u16 = 5;
 
-/// The reply without the `ech` parameter of its HTTPS and SVCB records (RFC 9460 §2.2), of their
-/// `mandatory` lists too (§8). `None` if it has none, is malformed, or would outgrow 65,535 octets.
+/// The reply without the `ech` parameter of its HTTPS and SVCB records (RFC 9460 §2.2), including its key
+/// in `mandatory` (§8). `None` if it has none, is malformed, or would exceed 65,535 octets.
 ///
-/// The RRSIGs of a changed record set go too, and AD: the signature no longer holds (RFC 4035 §3.2.3).
-/// All other records keep their order and meaning, the OPT record and its options among them; names
-/// are written in full, so the reply may be longer than it was. A record with a broken name is left
-/// out.
+/// The RRSIGs of a changed RRset are removed too, and AD is cleared: the signature is no longer valid (RFC
+/// 4035 §3.2.3). All other records keep their order and meaning, including the OPT record and its options;
+/// names are decompressed, so the reply may become longer. A record with a malformed name is dropped.
 #[must_use]
 pub fn without_ech(reply: &[u8]) -> Option<Vec<u8>> {
     let message = Message::parse(reply)?;
@@ -59,11 +58,11 @@ pub fn without_ech(reply: &[u8]) -> Option<Vec<u8>> {
     finish(header, out)
 }
 
-/// The RDATA of a record with all its names uncompressed; other types verbatim. `None` if it is too
-/// short or too long for its type, or a name in it is broken.
+/// The RDATA of a record with all its names uncompressed; other types verbatim. `None` if it is too short
+/// or too long for its type, or a name in it is malformed.
 ///
-/// These are the types of RFC 1035 §3.3 and those of RFC 3597 §4, with KX, DNAME and RRSIG, whose
-/// names should not be compressed and at times are.
+/// These are the types of RFC 1035 §3.3 and of RFC 3597 §4, plus KX, DNAME and RRSIG, whose names should
+/// not be compressed but sometimes are.
 #[must_use]
 pub fn expanded_rdata(message: &Message<'_>, record: &Record<'_>) -> Option<Vec<u8>> {
     let Some(layout) = layout(record.rtype) else { return Some(record.rdata.to_vec()) };
@@ -91,7 +90,7 @@ pub fn expanded_rdata(message: &Message<'_>, record: &Record<'_>) -> Option<Vec<
 
 /// A field of RDATA.
 enum Part {
-    /// Octets of a fixed number.
+    /// A fixed number of octets.
     Octets(usize),
     /// A character string (RFC 1035 §3.3).
     Text,
@@ -127,7 +126,7 @@ fn layout(rtype: Qtype) -> Option<&'static [Part]> {
     })
 }
 
-/// Appends one record whole; `None`, and nothing, if that can't be done.
+/// Appends one record, or nothing and returns `None` if that is not possible.
 fn copy(message: &Message<'_>, record: &Record<'_>, out: &mut Vec<u8>) -> Option<()> {
     let mut name = [0; MAX_NAME];
     let owner = message.name_into(record.start, &mut name)?;
@@ -136,7 +135,7 @@ fn copy(message: &Message<'_>, record: &Record<'_>, out: &mut Vec<u8>) -> Option
         None => expanded_rdata(message, record)?,
     };
     let rdlen = u16::try_from(rdata.len()).ok()?;
-    // The root is shorter than a pointer to it, and an OPT record's owner must be written so
+    // The root is shorter than a pointer to it, and the owner of an OPT record must be written as the root
     // (RFC 6891 §6.1.2).
     if !owner.is_root() && Some(owner) == message.qname() {
         out.extend_from_slice(&[0xc0, 12]);
@@ -151,15 +150,15 @@ fn copy(message: &Message<'_>, record: &Record<'_>, out: &mut Vec<u8>) -> Option
     Some(())
 }
 
-/// Writes the header's counts; `None` if the message is too long.
+/// Writes the counts into the header; `None` if the message is too long.
 fn finish(header: Header, mut out: Vec<u8>) -> Option<Vec<u8>> {
     let head = header.to_bytes();
     out.get_mut(..head.len())?.copy_from_slice(&head);
     (out.len() <= MAX_MESSAGE).then_some(out)
 }
 
-/// The RDATA of an HTTPS or SVCB record without its `ech`; `None` if it has none. From where the
-/// parameters are broken, they stay as they are.
+/// The RDATA of an HTTPS or SVCB record without its `ech`; `None` if it has none. From the first malformed
+/// parameter on, the data is kept as it is.
 fn stripped(record: &Record<'_>) -> Option<Vec<u8>> {
     if !matches!(record.rtype, Qtype::HTTPS | Qtype::SVCB) {
         return None;
@@ -205,7 +204,7 @@ mod tests {
     /// A message with compressed names, as a server would send it.
     struct Builder {
         bytes: Vec<u8>,
-        /// Names that stand in the message, and where.
+        /// Names in the message, with their offsets.
         known: Vec<(NameBuf, usize)>,
     }
 
@@ -236,7 +235,7 @@ mod tests {
             self.bytes.push(0);
         }
 
-        /// One record; each part of its RDATA is octets or a name to compress.
+        /// One record; each part of its RDATA is octets, or a name to compress.
         fn record(&mut self, section: usize, owner: &str, rtype: u16, rdata: &[Field<'_>]) {
             self.name(owner);
             self.bytes.extend(rtype.to_be_bytes());
@@ -255,7 +254,7 @@ mod tests {
         }
     }
 
-    /// A name's octets, its case kept.
+    /// A name's octets, in the original case.
     fn wire(text: &str) -> Vec<u8> {
         let labels = text.split('.').filter(|label| !label.is_empty());
         labels.flat_map(|l| [&[l.len() as u8], l.as_bytes()].concat()).chain([0]).collect()
@@ -268,7 +267,7 @@ mod tests {
     }
     use Field::{Name as N, Octets as O};
 
-    /// Every record: section, owner, type, TTL, RDATA with its names in full.
+    /// Every record: section, owner, type, TTL, RDATA with uncompressed names.
     fn show(bytes: &[u8]) -> Vec<String> {
         let message = Message::parse(bytes).unwrap();
         let line = |r: Record<'_>| {
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn ech_goes_and_all_else_stays() {
+    fn only_ech_is_removed() {
         let build = |ech: bool, signatures: bool| {
             let mut b = Builder::new("www.x.org");
             let with = https("1 . alpn=h2 port=443 ipv4hint=192.0.2.1 key5=secret");
@@ -296,7 +295,7 @@ mod tests {
             if signatures {
                 b.record(0, "A.CDN.net", 46, &[O(&signature(65)), N("cdn.net"), O(b"sig")]);
             }
-            // Of another type, another owner: kept.
+            // Of another type or owner: kept.
             b.record(0, "a.cdn.net", 46, &[O(&signature(64)), N("cdn.net"), O(b"sig")]);
             b.record(0, "b.cdn.net", 46, &[O(&signature(65)), N("cdn.net"), O(b"sig")]);
             b.record(1, "cdn.net", 2, &[N("ns.a.cdn.net")]);
@@ -319,9 +318,9 @@ mod tests {
         assert_eq!(message.edns(), before.edns());
         assert_eq!(message.rcode(), before.rcode());
         assert!(message.edns().unwrap().dnssec_ok);
-        // The question's name is pointed to, other names stand in full.
+        // The question's name is a pointer, other names are written in full.
         assert!(out[message.question_end()..].starts_with(b"\xc0\x0c\0\x05\0\x01"));
-        // Done once, nothing is left to do.
+        // A second pass changes nothing.
         assert_eq!(without_ech(&out), None);
         assert_eq!(without_ech(&expected), None);
     }
@@ -329,7 +328,7 @@ mod tests {
     #[test]
     fn each_service_binding_loses_no_more_than_ech() {
         let table: &[(&[u8], Option<&[u8]>)] = &[
-            // In front, in the middle, alone, twice, of an alias.
+            // First, in the middle, alone, twice, in an alias.
             (b"\0\x01\0\0\x05\0\x01e\0\x07\0\x01q", Some(b"\0\x01\0\0\x07\0\x01q")),
             (b"\0\x01\0\0\x01\0\x01a\0\x05\0\x01e\0\x07\0\x01q", Some(b"\0\x01\0\0\x01\0\x01a\0\x07\0\x01q")),
             (b"\0\x01\x01t\0\0\x05\0\0", Some(b"\0\x01\x01t\0")),
@@ -339,9 +338,9 @@ mod tests {
             (b"\0\x01\0\0\0\0\x02\0\x05\0\x05\0\x01e", Some(b"\0\x01\0")),
             (b"\0\x01\0\0\0\0\x06\0\x01\0\x05\0\x07\0\x05\0\x01e", Some(b"\0\x01\0\0\0\0\x04\0\x01\0\x07")),
             (b"\0\x01\0\0\0\0\x03\0\x05\0\0\x05\0\x01e", Some(b"\0\x01\0\0\0\0\x01\0")),
-            // What is broken behind it stays.
+            // Malformed data after it stays.
             (b"\0\x01\0\0\x05\0\x01e\0\x07\0\x09", Some(b"\0\x01\0\0\x07\0\x09")),
-            // None there, or not to be found.
+            // Not present, or not to be found.
             (b"\0\x01\0\0\x04\0\x04\xc0\0\x02\x01", None),
             (b"\0\x01\0\0\0\0\x02\0\x05", None),
             (b"\0\x01\0\0\x05\0\x02e", None),
@@ -363,7 +362,7 @@ mod tests {
                 }
             }
         }
-        // Other types carry the same octets without harm.
+        // In other types the same octets have no such meaning.
         let mut b = Builder::new("a.b");
         b.record(0, "a.b", 16, &[O(b"\0\x01\0\0\x05\0\x01e")]);
         assert_eq!(without_ech(&b.bytes), None);
@@ -418,7 +417,8 @@ mod tests {
                 continue;
             }
             assert!(record.rdata.len() < expanded_rdata(&message, &record).unwrap().len(), "{rtype}");
-            // Cut off anywhere, it is broken; with an octet more too, unless the rest is free.
+            // Cut off anywhere, it is malformed; with an octet more too, unless the last field is
+            // open-ended.
             let end = record.rdata_at() + record.rdata.len();
             let with_len = |len: usize| {
                 let mut bytes = [&b.bytes[..end], &[0]].concat();
@@ -488,7 +488,7 @@ mod tests {
         })
     }
 
-    /// The message of a model; `strip` builds what must be left of it.
+    /// The message of a model; with `strip`, the expected result.
     fn built(model: &[Model], strip: bool) -> Vec<u8> {
         let has_ech = |(_, _, kind, params): &&Model| *kind == 0 && params.iter().any(|(k, _)| *k == ECH);
         let folded = |owner: usize| NAMES[owner].to_ascii_lowercase();

@@ -1,8 +1,8 @@
-//! Writes a reply in place, into the caller's buffer.
+//! Writes a reply in place, in the caller's buffer.
 //!
-//! The room for the OPT record is reserved before the first record is written, so EDNS is never
-//! what a long answer pushes out. A reply that outgrows the client's size becomes the question and
-//! OPT with TC set (RFC 2181 §9); EXTRA-TEXT that does not fit is left out before its code is.
+//! Space for the OPT record is reserved before the first record is written, so a long answer never
+//! displaces EDNS. A reply that exceeds the client's payload size becomes the question and OPT with TC set
+//! (RFC 2181 §9); EXTRA-TEXT that does not fit is dropped before its code is.
 
 use super::ede::Ede;
 use super::edns::{self, OPTION_EDE, PAYLOAD_SIZE};
@@ -13,26 +13,26 @@ use super::types::{Class, Qtype, Rcode};
 
 /// Octets of an OPT record without options.
 const OPT_LEN: usize = 11;
-/// The most EDE options in one reply: whose wish it was, and that the address is forged.
+/// The most EDE options in one reply: whose policy it was, and that the answer is forged.
 pub const MAX_EDE: usize = 2;
 
-/// A section that takes records; they are written in this order.
+/// A section for records; sections are written in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// The answer to the question.
     Answer,
     /// SOA of a negative answer, or the NS of a referral.
     Authority,
-    /// Glue and other help.
+    /// Glue and other additional records.
     Additional,
 }
 
-/// How a reply travels, which bounds its length.
+/// The transport of a reply, which limits its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// One datagram, bounded by the client's payload size.
     Udp,
-    /// A stream with lengths of 16 bits.
+    /// A stream with 16-bit lengths.
     Tcp,
 }
 
@@ -46,8 +46,8 @@ impl Transport {
         }
     }
 
-    /// The longest reply that this client takes, in octets: over UDP 512 without EDNS, else what
-    /// it announced, held between 512 and [`PAYLOAD_SIZE`] (RFC 6891 §6.2.5).
+    /// The longest reply that this client accepts, in octets: over UDP 512 without EDNS, else what it
+    /// advertised, limited to between 512 and [`PAYLOAD_SIZE`] (RFC 6891 §6.2.5).
     #[must_use]
     pub fn limit(self, query: &Query<'_>) -> usize {
         match (self, query.edns) {
@@ -58,11 +58,11 @@ impl Transport {
     }
 }
 
-/// The record did not fit; the reply will be sent truncated.
+/// The record did not fit; the reply will be truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// A reply under construction. Dropping it sends nothing; [`ReplyWriter::finish`] gives its length.
+/// A reply under construction. Dropping it sends nothing; [`ReplyWriter::finish`] returns its length.
 pub struct ReplyWriter<'b, 't> {
     buf: &'b mut [u8],
     len: usize,
@@ -75,8 +75,8 @@ pub struct ReplyWriter<'b, 't> {
 }
 
 impl<'b, 't> ReplyWriter<'b, 't> {
-    /// Starts the reply to `query` in `buf`, at most `limit` octets long: id, opcode, RD, CD and
-    /// the question as they were sent, RA set.
+    /// Starts the reply to `query` in `buf`, at most `limit` octets long: id, opcode, RD, CD and the
+    /// question as sent, RA set.
     #[must_use]
     pub fn new(query: &Query<'_>, buf: &'b mut [u8], limit: usize) -> Self {
         let limit = limit.min(buf.len());
@@ -104,7 +104,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         writer
     }
 
-    /// The response code, extended ones included.
+    /// Sets the response code, extended ones included.
     pub fn rcode(&mut self, rcode: Rcode) {
         self.rcode = rcode;
     }
@@ -125,21 +125,21 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         }
     }
 
-    /// Takes back all records written so far.
+    /// Removes all records written so far.
     pub fn clear(&mut self) {
         self.len = self.question_end;
         [self.header.ancount, self.header.nscount, self.header.arcount] = [0; 3];
     }
 
-    /// Marks the reply truncated, whatever fits.
+    /// Marks the reply as truncated, even if everything fits.
     pub fn truncate(&mut self) {
         self.truncated = true;
     }
 
-    /// Adds one record; `rdata` is complete wire RDATA. `owner: None` is the question's name.
+    /// Adds one record; `rdata` is complete RDATA in wire format. `owner: None` is the question's name.
     ///
     /// # Errors
-    /// [`Full`] when it does not fit; the reply is then truncated, and more records change nothing.
+    /// [`Full`] if it does not fit; the reply is then truncated, and further records have no effect.
     pub fn record(
         &mut self,
         section: Section,
@@ -154,7 +154,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
     /// Like [`ReplyWriter::record`], for a record of any class.
     ///
     /// # Errors
-    /// [`Full`] when it does not fit.
+    /// [`Full`] if it does not fit.
     pub fn record_in(
         &mut self,
         section: Section,
@@ -170,7 +170,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         let written = self.put_record(owner, kind, ttl, rdata);
         if written.is_err() {
             self.len = start;
-            // RFC 2181 §9: what is left out of the additional section is no loss.
+            // RFC 2181 §9: omitting additional records is not truncation.
             self.truncated = section != Section::Additional;
             return Err(Full);
         }
@@ -183,11 +183,11 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         Ok(())
     }
 
-    /// Copies a ready run of sections that starts right behind the question, with its counts.
-    /// Its compression pointers must be those of a message with a question of the same length.
+    /// Copies prepared sections that start right after the question, with their counts. Their compression
+    /// pointers must be those of a message whose question has the same length.
     ///
     /// # Errors
-    /// [`Full`] when it does not fit; the reply is then truncated.
+    /// [`Full`] if they do not fit; the reply is then truncated.
     pub fn sections(&mut self, bytes: &[u8], counts: [u16; 3]) -> Result<&mut [u8], Full> {
         let start = self.len;
         if self.truncated || self.put(bytes).is_err() {
@@ -258,8 +258,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
                 }
             }
         }
-        // Without OPT there is no room for the upper bits, and their loss could turn an error into
-        // a success.
+        // Without OPT the upper bits can't be sent, and dropping them could turn an error into a success.
         let rcode = if self.rcode.0 > 0xf && !with_opt { Rcode::SERVFAIL } else { self.rcode };
         self.header.flags |= rcode.0 & 0xf;
         if let Some(slot) = self.buf.get_mut(..header::HEADER_LEN) {
@@ -274,7 +273,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         let [n0, n1] = u16::try_from(text.len() + 2).unwrap_or(2).to_be_bytes();
         let [o0, o1] = OPTION_EDE.to_be_bytes();
         let [c0, c1] = ede.code.0.to_be_bytes();
-        // A code that does not fit even without its text is left out.
+        // A code that does not fit even without its text is dropped.
         if self.put(&[o0, o1, n0, n1, c0, c1]).is_ok() {
             let _ = self.put(text.as_bytes());
         }

@@ -1,32 +1,32 @@
-//! Structured errors: what a refusal tells a client that reads EXTRA-TEXT as JSON
-//! (draft-ietf-dnsop-structured-dns-error; the sections cited are those of its text of June 2026).
+//! Structured errors: what a refusal reports to a client that reads EXTRA-TEXT as JSON
+//! (draft-ietf-dnsop-structured-dns-error; section numbers refer to its text of June 2026).
 
 use serde::Serialize;
 
-/// The code of the option by which a client says that it reads structured errors (§5.4). IANA has
-/// assigned none yet; this one is from the range for local and experimental use (RFC 6891 §9).
+/// The code of the option by which a client signals that it reads structured errors (§5.4). IANA has not
+/// assigned one yet; this one is from the range for local and experimental use (RFC 6891 §9).
 pub const OPTION_SDE: u16 = 65_024;
 
-/// What a refusal says, as I-JSON (RFC 7493) in EXTRA-TEXT (§4).
+/// The contents of a refusal, as I-JSON (RFC 7493) in EXTRA-TEXT (§4).
 ///
-/// It goes with the codes Blocked, Censored and Filtered only, and never with a sub-error where the
-/// code is Censored (§5.2).
+/// Sent only with the codes Blocked, Censored and Filtered, and without a sub-error if the code is Censored
+/// (§5.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Structured {
-    /// Whom to tell of a mistake: URIs that [`contact`] has checked.
+    /// Whom to contact about a mistake: URIs that [`contact`] has checked.
     pub contacts: Vec<String>,
-    /// Why the name is refused, for a person to read.
+    /// The reason why the name is refused, for people.
     pub justification: Option<String>,
-    /// A number of the registry "Sub-Error Codes": 1 malware, 2 phishing, 3 spam, 4 spyware,
-    /// 5 network operator policy, 6 DNS operator policy (§11.4). 0 is never sent (§6.1).
+    /// A number of the registry "Sub-Error Codes": 1 malware, 2 phishing, 3 spam, 4 spyware, 5 network
+    /// operator policy, 6 DNS operator policy (§11.4). 0 is never sent (§6.1).
     pub suberror: Option<u8>,
-    /// Who refuses the name.
+    /// The organisation that refuses the name.
     pub organization: Option<String>,
     /// The language of the two texts (RFC 5646 §2.1).
     pub language: Option<String>,
 }
 
-/// The object's names (§4), in the order of their use to a client.
+/// The object's members (§4), the most useful to a client first.
 #[derive(Serialize)]
 struct Object {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -42,22 +42,22 @@ struct Object {
 }
 
 impl Structured {
-    /// The object without white space; empty text where it has none of contact, justification and
-    /// sub-error, because a client must discard such an object (§5.3).
+    /// The object without white space; empty if it has no contact, justification or sub-error, because a
+    /// client must discard such an object (§5.3).
     #[must_use]
     pub fn json(&self) -> String {
         self.text(self.justification.as_deref(), self.organization.as_deref())
     }
 
-    /// The object without the texts for people, for a reply that they would make too long (§5.2).
-    /// Their language goes with them. Empty text where nothing of use is left.
+    /// The object without the texts for people and their language, for a reply that would be too long with
+    /// them (§5.2). Empty if nothing useful remains.
     #[must_use]
     pub fn brief(&self) -> String {
         self.text(None, None)
     }
 
     fn text(&self, justification: Option<&str>, organization: Option<&str>) -> String {
-        // An empty value is a sign of a server that misbehaves (§4).
+        // An empty value is a sign of a misbehaving server (§4).
         let given = |text: Option<&str>| text.map(clean).filter(|t| !t.is_empty());
         let (j, o) = (given(justification), given(organization));
         let object = Object {
@@ -70,36 +70,36 @@ impl Structured {
         if object.c.is_empty() && object.j.is_none() && object.s.is_none() {
             return String::new();
         }
-        // Texts and numbers always become JSON.
+        // Texts and numbers can always be serialised.
         serde_json::to_string(&object).unwrap_or_default()
     }
 }
 
-/// Text that I-JSON may hold: a noncharacter of Unicode may not stand in it (RFC 7493 §2.1).
+/// Text that is allowed in I-JSON, which excludes Unicode noncharacters (RFC 7493 §2.1).
 fn clean(text: &str) -> String {
     let not = |c: char| matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
     text.trim().replace(not, "\u{fffd}")
 }
 
-/// Why text is not a URI by which a person can be reached.
+/// Why text is not a URI for contacting people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContactError {
-    /// Nothing says what kind of address it is.
+    /// The URI has no scheme.
     #[error("`{0}` has no scheme; expected a URI such as `mailto:dns@example.org`")]
     NoScheme(String),
-    /// A character that no URI may hold.
-    #[error("`{0}` holds U+{code:04X}; expected a URI, with such characters as %XX", code = u32::from(*.1))]
+    /// A character that is not allowed in a URI.
+    #[error("`{0}` contains U+{code:04X}; expected a URI, with such characters as %XX", code = u32::from(*.1))]
     Character(String, char),
-    /// Not what its scheme asks for, or another scheme; and what was expected.
+    /// Invalid for its scheme, or another scheme; and what was expected.
     #[error("`{0}` is not a contact; expected {1}")]
     NotAContact(String, &'static str),
 }
 
-/// Checks a URI by which a person can be reached; the scheme comes back in lower case.
+/// Checks a URI for contacting people; returns it with its scheme in lower case.
 ///
-/// The draft's registry has `tel`, `mailto` and `sips` (§11.3), and clients ignore any other scheme:
-/// `https` is taken for those that are told of it by other means.
+/// The draft's registry has `tel`, `mailto` and `sips` (§11.3), and clients ignore any other scheme;
+/// `https` is accepted for contacts that are shown in other ways.
 ///
 /// # Errors
 /// [`ContactError`], which says what was expected.
@@ -107,7 +107,7 @@ pub fn contact(text: &str) -> Result<String, ContactError> {
     let Some((scheme, rest)) = text.trim().split_once(':') else {
         return Err(ContactError::NoScheme(text.to_owned()));
     };
-    // What no part of a URI may hold (RFC 3986 §2).
+    // Characters that no part of a URI may contain (RFC 3986 §2).
     if let Some(bad) = rest.chars().find(|c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(*c)) {
         return Err(ContactError::Character(text.to_owned(), bad));
     }
@@ -128,8 +128,8 @@ pub fn contact(text: &str) -> Result<String, ContactError> {
     }
 }
 
-/// At least three digits and nothing else but visual separators and a plus before them; parameters
-/// may follow (RFC 3966 §3).
+/// At least three digits and only visual separators, with an optional plus before them; parameters may
+/// follow (RFC 3966 §3).
 fn is_number(rest: &str) -> bool {
     let number = rest.split(';').next().unwrap_or_default();
     let number = number.strip_prefix('+').unwrap_or(number);
@@ -137,21 +137,21 @@ fn is_number(rest: &str) -> bool {
         && number.chars().all(|c| c.is_ascii_digit() || "-.()".contains(c))
 }
 
-/// Mailboxes between commas, a host behind each one's last `@`; header fields may follow
-/// (RFC 6068 §2).
+/// Mailboxes separated by commas, a host after each one's last `@`; header fields may follow (RFC 6068 §2).
 fn is_mailbox(rest: &str) -> bool {
     let to = rest.split('?').next().unwrap_or_default();
     to.split(',')
         .all(|one| one.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && is_host(host)))
 }
 
-/// A host, and perhaps a user before it; parameters and header fields may follow (RFC 3261 §19.1.1).
+/// A host, with an optional user before it; parameters and header fields may follow (RFC 3261 §19.1.1).
 fn is_sip(rest: &str) -> bool {
     let (user, host) = rest.rsplit_once('@').unwrap_or(("-", rest));
     !user.is_empty() && is_host(host.split([';', '?']).next().unwrap_or_default())
 }
 
-/// Begins as a host does, a name or an address in brackets, and perhaps a port (RFC 3986 §3.2).
+/// True if it begins with a host, that is a name or an address in brackets, and an optional port (RFC 3986
+/// §3.2).
 fn is_host(text: &str) -> bool {
     let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
     let (host, after) = match authority.strip_prefix('[') {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_left_out() {
+    fn missing_values_are_left_out() {
         let none = Structured::default;
         let text = |t: &str| Some(t.to_owned());
         for (what, json, brief) in [
@@ -273,8 +273,8 @@ mod tests {
             ("mailto:дом@example.org", "%XX"),
             ("tel:<1234>", "%XX"),
         ] {
-            let told = contact(text).unwrap_err().to_string();
-            assert!(told.contains(expected), "{text}: {told}");
+            let error = contact(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 

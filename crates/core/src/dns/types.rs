@@ -1,4 +1,4 @@
-//! Numbers with names: types, classes, response codes, opcodes (IANA "DNS Parameters").
+//! Numbers with mnemonics: types, classes, response codes, opcodes (IANA "DNS Parameters").
 
 use std::fmt;
 use std::str::FromStr;
@@ -64,7 +64,7 @@ macro_rules! numbers {
     };
 }
 
-/// A word that names no type, class or code.
+/// A word that is not a known mnemonic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a known mnemonic")]
 pub struct UnknownMnemonic(pub String);
@@ -102,7 +102,7 @@ numbers!(Opcode, "OPCODE", QUERY = 0 "QUERY", IQUERY = 1 "IQUERY", STATUS = 2 "S
     NOTIFY = 4 "NOTIFY", UPDATE = 5 "UPDATE", DSO = 6 "DSO");
 
 impl Qtype {
-    /// A type that only a question may carry (RFC 6895 §3.1): OPT, and 128 to 255.
+    /// A type that only a question may have (RFC 6895 §3.1): OPT, and 128 to 255.
     #[must_use]
     pub const fn is_meta(self) -> bool {
         self.0 == 41 || (self.0 >= 128 && self.0 <= 255)

@@ -1,4 +1,4 @@
-//! Lists of addresses: an address or a network in CIDR notation a line; `#`, `;` and `!` begin comments.
+//! Lists of addresses: one address or network in CIDR notation per line; `#`, `;` and `!` begin comments.
 
 use std::net::IpAddr;
 
@@ -6,18 +6,18 @@ use ipnet::IpNet;
 
 use super::skip::{SkipReason, Skipped};
 
-/// The addresses of a list, and its lines that are none.
+/// The addresses of a list, and its invalid lines.
 #[derive(Clone, Debug, Default)]
 pub struct AddressList {
     /// The networks with their lines, from 1.
     pub networks: Vec<(IpNet, u32)>,
-    /// Lines in all.
+    /// Number of lines.
     pub lines: u32,
-    /// Lines that are no address.
+    /// Lines that are not an address or network.
     pub skipped: Vec<Skipped>,
 }
 
-/// The address or network that a line gives, if it is one.
+/// The address or network on a line, if the line is one.
 #[must_use]
 pub fn line_network(line: &str) -> Option<IpNet> {
     let text = line.split(['#', ';', '!']).next().unwrap_or_default().trim();
@@ -26,7 +26,7 @@ pub fn line_network(line: &str) -> Option<IpNet> {
     address().or_else(network)
 }
 
-/// Reads a list of nothing but addresses.
+/// Reads a list that consists of addresses only.
 #[must_use]
 pub fn read(text: &str) -> AddressList {
     let mut list = AddressList::default();
@@ -48,8 +48,8 @@ pub fn read(text: &str) -> AddressList {
     list
 }
 
-/// Takes the lines that are an address out of a list that has both: those, and the list with empty lines
-/// in their places.
+/// Splits a list that has both: returns the lines that are an address, and the list with those lines left
+/// blank.
 #[must_use]
 pub fn split(text: &str) -> (AddressList, String) {
     let mut list = AddressList::default();

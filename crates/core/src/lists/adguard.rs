@@ -1,8 +1,8 @@
 //! `adguard`: the DNS filter syntax.
 //!
-//! Its documented order maps onto ours: `$dnsrewrite` above all, then `@@…$important`,
-//! `$important`, `@@`, and the rest. What is finer than that in theirs (more modifiers before fewer) is
-//! decided here by the longer name and the order of the lists.
+//! Its documented order maps onto the ladder: `$dnsrewrite` first, then `@@…$important`, `$important`,
+//! `@@`, and the rest. Its finer distinctions (more modifiers before fewer) are replaced by the longer name
+//! and the order of the lists.
 
 use super::hosts;
 use super::sink::Sink;
@@ -13,7 +13,7 @@ use crate::trie::servable;
 
 /// One line of a filter.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
-    // By far the most lines are of this form.
+    // Most lines have this form.
     if let Some(name) = text.strip_prefix("||").and_then(|t| t.strip_suffix('^'))
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     {
@@ -28,7 +28,7 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     }
 }
 
-/// Marks of rules for the contents of pages.
+/// Markers of cosmetic rules.
 const COSMETIC: [&str; 12] =
     ["##", "#@#", "#?#", "#@?#", "#$#", "#@$#", "#$?#", "#%#", "#@%#", "$$", "$@$", "#@$?#"];
 
@@ -36,7 +36,7 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if COSMETIC.iter().any(|mark| text.contains(mark)) {
         return Err(SkipReason::Cosmetic);
     }
-    // A comment behind a plain name.
+    // A comment after a plain name.
     let text = text.find(" #").and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
     let mut traits = sink.traits();
     let text = match text.strip_prefix("@@") {
@@ -64,8 +64,8 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     plain_pattern(pattern, &traits, sink)
 }
 
-/// Pattern and modifiers: apart at the last `$` that is not escaped, except in a rule that begins and
-/// ends with a slash.
+/// Pattern and modifiers, separated by the last unescaped `$`, except in a rule that begins and ends with a
+/// slash.
 fn split(text: &str) -> (&str, &str) {
     if text.len() > 1 && text.starts_with('/') && text.ends_with('/') {
         return (text, "");
@@ -74,7 +74,7 @@ fn split(text: &str) -> (&str, &str) {
     while let Some(at) = text.get(..from).and_then(|t| t.rfind('$')) {
         let escaped = text.get(..at).is_some_and(|t| t.ends_with('\\'));
         let rest = text.get(at + 1..).unwrap_or_default();
-        // In an expression a `$` may stand for the end; what follows then is no word.
+        // In an expression a `$` may be the end anchor; then no modifier name follows.
         let word = rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '~');
         if !escaped && (word || !text.starts_with('/')) {
             return (text.get(..at).unwrap_or_default(), rest);
@@ -84,7 +84,7 @@ fn split(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// Parts between separators that no backslash stands before; the backslash goes.
+/// Splits at unescaped separators; the escaping backslash is removed.
 fn pieces(text: &str, separator: char) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut chars = text.chars().peekable();
@@ -92,7 +92,7 @@ fn pieces(text: &str, separator: char) -> Vec<String> {
         let Some(last) = out.last_mut() else { break };
         match c {
             '\\' if chars.peek().is_some_and(|n| [',', '|', '$', separator].contains(n)) => {
-                // Kept for the pieces within this one.
+                // Kept for splitting this piece again.
                 if separator == ',' && chars.peek() == Some(&'|') {
                     last.push('\\');
                 }
@@ -169,7 +169,7 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
     Ok(())
 }
 
-/// Words between bars; false for those with a `~`.
+/// Words separated by bars; false for those with a `~`.
 fn signed(value: &str) -> impl Iterator<Item = (bool, String)> {
     pieces(value, '|').into_iter().map(|word| match word.strip_prefix('~') {
         Some(rest) => (false, rest.to_owned()),
@@ -177,13 +177,13 @@ fn signed(value: &str) -> impl Iterator<Item = (bool, String)> {
     })
 }
 
-/// A client's name without the quotes around it and the backslashes before those within.
+/// A client's name without its quotes and the backslashes before inner quotes.
 fn unquoted(word: &str) -> String {
     let inner = ['"', '\''].iter().find_map(|q| word.strip_prefix(*q)?.strip_suffix(*q));
     inner.unwrap_or(word).replace("\\'", "'").replace("\\\"", "\"")
 }
 
-/// So that a rule written in another order is the same rule.
+/// Sorts, so that a rule written in another order is the same rule.
 fn tidy<T: Ord>(all: &mut Vec<T>) {
     all.sort();
     all.dedup();
@@ -236,14 +236,14 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
         | Qtype::SRV
         | Qtype::HTTPS
         | Qtype::SVCB) => record(rtype, text),
-        // The whole value is one text, with or without quotes.
+        // The whole value is one string, with or without quotes.
         Qtype::TXT if text.starts_with('"') => record(Qtype::TXT, text),
         Qtype::TXT => record(Qtype::TXT, &format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
         _ => Err(unknown()),
     }
 }
 
-/// An expression; one that only says "this name" or "this name and those below" becomes a name.
+/// An expression; one that only means "this name" or "this name and its subdomains" becomes a name.
 fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if let Some((name, matching)) = name_in_expression(text) {
         sink.name(&name, matching, traits);
@@ -254,7 +254,7 @@ fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), Sk
         let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
         SkipReason::Expression(last.chars().take(120).collect())
     })?;
-    // One that can't be served must cost only its own line.
+    // An expression that can't be served must cost only its own line.
     servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
     sink.pattern(Pattern::Regex(text.to_owned()), traits);
     Ok(())
@@ -271,7 +271,7 @@ fn name_in_expression(text: &str) -> Option<(String, Match)> {
         ("^", Match::Exact),
     ];
     let (rest, matching) = forms.iter().find_map(|(start, m)| Some((body.strip_prefix(start)?, *m)))?;
-    // Nothing but letters and escaped dots.
+    // Only letters and escaped dots.
     let name = rest.replace("\\.", "\0");
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == 0);
     (plain && !name.is_empty()).then(|| (name.replace('\0', "."), matching))
@@ -288,7 +288,7 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
         start = Some(Start::Name);
         text = rest;
     }
-    // A path behind the name: only `/` and `/*` say nothing more than the end of the name.
+    // A path after the name: only `/` and `/*` mean the same as the end of the name.
     let slashed = text.strip_suffix("/*").or_else(|| text.strip_suffix('/'));
     let ended = slashed.or_else(|| ["^|", "^*", "^", "|"].iter().find_map(|e| text.strip_suffix(e)));
     let (body, end) = ended.map_or((text, false), |body| (body, true));
@@ -309,8 +309,8 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
             sink.name(body, Match::Exact, traits);
             return Ok(());
         }
-        // A plain name is a hosts entry without an address; with `@@` or a modifier it is a part of
-        // a name.
+        // A plain name is a hosts entry without an address; with `@@` or a modifier it is a substring of a
+        // name.
         (None, false)
             if *traits == sink.traits()
                 && body.contains('.')
@@ -325,7 +325,7 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
     }
     let text = body.to_lowercase();
     let text = match text.strip_prefix('/') {
-        // `/ads.` begins a name, as the slash before it would in an address.
+        // `/ads.` begins a name, as the slash before it would in a URL.
         Some(rest) if start.is_none() => {
             start = Some(Start::Name);
             rest.to_owned()
@@ -354,7 +354,7 @@ mod tests {
     use crate::rule::modifiers;
     use proptest::prelude::*;
 
-    /// What a line gives: rules as this program writes them, or the reason it gives none.
+    /// The result of a line: rules as this program writes them, or the reason why it gives none.
     fn read(text: &str) -> Vec<String> {
         let list = parse(text.as_bytes(), Format::AdGuard, None, Effect::Block).unwrap();
         let show = |rule: String, traits: u32| {
@@ -397,7 +397,7 @@ mod tests {
             ("a.org # why", "|a.org|"),
             ("||bücher.example^", "||xn--bcher-kva.example^"),
             ("@@||a.org^", "@@||a.org^"),
-            // Only a name and nothing else is a hosts entry.
+            // Only a name by itself is a hosts entry.
             ("@@a.org", "@@pattern a.org"),
             ("a.org$important", "pattern a.org$important"),
             ("0.0.0.0 a.org", "|a.org|"),
@@ -462,7 +462,7 @@ mod tests {
             ("||a.org^$dnsrewrite", "! `dnsrewrite` needs a value"),
             ("||a.org^$dnsrewrite=nonsense", "! `nonsense` is not an address, name or response code"),
             ("||a.org^$dnsrewrite=NOERROR;A;x", "! `x` is not an IPv4 address"),
-            // What means nothing to a name server is never a full block.
+            // A modifier without meaning for a name server never becomes a full block.
             ("||a.org^$third-party", "! the modifier `third-party` means nothing to a name server"),
             ("||a.org^$script,important", "! the modifier `script` means nothing to a name server"),
             ("||a.org^$domain=b.org", "! the modifier `domain` means nothing to a name server"),

@@ -1,23 +1,23 @@
-//! What the first lines look like.
+//! Detects a list's format from its first lines.
 
 use crate::rule::Format;
 
-/// Bytes that are no list at all.
+/// Bytes that are not a list at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAList {
-    /// A web page, most often an error page of the server that should have given a list.
+    /// A web page, usually an error page of the server that should have sent a list.
     #[error("this is a web page, not a list; fetch the list itself")]
     Html,
-    /// Many octets near the beginning that text has not.
+    /// Many octets near the beginning that do not occur in text.
     #[error("this is a binary file, not a list")]
     Binary,
 }
 
-/// Lines looked at.
+/// Number of lines examined.
 const SAMPLE: usize = 200;
 
-/// Refuses what was never meant as a list.
+/// Rejects input that is not a list.
 ///
 /// # Errors
 /// [`NotAList`]
@@ -27,7 +27,7 @@ pub(super) fn refuse(bytes: &[u8]) -> Result<(), NotAList> {
     if start.starts_with(b"<!doctype") || start.starts_with(b"<html") || start.starts_with(b"<?xml") {
         return Err(NotAList::Html);
     }
-    // A stray NUL costs its line; of what was never text, every tenth octet is none of text or more.
+    // A stray NUL costs only its line; in binary data at least every tenth octet is not text.
     let text = |b: &u8| *b >= b' ' || b.is_ascii_whitespace() || *b == 0x1b;
     let others = head.iter().filter(|b| !text(b)).count();
     if others * 50 > head.len() {
@@ -36,7 +36,7 @@ pub(super) fn refuse(bytes: &[u8]) -> Result<(), NotAList> {
     Ok(())
 }
 
-/// The format that most of the first lines look like.
+/// The format that most of the first lines match.
 pub(super) fn format(bytes: &[u8]) -> Format {
     let (mut hosts, mut adguard, mut wildcard, mut domains) = (0, 0, 0, 0);
     let (mut dnsmasq, mut unbound, mut rpz) = (0, 0, 0);
@@ -70,7 +70,7 @@ pub(super) fn format(bytes: &[u8]) -> Format {
             domains += 1;
         }
     }
-    // A list of names with some wildcards is one of wildcards; other mixtures go to the majority.
+    // A list of names with some wildcards is a wildcard list; other mixtures go by majority.
     let names = if wildcard > 0 { Format::Wildcard } else { Format::Domains };
     let counts = [
         (wildcard + domains, names),
@@ -80,7 +80,7 @@ pub(super) fn format(bytes: &[u8]) -> Format {
         (unbound, Format::Unbound),
         (rpz, Format::Rpz),
     ];
-    // Of two that are level the later one: its syntax is the more particular.
+    // Of two with the same count, the later one: its syntax is more specific.
     counts
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -88,7 +88,7 @@ pub(super) fn format(bytes: &[u8]) -> Format {
         .map_or(Format::Domains, |(_, format)| *format)
 }
 
-/// `#` begins comments in every format, `!` and `;` in most; but `##` is a rule for pages.
+/// `#` begins comments in every format, `!` and `;` in most; but `##` begins a cosmetic rule.
 pub(super) fn is_comment(line: &[u8], format: Format) -> bool {
     match (line, format) {
         ([b'#', b'#' | b'@' | b'%' | b'$' | b'?', ..], Format::AdGuard | Format::Auto) => is_banner(line),
@@ -98,8 +98,8 @@ pub(super) fn is_comment(line: &[u8], format: Format) -> bool {
     }
 }
 
-/// A line of `#` alone, or `#` around words: above a list, a heading; a rule for pages has a selector
-/// right behind them.
+/// A line of `#` only, or `#` around words: a heading above a list. In a cosmetic rule a selector follows
+/// immediately.
 fn is_banner(line: &[u8]) -> bool {
     let rest = line.iter().position(|b| *b != b'#').and_then(|at| line.get(at..));
     rest.is_none_or(|rest| matches!(rest, [b' ' | b'\t' | b'=' | b'-' | b'*', ..]))

@@ -1,5 +1,4 @@
-//! `dnsmasq`: the lines of its configuration that name domains. A domain stands for itself and all
-//! names below it.
+//! `dnsmasq`: the directives of its configuration that name domains. A domain includes its subdomains.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,11 +18,11 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let Some(domains) = value.strip_prefix('/') else {
         return sink.skip(match directive {
             "server" => SkipReason::Feature("a server for all names".into()),
-            _ => SkipReason::Syntax("expected /name/ behind the equals sign".into()),
+            _ => SkipReason::Syntax("expected /name/ after the equals sign".into()),
         });
     };
     let Some((domains, target)) = domains.rsplit_once('/') else {
-        return sink.skip(SkipReason::Syntax("expected a slash behind the name".into()));
+        return sink.skip(SkipReason::Syntax("expected a slash after the name".into()));
     };
     let traits = match traits(directive, target, sink.traits()) {
         Ok(traits) => traits,
@@ -42,13 +41,13 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     }
 }
 
-/// `*end`: every name with that end.
+/// `*end`: every name with that suffix.
 fn glob(end: &str) -> Option<Pattern> {
     let good = !end.is_empty() && end.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     good.then(|| Pattern::Glob { text: end.to_ascii_lowercase(), start: Start::Anywhere, end: true })
 }
 
-/// What stands behind the last slash: nothing (the list's own action), or an answer, or a server.
+/// The part after the last slash: empty (the list's own action), an answer, or a server.
 fn traits(directive: &str, target: &str, plain: Traits) -> Result<Traits, SkipReason> {
     let answer = |action| Ok(Traits { action: Some(action), ..plain.clone() });
     match (directive, target) {
@@ -60,7 +59,7 @@ fn traits(directive: &str, target: &str, plain: Traits) -> Result<Traits, SkipRe
             Ok(IpAddr::V6(v6)) => answer(Action::Address(Vec::new(), vec![v6])),
             Err(_) => Err(SkipReason::Syntax(format!("`{}` is not an address", short(address)))),
         },
-        // The usual servers: an exception from a broader rule.
+        // The default servers: an exception from a broader rule.
         (_, "#") => Ok(Traits { effect: Effect::Allow, ..plain }),
         _ => Err(SkipReason::Feature("a server for some names; that is forwarding, not blocking".into())),
     }

@@ -1,4 +1,4 @@
-//! `domains` and `wildcard`: one name a line.
+//! `domains` and `wildcard`: one name per line.
 
 use super::sink::Sink;
 use super::skip::SkipReason;
@@ -8,7 +8,7 @@ use crate::rule::{Match, Pattern, Start};
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     match one_name(text) {
         Err(reason) => sink.skip(reason),
-        // A dot before a name is how some lists say "and all below".
+        // A leading dot is how some lists include subdomains.
         Ok(name) => match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {
             Some(rest) => sink.plain_name(rest, Match::Suffix),
             None => sink.plain_name(name, sink.plain()),
@@ -16,8 +16,8 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     }
 }
 
-/// One line of a list of wildcards: `*.name` stands for the names below it, without itself; `*`
-/// elsewhere for any characters, dots included.
+/// One line of a wildcard list: `*.name` matches the subdomains of a name but not the name itself; `*`
+/// elsewhere matches any characters, including dots.
 pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     let name = match one_name(text) {
         Ok(name) => name,
@@ -36,7 +36,7 @@ pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     }
 }
 
-/// A whole name with `*` in it.
+/// A complete name with `*` in it.
 fn glob(name: &str) -> Result<Pattern, SkipReason> {
     let text = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let known = |b: u8| b.is_ascii_alphanumeric() || b"-_.*".contains(&b);
@@ -51,8 +51,7 @@ fn glob(name: &str) -> Result<Pattern, SkipReason> {
 
 /// The only word before a comment, which begins with ` #`.
 fn one_name(text: &str) -> Result<&str, SkipReason> {
-    // Most lines are a name and nothing else; all octets are looked at, which the compiler makes one
-    // step for many of them.
+    // Most lines are just a name; the loop visits all octets, so that the compiler can vectorise it.
     if !text.bytes().fold(false, |other, b| other | (b <= b' ') | (b >= 0x7f)) {
         return Ok(text);
     }

@@ -1,9 +1,9 @@
-//! The text of a host's name → its wire form, in lower case.
+//! From the text of a host name to its wire format, in lower case.
 
 use super::skip::SkipReason;
 use crate::dns::{MAX_LABEL, MAX_NAME, NameBuf};
 
-/// Octets of a host's name in lower case, and the dot; 0 for all others.
+/// Octets of a host name in lower case, and the dot; 0 for all others.
 static LOWER: [u8; 256] = {
     let mut lower = [0; 256];
     let mut octet = 0;
@@ -18,7 +18,7 @@ static LOWER: [u8; 256] = {
     lower
 };
 
-/// Appends the wire form of a host's name, in lower case.
+/// Appends the wire format of a host name, in lower case.
 pub(super) fn push_host(text: &str, names: &mut Vec<u8>) -> Result<(), SkipReason> {
     let bytes = text.as_bytes();
     // A final dot has no meaning.
@@ -27,7 +27,8 @@ pub(super) fn push_host(text: &str, names: &mut Vec<u8>) -> Result<(), SkipReaso
     if bytes.len() > MAX_NAME - 2 {
         return slow_host(text, names, start);
     }
-    // The name goes behind the place of its first length; the dots become the lengths of what follows.
+    // The name is written after a placeholder for its first length; the dots become the lengths of the
+    // labels after them.
     names.push(0);
     names.extend(bytes.iter().map(|b| LOWER.get(usize::from(*b)).copied().unwrap_or(0)));
     names.push(b'.');
@@ -60,7 +61,7 @@ pub(super) fn push_host(text: &str, names: &mut Vec<u8>) -> Result<(), SkipReaso
     Ok(())
 }
 
-/// The same for text that is not plainly a host's name: other scripts, or something wrong.
+/// The same for text that is not a plain host name: other scripts, or something invalid.
 #[cold]
 fn slow_host(text: &str, names: &mut Vec<u8>, start: usize) -> Result<(), SkipReason> {
     names.truncate(start);
@@ -68,8 +69,8 @@ fn slow_host(text: &str, names: &mut Vec<u8>, start: usize) -> Result<(), SkipRe
         return Err(SkipReason::Address);
     }
     let name = NameBuf::from_text(text).map_err(SkipReason::Name)?;
-    // A stray dot must not block everything, nor may a rule of another syntax pass for a name that
-    // nobody asks for.
+    // A stray dot must not block everything, and a rule in another syntax must not be taken for a name that
+    // is never queried.
     let mut bytes = name.as_name().labels().flatten();
     if name.as_name().is_root() || !bytes.all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b)) {
         return Err(SkipReason::NotAHostName);

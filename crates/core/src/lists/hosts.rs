@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::sink::Sink;
 use super::skip::SkipReason;
 
-/// Entries that a hosts file has for the machine it stands on; they are no rules.
+/// Entries of a hosts file for the local machine; they are not rules.
 const OWN: [&str; 13] = [
     "localhost",
     "localhost.localdomain",

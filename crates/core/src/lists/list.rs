@@ -1,4 +1,4 @@
-//! What a list gave: its rules in little room, and an account of every line.
+//! A parsed list: its rules in compact form, and an account of every line.
 
 use std::collections::HashMap;
 
@@ -8,50 +8,50 @@ use super::skip::{SkipReason, Skipped};
 use crate::dns::{Match, Name};
 use crate::rule::{Action, Effect, Format, Pattern, Traits};
 
-/// A list as it was read. Names lie one after the other in one block, so that a million of them
-/// cost a million times their length and not a million allocations.
+/// A parsed list. The names are stored consecutively in one block, so that a million names take a million
+/// times their length and not a million allocations.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// The format it was read as.
+    /// The format that it was read as.
     pub format: Format,
-    /// Its `$badfilter` rules take back its own rules alone, because others of its rules do not go for
-    /// everybody at all times either.
+    /// Its `$badfilter` rules cancel only its own rules, because some of its rules do not apply to all
+    /// clients at all times.
     pub alone: bool,
-    /// Lines in all.
+    /// Number of lines.
     pub lines: u32,
-    /// Lines without anything to say: empty ones, comments, entries of the file's own machine.
+    /// Lines without a rule: blank ones, comments, entries for the local machine.
     pub blank: u32,
-    /// Lines, or names on them, that gave no rule though they were meant to, in order.
+    /// Lines, or names on them, that were meant as rules but gave none, in order.
     pub skipped: Vec<Skipped>,
-    /// The different traits of the rules.
+    /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
-    /// Rules that no name holds: line, pattern, number of the traits.
+    /// Rules that have a pattern instead of a name: line, pattern, number of the traits.
     pub patterns: Vec<(u32, Pattern, u32)>,
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
 }
 
-/// A rule on a name.
+/// A rule for a name.
 #[derive(Clone, Copy, Debug)]
 struct Record {
-    /// Where its wire name begins.
+    /// Offset of its name in wire format.
     at: u32,
     line: u32,
-    /// Number of the traits, and in the two lowest bits how the name matches.
+    /// Number of the traits; the two lowest bits hold how the name matches.
     traits: u32,
 }
 
-/// A rule on a name, as [`List::rules`] gives it.
+/// A rule for a name, as returned by [`List::rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameRule<'l> {
     /// Its line, from 1.
     pub line: u32,
     /// The name, in lower case.
     pub name: Name<'l>,
-    /// How it is compared.
+    /// How it matches.
     pub matching: Match,
-    /// Number in [`List::traits`].
+    /// Index in [`List::traits`].
     pub traits: u32,
 }
 
@@ -71,7 +71,7 @@ impl List {
         }
     }
 
-    /// A list of rewrites that were never text: line, name, how it is compared, and the answer.
+    /// A list of rewrites that did not come from text: line, name, how it matches, and the answer.
     #[must_use]
     pub fn of_rewrites<'r>(rewrites: impl Iterator<Item = (u32, Name<'r>, Match, Action)>) -> Self {
         let mut list = Self::new(Format::AdGuard);
@@ -90,19 +90,19 @@ impl List {
         list
     }
 
-    /// The rules on names, in the order of their lines.
+    /// The rules for names, in the order of their lines.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = NameRule<'_>> {
         self.records.iter().enumerate().map(|(number, record)| self.read(number, record))
     }
 
-    /// The rule at a place of that order.
+    /// The rule at this position in that order.
     #[must_use]
     pub fn rule(&self, number: usize) -> Option<NameRule<'_>> {
         self.records.get(number).map(|record| self.read(number, record))
     }
 
     fn read(&self, number: usize, record: &Record) -> NameRule<'_> {
-        // The names lie one after the other.
+        // The names are stored consecutively.
         let end = self.records.get(number + 1).map_or(self.names.len(), |next| next.at as usize);
         NameRule {
             line: record.line,
@@ -116,14 +116,14 @@ impl List {
         }
     }
 
-    /// How many rules there are on names.
+    /// The number of rules for names.
     #[must_use]
     pub const fn name_count(&self) -> usize {
         self.records.len()
     }
 
     pub(super) fn traits_number(&mut self, traits: &Traits) -> u32 {
-        // Most rules of a list have the traits of the rule before.
+        // Most rules of a list have the same traits as the rule before.
         if let Some(last) = self.records.last()
             && self.traits.get((last.traits >> 2) as usize) == Some(traits)
         {
@@ -138,7 +138,7 @@ impl List {
         number
     }
 
-    /// Adds a rule; `write` appends the wire name to the block.
+    /// Adds a rule; `write` appends the name in wire format to the block.
     pub(super) fn push_name(
         &mut self,
         line: u32,
@@ -147,7 +147,7 @@ impl List {
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), SkipReason>,
     ) -> Result<(), SkipReason> {
         let start = self.names.len();
-        // 4 GiB of names are more than any list has; what is beyond is told, not lost in silence.
+        // No list has more than 4 GiB of names; any beyond that are reported, not dropped silently.
         let at = u32::try_from(start).map_err(|_| SkipReason::TooMany)?;
         if let Err(reason) = write(&mut self.names) {
             self.names.truncate(start);

@@ -1,8 +1,8 @@
-//! Lists as operators have them: bytes → rules with their lines, and an account of every other line.
+//! Parses lists: from octets to rules with their lines, and an account of every other line.
 //!
-//! A [`Reader`] takes a list in pieces of any size, so that neither a large file nor an endless line
-//! is ever held whole. The first lines tell the format where none is given. [`List::parse`] reads a list
-//! that is in memory.
+//! A [`Reader`] takes a list in chunks of any size, so that neither a large file nor an endless line is
+//! ever held in memory as a whole. It detects the format from the first lines if none is given.
+//! [`List::parse`] reads a list that is in memory.
 
 pub mod addresses;
 mod adguard;

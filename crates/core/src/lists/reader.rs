@@ -1,4 +1,4 @@
-//! Reads a list piece by piece: cuts lines, and hands each to its format.
+//! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
 use super::detect::{self, NotAList, is_comment};
 use super::list::List;
@@ -7,45 +7,45 @@ use super::skip::{MAX_LINE, SkipReason};
 use super::{adguard, dnsmasq, domains, hosts, rpz, unbound};
 use crate::rule::{Effect, Format, Match, Traits};
 
-/// Octets looked at to tell the format.
+/// How many octets are examined to detect the format.
 const HEAD: usize = 1 << 16;
 
 impl List {
-    /// Reads a whole list that is in memory: its first lines tell the format, and plain names match as the
-    /// format has it. `effect` is what a plain rule wants: the kind of the list.
+    /// Reads a complete list in memory: the format is detected from its first lines, and plain names match
+    /// as the format defines. `effect` is the effect of a plain rule: the kind of the list.
     ///
     /// # Errors
-    /// [`NotAList`] for bytes that were never meant as one.
+    /// [`NotAList`] for input that is not a list.
     pub fn parse(bytes: impl AsRef<[u8]>, effect: Effect) -> Result<Self, NotAList> {
         parse(bytes.as_ref(), Format::Auto, None, effect)
     }
 }
 
-/// Reads a whole list that is in memory, in a given format; see [`Reader::new`].
+/// Reads a complete list in memory, in a given format; see [`Reader::new`].
 ///
 /// # Errors
-/// [`NotAList`] for bytes that were never meant as one.
+/// [`NotAList`] for input that is not a list.
 pub fn parse(bytes: &[u8], format: Format, plain: Option<Match>, effect: Effect) -> Result<List, NotAList> {
     let mut reader = Reader::new(format, plain, effect);
     reader.feed(bytes)?;
     reader.finish()
 }
 
-/// Reads one list, piece by piece.
+/// Reads one list in chunks.
 pub struct Reader {
     list: List,
-    /// How plain names match, where the configuration says so.
+    /// How plain names match, if the configuration says so.
     plain: Option<Match>,
     traits: Traits,
-    /// What is held back until the format is known; then the line that the last piece cut.
+    /// Input held back until the format is known; later, the line that the last chunk cut.
     held: Vec<u8>,
-    /// What the formats that need it remember from line to line.
+    /// The state that some formats keep from line to line.
     state: Option<State>,
-    /// Octets of the line under way that were let go because it is too long.
+    /// Whether the start of the current line was discarded because it is too long.
     overlong: bool,
 }
 
-/// What a format remembers from line to line.
+/// The state that a format keeps from line to line.
 enum State {
     Stateless,
     Rpz(rpz::State),
@@ -53,9 +53,9 @@ enum State {
 }
 
 impl Reader {
-    /// Begins a list. Bad lines are kept with their reason and do not end it. `plain: None` takes the
-    /// format's own meaning of plain names: exact for hosts and adguard, suffix for the others.
-    /// `effect` is what a plain rule wants: the kind of the list.
+    /// Begins a list. Bad lines are recorded with their reason and do not end it. `plain: None` takes the
+    /// format's own meaning of plain names: exact for hosts and adguard, suffix for the others. `effect` is
+    /// the effect of a plain rule: the kind of the list.
     #[must_use]
     pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
         let list = List::new(format);
@@ -63,10 +63,10 @@ impl Reader {
         Self { list, plain, traits, held, state: None, overlong: false }
     }
 
-    /// Takes the next piece.
+    /// Takes the next chunk.
     ///
     /// # Errors
-    /// [`NotAList`] for bytes that were never meant as one.
+    /// [`NotAList`] for input that is not a list.
     pub fn feed(&mut self, piece: &[u8]) -> Result<(), NotAList> {
         if self.state.is_none() {
             self.held.extend_from_slice(piece);
@@ -80,10 +80,10 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes what is left, and gives the list.
+    /// Handles the remaining input, and returns the list.
     ///
     /// # Errors
-    /// [`NotAList`] for bytes that were never meant as one.
+    /// [`NotAList`] for input that is not a list.
     pub fn finish(mut self) -> Result<List, NotAList> {
         if self.state.is_none() {
             self.begin()?;
@@ -93,7 +93,8 @@ impl Reader {
             self.line(&last);
         }
         let (line, plain) = (self.list.lines, self.plain());
-        let mut sink = Sink { line, raw: b"", plain, traits: &self.traits, list: &mut self.list, said: true };
+        let mut sink =
+            Sink { line, raw: b"", plain, traits: &self.traits, list: &mut self.list, handled: true };
         match &mut self.state {
             Some(State::Rpz(state)) => state.finish(&mut sink),
             Some(State::Unbound(state)) => state.finish(&mut sink),
@@ -102,13 +103,13 @@ impl Reader {
         Ok(self.list)
     }
 
-    /// Looks at the first octets: is it a list, and of which format?
+    /// Examines the first octets: whether this is a list, and in which format.
     fn begin(&mut self) -> Result<(), NotAList> {
         let held = std::mem::take(&mut self.held);
         let bytes = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held);
         detect::refuse(bytes)?;
         if self.list.format == Format::Auto {
-            // No more than was sure to be there, so that the size of the pieces decides nothing.
+            // Always the same amount, so that the chunk size does not affect the result.
             self.list.format = detect::format(bytes.get(..bytes.len().min(HEAD)).unwrap_or_default());
         }
         self.traits.closest = matches!(self.list.format, Format::Rpz | Format::Unbound | Format::Dnsmasq);
@@ -132,7 +133,7 @@ impl Reader {
                 let mut whole = std::mem::take(&mut self.held);
                 whole.extend_from_slice(line.get(..line.len().min(MAX_LINE + 1)).unwrap_or_default());
                 self.line(&whole);
-                // The room is used again for the next line that is cut.
+                // The buffer is reused for the next line that is cut.
                 whole.clear();
                 self.held = whole;
             }
@@ -153,13 +154,13 @@ impl Reader {
         self.list.lines = self.list.lines.saturating_add(1);
         let (line, plain) = (self.list.lines, self.plain());
         let format = self.list.format;
-        let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, said: false };
+        let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, handled: false };
         if raw.len() > MAX_LINE {
             sink.skip(SkipReason::TooLong);
             return;
         }
         let text = raw.trim_ascii();
-        // White space at the beginning of a line of a zone stands for the name before.
+        // In a zone, white space at the beginning of a line means the previous owner.
         let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
         if text.is_empty() || is_comment(text, format) {
             sink.list.blank += 1;
@@ -167,7 +168,7 @@ impl Reader {
         }
         let text = match std::str::from_utf8(text) {
             Ok(text) => text,
-            // A comment behind a rule may be in any encoding.
+            // A comment after a rule may be in any encoding.
             Err(error) => {
                 let good = text.get(..error.valid_up_to()).unwrap_or_default();
                 let good = std::str::from_utf8(good).unwrap_or_default();
@@ -189,7 +190,7 @@ impl Reader {
                 _ => domains::line(text, &mut sink),
             },
         }
-        if !sink.said {
+        if !sink.handled {
             sink.list.blank += 1;
         }
     }
@@ -242,7 +243,7 @@ mod tests {
             (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
             (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Domains, "a.org b.org", vec!["1:! more than one name on the line"]),
-            (Format::Domains, "192.0.2.1", vec!["1:! an address where a name belongs"]),
+            (Format::Domains, "192.0.2.1", vec!["1:! an address where a name is expected"]),
             (Format::Domains, "||a.org^", vec![not_a_name]),
             (Format::Domains, "bücher.example", vec!["1:||xn--bcher-kva.example^"]),
             (Format::Domains, "*.a.org", vec![not_a_name]),
@@ -272,7 +273,7 @@ mod tests {
             ),
             (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:! not supported: a rule for all names"]),
             (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
-            (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash behind the name"]),
+            (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash after the name"]),
             (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is not an address"]),
             (
                 Format::Unbound,
@@ -344,10 +345,10 @@ mod tests {
                     "3:|a.org|$(records AAAA)",
                     "4:|b.org|$(cname walled.garden)",
                     "5:@@|c.org|",
-                    "6:! not supported: an alias made from the question",
+                    "6:! not supported: an alias derived from the query name",
                 ],
             ),
-            // A parenthesis that is never closed costs its own line.
+            // An unclosed parenthesis costs its own line.
             (
                 Format::Rpz,
                 "@ SOA a. b. ( 1 2 3 4 5\na.org CNAME .\nb.org CNAME .",
@@ -394,14 +395,14 @@ mod tests {
     fn no_rule_is_lost_in_a_parenthesis() {
         let rules: String = (0..5000).map(|i| format!("h{i}.org CNAME . ; caf\u{e9}\n")).collect();
         let text = format!("@ SOA a. b. ( 1 2 3 4 5\n{rules}");
-        // The comments in Latin-1, which is not UTF-8.
+        // The comments are in Latin-1, which is not UTF-8.
         let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
         let list = parse(&bytes, Format::Rpz, None, Effect::Block).unwrap();
         assert_eq!((list.name_count(), list.skipped.len(), list.skipped[0].line), (5000, 1, 1));
     }
 
     #[test]
-    fn the_format_is_told_from_the_lines() {
+    fn the_format_is_detected_from_the_lines() {
         for (text, format) in [
             ("# c\n0.0.0.0 a.org\n0.0.0.0 b.org\n", Format::Hosts),
             ("! c\n||a.org^\n@@||b.org^\n", Format::AdGuard),
@@ -430,7 +431,7 @@ mod tests {
     fn odd_bytes_cost_one_line_at_most() {
         let label = "a".repeat(64);
         let long = [&*"a".repeat(63); 4].join(".");
-        // What has NULs near its beginning is no list at all.
+        // Input with NULs near its beginning is not a list at all.
         let mut text = b"\xef\xbb\xbf".to_vec();
         text.extend(format!("#{}\n", "x".repeat(1100)).bytes());
         text.extend(b"a.org\r\n# caf\xe9\nb\xe9.org\n  c.org.  \nd.org # caf\xe9\ne\0.org\n");
@@ -452,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_let_go_of() {
+    fn an_endless_line_is_discarded() {
         let mut reader = Reader::new(Format::Domains, None, Effect::Block);
         reader.feed(b"a.org\n").unwrap();
         let piece = vec![b'x'; 1 << 16];

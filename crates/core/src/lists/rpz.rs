@@ -1,4 +1,4 @@
-//! `rpz`: a response policy zone as a list of names: its triggers by qname (draft-vixie-dnsop-dns-rpz).
+//! `rpz`: a response policy zone as a list of names: its QNAME triggers (draft-vixie-dnsop-dns-rpz).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,27 +10,27 @@ use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Data, Effect, Match, Traits};
 
-/// What is remembered from line to line.
+/// The state that is kept from line to line.
 #[derive(Default)]
 pub(super) struct State {
-    /// What relative names are completed with; the root until something says otherwise.
+    /// The origin of relative names; `None` is the root.
     origin: Option<NameBuf>,
-    /// The zone's own name: owner of its SOA.
+    /// The zone's own name: the owner of its SOA.
     apex: Option<NameBuf>,
     /// The owner of the last record, for a line that begins with white space.
     owner: Option<String>,
-    /// A record in parentheses that goes on: its lines so far with their numbers, and how many
-    /// parentheses are open.
+    /// An unfinished record in parentheses: its lines so far with their numbers, and how many parentheses
+    /// are open.
     open: Vec<(u32, String)>,
     depth: usize,
 }
 
-/// Lines of the longest record in parentheses. One that is never closed must cost no more than its
-/// own line: the others are read again.
+/// The most lines of a record in parentheses. An unclosed parenthesis must cost only its own line: the
+/// others are read again.
 const MAX_RECORD: usize = 64;
 
 impl State {
-    /// One line, leading white space kept.
+    /// One line, with leading white space.
     pub(super) fn line(&mut self, text: &str, sink: &mut Sink<'_>) {
         self.line_at(sink.line(), text, sink);
     }
@@ -70,7 +70,8 @@ impl State {
         self::end_wildcards(sink);
     }
 
-    /// A parenthesis was not closed: its line is told, those behind it are read as if it were not there.
+    /// Handles an unclosed parenthesis: reports its line and reads the following lines as if it were not
+    /// there.
     fn unclosed(&mut self, sink: &mut Sink<'_>) {
         self.depth = 0;
         let mut lines = std::mem::take(&mut self.open).into_iter();
@@ -87,7 +88,7 @@ impl State {
         match first.to_ascii_uppercase().as_str() {
             "$TTL" => return Ok(()),
             "$ORIGIN" => {
-                // A relative one stands below the origin before.
+                // A relative name is below the previous origin.
                 self.origin = Some(self.absolute(rest.trim())?);
                 return Ok(());
             }
@@ -100,7 +101,7 @@ impl State {
             self.owner = Some(first.to_owned());
         }
         let owner = self.owner.clone().ok_or(SkipReason::Syntax("a record without an owner".into()))?;
-        // TTL and class may stand before the type, in either order.
+        // TTL and class may precede the type, in either order.
         let rtype = loop {
             let (word, after) = word(rest.trim_start());
             rest = after;
@@ -121,7 +122,7 @@ impl State {
                 self.apex = Some(apex);
                 return Ok(());
             }
-            // What a zone has for its own sake.
+            // The zone's own records.
             Qtype::NS
             | Qtype::DNAME
             | Qtype::ZONEMD
@@ -171,7 +172,9 @@ impl State {
             "rpz-passthru." => Ok(Traits { effect: Effect::Allow, ..plain }),
             "rpz-drop." => action(Action::Drop),
             "rpz-tcp-only." => action(Action::Truncate),
-            t if t.starts_with("*.") => Err(SkipReason::Feature("an alias made from the question".into())),
+            t if t.starts_with("*.") => {
+                Err(SkipReason::Feature("an alias derived from the query name".into()))
+            }
             t if t.starts_with("rpz-") && t.trim_end_matches('.').find('.').is_none() => {
                 Err(SkipReason::Syntax(format!("`{t}` is not an action of a policy zone")))
             }
@@ -179,7 +182,7 @@ impl State {
                 let wire = rdata::from_text(Qtype::CNAME, target, origin.as_name())
                     .map_err(|e| SkipReason::Syntax(e.to_string()))?;
                 let name = Name::parse(&wire).map_err(SkipReason::Name)?.to_folded();
-                // The old way to write passthru.
+                // The obsolete form of passthru.
                 if NameBuf::from_text(owner).as_ref() == Ok(&name) {
                     return Ok(Traits { effect: Effect::Allow, ..plain });
                 }
@@ -219,16 +222,16 @@ impl State {
     }
 }
 
-/// A wildcard does not match a name that exists, nor one below it (RFC 4592 §2.2.1, §2.2.2), and a name
-/// exists if there is an owner below it. So each name between a wildcard and an owner gets a rule that
-/// says nothing, but is closer.
+/// A wildcard matches neither a name that exists nor one below it (RFC 4592 §2.2.1, §2.2.2), and a name
+/// exists if there is an owner below it. So each name between a wildcard and an owner gets a rule without
+/// effect, which is closer.
 fn end_wildcards(sink: &mut Sink<'_>) {
     let below = |r: &NameRule<'_>| r.matching == Match::Subdomains;
     let wildcards: HashSet<&[u8], FxBuildHasher> =
         sink.list.rules().filter(below).map(|rule| rule.name.as_bytes()).collect();
     let mut ends: BTreeMap<(NameBuf, Match), u32> = BTreeMap::new();
     for rule in sink.list.rules() {
-        // An owner has a rule for itself, but not for what is below; `*.name` the other way round.
+        // An owner has a rule for itself but not for its subdomains; `*.name` the other way round.
         let (mut between, mut name, mut matching) = match rule.matching {
             Match::Subdomains => (vec![(rule.name, Match::Exact)], rule.name.parent(), Match::Suffix),
             _ => (Vec::new(), Some(rule.name), Match::Subdomains),
@@ -262,7 +265,7 @@ fn word(text: &str) -> (&str, &str) {
     text.split_once(char::is_whitespace).unwrap_or((text, ""))
 }
 
-/// The line without its comment and parentheses, and how many of them there were.
+/// The line without its comment and parentheses, and how many of each parenthesis there were.
 fn tidy(line: &str) -> (String, usize, usize) {
     let (mut opened, mut closed, mut quoted, mut escaped) = (0, 0, false, false);
     let mut out = String::with_capacity(line.len());

@@ -1,11 +1,11 @@
-//! Where a format puts what a line gives: a rule, or why there is none.
+//! Collects the result of each line: rules, or the reason why there is none.
 
 use super::host::push_host;
 use super::list::List;
 use super::skip::{SkipReason, Skipped};
 use crate::rule::{Match, Pattern, Traits};
 
-/// Takes what one line gives.
+/// Collects the result of one line.
 pub(super) struct Sink<'r> {
     pub(super) line: u32,
     pub(super) raw: &'r [u8],
@@ -13,7 +13,7 @@ pub(super) struct Sink<'r> {
     pub(super) traits: &'r Traits,
     pub(super) list: &'r mut List,
     /// The line has given a rule or a reason.
-    pub(super) said: bool,
+    pub(super) handled: bool,
 }
 
 impl Sink<'_> {
@@ -23,7 +23,7 @@ impl Sink<'_> {
         self.plain
     }
 
-    /// The traits of a rule that says nothing of its own: the list's kind.
+    /// The traits of a rule without modifiers: the list's kind.
     #[must_use]
     pub(super) fn traits(&self) -> Traits {
         self.traits.clone()
@@ -35,22 +35,22 @@ impl Sink<'_> {
         self.line
     }
 
-    /// A rule on a name with the list's traits; the line is skipped with its reason if the text is
-    /// not the name of a host.
+    /// Adds a rule for a name with the list's traits; if the text is not a host name, the line is skipped
+    /// with its reason.
     pub(super) fn plain_name(&mut self, text: &str, matching: Match) {
         let traits = self.traits;
         self.name(text, matching, traits);
     }
 
-    /// A rule on a name; the line is skipped with its reason if the text is not the name of a host.
+    /// Adds a rule for a name; if the text is not a host name, the line is skipped with its reason.
     pub(super) fn name(&mut self, text: &str, matching: Match, traits: &Traits) {
         let line = self.line;
         self.name_at(line, text, matching, traits);
     }
 
-    /// Like [`Sink::name`], for a rule of an earlier line that only now is complete.
+    /// Like [`Sink::name`], for a rule of an earlier line that is complete only now.
     pub(super) fn name_at(&mut self, line: u32, text: &str, matching: Match, traits: &Traits) {
-        self.said = true;
+        self.handled = true;
         let done = self.list.push_name(line, matching, traits, |names| push_host(text, names));
         match done {
             Ok(()) => {}
@@ -59,27 +59,27 @@ impl Sink<'_> {
         }
     }
 
-    /// A rule that no name holds.
+    /// Adds a rule that has a pattern instead of a name.
     pub(super) fn pattern(&mut self, pattern: Pattern, traits: &Traits) {
-        self.said = true;
+        self.handled = true;
         let number = self.list.traits_number(traits);
         self.list.patterns.push((self.line, pattern, number));
     }
 
-    /// The line has its say, now or at the end of the list.
-    pub(super) const fn settle(&mut self) {
-        self.said = true;
+    /// The line is handled, now or at the end of the list.
+    pub(super) const fn mark_handled(&mut self) {
+        self.handled = true;
     }
 
-    /// The line, or a name on it, gives no rule though it was meant to.
+    /// The line, or a name on it, was meant as a rule but gives none.
     pub(super) fn skip(&mut self, reason: SkipReason) {
         let text = String::from_utf8_lossy(self.raw.get(..self.raw.len().min(80)).unwrap_or_default());
         self.skip_at(self.line, &text, reason);
     }
 
-    /// Like [`Sink::skip`], for an earlier line, of which the text is given.
+    /// Like [`Sink::skip`], for an earlier line with the given text.
     pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
-        self.said = true;
+        self.handled = true;
         let text = text.trim().chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
         self.list.skipped.push(Skipped { line, text: text.collect(), reason });
     }

@@ -7,7 +7,7 @@ use crate::dns::NameError;
 /// A line longer than this, in octets, is skipped unread; no rule is that long.
 pub const MAX_LINE: usize = 8192;
 
-/// A line that gave no rule, or not all that it could.
+/// A line that gave no rule, or only some of its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
@@ -15,7 +15,7 @@ pub struct Skipped {
     pub line: u32,
     /// Its beginning, control characters replaced.
     pub text: String,
-    /// Why.
+    /// The reason.
     pub reason: SkipReason,
 }
 
@@ -23,40 +23,40 @@ pub struct Skipped {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Longer than any rule is.
+    /// Longer than any rule.
     TooLong,
     /// Not UTF-8.
     Encoding,
     /// Not a name.
     Name(NameError),
-    /// A name that no host has: the root, or with characters other than letters, digits, `-` and `_`.
+    /// Not a host name: the root, or with characters other than letters, digits, `-` and `_`.
     NotAHostName,
-    /// An address where a name belongs.
+    /// An address where a name is expected.
     Address,
     /// A hosts line that does not begin with an address.
     NotAnAddress(String),
-    /// A hosts line with an address alone.
+    /// A hosts line with only an address.
     NoName,
-    /// More than a name on a line of names.
+    /// More than one name on a line of a list of names.
     NotOneName,
-    /// A line that the format's syntax does not have, and what is wrong with it.
+    /// A line that violates the format's syntax, and how.
     Syntax(String),
-    /// A regular expression that is none, and why.
+    /// An invalid regular expression, and why.
     Expression(String),
-    /// No address or network, in a list of those.
+    /// Not an address or network, in a list of those.
     NoNetwork,
     /// More names than an index can hold.
     TooMany,
-    /// A modifier that means nothing to a name server.
+    /// A modifier that has no meaning for a name server.
     Modifier(String),
-    /// A rule about the elements of a page, not about names.
+    /// A rule about page elements, not names.
     Cosmetic,
-    /// A feature of the format that a list of names does not carry over, such as a forward.
+    /// A feature of the format that this program does not support in lists, such as a forward.
     Feature(String),
 }
 
 impl SkipReason {
-    /// True: the line is well-formed but asks for what is not done here. False: it is broken.
+    /// True: the line is well-formed but requests something unsupported. False: it is malformed.
     #[must_use]
     pub const fn is_unsupported(&self) -> bool {
         matches!(self, Self::Modifier(_) | Self::Cosmetic | Self::Feature(_))
@@ -70,7 +70,7 @@ impl fmt::Display for SkipReason {
             Self::Encoding => f.write_str("not UTF-8"),
             Self::Name(error) => error.fmt(f),
             Self::NotAHostName => f.write_str("not a name that a host can have; is the format right?"),
-            Self::Address => f.write_str("an address where a name belongs"),
+            Self::Address => f.write_str("an address where a name is expected"),
             Self::NotAnAddress(word) => {
                 write!(f, "a hosts line begins with an address, and `{word}` is not one")
             }

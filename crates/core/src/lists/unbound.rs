@@ -7,7 +7,7 @@ use super::skip::SkipReason;
 use crate::dns::{Name, Qtype, rdata};
 use crate::rule::{Action, Data, Effect, Match, Scope, Traits};
 
-/// What is remembered from line to line: a zone of type `redirect` and its data may come in any order.
+/// The state that is kept from line to line: a zone of type `redirect` and its data may come in any order.
 #[derive(Default)]
 pub(super) struct State {
     /// The zones, by name: true for those that ignore data.
@@ -52,7 +52,7 @@ impl State {
             "inform" => Action::Log,
             "redirect" | "inform_redirect" => {
                 self.redirects.insert(key(name), sink.line());
-                sink.settle();
+                sink.mark_handled();
                 return Ok(());
             }
             "transparent" | "typetransparent" | "always_transparent" | "nodefault" => {
@@ -77,7 +77,7 @@ impl State {
         let quote = value.chars().next().filter(|c| ['"', '\''].contains(c));
         let record = quote.map_or(value, |q| value.trim_matches(q)).trim();
         let (name, mut rest) = record.split_once(char::is_whitespace).unwrap_or((record, ""));
-        // TTL and class may stand before the type.
+        // TTL and class may precede the type.
         let rtype = loop {
             rest = rest.trim_start();
             let (word, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
@@ -93,11 +93,11 @@ impl State {
         let rdata =
             rdata::from_text(rtype, rest, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         self.data.push((key(name), sink.line(), Data { rtype, rdata }));
-        sink.settle();
+        sink.mark_handled();
         Ok(())
     }
 
-    /// True if the closest zone around a name ignores data.
+    /// True if the closest enclosing zone ignores data.
     fn ignored(&self, name: &str) -> bool {
         let mut rest = Some(name);
         while let Some(zone) = rest {
@@ -109,7 +109,7 @@ impl State {
         false
     }
 
-    /// The end of the list: what data a redirect has is known now.
+    /// The end of the list: all data of the redirects is known now.
     pub(super) fn finish(&mut self, sink: &mut Sink<'_>) {
         let plain = sink.traits();
         for (name, line, data) in std::mem::take(&mut self.data) {
@@ -120,7 +120,7 @@ impl State {
             }
             let redirected = self.redirects.get(&name).copied();
             let matching = if redirected.is_some() { Match::Suffix } else { Match::Exact };
-            // An alias stands for every type.
+            // An alias answers every type.
             let alias = Name::parse(&data.rdata).ok().filter(|_| data.rtype == Qtype::CNAME);
             let action = match alias {
                 Some(target) => Action::Cname(target.to_folded()),
@@ -129,7 +129,7 @@ impl State {
             let traits = Traits { action: Some(action), ..plain.clone() };
             sink.name_at(line, &name, matching, &traits);
             if redirected.is_some() {
-                // The zone's own line has its say through its data.
+                // The zone's own line takes effect through its data.
                 self.redirects.insert(name, 0);
             }
         }
@@ -142,7 +142,7 @@ impl State {
     }
 }
 
-/// The name as both kinds of lines may write it.
+/// The zone name as both kinds of lines may write it.
 fn key(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

@@ -1,7 +1,7 @@
-//! What is in force at one time: which lists speak to which group, and what was ordered at run time.
+//! What is in force at one time: which lists apply to which group, and the orders given at run time.
 //!
-//! Schedules and orders are looked at when an [`Active`] is made, not for each query: it says how long
-//! it holds, and then the next one takes its place.
+//! Schedules and orders are evaluated when an [`Active`] is made, not for each query: it records how long
+//! it is valid, and is then replaced.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,13 +14,13 @@ use super::policy::Policy;
 use super::view::View;
 use crate::dns::{Folded, Name};
 
-/// What is in force from one second to another.
+/// What is in force during a span of seconds.
 #[derive(Clone, Debug, Default)]
 pub struct Active {
     from: i64,
     until: i64,
     views: Vec<View>,
-    /// For each table of networks and set in it, the view.
+    /// For each table of networks and each set in it, the view.
     view_of: Vec<Vec<u16>>,
     orders: Vec<Order>,
     /// Orders about names, by the name in lower case.
@@ -80,13 +80,14 @@ impl Active {
         Self { from: now, until, views, view_of, orders, names, paused }
     }
 
-    /// True if nothing has changed at `now` since this was made. A clock that was set back ends it too.
+    /// True if nothing has changed at `now` since this was made. A clock that was set back invalidates it
+    /// too.
     #[must_use]
     pub const fn holds_at(&self, now: i64) -> bool {
         self.from <= now && now < self.until
     }
 
-    /// What goes for a client that asks at a listener.
+    /// The view that applies to a client at a listener.
     #[must_use]
     pub fn view(&self, policy: &Policy, client: IpAddr, listener: u16) -> Option<&View> {
         let number = match policy.groups.place(client, listener) {
@@ -102,15 +103,15 @@ impl Active {
         &self.views
     }
 
-    /// True if anything is ordered.
+    /// True if any order is in force.
     #[must_use]
     pub fn has_orders(&self) -> bool {
         !self.orders.is_empty()
     }
 
-    /// What is ordered about a name for a client of a group. An order about the name goes before a
-    /// pause; of two about it the one on the longer name wins, then the one that fits the client more
-    /// closely, then the later one. Gives the order's number.
+    /// The order on a name for a client of a group. An order for the name takes precedence over a pause; of
+    /// two for the name, the one for the longer name wins, then the one that fits the client more closely,
+    /// then the later one. Returned with the order's number.
     #[must_use]
     pub fn ordered(&self, name: Name<'_>, client: IpAddr, group: Option<&str>) -> Option<(Ordered, u32)> {
         if !self.has_orders() {

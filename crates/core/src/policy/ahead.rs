@@ -1,10 +1,10 @@
-//! Reading ahead for a batch of questions; see [`crate::trie::ahead`].
+//! Prefetches for a batch of questions; see [`crate::trie::ahead`].
 
 use super::policy::Policy;
 use crate::dns::Name;
 use crate::trie::Ahead;
 
-/// How far a question has been begun: all text lists are one layer, and more than two are rare.
+/// The lookups begun for a question: all text lists are one layer, and more than two layers are rare.
 pub type Begun = [Option<Ahead>; 2];
 
 impl Policy {
@@ -18,7 +18,7 @@ impl Policy {
         begun
     }
 
-    /// Brings them further.
+    /// Advances them.
     pub fn further(&self, begun: &Begun) {
         for (ahead, layer) in begun.iter().zip(&self.layers) {
             if let Some(ahead) = ahead {

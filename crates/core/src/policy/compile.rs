@@ -1,4 +1,5 @@
-//! Rules of all lists → classes of rules, the index over their names, and the fate of every line.
+//! From the rules of all lists to classes of rules, the index over their names, and the outcome of every
+//! line.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -11,10 +12,10 @@ use crate::lists::{List, NameRule};
 use crate::rule::{Action, Effect, Match, Pattern, Traits};
 use crate::trie::{Index, NONE, Source, Stored, TooLarge, Values, build_with, place};
 
-/// A word aside with this bit says where in [`Tables::more`] the lines stand; without, it is the line.
+/// A side word with this bit is an offset into [`Tables::more`]; without it, the word is the line.
 pub(super) const MORE: u32 = 1 << 31;
 
-/// Lists compiled: what serves, and what is written to a file.
+/// Compiled lists: both what is served and what is written to a file.
 #[derive(Clone, Debug)]
 pub struct Compiled {
     /// The names; an id is the number of a class.
@@ -23,23 +24,23 @@ pub struct Compiled {
     pub tables: Tables,
 }
 
-/// What the ids of an index mean, and what no name holds.
+/// The meaning of the ids of an index, and the rules without a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tables {
-    /// The names of the lists compiled.
+    /// The names of the compiled lists.
     pub sources: Vec<String>,
-    /// The rules that stand together on a name: for each the number of its list and of its traits,
-    /// in the order of the lists.
+    /// The classes: the rules that share a name, each as the number of its list and of its traits, in the
+    /// order of the lists.
     pub classes: Vec<Vec<(u16, u32)>>,
-    /// The different traits.
+    /// The distinct traits.
     pub traits: Vec<Traits>,
     /// Lines of rules that share a name with others; see [`Index::aside`].
     pub more: Vec<u32>,
-    /// Rules that no name holds, in order.
+    /// Rules that have a pattern instead of a name, in order.
     pub patterns: Vec<PatternRule>,
 }
 
-/// A rule that no name holds.
+/// A rule that has a pattern instead of a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PatternRule {
     /// What it matches.
@@ -48,29 +49,29 @@ pub struct PatternRule {
     pub source: u16,
     /// Number of its traits.
     pub traits: u32,
-    /// Its line, from 1; 0 where they are left out.
+    /// Its line, from 1; 0 if lines were not kept.
     pub line: u32,
 }
 
-/// What became of the lines of one list. Every line counts once, for the best that became of it.
+/// The outcome of the lines of one list. Every line counts once, for its best outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Account {
-    /// Lines of which a rule serves.
+    /// Lines with a rule in use.
     pub used: u32,
-    /// Lines that say again what an earlier line of the list says.
+    /// Lines that repeat an earlier line of the list.
     pub duplicate: u32,
     /// Lines that a broader rule of the list covers.
     pub covered: u32,
-    /// Lines that a `$badfilter` takes back.
+    /// Lines that a `$badfilter` cancels.
     pub cancelled: u32,
-    /// Lines that ask for what is not done here.
+    /// Lines that request something unsupported.
     pub unsupported: u32,
-    /// Broken lines.
+    /// Malformed lines.
     pub invalid: u32,
-    /// Empty lines, comments, entries of the file's own machine.
+    /// Blank lines, comments, entries for the local machine.
     pub blank: u32,
-    /// Each rule of a name that was left out, if that was asked for.
+    /// Each rule that was left out, if requested.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -80,23 +81,23 @@ pub struct Account {
 pub struct LeftOut {
     /// Its line, from 1.
     pub line: u32,
-    /// Why.
+    /// The reason.
     pub fate: Fate,
     /// Its name, or its pattern.
     pub rule: String,
 }
 
-/// What became of a rule.
+/// The outcome of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
-    /// It serves.
+    /// It is in use.
     Used,
-    /// The list says it twice.
+    /// It repeats an earlier rule of the list.
     Duplicate,
-    /// A broader rule of the list says it too.
+    /// A broader rule of the list has the same effect.
     Covered,
-    /// A `$badfilter` takes it back.
+    /// A `$badfilter` cancels it.
     Cancelled,
 }
 
@@ -115,26 +116,26 @@ impl Fate {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Used => "used",
-            Self::Duplicate => "duplicate: the list says it already",
+            Self::Duplicate => "duplicate of an earlier rule of the list",
             Self::Covered => "covered by a broader rule of the list",
-            Self::Cancelled => "taken back by a $badfilter rule",
+            Self::Cancelled => "cancelled by a $badfilter rule",
         }
     }
 }
 
-/// How to compile.
+/// Options for compiling.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Keep each rule's line, for `explain`.
     pub lines: bool,
-    /// Tell each rule that was left out.
+    /// Record each rule that was left out.
     pub left_out: bool,
 }
 
 /// Compiles lists, each with its name.
 ///
 /// # Errors
-/// [`TooLarge`] at four billion rules or 65,535 lists.
+/// [`TooLarge`] if there are four billion rules or 65,535 lists.
 pub fn compile(lists: &[(String, List)], options: Options) -> Result<(Compiled, Vec<Account>), TooLarge> {
     let mut compiler = Compiler::new(lists, options)?;
     compiler.patterns(lists);
@@ -151,7 +152,7 @@ pub fn compile(lists: &[(String, List)], options: Options) -> Result<(Compiled, 
     Ok((Compiled { index, tables }, accounts.collect()))
 }
 
-/// A rule as the compiler tells it from others on the same name: list, and traits within it.
+/// The compiler's key for a rule on a given name: the list, and the traits within it.
 type Local = (u16, u32);
 
 struct Compiler<'l> {
@@ -160,27 +161,27 @@ struct Compiler<'l> {
     starts: Vec<u32>,
     count: u32,
     common: Values,
-    /// Rules taken back, by name or pattern: in all lists, or in one.
+    /// Cancelled rules, by name or pattern: in all lists, or in one.
     cancelled: HashSet<(Option<u16>, Target, Traits), FxBuildHasher>,
     traits: Vec<Traits>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
-    /// Numbers of the traits of each list, once they are used.
+    /// The numbers of each list's traits, once they are used.
     numbers: Vec<Vec<u32>>,
     classes: Vec<Vec<(u16, u32)>>,
     by_class: HashMap<Vec<(u16, u32)>, u32, FxBuildHasher>,
-    /// The class of the last rule that stood alone: most often that of the next one too.
+    /// The class of the last rule that was alone on its name: usually that of the next one too.
     last: Option<((u16, u32), u32)>,
     more: Vec<u32>,
     patterns: Vec<PatternRule>,
-    /// There are exceptions from rewrites to one answer.
+    /// Some exceptions from rewrites name one answer.
     valued_exceptions: bool,
-    /// What became of each line, as bits.
+    /// The outcome of each line, as bits.
     fates: Vec<Vec<u8>>,
     left_out: Vec<Vec<LeftOut>>,
     options: Options,
 }
 
-/// What a rule applies to.
+/// The target of a rule.
 #[derive(PartialEq, Eq, Hash)]
 enum Target {
     Name(NameBuf, Match),
@@ -223,7 +224,7 @@ impl<'l> Compiler<'l> {
         Ok(compiler)
     }
 
-    /// The values of a name with but one rule, of the kind that there are most of.
+    /// The values of a name with a single rule of the most frequent kind.
     fn commonest(&mut self) -> Values {
         let mut counts: HashMap<(u16, u32, Match), u32, FxBuildHasher> = HashMap::default();
         for ((_, list), number) in self.lists.iter().zip(0u16..) {
@@ -245,7 +246,7 @@ impl<'l> Compiler<'l> {
             }
         }
         let best = counts.into_iter().max_by_key(|((list, traits, matching), n)| {
-            // Of two that are level one is taken that the order of the lines does not decide.
+            // Ties are broken independently of the order of the lines.
             (*n, std::cmp::Reverse((*list, *matching, self.local(*list, *traits))))
         });
         let mut values = [NONE; 3];
@@ -306,7 +307,7 @@ impl<'l> Compiler<'l> {
         }
     }
 
-    /// The number of traits, whatever list they come from.
+    /// The global number of these traits, from whichever list.
     fn number(&mut self, traits: &Traits) -> u32 {
         if let Some(number) = self.by_traits.get(traits) {
             return *number;
@@ -317,7 +318,7 @@ impl<'l> Compiler<'l> {
         number
     }
 
-    /// The number of the class of a rule that stands alone.
+    /// The number of the class that holds only this rule.
     fn class_of_one(&mut self, rule: Local) -> u32 {
         if let Some((_, class)) = self.last.filter(|(known, _)| *known == rule) {
             return class;
@@ -328,8 +329,8 @@ impl<'l> Compiler<'l> {
         class
     }
 
-    /// The class of these rules, which are in the order of their lists: for each its list, and the
-    /// number of its traits.
+    /// The class of these rules, which are in the order of their lists: for each its list, and the number
+    /// of its traits.
     fn class(&mut self, rules: impl Iterator<Item = Local>) -> Vec<(u16, u32)> {
         let mut class = Vec::new();
         for (source, traits) in rules {
@@ -359,19 +360,19 @@ impl<'l> Compiler<'l> {
         })
     }
 
-    /// Addresses and records that a list gives to one name in several lines are one answer. They go
-    /// to the first of the rules; the others stay, with nothing more to say, so that each has its line.
+    /// Addresses and records that a list gives to one name on several lines are one answer. They are
+    /// merged into the first rule; the others stay without effect, so that each keeps its line.
     fn merge(&mut self, class: &mut [(u16, u32)]) {
         if class.len() < 2 {
             return;
         }
-        // The rules that differ in their answer alone, and give one of the same kind.
+        // Rules that differ only in their answer, and give one of the same kind.
         let mut groups: BTreeMap<(u16, bool, Traits), Vec<usize>> = BTreeMap::new();
         for (at, (source, number)) in class.iter().enumerate() {
             let Some(traits) = self.traits.get(*number as usize) else { continue };
             let records = match traits.action {
                 Some(Action::Address(..)) => false,
-                // An exception from one of the answers must find it by itself.
+                // An exception from one of the answers must be able to match it alone.
                 Some(Action::Records(_)) if !(traits.rewrite && self.valued_exceptions) => true,
                 _ => continue,
             };
@@ -402,13 +403,13 @@ impl<'l> Compiler<'l> {
         }
     }
 
-    /// True if a broader class begins with these rules: then it gives whatever they would give, to
-    /// the same list's credit.
+    /// True if a broader class begins with these rules: then it has the same result, attributed to the same
+    /// list.
     fn covers(&self, broader: u32, class: &[(u16, u32)]) -> bool {
         self.classes.get(broader as usize).is_some_and(|rules| rules.starts_with(class))
     }
 
-    /// True if the closest name above that has rules for names below it covers these.
+    /// True if the closest name above with rules for its subdomains covers these.
     fn covered(&self, class: &[(u16, u32)], above: &[Values]) -> bool {
         for [_, suffix, subdomains] in above.iter().rev() {
             let mut broader = [*suffix, *subdomains].into_iter().filter(|id| *id != NONE).peekable();
@@ -442,7 +443,7 @@ impl Source for Compiler<'_> {
 }
 
 impl<'l> Compiler<'l> {
-    /// A name with one rule, as most have: no list of rules needs to be made.
+    /// A name with one rule, the usual case: no list of rules is built.
     fn store_one(&mut self, item: u32, above: &[Values]) -> Stored {
         let mut stored = Stored::NOTHING;
         let Some((source, rule)) = self.item(item) else { return stored };
@@ -462,14 +463,14 @@ impl<'l> Compiler<'l> {
             }
             Fate::Used
         };
-        // A rule that says nothing was made from one that does, and that one tells of the line.
+        // A rule without effect was derived from one with an effect, which accounts for the line.
         if traits.effect != Effect::Nothing {
             self.mark(source, rule.line, fate, || rule.name.to_string());
         }
         stored
     }
 
-    /// The number of a rule's traits, if a rule before had them.
+    /// The number of a rule's traits, if an earlier rule had the same.
     fn number_of(&self, (source, traits): Local) -> Option<u32> {
         let number = self.numbers.get(usize::from(source))?.get(traits as usize).copied()?;
         (number != NONE).then_some(number)
@@ -502,8 +503,7 @@ impl<'l> Compiler<'l> {
         let mut stored = Stored::NOTHING;
         let mut classes: [Vec<(u16, u32)>; 3] = Default::default();
         for (rules, class) in kinds.iter_mut().zip(&mut classes) {
-            // What the rules say puts them in order, not their lines, so that the same rules make the
-            // same class.
+            // The rules are sorted by content, not by line, so that the same rules make the same class.
             rules.sort_by_cached_key(|((source, traits), line)| {
                 (*source, self.local(*source, *traits), *line)
             });
@@ -518,10 +518,10 @@ impl<'l> Compiler<'l> {
             });
             *class = self.class(rules.iter().map(|(rule, _)| *rule));
         }
-        // Rules are folded away all or none: one that stays, of another list perhaps, would come before
-        // the broader rule because its name is longer.
+        // Either all rules are dropped as covered or none: one that stays, perhaps from another list, would
+        // beat the broader rule because its name is longer.
         let all = classes.iter().all(|class| class.is_empty() || self.covered(class, above));
-        // Suffix first: it may cover the two others at the same name.
+        // Suffix first: it may cover the two others on the same name.
         for matching in [Match::Suffix, Match::Exact, Match::Subdomains] {
             let at = place(matching);
             let here = stored.ids.get(place(Match::Suffix)).copied().filter(|id| *id != NONE);
@@ -563,7 +563,7 @@ impl<'l> Compiler<'l> {
     }
 }
 
-/// What the `$badfilter` rules of the lists take back.
+/// The rules that `$badfilter` rules of the lists cancel.
 fn cancelled(lists: &[(String, List)]) -> HashSet<(Option<u16>, Target, Traits), FxBuildHasher> {
     let mut found = HashSet::default();
     for (number, (_, list)) in (0u16..).zip(lists) {
@@ -604,7 +604,7 @@ fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
             account.cancelled += 1;
         }
     }
-    // Of a line with several names, some of them bad, the good ones decide.
+    // On a line with several names, valid and invalid, the valid ones decide.
     let mut last = 0;
     for skipped in &list.skipped {
         let counted = skipped.line == last || fates.get(skipped.line as usize).is_some_and(|bits| *bits != 0);
@@ -618,8 +618,8 @@ fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
             account.invalid += 1;
         }
     }
-    // What is left are lines that belong to the rule of another line, such as a zone that Unbound
-    // redirects to the data of the next; or a bad line that was first taken for the beginning of one.
+    // The remaining lines belong to the rule of another line, such as a zone that Unbound redirects to data
+    // on the next line; or they are a bad line that was first taken for the beginning of a record.
     let all = [account.used, account.duplicate, account.covered, account.cancelled];
     let told = all.iter().sum::<u32>() + account.unsupported + account.invalid;
     account.blank = account.blank.min(list.lines.saturating_sub(told));

@@ -13,14 +13,14 @@ use crate::dns::{MAX_NAME, Name, Qtype};
 use crate::rule::{Action, Client, Match, Scope, Traits};
 use crate::trie::text_of;
 
-/// Who asks for what, beside the name.
+/// A query's context beside the name: the client and the type.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'v> {
     /// The client's address.
     pub client: IpAddr,
-    /// The type asked.
+    /// The type in question.
     pub qtype: Qtype,
-    /// What goes for the client; `None`: every list speaks.
+    /// The lists that apply to the client; `None`: all of them.
     pub view: Option<&'v View>,
 }
 
@@ -50,8 +50,8 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     }
 }
 
-/// The ladder for a name that an answer leads to. There is nothing to rewrite: a rewrite that denies
-/// the name blocks it, any other says nothing.
+/// Walks the ladder for a name that an answer leads to. Nothing is rewritten: a rewrite that denies the
+/// name blocks it, any other is ignored.
 #[must_use]
 pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     let mut best: Option<Decider> = None;
@@ -82,7 +82,7 @@ pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Ve
     }
 }
 
-/// True for an answer that keeps the client from where it wants to go.
+/// True for an answer that keeps the client from reaching its destination.
 fn denies(action: &Action) -> bool {
     match action {
         Action::NxDomain
@@ -101,7 +101,7 @@ fn denies(action: &Action) -> bool {
     }
 }
 
-/// The ladder once more, for the rare name that has both rewrites and exceptions from them.
+/// Walks the ladder again, for the rare name that has both rewrites and exceptions from them.
 #[cold]
 fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option<Decider> {
     let mut best: Option<Decider> = None;
@@ -118,8 +118,8 @@ fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option
     best
 }
 
-/// True if an exception takes a rewrite back: one without a value all rewrites, one with a value those
-/// to the same; an important rewrite only if the exception is important too.
+/// True if an exception cancels a rewrite: one without a value cancels all rewrites, one with a value those
+/// with the same value; it must be important to cancel an important rewrite.
 fn excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>, rewrite: Decider) -> bool {
     let Some(victim) = policy.traits(rewrite.rule) else { return false };
     let mut found = false;
@@ -134,17 +134,17 @@ fn excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>, rewrite: Decider)
     found
 }
 
-/// Every rule that matches and speaks of this question, each with its rung, in no particular order.
+/// Every rule that matches and applies to this question, each with its rung, in no particular order.
 pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: impl FnMut(Decider)) {
     for (layer, number) in policy.layers.iter().zip(0u16..) {
         let mut offer = |entry: Entry, at: u32, nth: usize, matching: Option<Match>, depth: u8| {
             if entry.rung == Rung::Nothing || asker.view.is_some_and(|view| !view.has(entry.list)) {
                 return;
             }
-            if entry.scoped && !speaks_of(policy, layer, entry, name, asker) {
+            if entry.scoped && !rule_applies(policy, layer, entry, name, asker) {
                 return;
             }
-            if entry.closest && outdone(policy, layer, name, asker, (entry.source, depth, matching)) {
+            if entry.closest && is_overridden(policy, layer, name, asker, (entry.source, depth, matching)) {
                 return;
             }
             if matches!(entry.rung, Rung::OwnRewrite | Rung::Rewrite)
@@ -179,9 +179,9 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: 
     }
 }
 
-/// True if a closer rule of the same list speaks of the question.
+/// True if a closer rule of the same list applies to the question.
 #[cold]
-fn outdone(
+fn is_overridden(
     policy: &Policy,
     layer: &Layer,
     name: Name<'_>,
@@ -193,7 +193,7 @@ fn outdone(
     layer.compiled.index.lookup(name, |hit| {
         if closeness(hit.depth, Some(hit.matching)) > closeness(depth, matching) {
             let speaks = |entry: &Entry| {
-                entry.source == source && (!entry.scoped || speaks_of(policy, layer, *entry, name, asker))
+                entry.source == source && (!entry.scoped || rule_applies(policy, layer, *entry, name, asker))
             };
             found |= layer.class(hit.id).iter().any(speaks);
         }
@@ -201,7 +201,7 @@ fn outdone(
     found
 }
 
-/// True for a rewrite to the name that is asked: it would only make a loop.
+/// True for a rewrite to the name itself, which would only loop.
 fn is_itself(traits: Option<&Traits>, name: Name<'_>) -> bool {
     match traits.and_then(|t| t.action.as_ref()) {
         Some(Action::Cname(target)) => target.as_name() == name,
@@ -209,15 +209,15 @@ fn is_itself(traits: Option<&Traits>, name: Name<'_>) -> bool {
     }
 }
 
-/// True if a rule speaks of the question, as far as its list's types and its own scope go.
+/// True if a rule applies to the question, according to its list's types and its own scope.
 #[cold]
-fn speaks_of(policy: &Policy, layer: &Layer, entry: Entry, name: Name<'_>, asker: Asker<'_>) -> bool {
+fn rule_applies(policy: &Policy, layer: &Layer, entry: Entry, name: Name<'_>, asker: Asker<'_>) -> bool {
     let types = policy.list(entry.list).map_or(&[][..], |list| &list.types);
     (types.is_empty() || types.contains(&asker.qtype))
         && layer.scope(entry).is_none_or(|scope| applies(scope, policy, name, asker))
 }
 
-/// True if a rule with this scope speaks of the question.
+/// True if a rule with this scope applies to the question.
 fn applies(scope: &Scope, policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> bool {
     let client = known(&policy.clients, asker.client);
     let is = |wanted: &Client| match wanted {
@@ -234,12 +234,12 @@ fn applies(scope: &Scope, policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> 
         && !scope.except.iter().any(|except| name.is_within(except.as_name()))
 }
 
-/// The rules that match, the winner first as far as the ladder goes: for `explain`.
+/// The rules that match, the deciding one first, as far as the ladder orders them: for `explain`.
 #[must_use]
 pub fn ladder(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Vec<Decider> {
     let mut all = Vec::new();
     candidates(policy, name, asker, |c| all.push(c));
-    // Stable, so that of two on the same name in the same list the earlier line stays first.
+    // The sort is stable, so that of two on the same name in the same list the earlier line stays first.
     let precedence = policy.precedence;
     all.sort_by(|a, b| match (a.beats(*b, precedence), b.beats(*a, precedence)) {
         (true, _) => std::cmp::Ordering::Less,
@@ -342,7 +342,7 @@ mod tests {
             ("only.org", "blocked ads:3"),
             ("a.only.org", "pass"),
             ("shared.net", "blocked ads:4"),
-            // The list's own broader rule says the same, so this one was folded away.
+            // The list's own broader rule has the same effect, so this one was dropped.
             ("b.a.shared.net", "blocked own:4"),
             ("hard.org", "allowed own:3"),
             ("x.hard.org", "blocked ads:5"),
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn rewrites_stand_above_the_ladder_and_exceptions_take_them_back() {
+    fn rewrites_precede_the_ladder_and_exceptions_cancel_them() {
         let p = policy(&[(
             "l",
             Action::NxDomain,
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rewrite_to_the_name_itself_is_none_and_exceptions_find_one_answer_of_several() {
+    fn a_rewrite_to_the_name_itself_is_ignored_and_exceptions_match_one_answer_of_several() {
         let p = policy(&[(
             "l",
             Action::NxDomain,
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn many_answers_for_one_name_are_one_answer_in_little_room() {
+    fn many_answers_for_one_name_are_one_compact_answer() {
         let lines: Vec<String> =
             (0..2000).map(|i| format!("address=/a.org/10.0.{}.{}", i / 250, i % 250)).collect();
         let list = parse(lines.join("\n").as_bytes(), Format::Dnsmasq, None, Effect::Block).unwrap();
@@ -471,7 +471,7 @@ mod tests {
         let (_, accounts) = compiled(&[("l", Action::NxDomain, rules.map(str::to_owned).to_vec())]);
         let account = &accounts[0];
         let counts = (account.used, account.duplicate, account.covered, account.cancelled);
-        // The block of z.y.a.org stays: an allow stands between it and the broader block.
+        // The block of z.y.a.org stays: there is an allow between it and the broader block.
         assert_eq!(counts, (4, 1, 2, 1), "{account:?}");
         let left_out: Vec<_> = account.left_out.iter().map(|l| (l.line, l.rule.as_str())).collect();
         assert_eq!(left_out, [(2, "a.org"), (3, "x.a.org"), (6, "a.org"), (8, "q.org")]);
@@ -479,7 +479,7 @@ mod tests {
 
     type Parsed = (NameBuf, Match, Effect, bool);
 
-    /// The rule as text for the parser, and as the model reads it.
+    /// The rule as text for the parser, and as the model represents it.
     fn rule((allow, kind, labels, important): (bool, u8, Vec<&'static str>, bool)) -> (String, Parsed) {
         let name = labels.join(".");
         let (pattern, matching) = match kind {
@@ -506,7 +506,7 @@ mod tests {
         Policy::new(lists, Vec::new(), vec![(compiled, vec![0])]).unwrap()
     }
 
-    /// The verdict where the rule that decides blocks, or does not.
+    /// The expected verdict, from whether the deciding rule blocks.
     const fn word(rule: Option<&bool>) -> &'static str {
         match rule {
             None => "pass",
@@ -516,7 +516,8 @@ mod tests {
     }
 
     proptest! {
-        /// A wildcard of a policy zone matches where nothing closer exists (RFC 4592 section 4.3.1's terms).
+        /// A wildcard of a policy zone matches where nothing closer exists (in the terms of RFC 4592
+        /// section 4.3.1).
         #[test]
         fn a_policy_zone_matches_as_a_zone(
             owners in prop::collection::btree_map(r"(\*\.)?(aa|bb)(\.(aa|bb)){0,3}", any::<bool>(), 1..10),
@@ -525,7 +526,7 @@ mod tests {
             let kind = |block: bool| if block { "." } else { "rpz-passthru." };
             let text: Vec<String> = owners.iter().map(|(n, b)| format!("{n} CNAME {}", kind(*b))).collect();
             let p = policy_of(&text, Format::Rpz);
-            // A name exists if an owner is it or lies below it.
+            // A name exists if it is an owner or has an owner below it.
             let exists = |name: &str| owners.keys().any(|o| o == name || o.ends_with(&format!(".{name}")));
             let rule = if exists(&question) {
                 owners.get(&question)
@@ -540,7 +541,7 @@ mod tests {
             prop_assert_eq!(got.split(' ').next(), Some(word(rule)));
         }
 
-        /// Of a list whose format has it so, the zone closest around the name decides.
+        /// In a list whose format says so, the zone closest to the name decides.
         #[test]
         fn the_closest_zone_decides(
             zones in prop::collection::btree_map("(aa|bb)(\\.(aa|bb)){0,3}", any::<bool>(), 1..10),
@@ -602,7 +603,7 @@ mod tests {
                     let word = if rung % 2 == 1 { "allowed" } else { "blocked" };
                     let (head, line) = got.split_once(':').unwrap();
                     prop_assert_eq!(head, format!("{word} {list}"));
-                    // A covered rule is told by the broader one of the same list and kind.
+                    // A covered rule is reported as the broader one of the same list and kind.
                     let (_, (name, _, effect, important)) = &lists[*list][line.parse::<usize>().unwrap() - 1];
                     prop_assert!(q.as_name().is_within(name.as_name()));
                     let same = (*effect == Effect::Allow) == (rung % 2 == 1) && *important == (*rung < 3);

@@ -1,4 +1,4 @@
-//! A verdict told in words, with list and line: for the command line, the log and the demo.
+//! A verdict in words, with list and line: for the command line, the log and the demo.
 
 use super::ladder::Decider;
 use super::policy::Policy;
@@ -6,11 +6,11 @@ use super::verdict::Verdict;
 use crate::dns::Name;
 use crate::rule::{Effect, Match, modifiers};
 
-/// A rule as a person finds it again.
+/// A rule in a form that a reader can look up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuleText {
-    /// The rule in the form of the adguard format, such as `||linkedin.com^`.
+    /// The rule in adguard syntax, such as `||linkedin.com^`.
     pub rule: String,
     /// The list's name.
     pub list: String,
@@ -19,7 +19,7 @@ pub struct RuleText {
 }
 
 impl RuleText {
-    /// `list:line`, or the list alone where its lines were not kept.
+    /// `list:line`, or only the list if its lines were not kept.
     #[must_use]
     pub fn place(&self) -> String {
         if self.line == 0 { self.list.clone() } else { format!("{}:{}", self.list, self.line) }
@@ -52,14 +52,14 @@ pub fn rule_text(policy: &Policy, decider: Decider, name: Name<'_>) -> Option<Ru
     Some(RuleText { rule: format!("{allow}{pattern}{}", modifiers(traits)), list, line: origin.line })
 }
 
-/// What a verdict rests on: a rule, a list of addresses, or an order.
+/// The basis of a verdict: a rule, a list of addresses, or an order.
 #[must_use]
 pub fn verdict_text(policy: &Policy, verdict: Verdict, name: Name<'_>) -> Option<RuleText> {
     let made_up = |rule: &str, list: String| Some(RuleText { rule: rule.to_owned(), list, line: 0 });
     match verdict {
         Verdict::NoRule => None,
         Verdict::Allowed(d) | Verdict::Blocked(d) | Verdict::Logged(d) => rule_text(policy, d, name),
-        // The rule is on a name in the answer, which is not at hand here.
+        // The rule matched a name in the answer, which is not available here.
         Verdict::InAnswer(d) => {
             let origin = policy.origin(d.rule)?;
             let list = policy.list(d.list)?.name.clone();

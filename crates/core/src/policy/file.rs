@@ -1,4 +1,4 @@
-//! A compiled list as one file: the index as it serves, its tables, and a footer.
+//! A compiled list as one file: the index as served, its tables, and a footer.
 //!
 //! ```text
 //!   index    as `trie::index` has it, so that a mapped file needs no copy
@@ -15,28 +15,28 @@ use crate::trie::{Index, OpenError, checksum};
 const MAGIC: [u8; 8] = *b"PTCLTAB\x02";
 const FOOTER_LEN: usize = 32;
 
-/// Why a file is no compiled list.
+/// Why a file is not a compiled list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// Its index is none.
+    /// Its index is invalid.
     #[error(transparent)]
     Index(OpenError),
-    /// Its footer or its tables are cut off, damaged or of another version.
-    #[error("the compiled index is cut off, damaged or of another version; compile the lists again")]
+    /// Its footer or its tables are truncated, damaged or of another version.
+    #[error("the compiled index is truncated, damaged or of another version; compile the lists again")]
     Tables,
 }
 
-/// True if a file that begins like this may be a compiled list.
+/// True if a file that begins with these octets may be a compiled list.
 #[must_use]
 pub fn is_compiled(head: &[u8]) -> bool {
     head.starts_with(&crate::trie::MAGIC)
 }
 
-/// What follows the index in the file.
+/// The part of the file after the index.
 ///
 /// # Errors
-/// [`FileError::Tables`] if the tables can't be written, which memory alone can cause.
+/// [`FileError::Tables`] if the tables can't be written, which only a lack of memory can cause.
 pub fn tail(compiled: &Compiled) -> Result<Vec<u8>, FileError> {
     let mut out = postcard::to_allocvec(&compiled.tables).map_err(|_| FileError::Tables)?;
     let (index, tables) = (compiled.index.as_bytes().len() as u64, out.len() as u64);
@@ -53,7 +53,7 @@ pub fn tail(compiled: &Compiled) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// See [`FileError`].
 pub fn open(file: &Bytes) -> Result<Compiled, FileError> {
-    // The index says most clearly what is wrong with a file that is not one at all.
+    // For a file of another kind, the error of the index is the clearest.
     if !is_compiled(file) {
         return Err(FileError::Index(OpenError::NotAnIndex));
     }
@@ -73,7 +73,7 @@ pub fn open(file: &Bytes) -> Result<Compiled, FileError> {
     Ok(Compiled { index, tables })
 }
 
-/// The checksum of the index leaves out a header; here there is none.
+/// The checksum of the index skips a header; here there is none.
 fn padded(tables: &[u8]) -> Vec<u8> {
     let mut out = vec![0; crate::trie::HEADER_LEN];
     out.extend_from_slice(tables);

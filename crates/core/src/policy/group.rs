@@ -1,9 +1,9 @@
-//! Groups: which lists speak to which clients.
+//! Groups: which lists apply to which clients.
 //!
-//! A group takes its clients by network, by listener, or by both; the longest network wins, and of two
-//! groups with the same network the one that asks for a listener, then the one with a schedule. A group
-//! with a schedule takes them only while that is in force; otherwise they belong to whichever group would
-//! have them without it.
+//! A group selects its clients by network, by listener, or by both. The longest network wins; of two groups
+//! with the same network, one that requires a listener wins, then one with a schedule. A group with a
+//! schedule selects clients only while that is in force; otherwise they belong to whichever group would
+//! match without it.
 
 use std::net::IpAddr;
 
@@ -13,36 +13,36 @@ use super::prefix::Prefixes;
 use super::schedule::Schedule;
 use crate::rule::Action;
 
-/// Some of the clients, and what goes for them.
+/// A group of clients, and what applies to them.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// Its name in the configuration.
     pub name: String,
-    /// Where its clients ask from; empty: anywhere.
+    /// The networks of its clients; empty: any.
     pub networks: Vec<IpNet>,
-    /// The listeners that they ask at, by number; empty: any.
+    /// The listeners that its clients use, by number; empty: any.
     pub listeners: Vec<u16>,
-    /// The numbers of the lists that speak to them; `None`: all.
+    /// The numbers of the lists that apply to them; `None`: all.
     pub lists: Option<Vec<u16>>,
-    /// What they get for a blocked name where its list does not say.
+    /// What they get for a blocked name if its list does not say.
     pub action: Option<Action>,
-    /// When it takes clients; `None`: always.
+    /// When clients belong to it; `None`: always.
     pub schedule: Option<Schedule>,
-    /// Where their questions are passed on to, as a number that the engine understands.
+    /// The route of their forwarded queries, as a number that the engine defines.
     pub route: u16,
 }
 
-/// All groups, ready to tell whose an address is. Group `n` of the configuration has the number `n`,
-/// from 0.
+/// All groups, prepared for looking up the group of an address. Group `n` of the configuration has the
+/// number `n`, from 0.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
     groups: Vec<Group>,
-    /// The networks of the groups at each listener; a single table where no group asks for one.
+    /// The networks of the groups at each listener; a single table if no group requires a listener.
     tables: Vec<Prefixes<u16>>,
 }
 
 impl Groups {
-    /// Groups in the order of the configuration, for a server with so many listeners.
+    /// Groups in the order of the configuration, for a server with this many listeners.
     #[must_use]
     pub fn new(groups: Vec<Group>, listeners: usize) -> Self {
         if groups.is_empty() {
@@ -60,14 +60,14 @@ impl Groups {
         &self.groups
     }
 
-    /// The tables of networks; [`Groups::place`] points into them.
+    /// The tables of networks; [`Groups::place`] returns indexes into them.
     #[must_use]
     pub fn tables(&self) -> &[Prefixes<u16>] {
         &self.tables
     }
 
-    /// Where a client stands: the number of its listener's table, and of the set of groups in it whose
-    /// networks contain the address, the closest first. `None` without groups.
+    /// Locates a client: the number of its listener's table, and of the set of groups in it whose networks
+    /// contain the address, the closest first. `None` without groups.
     #[must_use]
     pub fn place(&self, address: IpAddr, listener: u16) -> Option<(usize, u32)> {
         let number = usize::from(listener).min(self.tables.len().checked_sub(1)?);
@@ -75,8 +75,8 @@ impl Groups {
     }
 }
 
-/// The networks of the groups at one listener. Those that ask for this listener come first, so that of
-/// two with the same network they win; among these, and among the others, those with a schedule.
+/// The networks of the groups at one listener. Groups that require this listener come first, so that of two
+/// with the same network they win; then, within each part, those with a schedule.
 fn table(groups: &[Group], listener: u16) -> Prefixes<u16> {
     let numbered = || {
         let all = || groups.iter().zip(0u16..);

@@ -1,10 +1,10 @@
-//! The same ladder for what came back: names that the answer leads to, and addresses that it gives.
+//! The ladder applied to replies: the names that an answer leads to, and the addresses in it.
 //!
-//! A blocked name behind an alias (cloaking) is blocked like the name itself, and so is a name that an
-//! HTTPS or SVCB record points to; an allow at any alias ends the inspection. Addresses, those in the
-//! hints of HTTPS and SVCB too, are looked up in the lists of addresses; a private one given to a
-//! public name can be refused (DNS rebinding), which no allow behind the name itself changes: its owner
-//! could put any alias there.
+//! A blocked name behind an alias (CNAME cloaking) is blocked like the name itself, and so is the target of
+//! an HTTPS or SVCB record; an allow at any alias ends the inspection. Addresses, including those in the
+//! hints of HTTPS and SVCB, are looked up in the lists of addresses. A private address for a public name
+//! can be refused (DNS rebinding). An allow for an alias does not lift this: the owner of the name could
+//! point it to any allowed name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
@@ -22,11 +22,11 @@ use crate::rule::Action;
 pub struct Inspection {
     /// Names that aliases and service bindings lead to.
     pub names: bool,
-    /// Refuse private addresses of public names.
+    /// Refuse private addresses for public names.
     pub rebinding: bool,
-    /// Names, with those below them, that may have private addresses.
+    /// Names that may have private addresses, including their subdomains.
     pub private: Vec<NameBuf>,
-    /// Take the keys for Encrypted Client Hello out of HTTPS and SVCB records.
+    /// Remove the keys for Encrypted Client Hello from HTTPS and SVCB records.
     pub strip_ech: bool,
 }
 
@@ -44,35 +44,36 @@ impl Inspection {
     }
 }
 
-/// Who asks, and what of the answer is judged.
+/// The context of an inspection: the client, and what is inspected.
 #[derive(Clone, Copy)]
 pub struct Inspector<'i> {
     /// What is inspected.
     pub inspection: &'i Inspection,
     /// The client.
     pub asker: Asker<'i>,
-    /// What was ordered at run time.
+    /// The orders given at run time.
     pub active: &'i Active,
     /// The name of the client's group.
     pub group: Option<&'i str>,
-    /// Blocking is paused: rebinding is refused all the same.
+    /// Blocking is paused: rebinding is still refused.
     pub paused: bool,
 }
 
-/// Judges a reply to the question `qname`, which itself may pass. [`Verdict::NoRule`]: so may the reply;
-/// [`Verdict::InAnswer`] says by its rung whether it is blocked, allowed or only noted. Allocates nothing.
+/// Inspects a reply to the question `qname`, which itself may pass. [`Verdict::NoRule`]: the reply passes;
+/// the rung of [`Verdict::InAnswer`] tells whether it is blocked, allowed or only logged. Allocates
+/// nothing.
 #[must_use]
 pub fn inspect(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> Verdict {
-    // An allow or a note on a name met on the way.
-    let mut met = Verdict::NoRule;
-    let stopped = found(reply, |item| match by.judge(policy, qname, item, &mut met) {
+    // An allow or a log rule for an earlier name in the chain.
+    let mut passing = Verdict::NoRule;
+    let stopped = found(reply, |item| match by.judge(policy, qname, item, &mut passing) {
         Verdict::NoRule => ControlFlow::Continue(()),
         verdict => ControlFlow::Break(verdict),
     });
-    stopped.unwrap_or(met)
+    stopped.unwrap_or(passing)
 }
 
-/// The name or address in a reply that is blocked, or lets the rest pass, in words.
+/// The name or address in a reply that causes the block, or lets the rest pass, in words.
 #[must_use]
 pub fn because(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> Option<String> {
     let way = |via| match via {
@@ -86,12 +87,12 @@ pub fn because(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Mess
         Found::Name(name, via) => format!("{} {}", way(via), name.to_folded()),
         Found::Address(address, via) => format!("{} {address}", way(via)),
     };
-    let (mut met, mut first) = (Verdict::NoRule, None);
+    let (mut passing, mut first) = (Verdict::NoRule, None);
     let stopped = found(reply, |item| {
-        let before = met;
-        match by.judge(policy, qname, item, &mut met) {
+        let before = passing;
+        match by.judge(policy, qname, item, &mut passing) {
             Verdict::NoRule => {
-                if met != before {
+                if passing != before {
                     first = Some(tell(item));
                 }
                 ControlFlow::Continue(())
@@ -103,11 +104,12 @@ pub fn because(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Mess
 }
 
 impl Inspector<'_> {
-    /// What one name or address comes to; [`Verdict::NoRule`]: go on. `met` remembers what lets pass.
-    fn judge(&self, policy: &Policy, qname: Name<'_>, item: Found<'_>, met: &mut Verdict) -> Verdict {
-        let allowed = matches!(met.class(), Class::Allowed);
+    /// The verdict on one name or address; [`Verdict::NoRule`]: continue. `passing` records a rule that lets it
+    /// pass.
+    fn judge(&self, policy: &Policy, qname: Name<'_>, item: Found<'_>, passing: &mut Verdict) -> Verdict {
+        let allowed = matches!(passing.class(), Class::Allowed);
         match item {
-            // An allow at one alias ends the inspection of what comes behind, but for rebinding.
+            // An allow at one alias ends the inspection of what follows, except for rebinding.
             Found::Name(..) if self.paused || allowed => Verdict::NoRule,
             Found::Name(name, via) => {
                 let verdict = match self.active.ordered(name, self.asker.client, self.group) {
@@ -122,11 +124,10 @@ impl Inspector<'_> {
                 };
                 match verdict.class() {
                     Class::Blocked => verdict,
-                    // A service binding has many records, and one that is allowed says nothing of the
-                    // others.
+                    // A service has several records; an allowed target does not vouch for the others.
                     Class::Allowed if via == Via::Svcb => Verdict::NoRule,
                     Class::Allowed | Class::Logged => {
-                        *met = verdict;
+                        *passing = verdict;
                         Verdict::NoRule
                     }
                     _ => Verdict::NoRule,
@@ -142,7 +143,7 @@ impl Inspector<'_> {
                 let listed = policy.addresses.around(address).iter().find(speaks);
                 match listed.filter(|_| !self.paused && !allowed) {
                     Some(list) if policy.list_action(*list, self.asker.view) == Some(&Action::Log) => {
-                        *met = Verdict::NotedAddress(*list);
+                        *passing = Verdict::NotedAddress(*list);
                         Verdict::NoRule
                     }
                     Some(list) => Verdict::Address(*list),
@@ -165,8 +166,8 @@ impl Inspection {
     }
 }
 
-/// True for addresses that mean something in one network only: those of RFC 1918, RFC 4193 and RFC 3927,
-/// loopback, link-local and unspecified ones, shared ones (RFC 6598), and IPv4 ones within IPv6.
+/// True for addresses with meaning in one network only: those of RFC 1918, RFC 4193 and RFC 3927, loopback,
+/// link-local and unspecified ones, shared ones (RFC 6598), and such IPv4 addresses embedded in IPv6.
 #[must_use]
 pub fn is_private(address: IpAddr) -> bool {
     const SHARED: u32 = u32::from_be_bytes([100, 64, 0, 0]);
@@ -191,8 +192,8 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that an IPv6 one stands for: mapped (RFC 4291 §2.5.5.2), by NAT64 (RFC 6052 §2.1), or
-/// by 6to4 (RFC 3056 §2); otherwise the address itself.
+/// The IPv4 address embedded in an IPv6 one: mapped (RFC 4291 §2.5.5.2), by NAT64 (RFC 6052 §2.1), or by
+/// 6to4 (RFC 3056 §2); otherwise the address itself.
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let v4 = |high: u16, low: u16| {

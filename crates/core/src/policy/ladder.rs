@@ -1,33 +1,33 @@
 //! The ladder: which of the rules that match a question wins.
 //!
-//! From the top: rewrites (`$dnsrewrite`, unless an exception takes them back), `important` allow,
-//! `important` block, allow, block. Within a rung the rule on the more specific name wins, then the
-//! list named first in the configuration; a pattern is less specific than any name. A list whose
-//! action is `log` stands beside the ladder: it is noted and stops nothing.
+//! From the top: rewrites (`$dnsrewrite`, unless an exception cancels them), `important` allow, `important`
+//! block, allow, block. Within a rung the rule for the more specific name wins, then the list that comes
+//! first in the configuration; a pattern is less specific than any name. A list whose action is `log` is
+//! outside the ladder: its matches are logged and stop nothing.
 //!
-//! That is [`Precedence::AllowWins`]. The other precedences keep rewrites above what is `important`, and
-//! that above the rest, but ask within each of the three for the longer name first, or for the list
-//! named first.
+//! That is [`Precedence::AllowWins`]. The other precedences also keep rewrites above `important` rules, and
+//! those above the rest, but within each of the three they compare the name's length first, or the order of
+//! the lists.
 
 use std::cmp::Reverse;
 
 use super::origin::RuleId;
 use crate::rule::{Action, Effect, Match, Traits};
 
-/// What decides between two rules of the same force.
+/// What decides between two rules of equal strength.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precedence {
-    /// Allow before block, then the longer name, then the list named first.
+    /// Allow before block, then the longer name, then the earlier list.
     #[default]
     AllowWins,
-    /// The longer name, then allow before block, then the list named first.
+    /// The longer name, then allow before block, then the earlier list.
     MostSpecific,
-    /// The list named first, then allow before block, then the longer name.
+    /// The earlier list, then allow before block, then the longer name.
     Ordered,
 }
 
 impl Precedence {
-    /// The precedences by the words of the configuration.
+    /// The precedences by their words in the configuration.
     pub const WORDS: [(&'static str, Self); 3] =
         [("allow-wins", Self::AllowWins), ("most-specific", Self::MostSpecific), ("ordered", Self::Ordered)];
 
@@ -43,7 +43,7 @@ impl Precedence {
 pub enum Rung {
     /// A rewrite of the configuration.
     OwnRewrite,
-    /// An exception from the rewrites of lists: decides nothing by itself.
+    /// An exception from the rewrites of lists: has no effect by itself.
     RewriteException,
     /// A rewrite of a list.
     Rewrite,
@@ -55,7 +55,7 @@ pub enum Rung {
     Allow,
     /// Block.
     Block,
-    /// A `log` list: beside the ladder.
+    /// A `log` list: outside the ladder.
     Log,
     /// Not on the ladder: see [`Effect::Nothing`].
     Nothing,
@@ -87,7 +87,7 @@ impl Rung {
         }
     }
 
-    /// Rungs that differ only in their effect have the same force.
+    /// The strength of a rung; rungs that differ only in their effect have the same.
     pub(super) const fn force(self) -> u8 {
         match self {
             Self::OwnRewrite => 0,
@@ -100,7 +100,7 @@ impl Rung {
         }
     }
 
-    /// What the rung is called.
+    /// The rung's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -117,10 +117,10 @@ impl Rung {
     }
 }
 
-/// The rule that stands on a rung, and how it matched.
+/// A rule on its rung, and how it matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decider {
-    /// Which rule.
+    /// The rule.
     pub rule: RuleId,
     /// Index of its list.
     pub list: u16,
@@ -131,14 +131,14 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// How its name is compared; `None` for a pattern.
+    /// How its name matched; `None` for a pattern.
     #[must_use]
     pub const fn matching(self) -> Option<Match> {
         self.rule.matching
     }
 
-    /// True if `self` wins over `other`. For [`Precedence::AllowWins`]: higher rung, then longer name,
-    /// then exact before suffix before subdomains before a pattern, then the list named first.
+    /// True if `self` wins over `other`. For [`Precedence::AllowWins`]: higher rung, then longer name, then
+    /// exact before suffix before subdomains before a pattern, then the earlier list.
     pub(super) fn beats(self, other: Self, precedence: Precedence) -> bool {
         let rung = |d: Self| d.rung;
         let force = |d: Self| d.rung.force();
@@ -159,14 +159,14 @@ impl Decider {
         }
     }
 
-    /// Why `self` loses against `winner`, in a few words.
+    /// Why `self` loses to `winner`, in a few words.
     #[must_use]
     pub fn loses_by(self, winner: Self, precedence: Precedence) -> &'static str {
         let longer = winner.depth > self.depth;
         let earlier = winner.list < self.list;
         match precedence {
-            _ if self.rung == Rung::Log => "only noted",
-            _ if self.rung == Rung::RewriteException => "takes a rewrite back, decides nothing else",
+            _ if self.rung == Rung::Log => "only logged",
+            _ if self.rung == Rung::RewriteException => "cancels a rewrite, decides nothing else",
             _ if winner.rung.force() < self.rung.force() => "a rule of a higher rung decides",
             Precedence::AllowWins if winner.rung < self.rung => "a rule of a higher rung decides",
             Precedence::AllowWins | Precedence::MostSpecific if longer => "a rule on a longer name decides",

@@ -1,4 +1,4 @@
-//! Lists that were compiled together, each of their rules ready for the ladder.
+//! Lists that were compiled together, with their rules prepared for the ladder.
 
 use std::fmt;
 
@@ -9,39 +9,39 @@ use super::origin::RuleId;
 use crate::rule::{Scope, Traits};
 use crate::trie::{BuildError, Patterns};
 
-/// Lists that were compiled together: all that were text, or one compiled file.
+/// Lists that were compiled together: all text lists, or one compiled file.
 pub(super) struct Layer {
     pub(super) compiled: Compiled,
-    /// The classes, one after the other, each rule ready for the ladder.
+    /// The classes, one after the other, with each rule prepared for the ladder.
     entries: Vec<Entry>,
-    /// Where the class of an id begins and ends among them.
+    /// Where the class of an id begins and ends among the entries.
     classes: Vec<(u32, u32)>,
     pub(super) patterns: Patterns,
     pub(super) pattern_entries: Vec<Entry>,
 }
 
-/// One rule, ready for the ladder.
+/// One rule, prepared for the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Index of its list in [`super::Policy::lists`].
     pub(super) list: u16,
-    /// Number of the list it was compiled from.
+    /// Number of the list that it was compiled from.
     pub(super) source: u16,
     /// Number of its traits.
     pub(super) traits: u32,
     pub(super) rung: Rung,
-    /// Its action is that of the client's group, where that has one. Then this is its rung unless the
-    /// group only notes.
+    /// Its action is that of the client's group, if the group has one. Then the stored rung applies unless
+    /// the group only logs.
     pub(super) inherits: bool,
     pub(super) blocks: Rung,
-    /// It has a [`Scope`], or its list speaks of some types only.
+    /// It has a [`Scope`], or its list applies to some types only.
     pub(super) scoped: bool,
-    /// A closer rule of its list goes before it, whatever the rungs; only set where the list has
-    /// rules on several.
+    /// A closer rule of its list takes precedence, whatever the rungs; only set if the list has rules on
+    /// several rungs.
     pub(super) closest: bool,
 }
 
-/// A pattern that can't be served, and whose it is.
+/// A pattern that can't be served, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("list `{list}`, line {line}: {reason}")]
 pub struct BadPattern {
@@ -49,7 +49,7 @@ pub struct BadPattern {
     pub list: String,
     /// The line, from 1.
     pub line: u32,
-    /// The pattern and why.
+    /// The pattern, and the reason.
     pub reason: String,
 }
 

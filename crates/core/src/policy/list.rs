@@ -1,4 +1,4 @@
-//! What every rule of one list shares, and who is who among the clients.
+//! What all rules of one list share, and the clients that rules can name.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,33 +12,33 @@ use crate::rule::Action;
 /// The most octets of [`ListPolicy::ede_text`].
 pub const MAX_EDE_TEXT: usize = 200;
 
-/// What every rule of one list shares.
+/// What all rules of one list share.
 #[derive(Clone, Debug)]
 pub struct ListPolicy {
     /// The list's name in the configuration.
     pub name: String,
     /// What a client gets for a name that the list blocks.
     pub action: Action,
-    /// The action is not the list's own, so that of the client's group goes before it.
+    /// Whether the action is a default, so that the action of the client's group takes precedence.
     pub inherits: bool,
-    /// It is the rewrites of the configuration, which go before those of lists.
+    /// Whether these are the rewrites of the configuration, which take precedence over those of lists.
     pub rewrites: bool,
-    /// TTL of the answers made up for it, in seconds.
+    /// TTL of its synthesised answers, in seconds.
     pub ttl: u32,
     /// The outside authority that demands it, if any: EDE 16 instead of 15.
     pub authority: Option<String>,
-    /// What people are told beside that.
+    /// What else blocked clients are told.
     pub notes: Notes,
-    /// It speaks of these types alone; empty: of all.
+    /// The query types it applies to; empty: all.
     pub types: Vec<Qtype>,
-    /// When it speaks; `None`: always.
+    /// When it applies; `None`: always.
     pub schedule: Option<Schedule>,
-    /// EXTRA-TEXT of the Extended DNS Error, made once.
+    /// EXTRA-TEXT of the Extended DNS Error, prepared once.
     pub ede_text: String,
-    /// The same for clients that understand structured errors, made once: whole, and without what a
-    /// small reply has no room for.
+    /// The same for clients that understand structured errors, prepared once: in full, and without what
+    /// does not fit a small reply.
     pub structured: Option<(String, String)>,
-    /// A hash of the name, which references begin with.
+    /// A hash of the name, from which references are derived.
     seed: u64,
 }
 
@@ -47,9 +47,9 @@ pub struct ListPolicy {
 pub struct Notes {
     /// The reason in a sentence.
     pub reason: Option<String>,
-    /// Since when.
+    /// The date since which it blocks.
     pub since: Option<String>,
-    /// A sub-error of draft-ietf-dnsop-structured-dns-error, by its number.
+    /// The number of a sub-error of draft-ietf-dnsop-structured-dns-error.
     pub suberror: Option<u8>,
 }
 
@@ -80,9 +80,9 @@ impl ListPolicy {
         }
     }
 
-    /// A number by which the refusal of a name by this list is found again: the same in the reply, on the
-    /// block page and in what `explain` prints. A hash of the list's name and the name asked in lower case;
-    /// two names may share one.
+    /// A number by which the refusal of a name by this list can be looked up: the same in the reply, on the
+    /// block page and in the output of `explain`. A hash of the list's name and the query name in lower
+    /// case; two names may share one.
     #[must_use]
     pub fn reference(&self, qname: Name<'_>) -> Reference {
         let [a, b, c, d, e, f, g, h] = mixed(self.seed, qname.as_bytes()).to_be_bytes();
@@ -90,7 +90,7 @@ impl ListPolicy {
     }
 }
 
-/// Mixes octets into a hash, eight at a time, letters in lower case. The same on every machine.
+/// Mixes octets into a hash, eight at a time, with letters in lower case. The same on every machine.
 fn mixed(seed: u64, octets: &[u8]) -> u64 {
     octets.chunks(8).fold(seed, |hash, chunk| {
         let mut word = [0; 8];
@@ -112,18 +112,18 @@ impl fmt::Display for Reference {
     }
 }
 
-/// A client that rules speak of by name or by tag (`$client`, `$ctag`).
+/// A client that rules refer to by name or by tag (`$client`, `$ctag`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownClient {
     /// Its name.
     pub name: String,
-    /// Where it asks from.
+    /// Its addresses.
     pub networks: Vec<IpNet>,
     /// Its tags.
     pub tags: Vec<String>,
 }
 
-/// The client with the longest network around an address.
+/// The client with the longest network that contains an address.
 #[must_use]
 pub fn known(clients: &[KnownClient], address: IpAddr) -> Option<&KnownClient> {
     let longest = |client: &KnownClient| {

@@ -1,7 +1,7 @@
 //! The decision: rules of all lists compiled into an index, and the ladder that picks the winner.
 //!
-//! [`compile`](compile::compile) makes [`Compiled`] of lists, a [`Policy`] holds what was compiled with what
-//! the configuration says of each list, and [`decide`](decide::decide) gives the [`Verdict`] on a name.
+//! [`compile`](compile::compile) turns lists into [`Compiled`], a [`Policy`] combines those with each
+//! list's settings, and [`decide`](decide::decide) returns the [`Verdict`] on a name.
 
 mod active;
 mod ahead;
@@ -17,7 +17,7 @@ mod list;
 mod network;
 mod origin;
 mod overrides;
-#[expect(clippy::module_inception, reason = "the room's main type has its name")]
+#[expect(clippy::module_inception, reason = "the module's main type has its name")]
 mod policy;
 mod prefix;
 pub mod schedule;

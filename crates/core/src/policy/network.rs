@@ -1,11 +1,11 @@
-//! Networks as people write them.
+//! Parses networks.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-/// An address or a network. One of IPv4 addresses within IPv6 (`::ffff:0:0/96`, RFC 4291 §2.5.5.2)
-/// becomes one of IPv4, as the addresses of clients do.
+/// An address or a network. A network of IPv4 addresses within IPv6 (`::ffff:0:0/96`, RFC 4291 §2.5.5.2)
+/// becomes the IPv4 network, as clients' addresses do.
 #[must_use]
 pub fn parse_network(text: &str) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {

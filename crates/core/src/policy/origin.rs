@@ -1,12 +1,12 @@
-//! Which rule of a policy, and where it was written.
+//! Identifies a rule of a policy, and where it was written.
 
 use crate::rule::Match;
 
-/// Which rule of a policy: enough to find its list and line.
+/// Identifies a rule of a policy: enough to find its list and line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleId {
     pub(super) layer: u16,
-    /// Place in the index, or number of the pattern.
+    /// Position in the index, or number of the pattern.
     pub(super) at: u32,
     /// Its number among the rules on the same name.
     pub(super) nth: u16,
@@ -20,8 +20,8 @@ pub struct RuleId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Origin<'p> {
-    /// The list that was compiled, where it is not one of the configuration.
+    /// The list that was compiled, if it is not one of the configuration.
     pub source: Option<&'p str>,
-    /// The line, from 1; 0 where the index was compiled without.
+    /// The line, from 1; 0 if the index was compiled without lines.
     pub line: u32,
 }

@@ -1,4 +1,4 @@
-//! Orders, which go before all rules: pause, allow a name, block a name, given at run time.
+//! Orders, which take precedence over all rules: pause, allow a name, block a name, given at run time.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::dns::NameBuf;
 
-/// Whom an order is for.
+/// The clients that an order applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// All clients.
@@ -17,25 +17,25 @@ pub enum Whom {
     Client(IpNet),
 }
 
-/// What is ordered.
+/// What an order does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// Nothing is blocked.
     Pause,
-    /// This name and those below it pass.
+    /// This name and its subdomains pass.
     Allow(NameBuf),
-    /// This name and those below it are blocked.
+    /// This name and its subdomains are blocked.
     Block(NameBuf),
 }
 
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Its number, for whoever revokes it.
+    /// Its number, for revoking it.
     pub id: u32,
-    /// What is ordered.
+    /// What it does.
     pub what: What,
-    /// For whom.
+    /// The clients that it applies to.
     pub whom: Whom,
     /// When it was given, in seconds since 1970 (UTC).
     pub since: i64,
@@ -45,7 +45,7 @@ pub struct Order {
     pub keep: bool,
 }
 
-/// What an order says about a query.
+/// The effect of an order on a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ordered {
     /// Blocking is paused.
@@ -56,10 +56,10 @@ pub enum Ordered {
     Blocked,
 }
 
-/// The most orders at once.
+/// The most orders at a time.
 pub const MAX_ORDERS: usize = 10_000;
 
-/// The orders that were given, in order. A value: a change makes the next one.
+/// The orders that were given, oldest first. Immutable: a change makes a new value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orders {
     all: Vec<Order>,
@@ -67,22 +67,21 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Those that were kept, in order.
+    /// Orders restored from a file, in order.
     #[must_use]
     pub fn kept(all: Vec<Order>) -> Self {
         let last = all.iter().map(|o| o.id).max().unwrap_or(0);
         Self { all, last }
     }
 
-    /// The orders, those that have ended among them until the next change.
+    /// The orders, including those that have ended since the last change.
     #[must_use]
     pub fn all(&self) -> &[Order] {
         &self.all
     }
 
-    /// With one more. It takes the place of earlier ones for the same name and clients, but of none that
-    /// outlasts it: that one is in force again when it has ended. Gives its number; `None` if there are
-    /// too many.
+    /// Adds an order. It replaces earlier ones for the same name and clients, but not one that outlasts it,
+    /// which is in force again when this one has ended. Returns its number; `None` if there are too many.
     #[must_use]
     pub fn with(&self, order: Order, now: i64) -> Option<(Self, u32)> {
         let mut next = self.without_ended(now);
@@ -92,7 +91,7 @@ impl Orders {
         };
         let same = |o: &Order| subject(o) == subject(&order) && o.whom == order.whom;
         let forever = |o: &Order| o.until.unwrap_or(i64::MAX);
-        // Over a restart, what is not kept ends.
+        // Across a restart, an order that is not kept ends.
         let outlasts = |o: &Order| forever(o) > forever(&order) || o.keep && !order.keep;
         next.all.retain(|o| !same(o) || outlasts(o));
         if next.all.len() >= MAX_ORDERS {
@@ -104,7 +103,7 @@ impl Orders {
         Some((next, id))
     }
 
-    /// Without those that `gone` picks; gives how many they were.
+    /// Removes those that `gone` selects; returns how many.
     #[must_use]
     pub fn without(&self, gone: impl Fn(&Order) -> bool, now: i64) -> (Self, usize) {
         let mut next = self.without_ended(now);
@@ -127,7 +126,8 @@ impl Order {
         self.until.is_none_or(|until| now < until)
     }
 
-    /// How closely it fits a client: 3 by its address, 2 by its group, 1 as one of all; `None`: not at all.
+    /// How closely it fits a client: 3 by its address, 2 by its group, 1 because it is for all; `None`: not
+    /// at all.
     #[must_use]
     pub fn fits(&self, client: IpAddr, group: Option<&str>) -> Option<u8> {
         match &self.whom {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_takes_the_place_of_none_that_outlasts_it() {
+    fn an_order_does_not_replace_one_that_outlasts_it() {
         for (orders, standing) in [
             (&["allow a.test", "block a.test"][..], &[2][..]),
             (&["allow a.test", "block b.test"], &[1, 2]),
@@ -189,7 +189,7 @@ mod tests {
             (&["allow a.test until 61", "block a.test until 60"], &[1, 2]),
             (&["pause until 60", "pause until 90"], &[2]),
             (&["pause until 90", "pause until 60", "pause until 90"], &[3]),
-            // One that is kept gives way to none that is not.
+            // A kept order is replaced only by another kept one.
             (&["pause kept", "pause"], &[1, 2]),
             (&["pause kept", "pause kept"], &[2]),
             (&["pause kept", "pause kept until 60"], &[1, 2]),
@@ -203,30 +203,30 @@ mod tests {
     }
 
     #[test]
-    fn orders_end_are_taken_back_and_keep_their_numbers() {
+    fn orders_end_are_revoked_and_keep_their_numbers() {
         let all = given(&["pause until 60", "allow a.test", "block b.test kept"]);
         let (next, id) = all.with(order("allow c.test"), 60).unwrap();
         assert_eq!((id, next.all().iter().map(|o| o.id).collect::<Vec<_>>()), (4, vec![2, 3, 4]));
         let (next, count) = next.without(|o| o.id == 4 || o.id == 1, 60);
         assert_eq!(count, 1, "one has ended already");
-        assert_eq!(next.with(order("pause"), 60).unwrap().1, 5, "no number comes twice");
+        assert_eq!(next.with(order("pause"), 60).unwrap().1, 5, "no number is used twice");
         let kept: Vec<Order> = next.all().iter().filter(|o| o.keep).cloned().collect();
         assert_eq!(Orders::kept(kept).with(order("pause"), 0).unwrap().1, 4);
     }
 
     #[test]
-    fn there_is_a_most() {
+    fn the_number_of_orders_is_limited() {
         let many = |id| Order { id, ..order(&format!("allow n{id}.test until 60")) };
         let full = Orders::kept((1..).take(MAX_ORDERS).map(many).collect());
         assert_eq!(full.with(order("pause"), 0), None);
-        assert!(full.with(order("block n7.test"), 0).is_some(), "in the place of another");
+        assert!(full.with(order("block n7.test"), 0).is_some(), "replaces another");
         assert!(full.with(order("pause"), 60).is_some(), "all have ended");
     }
 
     #[test]
     fn what_is_ordered_about_a_name() {
         use Ordered::{Allowed, Blocked, Paused};
-        // At the second that the row gives, about a.b.test, for 10.0.0.7 in the group `kids`.
+        // At the second that the row gives, for a.b.test and 10.0.0.7 in the group `kids`.
         for (orders, now, expected) in [
             (&[][..], 0, None),
             (&["allow a.b.test"][..], 0, Some((Allowed, 1))),
@@ -238,7 +238,7 @@ mod tests {
             (&["allow b.test", "block a.b.test"], 0, Some((Blocked, 2))),
             (&["block a.b.test", "allow b.test"], 0, Some((Blocked, 1))),
             (&["block a.b.test", "allow b.test for 10.0.0.7/32"], 0, Some((Blocked, 1))),
-            // The closer fit: the client, then its group, then everybody.
+            // The closer fit: the client, then its group, then all.
             (&["allow b.test for kids", "block b.test"], 0, Some((Allowed, 1))),
             (&["allow b.test for 10.0.0.0/8", "block b.test for kids"], 0, Some((Allowed, 1))),
             (&["allow b.test for 10.0.0.0/8", "block b.test"], 0, Some((Allowed, 1))),
@@ -246,12 +246,12 @@ mod tests {
             // The later one.
             (&["allow b.test for 10.0.0.0/8", "block b.test for 10.0.0.0/9"], 0, Some((Blocked, 2))),
             (&["allow b.test", "block b.test until 60"], 59, Some((Blocked, 2))),
-            // It ends at its second, and what it stood before is in force again.
+            // It ends at its second, and the order that it preceded is in force again.
             (&["allow b.test", "block b.test until 60"], 60, Some((Allowed, 1))),
             (&["block b.test until 60"], 60, None),
             (&["pause until 60"], 59, Some((Paused, 1))),
             (&["pause until 60"], 60, None),
-            // A name goes before a pause.
+            // An order for a name takes precedence over a pause.
             (&["pause", "block b.test"], 0, Some((Blocked, 2))),
             (&["block b.test", "pause for 10.0.0.7/32"], 0, Some((Blocked, 1))),
             (&["block other.test", "pause for kids"], 0, Some((Paused, 2))),

@@ -1,4 +1,4 @@
-//! A policy that serves: its lists, their rules, and what is asked of them.
+//! A policy in service: its lists, their rules, and lookups in them.
 
 use super::compile::{Compiled, MORE, Options, PatternRule, compile};
 use super::group::Groups;
@@ -13,25 +13,25 @@ use crate::lists::List;
 use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
 use crate::trie::TooLarge;
 
-/// A policy that serves: immutable, shared by all threads.
+/// A policy in service: immutable, shared by all threads.
 #[derive(Debug, Default)]
 pub struct Policy {
     /// The lists in the order of the configuration.
     pub lists: Vec<ListPolicy>,
     /// The clients that rules can name.
     pub clients: Vec<KnownClient>,
-    /// What decides between rules of the same force.
+    /// What decides between rules of equal strength.
     pub precedence: Precedence,
-    /// Which lists speak to whom.
+    /// Which lists apply to which clients.
     pub groups: Groups,
     /// The networks of lists of addresses, by the lists' numbers.
     pub addresses: Prefixes<u16>,
-    /// How many entries those lists have.
+    /// The number of entries in those lists.
     pub address_count: usize,
     pub(super) layers: Vec<Layer>,
 }
 
-/// Why lists do not become a policy.
+/// Why lists can't be compiled into a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
@@ -47,8 +47,9 @@ impl Policy {
     /// TTL of the answers of [`Policy::compile`], in seconds.
     const TTL: u32 = 60;
 
-    /// Compiles lists, each with its name, into a policy for everybody: a name that one of them blocks does not
-    /// exist (NXDOMAIN), for a minute. [`compile`] and [`Policy::new`] take what else a configuration says.
+    /// Compiles named lists into a policy for all clients: a name that one of them blocks does not exist
+    /// (NXDOMAIN), for a minute. [`compile`] and [`Policy::new`] support everything that a configuration
+    /// can set.
     ///
     /// # Errors
     /// [`CompileError`]
@@ -63,7 +64,7 @@ impl Policy {
         Ok(Self::new(lists.iter().map(of).collect(), Vec::new(), vec![(compiled, numbers)])?)
     }
 
-    /// A policy of these lists. A layer says for each of its sources which of the lists it is.
+    /// A policy of these lists. Each layer states which list each of its sources is.
     ///
     /// # Errors
     /// [`BadPattern`]
@@ -82,20 +83,20 @@ impl Policy {
         Self::default()
     }
 
-    /// How many rules it holds.
+    /// The number of rules in it.
     #[must_use]
     pub fn rule_count(&self) -> usize {
         let of_names = |l: &Layer| l.compiled.index.entry_count() + l.pattern_entries.len();
         self.address_count + self.layers.iter().map(of_names).sum::<usize>()
     }
 
-    /// Octets of its indexes, those of the lines included.
+    /// Octets of its indexes, including those of the lines.
     #[must_use]
     pub fn index_len(&self) -> usize {
         self.layers.iter().map(|l| l.compiled.index.as_bytes().len()).sum()
     }
 
-    /// The rules that no name holds, as text.
+    /// The rules that have a pattern instead of a name, as text.
     pub fn pattern_rules(&self) -> impl Iterator<Item = String> {
         self.layers.iter().flat_map(|layer| {
             layer.compiled.tables.patterns.iter().filter_map(|rule| {
@@ -106,12 +107,12 @@ impl Policy {
         })
     }
 
-    /// Every scope that a rule has.
+    /// Every scope among the rules.
     pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
         self.layers.iter().flat_map(|l| l.compiled.tables.traits.iter().filter_map(|t| t.scope.as_deref()))
     }
 
-    /// Calls `each` with every name that bears a rule, and how it matches. For tools: it allocates.
+    /// Calls `each` with every name that has a rule, and how it matches. For tools: it allocates.
     pub fn for_each_name(&self, each: &mut impl FnMut(&NameBuf, Match)) {
         for layer in &self.layers {
             layer.compiled.index.for_each(|name, matching, _, _| each(name, matching));
@@ -143,7 +144,7 @@ impl Policy {
         self.lists.get(usize::from(number))
     }
 
-    /// What a rule says beside its name.
+    /// A rule's properties besides its name.
     #[must_use]
     pub fn traits(&self, rule: RuleId) -> Option<&Traits> {
         self.layers.get(usize::from(rule.layer))?.traits(rule.traits)
@@ -156,8 +157,8 @@ impl Policy {
         layer.compiled.tables.patterns.get(rule.at as usize)
     }
 
-    /// What a client gets when a rule blocks: the rule's own action, or its list's, or that of the
-    /// client's group where the list has none of its own.
+    /// What a client gets when a rule blocks: the rule's own action, or its list's, or that of the client's
+    /// group if the list has none of its own.
     #[must_use]
     pub fn action<'p>(&'p self, rule: RuleId, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
         let own = self.traits(rule).and_then(|t| t.action.as_ref());
@@ -178,7 +179,8 @@ impl Policy {
         self.groups.all().get(usize::from(view.group?)).map(|g| g.name.as_str())
     }
 
-    /// True if rules speak of some clients alone, so that two clients of a group may fare differently.
+    /// True if some rules apply to certain clients only, so that two clients of a group may get different
+    /// results.
     #[must_use]
     pub fn names_clients(&self) -> bool {
         let of_clients = |s: &Scope| {

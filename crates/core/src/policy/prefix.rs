@@ -1,7 +1,7 @@
-//! Networks and what they stand for: all that contain an address, the longest first.
+//! Networks and their values: all that contain an address, the longest first.
 //!
-//! Nested networks become disjoint ranges of addresses when the table is built, each with the
-//! number of its set of values. A question is then one search, however deep the nesting.
+//! Nested networks become disjoint ranges of addresses when the table is built, each with the number of its
+//! set of values. A lookup is then one search, however deep the nesting.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -11,29 +11,29 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Up to this many ranges are searched; more are first divided by the next octet of the address.
-/// A table of 2 KiB for fewer would not be worth its room.
+/// Up to this many ranges are searched directly; more are first divided by the next octet of the address.
+/// For fewer, a table of 2 KiB would not be worth its memory.
 const SEARCHED: u32 = 64;
-/// Places of a table: one for each octet, and the end of the last.
+/// Entries of a table: one for each octet value, and one for the end of the last.
 const TABLE: usize = 257;
-/// Sets up to this long are looked through rather than hashed.
+/// Sets up to this length are searched linearly rather than hashed.
 const SHORT: usize = 16;
 
 /// Networks with a value each, IPv4 and IPv6; frozen once built.
 ///
-/// An IPv4-mapped address (`::ffff:192.0.2.1`) is the IPv4 address, and a network of such addresses
-/// the IPv4 network. A wider IPv6 network holds no IPv4 address: `::/0` is all of IPv6 alone.
+/// An IPv4-mapped address (`::ffff:192.0.2.1`) is treated as the IPv4 address, and a network of such
+/// addresses as the IPv4 network. A wider IPv6 network contains no IPv4 address: `::/0` covers IPv6 only.
 #[derive(Clone)]
 pub struct Prefixes<T> {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
-    /// The different sets; the empty one is number 0.
+    /// The distinct sets; the empty one is number 0.
     sets: Vec<Box<[T]>>,
 }
 
 impl<T: Copy + Eq + Hash> Prefixes<T> {
-    /// Builds from networks and their values. A network may come several times with different
-    /// values; bits of an address after the prefix don't count.
+    /// Builds from networks and their values. A network may occur several times with different values; bits
+    /// of an address after the prefix are ignored.
     pub fn new(entries: impl IntoIterator<Item = (IpNet, T)>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (network, value) in entries {
@@ -42,7 +42,7 @@ impl<T: Copy + Eq + Hash> Prefixes<T> {
                 (IpAddr::V4(first), IpAddr::V4(last)) => {
                     v4.push(Network { first: first.into(), last: last.into(), value });
                 }
-                // Of a network wider than all mapped addresses, at most one end is mapped.
+                // A network wider than all mapped addresses has at most one end among them.
                 _ => {
                     if let (IpAddr::V6(first), IpAddr::V6(last)) = (first, last) {
                         v6.push(Network { first: first.into(), last: last.into(), value });
@@ -54,16 +54,16 @@ impl<T: Copy + Eq + Hash> Prefixes<T> {
         Self { v4: Ranges::new(v4, &mut sets), v6: Ranges::new(v6, &mut sets), sets: sets.sets }
     }
 
-    /// The values of all networks around the address, the longest network first, and those of one
-    /// network in the order given. A value counts once, with its longest network. Allocates
+    /// The values of all networks that contain the address, the longest network first, and those of one
+    /// network in the order given. A duplicate value counts once, with its longest network. Allocates
     /// nothing.
     #[must_use]
     pub fn around(&self, address: IpAddr) -> &[T] {
         self.sets.get(self.set_of(address) as usize).map_or(&[], |set| set)
     }
 
-    /// Number of the set that [`Self::around`] gives, for a caller that has something ready for
-    /// each set. The sets are numbered from 0, and 0 is the empty one.
+    /// Number of the set that [`Self::around`] returns, for callers that precompute something for each set.
+    /// The sets are numbered from 0, and 0 is the empty one.
     #[must_use]
     pub fn set_of(&self, address: IpAddr) -> u32 {
         match address.to_canonical() {
@@ -72,12 +72,12 @@ impl<T: Copy + Eq + Hash> Prefixes<T> {
         }
     }
 
-    /// The sets in the order of their numbers. One that longer networks cover whole is among them.
+    /// The sets in the order of their numbers, including any that longer networks cover completely.
     pub fn sets(&self) -> impl Iterator<Item = &[T]> {
         self.sets.iter().map(|set| &**set)
     }
 
-    /// There is no network.
+    /// True if there are no networks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sets.len() <= 1
@@ -109,9 +109,9 @@ trait Address: Copy + Ord {
     const ZERO: Self;
     const OCTETS: u32;
 
-    /// The address after it, if it isn't the last.
+    /// The next address, unless this is the last.
     fn next(self) -> Option<Self>;
-    /// The octet with this number, from 0; 0 beyond the last.
+    /// The octet at this index, from 0; 0 beyond the last.
     fn octet(self, at: u32) -> u8;
 }
 
@@ -143,24 +143,24 @@ impl Address for u128 {
     }
 }
 
-/// The addresses of one family as ranges without gaps, from address zero on. Without a network
-/// there is no range.
+/// The addresses of one family as contiguous ranges, starting at address zero. Without networks there are
+/// no ranges.
 #[derive(Clone)]
 struct Ranges<A> {
-    /// Where each range begins, ascending.
+    /// The first address of each range, ascending.
     firsts: Vec<A>,
     /// The set of each range.
     sets: Vec<u32>,
-    /// Tables of [`TABLE`] places over an octet of the address, the first one over the first.
+    /// Tables of [`TABLE`] entries over an octet of the address, the first one over the first octet.
     places: Vec<Place>,
 }
 
-/// What a table knows of the addresses with one value of its octet.
+/// A table's entry for the addresses with one value of its octet.
 #[derive(Clone, Copy)]
 struct Place {
     /// How many ranges begin before these addresses.
     before: u32,
-    /// Where the table over their next octet begins; 0 if there is none.
+    /// Index of the table over their next octet; 0 if there is none.
     table: u32,
 }
 
@@ -176,7 +176,7 @@ impl<A: Address> Ranges<A> {
         if networks.is_empty() {
             return ranges;
         }
-        // A network comes after those around it; the sort is stable, which keeps the order given.
+        // A network sorts after those that contain it; the sort is stable, which keeps the given order.
         networks.sort_by_key(|n| (n.first, Reverse(n.last)));
         ranges.push(A::ZERO, 0);
         let mut open = Vec::new();
@@ -196,8 +196,8 @@ impl<A: Address> Ranges<A> {
         ranges
     }
 
-    /// Ends the open networks that end before an address, or all: after each one goes on what is
-    /// around it.
+    /// Closes the open networks that end before an address, or all; after each, the enclosing one
+    /// continues.
     fn close(&mut self, open: &mut Vec<(A, u32)>, before: Option<A>) {
         while let Some((last, _)) = open.pop_if(|(last, _)| before.is_none_or(|before| *last < before)) {
             if let Some(next) = last.next() {
@@ -206,7 +206,7 @@ impl<A: Address> Ranges<A> {
         }
     }
 
-    /// From this address on it is this set. The addresses never descend.
+    /// Starts this set at this address. The addresses never decrease.
     fn push(&mut self, first: A, set: u32) {
         if self.firsts.last() == Some(&first) {
             self.firsts.pop();
@@ -218,8 +218,8 @@ impl<A: Address> Ranges<A> {
         }
     }
 
-    /// Adds a table over an octet for the ranges from one number up to another, whose octets before
-    /// it are all the same, and the tables below it. Gives where it begins.
+    /// Adds a table over an octet for the ranges from one number up to another, whose preceding octets are
+    /// all the same, and the tables below it. Returns its index.
     fn add_table(&mut self, from: u32, to: u32, octet: u32) -> u32 {
         let begin = self.places.len();
         let mut range = from;
@@ -260,12 +260,12 @@ impl<A: Address> Ranges<A> {
     }
 }
 
-/// Of these there are fewer than 4 billion in any memory.
+/// There can't be 4 billion of these in memory.
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The different sets while the ranges are made.
+/// The distinct sets while the ranges are built.
 struct Sets<T> {
     sets: Vec<Box<[T]>>,
     numbers: FxHashMap<Box<[T]>, u32>,
@@ -276,7 +276,7 @@ impl<T: Copy + Eq + Hash> Sets<T> {
         Self { sets: vec![Box::default()], numbers: FxHashMap::from_iter([(Box::default(), 0)]) }
     }
 
-    /// Number of the set of these values, followed by those of the set around them.
+    /// Number of the set of these values, followed by those of the enclosing set.
     fn number(&mut self, own: impl Iterator<Item = T>, around: u32) -> u32 {
         let around = self.sets.get(around as usize).map_or(&[][..], |set| set);
         let set = each_once(own.chain(around.iter().copied()));
@@ -397,8 +397,8 @@ mod tests {
         assert!(inner.iter().copied().eq([49_999, 60_000].into_iter().chain(0..49_999)));
     }
 
-    /// Of few different octets, so that the networks nest; after some that are the same for all, so
-    /// that tables follow on tables.
+    /// With few distinct octets, so that the networks nest; after some common leading octets, so that
+    /// tables follow tables.
     fn any_address(same: usize) -> impl Strategy<Value = IpAddr> {
         let octet = || prop::sample::select(vec![0u8, 1, 2, 127, 128, 254, 255]);
         let octets = prop::array::uniform4(octet()).prop_map(move |mut octets| {
@@ -432,7 +432,7 @@ mod tests {
         })
     }
 
-    /// Looks at every network, and counts the bits that it shares with the address.
+    /// Checks every network, and counts the bits that it shares with the address.
     fn model(entries: &[(IpNet, u16)], address: IpAddr) -> Vec<u16> {
         let bits = |address: IpAddr| match address.to_canonical() {
             IpAddr::V4(address) => (4, u128::from(u32::from(address)) << 96),

@@ -1,8 +1,8 @@
 //! When something is in force: weekly windows by the wall clock of a time zone, and absolute bounds.
 //!
-//! The time is always an argument, in seconds since 1970 UTC. The wall clock decides: an hour that
-//! the clocks of a zone show twice counts both times, and minutes that they skip never come. The
-//! rules of the zones are built in, so that an answer doesn't depend on the system's files.
+//! The time is always an argument, in seconds since 1970 UTC. The wall clock decides: an hour that a zone's
+//! clocks show twice counts both times, and minutes that they skip never occur. The time zone rules are
+//! built in, so that the result doesn't depend on the system's files.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 24 * 60;
-/// Minutes of a day, as a window counts them.
+/// Minutes of a day, as windows count them.
 const MIDNIGHT: u16 = 24 * 60;
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// A weekly window: on these days, from one minute of the day up to another. If it doesn't end
-/// after it starts, it runs past midnight, and belongs to the day on which it begins.
+/// A weekly window: on these days, from one minute of the day up to another. If its end is not after its
+/// start, it runs past midnight, and belongs to the day on which it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// The days; bit 0 is Monday.
@@ -31,16 +31,16 @@ pub struct Window {
 pub struct Schedule {
     /// The zone whose wall clock the windows follow.
     pub zone: TimeZone,
-    /// In force in any of these; if there are none, always.
+    /// In force in any of these; always if there are none.
     pub windows: Vec<Window>,
-    /// Not before this second.
+    /// Not in force before this second.
     pub from: Option<i64>,
-    /// From this second on no more.
+    /// Not in force from this second on.
     pub until: Option<i64>,
 }
 
 impl Window {
-    /// Is it open at this minute of this day (0 is Monday)?
+    /// Whether it is open at this minute of this day (0 is Monday).
     fn holds(self, day: i64, minute: i64) -> bool {
         let (start, end) = (i64::from(self.start), i64::from(self.end));
         let begins_on = |day: i64| (self.days >> day) & 1 == 1;
@@ -52,7 +52,7 @@ impl Window {
 }
 
 impl Schedule {
-    /// In force at this time?
+    /// Whether it is in force at this time.
     #[must_use]
     pub fn is_active(&self, unix: i64) -> bool {
         if self.from.is_some_and(|from| unix < from) || self.until.is_some_and(|until| until <= unix) {
@@ -67,9 +67,9 @@ impl Schedule {
         self.windows.iter().any(|window| window.holds(day, minute))
     }
 
-    /// A later time up to which, itself not included, [`Self::is_active`] surely gives the same
-    /// answer: with windows at most the next whole minute of the wall clock, otherwise the next
-    /// bound; `i64::MAX` if the answer never changes again.
+    /// A later time before which [`Self::is_active`] is certain to return the same: with windows at most
+    /// the next whole minute of the wall clock, otherwise the next bound; `i64::MAX` if the result never
+    /// changes again.
     #[must_use]
     pub fn steady_until(&self, unix: i64) -> i64 {
         let until = self.until.unwrap_or(i64::MAX);
@@ -83,18 +83,18 @@ impl Schedule {
             return until;
         }
         let minute = unix.saturating_add(MINUTE - self.wall_clock(unix).rem_euclid(MINUTE));
-        // Old offsets have odd seconds, so that clocks could be put in the middle of a minute. Then
-        // only the next second is sure; two changes within one minute there have never been.
+        // Old offsets have odd seconds, so that clocks could change in the middle of a minute. Then only
+        // the next second is certain; two changes within one such minute have never occurred.
         let clocks_stay = self.offset(minute - 1) == self.offset(unix);
         until.min(if clocks_stay { minute } else { unix + 1 })
     }
 
-    /// What the clocks of the zone show, as seconds since they showed the beginning of 1970.
+    /// What the zone's clocks show, as seconds since they showed the beginning of 1970.
     fn wall_clock(&self, unix: i64) -> i64 {
         unix.saturating_add(self.offset(unix))
     }
 
-    /// Seconds by which the zone is ahead of UTC. Beyond the years that jiff knows (-9999 to 9999)
+    /// Seconds by which the zone is ahead of UTC. Outside the years that jiff supports (-9999 to 9999)
     /// nothing changes any more.
     fn offset(&self, unix: i64) -> i64 {
         let end = if unix < 0 { Timestamp::MIN } else { Timestamp::MAX };
@@ -106,15 +106,15 @@ impl Schedule {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
-    /// Not the name of a time zone, and the known one that is near.
+    /// Not the name of a time zone; and a similar known one.
     #[error("`{text}` is not a time zone{}", did_you_mean(.near.as_deref()))]
     Zone {
         /// What was given.
         text: String,
-        /// The nearest known name.
+        /// The most similar known name.
         near: Option<String>,
     },
-    /// Not the form of a window.
+    /// Not in the form of a window.
     #[error("`{0}` is not a window, expected one such as `Mon-Fri 08:00-15:30`")]
     Window(String),
     /// A window without a day.
@@ -137,7 +137,7 @@ pub enum ScheduleError {
         "`{0}` is not a time, expected one such as `2016-11-17T12:00:00+03:00`, `2016-11-17T12:00` or `2016-11-17`"
     )]
     Instant(String),
-    /// The clocks of the zone never show it.
+    /// The zone's clocks never show it.
     #[error("`{text}` does not exist in {zone}, the clocks skip it; give an offset, {} or {}", offsets[0], offsets[1])]
     Skipped {
         /// What was given.
@@ -147,8 +147,8 @@ pub enum ScheduleError {
         /// The offsets before and after.
         offsets: [String; 2],
     },
-    /// The clocks of the zone show it twice.
-    #[error("`{text}` comes twice in {zone}; give an offset, {} or {}", offsets[0], offsets[1])]
+    /// The zone's clocks show it twice.
+    #[error("`{text}` occurs twice in {zone}; give an offset, {} or {}", offsets[0], offsets[1])]
     Twice {
         /// What was given.
         text: String,
@@ -162,9 +162,9 @@ pub enum ScheduleError {
 /// A time zone by its IANA name.
 ///
 /// # Errors
-/// [`ScheduleError::Zone`], with the nearest known name if one is near.
+/// [`ScheduleError::Zone`], with the most similar known name if there is one.
 pub fn zone(text: &str) -> Result<TimeZone, ScheduleError> {
-    // Two names of the database stand for "no zone was set", and would be taken for UTC.
+    // Two names of the database mean "no zone was set", and would be taken for UTC.
     let unset = ["Etc/Unknown", "Factory"].iter().any(|name| name.eq_ignore_ascii_case(text));
     match TimeZoneDatabase::bundled().get(text) {
         Ok(zone) if !unset => Ok(zone),
@@ -172,7 +172,7 @@ pub fn zone(text: &str) -> Result<TimeZone, ScheduleError> {
     }
 }
 
-/// The zone whose name is near, or whose city is: people leave the continent out.
+/// The zone with a similar name, or with the city of this name: people often omit the continent.
 fn nearest_zone(text: &str) -> Option<String> {
     let asked = text.trim().to_ascii_lowercase().replace(' ', "_");
     let distance = |known: &str, asked: &str, most: usize| {
@@ -180,7 +180,7 @@ fn nearest_zone(text: &str) -> Option<String> {
     };
     let city = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     let asked_city = city(&asked);
-    // No known name is half as long, and comparing takes the product of the lengths.
+    // No known name is half as long, and the comparison takes the product of the lengths.
     TimeZoneDatabase::bundled()
         .available()
         .filter(|_| (1..=64).contains(&asked.len()))
@@ -202,8 +202,8 @@ fn did_you_mean(near: Option<&str>) -> String {
     }
 }
 
-/// A window as text: `Mon-Fri 08:00-15:30`, `Sat,Sun 22:00-06:00`, `daily 00:00-24:00`. A day is
-/// the English name or its first letters, at least three.
+/// Parses a window: `Mon-Fri 08:00-15:30`, `Sat,Sun 22:00-06:00`, `daily 00:00-24:00`. A day is its English
+/// name or the first letters of it, at least three.
 ///
 /// # Errors
 /// [`ScheduleError`]
@@ -238,7 +238,7 @@ fn days(text: &str) -> Result<u8, ScheduleError> {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (mut day, last) = (day(first.trim())?, day(last.trim())?);
         days |= 1 << last;
-        // A range may go over the end of the week.
+        // A range may wrap around the end of the week.
         while day != last {
             days |= 1 << day;
             day = (day + 1) % 7;
@@ -267,16 +267,15 @@ fn time_of_day(text: &str) -> Result<u16, ScheduleError> {
     read().ok_or_else(|| ScheduleError::TimeOfDay(text.to_owned()))
 }
 
-/// A point in time: RFC 3339 with an offset (`2016-11-17T12:00:00+03:00`), or without one by the
-/// wall clock of a zone (`2016-11-17T12:00`, or a date alone for its midnight). Fractions of a
-/// second are dropped.
+/// A point in time: RFC 3339 with an offset (`2016-11-17T12:00:00+03:00`), or without one by the wall clock
+/// of a zone (`2016-11-17T12:00`, or only a date for its midnight). Fractions of a second are dropped.
 ///
 /// # Errors
-/// [`ScheduleError`], also for a time that the clocks of the zone skip or show twice.
+/// [`ScheduleError`], also for a time that the zone's clocks skip or show twice.
 pub fn instant(text: &str, zone: &TimeZone) -> Result<i64, ScheduleError> {
     let wrong = || ScheduleError::Instant(text.to_owned());
     let time = after_date(text).ok_or_else(wrong)?;
-    // jiff ignores an offset when it reads a time without one, so that has to be known before.
+    // jiff ignores an offset when it reads a time without one, so this must be checked first.
     if time.contains(['+', '-', 'Z', 'z']) {
         return text.parse().map(whole_second).map_err(|_| wrong());
     }
@@ -296,8 +295,8 @@ pub fn instant(text: &str, zone: &TimeZone) -> Result<i64, ScheduleError> {
     offset.to_timestamp(civil).map(whole_second).map_err(|_| wrong())
 }
 
-/// What follows the date and its separator, if the text has the shape of RFC 3339 so far: jiff
-/// reads other shapes too, in which a slip could pass for another time.
+/// The text after the date and its separator, if the text conforms to RFC 3339 so far: jiff accepts other
+/// forms too, in which a typo could be read as another time.
 fn after_date(text: &str) -> Option<&str> {
     let (date, rest) = text.split_at_checked(10)?;
     let digits = |text: &str, pattern: &[u8]| {
@@ -314,12 +313,12 @@ fn after_date(text: &str) -> Option<&str> {
     time.get(..5).filter(|minute| digits(minute, b"00:00")).map(|_| time)
 }
 
-/// The second in which it lies, before 1970 too.
+/// The second that contains it, also before 1970.
 fn whole_second(time: Timestamp) -> i64 {
     time.as_second() - i64::from(time.subsec_nanosecond() < 0)
 }
 
-/// An offset as RFC 3339 writes it, such as `-05:00`.
+/// An offset in RFC 3339 form, such as `-05:00`.
 fn shown(offset: Offset) -> String {
     let sign = if offset.is_negative() { '-' } else { '+' };
     let minutes = SignedDuration::from(offset).abs().as_mins();
@@ -353,27 +352,27 @@ mod tests {
             ("Europe/Moscow", "Mon-Fri 08:00-15:30", "2026-01-04T12:00:00+03:00", false),
             ("Asia/Kolkata", "Thu 00:00-00:01", "1970-01-01T00:00:59+05:30", true),
             ("UTC", "Wed 23:59-24:00", "1969-12-31T23:59:59Z", true),
-            // Past midnight it belongs to the day on which it begins.
+            // A window past midnight belongs to the day on which it begins.
             ("UTC", "Sat,Sun 22:00-06:00", "2026-01-03T05:00:00Z", false),
             ("UTC", "Sat,Sun 22:00-06:00", "2026-01-03T22:00:00Z", true),
             ("UTC", "Sat,Sun 22:00-06:00", "2026-01-05T05:59:59Z", true),
             ("UTC", "Sat,Sun 22:00-06:00", "2026-01-05T06:00:00Z", false),
             ("UTC", "Sat,Sun 22:00-06:00", "2026-01-05T22:00:00Z", false),
             ("UTC", "daily 00:00-24:00", "2026-01-05T00:00:00Z", true),
-            // New York, 8 March 2026: after 01:59 comes 03:00.
+            // New York, 8 March 2026: 03:00 follows 01:59.
             ("America/New_York", "Sun 01:00-02:30", "2026-03-08T01:59:59-05:00", true),
             ("America/New_York", "Sun 01:00-02:30", "2026-03-08T03:00:00-04:00", false),
             ("America/New_York", "Sun 02:00-03:00", "2026-03-08T01:59:59-05:00", false),
             ("America/New_York", "Sun 02:00-03:00", "2026-03-08T03:00:00-04:00", false),
             ("America/New_York", "Sun 02:30-04:00", "2026-03-08T03:00:00-04:00", true),
-            // New York, 1 November 2026: after 01:59 comes 01:00 once more.
+            // New York, 1 November 2026: 01:00 follows 01:59 once more.
             ("America/New_York", "Sun 01:30-02:00", "2026-11-01T01:29:59-04:00", false),
             ("America/New_York", "Sun 01:30-02:00", "2026-11-01T01:30:00-04:00", true),
             ("America/New_York", "Sun 01:30-02:00", "2026-11-01T01:00:00-05:00", false),
             ("America/New_York", "Sun 01:30-02:00", "2026-11-01T01:30:00-05:00", true),
             ("America/New_York", "Sun 01:30-02:00", "2026-11-01T02:00:00-05:00", false),
             ("America/New_York", "Sat 22:00-01:30", "2026-11-01T01:00:00-05:00", true),
-            // Moscow, 26 October 2014: at 02:00 the clocks went to 01:00, and to winter time for good.
+            // Moscow, 26 October 2014: at 02:00 the clocks went to 01:00, and stayed on winter time.
             ("Europe/Moscow", "Sun 01:00-02:00", "2014-10-26T00:59:59+04:00", false),
             ("Europe/Moscow", "Sun 01:00-02:00", "2014-10-26T01:00:00+04:00", true),
             ("Europe/Moscow", "Sun 01:00-02:00", "2014-10-26T01:59:59+03:00", true),
@@ -381,7 +380,7 @@ mod tests {
             ("Europe/Moscow", "daily 08:00-09:00", "2015-07-01T05:00:00Z", true),
             ("Europe/Moscow", "daily 08:00-09:00", "2014-07-01T04:00:00Z", true),
             ("Europe/Moscow", "daily 08:00-09:00", "2014-07-01T05:00:00Z", false),
-            // Samoa went from Thursday to Saturday; the calendar's Friday evening lasts into it.
+            // Samoa went from Thursday to Saturday; the calendar's Friday evening extends into it.
             ("Pacific/Apia", "Fri 22:00-06:00", "2011-12-31T00:00:00+14:00", true),
             ("Pacific/Apia", "Fri 00:00-24:00", "2011-12-31T00:00:00+14:00", false),
             ("Pacific/Apia", "Fri 00:00-24:00", "2011-12-29T23:59:59-10:00", false),
@@ -562,12 +561,12 @@ mod tests {
             (
                 "2026-11-01T01:30",
                 "America/New_York",
-                "`2026-11-01T01:30` comes twice in America/New_York; give an offset, `-04:00` or `-05:00`",
+                "`2026-11-01T01:30` occurs twice in America/New_York; give an offset, `-04:00` or `-05:00`",
             ),
             (
                 "2014-10-26T01:00",
                 "Europe/Moscow",
-                "`2014-10-26T01:00` comes twice in Europe/Moscow; give an offset, `+04:00` or `+03:00`",
+                "`2014-10-26T01:00` occurs twice in Europe/Moscow; give an offset, `+04:00` or `+03:00`",
             ),
             (
                 "2011-12-30",
@@ -618,8 +617,8 @@ mod tests {
         "America/Sao_Paulo",
     ];
 
-    /// The absolute stretches of time in which a window is open, near a time: each date's window is
-    /// laid over each stretch between two changes of the clocks, in which an offset is all there is.
+    /// The absolute stretches of time in which a window is open, near a time: each date's window is applied
+    /// to each stretch between two clock changes, in which the offset is constant.
     fn stretches(zone: &TimeZone, window: Window, near: Timestamp) -> Vec<(Timestamp, Timestamp)> {
         let span = |days: i64| Span::new().hours(days * 24);
         let (begin, end) = (near - span(3), near + span(3));
@@ -655,7 +654,7 @@ mod tests {
         })
     }
 
-    /// A time near a change of the clocks between 2010 and 2030, or anywhere in these years.
+    /// A time near a clock change between 2010 and 2030, or anywhere in these years.
     fn any_time(zone: &TimeZone) -> impl Strategy<Value = i64> + use<> {
         let (begin, end) = (at("2010-01-01"), at("2031-01-01"));
         let changes = zone.following(Timestamp::from_second(begin).unwrap());
@@ -688,7 +687,7 @@ mod tests {
         }
 
         #[test]
-        fn the_answer_stays_while_it_is_said_to(
+        fn the_result_is_steady_until_the_stated_time(
             (schedule, times) in any_schedule(),
             bounds in (prop::option::of(-90..90i64), prop::option::of(-90..90i64)),
         ) {
@@ -707,7 +706,7 @@ mod tests {
         }
 
         #[test]
-        fn also_when_offsets_had_odd_seconds(
+        fn it_is_steady_also_with_offsets_of_odd_seconds(
             name in prop::sample::select(vec!["Africa/Monrovia", "Europe/Amsterdam", "America/New_York", "Asia/Kolkata"]),
             windows in prop::collection::vec((0..128u8, 0..1440u16, 1..=1440u16), 1..4),
             change in 0..40usize,

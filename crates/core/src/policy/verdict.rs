@@ -1,28 +1,28 @@
-//! What the policy says about one name.
+//! The policy's verdict on one name.
 
 use super::ladder::{Decider, Rung};
 use super::overrides::Ordered;
 
-/// What the policy says about one name.
+/// The policy's verdict on one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// No rule speaks of the name.
+    /// No rule matches the name.
     NoRule,
     /// A rule lets it pass.
     Allowed(Decider),
     /// A rule blocks it; the action is the list's.
     Blocked(Decider),
-    /// Nothing but a `log` list speaks of it: note it and let it pass.
+    /// Only a `log` list matches it: log it and let it pass.
     Logged(Decider),
-    /// An order given at run time decides; its number.
+    /// An order given at run time decides; the order's number.
     Ordered(Ordered, u32),
-    /// A rule speaks of a name that the answer leads to: it blocks, allows or only notes, by its rung.
+    /// A rule matches a name that the answer leads to: it blocks, allows or only logs, by its rung.
     InAnswer(Decider),
-    /// A list of addresses, by its number, has one that the answer gives.
+    /// A list of addresses, by its number, contains an address in the answer.
     Address(u16),
-    /// The same of a list that only notes.
+    /// The same for a list that only logs.
     NotedAddress(u16),
-    /// The answer gives a private address to a public name.
+    /// The answer has a private address for a public name.
     Rebinding,
 }
 
@@ -38,7 +38,7 @@ impl Verdict {
         }
     }
 
-    /// The list that decided, by its number, if one did.
+    /// The number of the list that decided, if one did.
     #[must_use]
     pub const fn list(self) -> Option<u16> {
         match (self, self.decider()) {
@@ -48,7 +48,7 @@ impl Verdict {
         }
     }
 
-    /// What it comes to.
+    /// Its class.
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
@@ -66,23 +66,23 @@ impl Verdict {
         }
     }
 
-    /// The word for it in logs and labels.
+    /// The word for it in logs and metrics labels.
     #[must_use]
     pub const fn word(self) -> &'static str {
         self.class().word()
     }
 }
 
-/// What a verdict comes to.
+/// The class of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// No rule speaks of the query.
+    /// No rule matches the query.
     Pass,
-    /// It is let pass.
+    /// A rule lets it pass.
     Allowed,
     /// It is blocked.
     Blocked,
-    /// It is noted, and passes.
+    /// It is logged, and passes.
     Logged,
     /// Blocking is paused.
     Paused,
@@ -95,7 +95,7 @@ impl Class {
     pub const ALL: [Self; 6] =
         [Self::Pass, Self::Allowed, Self::Blocked, Self::Logged, Self::Paused, Self::Rewritten];
 
-    /// The word for it in logs and labels.
+    /// The word for it in logs and metrics labels.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

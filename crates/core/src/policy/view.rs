@@ -1,23 +1,23 @@
-//! What goes for the clients of one group: which lists speak to them, and what they get.
+//! The policy as it applies to the clients of one group: their lists, and what they get.
 
 use crate::rule::Action;
 
-/// What goes for the clients of one group, or for those of none.
+/// The policy as it applies to the clients of one group, or of none.
 #[derive(Clone, Debug, Default)]
 pub struct View {
     /// The number of the group; `None`: no group.
     pub group: Option<u16>,
-    /// The lists that speak, a bit each: the first 64, most often all, and the others.
+    /// The lists that apply, a bit each: the first 64, usually all, and the others.
     pub(super) first: u64,
     pub(super) others: Box<[u64]>,
-    /// What a client gets for a blocked name where its list does not say.
+    /// What a client gets for a blocked name if its list does not say.
     pub action: Option<Action>,
-    /// Where questions are passed on to.
+    /// The route of forwarded queries.
     pub route: u16,
 }
 
 impl View {
-    /// True if the list with this number speaks.
+    /// True if the list with this number applies.
     #[must_use]
     #[inline]
     pub fn has(&self, list: u16) -> bool {

@@ -1,10 +1,10 @@
 //! Builds an index from names.
 //!
-//! Names come in any order. They are put into groups that share their last two labels (by a sort of
-//! hashes, which is quicker than one of names), each group becomes a small tree, and what is too large
-//! to stand within its parent becomes a cluster of its own. The seed of the final places is made from
-//! the clusters, so the same names give the same bytes, and who writes a list can't choose names that
-//! all fall into one bucket without knowing the rest.
+//! Names may come in any order. They are divided into groups that share their last two labels (by sorting
+//! hashes, which is faster than sorting names); each group becomes a small tree, and a subtree that is too
+//! large to be inlined in its parent becomes a cluster of its own. The seed of the final positions is
+//! derived from the clusters, so the same names give the same bytes, and the author of a list can't choose
+//! names that all fall into one bucket without knowing the rest.
 
 use bytes::Bytes;
 use rustc_hash::FxBuildHasher;
@@ -17,38 +17,38 @@ use super::index::{
 use super::node::{Draft, MAX_INLINE, NONE, Node, Values, hash_label, place, write};
 use crate::dns::{MAX_LABEL, Match, Name, NameBuf};
 
-/// How many names before its turn a name is read.
+/// How many names ahead the name is prefetched.
 const LOOK_AHEAD: usize = 12;
-/// The half of a word of the order that is a hash.
+/// The half of an order word that is a hash.
 const HASH: u64 = 0xffff_ffff_0000_0000;
 
-/// More names than 32-bit places can tell apart.
+/// More names than 32-bit positions can address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the index would need more than 2^32 octets")]
 pub struct TooLarge;
 
-/// Where the builder gets names, and what to store for each.
+/// Supplies names, and the values to store for each.
 pub trait Source {
-    /// How many names there are; some may be the same.
+    /// The number of names; some may be equal.
     fn count(&self) -> u32;
 
     /// The name of an item, in lower case.
     fn name(&self, item: u32) -> Name<'_>;
 
-    /// What to store for the name that all these `items` have, which are in ascending order. `above`
-    /// holds what was stored for the names above it, from the root down, as far as anything was.
+    /// The values to store for the name that all these `items` share, which are in ascending order. `above`
+    /// holds the values stored for its parent names, from the root down.
     fn store(&mut self, items: &[u32], above: &[Values]) -> Stored;
 
-    /// The values expected most often; they take no room.
+    /// The values expected most often; they take no space.
     fn common(&self) -> Values;
 }
 
-/// What is stored for a name: by `place`, `NONE` where there is nothing.
+/// The values stored for a name: indexed by `place`, `NONE` if there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The ids to give back.
+    /// The ids that a lookup returns.
     pub ids: Values,
-    /// A word to keep aside for each id.
+    /// A side word for each id.
     pub aside: Values,
 }
 
@@ -57,7 +57,7 @@ impl Stored {
     pub const NOTHING: Self = Self { ids: [NONE; 3], aside: [NONE; 3] };
 }
 
-/// Freezes an index.
+/// Builds a frozen index.
 ///
 /// # Errors
 /// [`TooLarge`]
@@ -65,7 +65,7 @@ pub fn build(source: &mut impl Source) -> Result<Index<Bytes>, TooLarge> {
     build_with(source, true)
 }
 
-/// Freezes an index, with or without the words aside.
+/// Builds a frozen index, with or without the side words.
 ///
 /// # Errors
 /// [`TooLarge`]
@@ -95,16 +95,16 @@ impl Index<Bytes> {
     }
 }
 
-/// One name of a group: its labels from the root down, each behind its length.
+/// One name of a group: its labels from the root down, each after its length.
 #[derive(Clone, Copy)]
 struct Member {
-    /// Where they begin in the group's keys.
+    /// Offset of the labels in the group's keys.
     start: u32,
     len: u8,
     item: u32,
 }
 
-/// A node with all that stands within it, whose place is found by hash.
+/// A node with everything inlined in it, which is found by hash.
 #[derive(Clone, Copy)]
 struct Cluster {
     hub: u32,
@@ -125,18 +125,18 @@ struct Builder {
     by_values: HashMap<Values, u32, FxBuildHasher>,
     root: Option<Stored>,
     top: HashMap<Vec<u8>, TopLevel, FxBuildHasher>,
-    /// Those of few octets, by the word that stands for the label.
+    /// The short ones, by the word that represents the label.
     short_tops: Vec<(Top, Option<Stored>)>,
     hubs: u32,
     clusters: Vec<Cluster>,
-    /// The clusters' nodes, and the words aside in the same order.
+    /// The clusters' nodes, and the side words in the same order.
     nodes: Vec<u8>,
     words: Vec<u32>,
     /// The tree under construction: nodes already written, words, and the group's keys.
     open: Vec<u8>,
     open_words: Vec<u32>,
     keys: Vec<u8>,
-    /// Where in `open` and `open_words` each child of the nodes under construction begins.
+    /// Where each child of the nodes under construction begins in `open` and `open_words`.
     begins: Vec<(usize, usize)>,
 }
 
@@ -175,7 +175,7 @@ impl Builder {
     //--- From names to clusters ------------------------------------------------------------------
 
     fn collect(&mut self, source: &mut impl Source) -> Result<(), TooLarge> {
-        // In the upper half the hash, in the lower the item: half the room of a pair, and sorted sooner.
+        // The hash in the upper half, the item in the lower: half the size of a pair, and faster to sort.
         let mut order: Vec<u64> = Vec::with_capacity(source.count() as usize);
         let mut shallow: Vec<(Vec<u8>, u32)> = Vec::new();
         for item in 0..source.count() {
@@ -203,8 +203,8 @@ impl Builder {
             let shared = rest.iter().take_while(|other| (*other ^ first) & HASH == 0).count();
             let (group, after) = rest.split_at(shared);
             rest = after;
-            // Names are visited in an order that has nothing to do with theirs in memory: read soon
-            // what comes soon, so that the processor waits for many at once.
+            // The order of visits is unrelated to the order in memory: names that come soon are prefetched,
+            // so that the processor waits for many at once.
             for ahead in rest.iter().skip(LOOK_AHEAD).take(group.len()) {
                 std::hint::black_box(source.name(item_of(*ahead)).as_bytes().first().copied());
             }
@@ -213,7 +213,8 @@ impl Builder {
         Ok(())
     }
 
-    /// The root and the names of one label. They come first: what is below asks what they cover.
+    /// The root and the names of one label. They come first, because the names below check whether those
+    /// cover them.
     fn shallow(&mut self, source: &mut impl Source, names: &mut [(Vec<u8>, u32)]) {
         names.sort_unstable();
         for same in names.chunk_by(|a, b| a.0 == b.0) {
@@ -230,7 +231,7 @@ impl Builder {
         }
     }
 
-    /// Names with one hash: most often those that share their last two labels.
+    /// Names with one hash: usually those that share their last two labels.
     fn group(
         &mut self,
         source: &mut impl Source,
@@ -294,7 +295,7 @@ impl Builder {
         key(&self.keys, a).get(..len) == key(&self.keys, b).get(..len)
     }
 
-    /// Writes the node of the label at `at`, with all below it, at the end of `open`.
+    /// Writes the node of the label at `at`, with everything below it, at the end of `open`.
     fn node(
         &mut self,
         source: &mut impl Source,
@@ -324,7 +325,7 @@ impl Builder {
                 }
             }
         }
-        // The children, one after the other, each told where it begins.
+        // The children, one after the other; the start of each is recorded.
         let (children, children_words) = (self.open.len(), self.open_words.len());
         let first_child = self.begins.len();
         let mut rest = below;
@@ -335,7 +336,7 @@ impl Builder {
             rest = after;
             self.begins.push((self.open.len(), self.open_words.len()));
             self.node(source, these, next, above, items)?;
-            // A child whose rules are all covered from above leaves nothing.
+            // A child whose rules are all covered from above is omitted.
             if self.begins.last().is_some_and(|(begin, _)| *begin == self.open.len()) {
                 self.begins.pop();
             }
@@ -376,7 +377,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Takes what is open from `begin` on as a cluster.
+    /// Turns the open part from `begin` on into a cluster.
     fn cluster(&mut self, hub: u32, begin: usize, words_begin: usize) -> Result<(), TooLarge> {
         let (open, words) = (self.open.get(begin..), self.open_words.get(words_begin..));
         let (Some(open @ [_, ..]), Some(words)) = (open, words) else { return Ok(()) };
@@ -427,9 +428,9 @@ impl Builder {
         let root = self.root.take().filter(|s| s.ids != [NONE; 3]);
         let root_set = root.map_or(NONE, |s| self.set(s.ids));
         let count = u32::try_from(self.clusters.len()).map_err(|_| TooLarge)?;
-        // Five clusters on three buckets: with more clusters a lookup reads past more nodes, and more
-        // signatures let a miss through; with fewer the directory outgrows the names of a list without
-        // any that share their upper labels.
+        // Five clusters per three buckets: with more clusters a lookup skips more nodes, and more
+        // signatures let a miss through; with fewer the directory outgrows the names of a list in which no
+        // names share their upper labels.
         let buckets = (count / 5 * 3 + 1).max(self.hubs + 1);
         let seed = self.clusters.iter().fold(0u64, |sum, c| sum.wrapping_add(hash_label(0, self.bytes(c))));
         let mut order: Vec<(u32, u32)> = Vec::with_capacity(self.clusters.len());
@@ -565,7 +566,7 @@ struct Directory {
     far: Vec<(u32, u32)>,
 }
 
-/// The item of a word of the order.
+/// The item of an order word.
 const fn item_of(word: u64) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
     let item = word as u32;
@@ -598,8 +599,8 @@ impl AsRef<[u8]> for Aligned {
     }
 }
 
-/// Names with one id each; of two for the same name and kind the later stays. The word aside is the
-/// id and a thousand, so that a test can tell them apart.
+/// Names with one id each; of two for the same name and kind the later wins. The side word is the id plus a
+/// thousand, so that a test can tell them apart.
 pub struct Plain(pub Vec<(NameBuf, Match, u32)>);
 
 impl Source for Plain {

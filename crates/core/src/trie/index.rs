@@ -1,4 +1,4 @@
-//! The frozen index: open it, look a name up, walk it.
+//! The frozen index: opens it, looks names up, walks it.
 
 use std::fmt;
 
@@ -13,16 +13,15 @@ pub(super) const VERSION: u32 = 2;
 pub const HEADER_LEN: usize = 64;
 /// Buckets in one line of the directory.
 pub(super) const BUCKETS: u32 = 15;
-/// Octets of a line of the directory: a line of the processor's cache.
+/// Octets of a directory line: a cache line of the processor.
 pub(super) const LINE_LEN: usize = 64;
-/// A bucket that begins so far behind its line's base, in octets, or farther, stands in the table of
-/// far ones.
+/// A bucket that begins this many octets or more after its line's base is in the table of far buckets.
 pub(super) const FAR: u32 = 0xfff;
 /// Bits of a bucket's signature.
 const SIGNATURE: u64 = 20;
-/// Octets of the longest top-level label that stands in the table of them.
+/// Octets of the longest top-level label in the table of those.
 pub(super) const MAX_TOP: usize = 7;
-/// Octets of a slot of that table.
+/// Octets of a slot in that table.
 const TOP_LEN: usize = 16;
 
 /// An index over any owner of its bytes: memory, or a mapped file.
@@ -33,7 +32,7 @@ pub struct Index<D> {
     parts: Parts,
 }
 
-/// Why bytes are no index of this version.
+/// Why bytes are not an index of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -43,10 +42,10 @@ pub enum OpenError {
     /// Another version of the layout.
     #[error("the index has layout {0}, this program reads {VERSION}; compile the lists again")]
     Version(u32),
-    /// Shorter or longer than its header says.
-    #[error("the index is cut off or has octets too many; compile the lists again")]
+    /// Shorter or longer than its header states.
+    #[error("the index is truncated or has trailing octets; compile the lists again")]
     Length,
-    /// The body does not give the header's checksum.
+    /// The checksum of the body differs from that in the header.
     #[error("the index is damaged (wrong checksum); compile the lists again")]
     Checksum,
 }
@@ -54,13 +53,13 @@ pub enum OpenError {
 /// One rule that applies to a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// The id that was stored with the name.
+    /// The id stored with the name.
     pub id: u32,
     /// How it matched.
     pub matching: Match,
-    /// How many labels of the question the stored name has: the greater, the more specific.
+    /// The number of labels of the stored name: the more, the more specific.
     pub depth: u8,
-    /// Where it is stored, for [`Index::aside`].
+    /// Its position, for [`Index::aside`].
     pub place: u32,
 }
 
@@ -69,17 +68,17 @@ pub struct Hit {
 pub(super) struct Header {
     /// [`VERSION`]
     pub version: u32,
-    /// Buckets of the directory; at least one, and more than the greatest hub.
+    /// Buckets of the directory; at least one, and more than the largest hub.
     pub buckets: u32,
-    /// Different [`Values`].
+    /// Distinct [`Values`].
     pub sets: u32,
-    /// Buckets that begin far behind their line's base.
+    /// Buckets that begin far from their line's base.
     pub far: u32,
     /// Octets of the nodes.
     pub region: u32,
     /// Names and kinds stored.
     pub entries: u32,
-    /// Words of the table aside: as many as entries, or none.
+    /// Side words: as many as entries, or none.
     pub aside: u32,
     /// The number of the root's own values, or [`NONE`].
     pub root: u32,
@@ -90,7 +89,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Octets of all behind the header.
+    /// Octets after the header.
     fn body(&self) -> u64 {
         let lines = u64::from(self.lines());
         let ranks = if self.aside > 0 { lines * 4 } else { 0 };
@@ -103,12 +102,12 @@ impl Header {
             + u64::from(self.aside) * 4
     }
 
-    /// Lines of the directory; the last one only says where the nodes end.
+    /// Lines of the directory; the last one only marks the end of the nodes.
     pub(super) const fn lines(&self) -> u32 {
         self.buckets / BUCKETS + 2
     }
 
-    /// Writes it, the checksum as zero.
+    /// Writes it, with a checksum of zero.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         let words = [
@@ -150,7 +149,7 @@ impl Header {
     }
 }
 
-/// Where each part begins.
+/// The offset of each part.
 #[derive(Clone, Copy, Debug)]
 struct Parts {
     lines: usize,
@@ -176,8 +175,8 @@ impl Parts {
 }
 
 impl<D: AsRef<[u8]>> Index<D> {
-    /// Opens an index after checking version, length and checksum. The bytes should begin at a
-    /// multiple of 64, so that a line of the directory is one of the cache.
+    /// Opens an index after checking version, length and checksum. The bytes should begin at a multiple of
+    /// 64, so that a directory line is a cache line.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -202,7 +201,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         Self { parts: Parts::of(&header), header, data }
     }
 
-    /// The same index after its octets were moved; `moved` must give the octets that it gets.
+    /// The same index after its octets were moved; `moved` must return the octets that it is given.
     #[must_use]
     pub fn moved(self, moved: impl FnOnce(D) -> D) -> Self {
         Self { data: moved(self.data), ..self }
@@ -214,24 +213,24 @@ impl<D: AsRef<[u8]>> Index<D> {
         self.data.as_ref()
     }
 
-    /// How many names it holds; a name that matches in two ways counts twice.
+    /// The number of names in it; a name that matches in two ways counts twice.
     #[must_use]
     pub const fn entry_count(&self) -> usize {
         self.header.entries as usize
     }
 
-    /// Octets that a lookup may touch: all but the table aside.
+    /// Octets that a lookup may touch: all except the side words.
     #[must_use]
     pub const fn hot_len(&self) -> usize {
         self.parts.ranks
     }
 
-    /// Calls `found` with every rule that applies to `name`, from the root down, so that the last
-    /// call of a kind is the most specific. Allocates nothing, and ends on any bytes.
+    /// Calls `found` with every rule that applies to `name`, from the root down, so that the last call of
+    /// each kind is the most specific. Allocates nothing, and terminates on any bytes.
     // Inlined, so that the caller's closure is too.
     #[inline]
     pub fn lookup(&self, name: Name<'_>, mut found: impl FnMut(Hit)) {
-        // Few names have more than 15 labels; the room for 127 costs more than the walk.
+        // Few names have more than 15 labels; space for 127 costs more than the walk.
         if !self.walk::<15>(name, &mut found) {
             self.walk::<MAX_LABELS>(name, &mut found);
         }
@@ -266,8 +265,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return true };
         let mut hub = 0;
         let mut depth = 0;
-        // A top-level label that fits a word is found in a table of its own, most often in its first
-        // slot; a longer one is a child of the hub 0.
+        // A top-level label that fits a word is looked up in a table of its own, usually in its first slot;
+        // a longer one is a child of hub 0.
         let Some(last) = label_at(1) else { return true };
         if let Some(word) = top_word(wire, last.len()) {
             let Some((slot, top)) = self.top(bytes, word) else { return true };
@@ -290,7 +289,7 @@ impl<D: AsRef<[u8]>> Index<D> {
                 return true;
             };
             report(node.set, depth, place);
-            // Its own children, as long as they stand within it.
+            // Its own children, as long as they are inlined.
             while node.hub.is_none() {
                 if node.children.is_empty() {
                     return true;
@@ -309,7 +308,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         }
     }
 
-    /// The hub and the hash by which the lookup of `name` finds its first bucket, if it comes so far.
+    /// The hub and the hash by which the lookup of `name` finds its first bucket, if it gets that far.
     pub(super) fn first_bucket(&self, name: Name<'_>) -> Option<(u32, u64)> {
         let wire = name.as_bytes();
         let (mut second, mut last, mut at) = (None, None, 0);
@@ -325,7 +324,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         (hub != NONE).then(|| (hub, hash_label(self.header.seed, label)))
     }
 
-    /// The line of the directory that a bucket stands in.
+    /// The directory line of a bucket.
     pub(super) fn line(&self, hub: u32, hash: u64) -> Option<&[u8]> {
         let (number, _) = line_of(bucket_of(hash, hub, self.header.buckets));
         self.data.as_ref().get(self.parts.lines + number * LINE_LEN..self.parts.tops)
@@ -338,7 +337,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         bytes.get(self.parts.region..self.parts.ranks)?.get(start..end)
     }
 
-    /// Where the nodes of a bucket begin and end, unless its signature rules the label out.
+    /// Where the nodes of a bucket begin and end, unless its signature excludes the label.
     #[inline]
     fn bucket(&self, bytes: &[u8], hub: u32, hash: u64) -> Option<(usize, usize)> {
         let bucket = bucket_of(hash, hub, self.header.buckets);
@@ -364,7 +363,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         if behind == FAR { self.far(bucket) } else { Some(base.checked_add(behind)? as usize) }
     }
 
-    /// The slot of a top-level label and what it holds.
+    /// The slot of a top-level label and its contents.
     #[inline]
     fn top(&self, bytes: &[u8], word: u64) -> Option<(u32, Top)> {
         let slots = bytes.get(self.parts.tops..self.parts.sets)?.as_chunks::<TOP_LEN>().0;
@@ -408,8 +407,8 @@ impl<D: AsRef<[u8]>> Index<D> {
         Some([word(bytes, 0)?, word(bytes, 1)?, word(bytes, 2)?])
     }
 
-    /// The word that was stored aside with a name: not for the hot path, it reads some dozens of
-    /// nodes. `None` if the index was built without.
+    /// The side word of a name: not for the hot path, because it reads dozens of nodes. `None` if the index
+    /// was built without.
     #[must_use]
     pub fn aside(&self, at: u32, matching: Match) -> Option<u32> {
         let before = |values: Values, kind: usize| values.iter().take(kind).filter(|v| **v != NONE).count();
@@ -434,8 +433,8 @@ impl<D: AsRef<[u8]>> Index<D> {
             let ranks = bytes.get(self.parts.ranks..self.parts.aside)?.as_chunks::<4>().0;
             let mut ordinal = u32::from_le_bytes(*ranks.get(line)?) as usize;
             let region = bytes.get(self.parts.region..self.parts.ranks)?;
-            // Children stand right behind their parent, so reading node by node, without leaping
-            // over children, goes through them in their order.
+            // Children follow their parent immediately, so reading node by node, without skipping children,
+            // visits them in order.
             let mut here = base;
             loop {
                 let node = Node::read(region.get(here..)?)?;
@@ -454,10 +453,10 @@ impl<D: AsRef<[u8]>> Index<D> {
         Some(u32::from_le_bytes(*aside.get(ordinal)?))
     }
 
-    /// Calls `each` with every name stored, how it matches, and its id and place; the order is that
-    /// of the nodes. Allocates; for tools.
+    /// Calls `each` with every name stored, how it matches, and its id and position; in the order of the
+    /// nodes. Allocates; for tools.
     pub fn for_each(&self, mut each: impl FnMut(&NameBuf, Match, u32, u32)) {
-        // A bucket and a label tell the hub, and the hub's own node tells its name; so the hubs first.
+        // Bucket and label determine the hub, and the hub's own node has its name; so hubs come first.
         let mut hubs = std::collections::HashMap::new();
         for (_, top) in self.tops().filter(|(_, top)| top.hub != NONE) {
             hubs.insert(top.hub, (0, Vec::new(), top.label()));
@@ -509,7 +508,7 @@ impl<D: AsRef<[u8]>> Index<D> {
         });
     }
 
-    /// Every node with its hub, the labels between the two from the root down, place and depth.
+    /// Every node with its hub, the labels between the two from the root down, position and depth.
     fn clusters(&self, mut each: impl FnMut((u32, &[Vec<u8>]), u32, usize, &Node<'_>)) {
         let bytes = self.data.as_ref();
         let Some(region) = bytes.get(self.parts.region..self.parts.ranks) else { return };
@@ -525,7 +524,7 @@ impl<D: AsRef<[u8]>> Index<D> {
                 lines.get(number + 1).and_then(|l| word(l, 0)).map(|w| w as usize)
             };
             let (Some(mut here), Some(end)) = (start, end) else { continue };
-            // Buckets of a hostile index may overlap; no octet is read twice for them.
+            // Buckets of a hostile index may overlap; no octet is read twice.
             here = here.max(done);
             done = done.max(end);
             while here < end {
@@ -539,7 +538,7 @@ impl<D: AsRef<[u8]>> Index<D> {
     }
 }
 
-/// Calls `each` with a node and all that stand within it.
+/// Calls `each` with a node and everything inlined in it.
 fn descend(
     hub: u32,
     above: &mut Vec<Vec<u8>>,
@@ -585,7 +584,7 @@ fn word(bytes: &[u8], number: usize) -> Option<u32> {
 pub(super) struct Top {
     /// See [`top_word`]; 0: the slot is free.
     pub word: u64,
-    /// Under what the names below it are hashed, or [`NONE`].
+    /// The hub under which the names below it are hashed, or [`NONE`].
     pub hub: u32,
     /// The number of its values, or [`NONE`].
     pub set: u32,
@@ -612,8 +611,8 @@ impl Top {
     }
 }
 
-/// The last label of a wire name, which has `len` octets, in lower case with its length in the highest
-/// octet; `None` if it has more than [`MAX_TOP`].
+/// The last label of a wire-format name of `len` octets, in lower case, with its length in the highest
+/// octet; `None` if it is longer than [`MAX_TOP`].
 #[inline]
 #[must_use]
 pub(super) fn top_word(wire: &[u8], len: usize) -> Option<u64> {
@@ -621,7 +620,7 @@ pub(super) fn top_word(wire: &[u8], len: usize) -> Option<u64> {
     if len > MAX_TOP {
         return None;
     }
-    // The label, and behind it the root's octet, end the name.
+    // The label and the root's octet after it end the name.
     let tail = match wire.last_chunk::<8>() {
         Some(tail) => *tail,
         None => {
@@ -631,7 +630,7 @@ pub(super) fn top_word(wire: &[u8], len: usize) -> Option<u64> {
         }
     };
     let word = u64::from_le_bytes(tail) >> (8 * (MAX_TOP - len));
-    // Lower case, eight octets at once.
+    // Converts eight octets at once to lower case.
     let low = word & (0x7f * ALL);
     let upper = (low + 0x3f * ALL) & !(low + 0x25 * ALL) & !word & (0x80 * ALL);
     Some(word | upper >> 2 | (len as u64) << 56)
@@ -642,7 +641,7 @@ const fn top_slot(word: u64, mask: u32) -> u32 {
     (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 & mask
 }
 
-/// The table of top-level labels: at most half full, in an order that the labels alone decide.
+/// The table of top-level labels: at most half full, in an order that depends on the labels alone.
 pub(super) fn top_table(tops: &[Top]) -> Vec<Top> {
     let free = Top { word: 0, hub: NONE, set: NONE };
     let slots = if tops.is_empty() { 0 } else { (tops.len() * 2).next_power_of_two() };
@@ -661,42 +660,42 @@ pub(super) fn top_table(tops: &[Top]) -> Vec<Top> {
     table
 }
 
-/// The line of a bucket, and its place there.
+/// The line of a bucket, and its index there.
 #[inline]
 const fn line_of(bucket: u32) -> (usize, usize) {
     ((bucket / BUCKETS) as usize, (bucket % BUCKETS) as usize)
 }
 
-/// The bucket of a label below a hub. For one label every hub has another bucket, as long as there
-/// are more buckets than hubs; so label and bucket together tell the hub, and it need not be stored
-/// to be compared.
+/// The bucket of a label below a hub. For one label every hub has a different bucket, as long as there are
+/// more buckets than hubs; so label and bucket together determine the hub, which is compared without being
+/// stored.
 #[inline]
 #[must_use]
 pub(super) const fn bucket_of(hash: u64, hub: u32, buckets: u32) -> u32 {
     let home = (((hash >> 32) * buckets as u64) >> 32) as u32;
-    // Both are below the count of buckets, so one subtraction is the remainder.
+    // Both are less than the number of buckets, so one subtraction gives the remainder.
     let sum = home as u64 + hub as u64;
-    #[expect(clippy::cast_possible_truncation, reason = "a hub beyond the buckets finds no line")]
+    #[expect(clippy::cast_possible_truncation, reason = "no line exists for a hub beyond the buckets")]
     let bucket = if sum >= buckets as u64 { sum - buckets as u64 } else { sum } as u32;
     bucket
 }
 
-/// The bit that a label sets in its bucket's word, above the twelve of the offset.
+/// The bit that a label sets in its bucket's word, above the twelve bits of the offset.
 #[inline]
 #[must_use]
 pub(super) const fn signature(hash: u64) -> u32 {
     1 << (12 + (((hash & 0xffff) * SIGNATURE) >> 16))
 }
 
-/// The checksum of an index: over its header before the checksum, and its body. It finds accidents,
-/// not forgers.
+/// The checksum of an index: over its header before the checksum, and its body. It detects accidents, not
+/// tampering.
 #[must_use]
 pub fn checksum(index: &[u8]) -> u64 {
     let header = fold(index.get(..HEADER_LEN - 8).unwrap_or_default());
     header ^ fold(index.get(HEADER_LEN..).unwrap_or_default()).rotate_left(1)
 }
 
-/// FNV-1a by words, four lanes beside each other, so that the processor need not wait for one.
+/// FNV-1a by words, in four independent lanes for instruction-level parallelism.
 fn fold(body: &[u8]) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
@@ -738,7 +737,7 @@ mod tests {
     fn hits(index: &Index<Bytes>, question: &NameBuf) -> Vec<(u32, u8)> {
         let mut all = Vec::new();
         index.lookup(question.as_name(), |h| {
-            // What stands aside is found again from the place of the hit.
+            // The side word can be found from the position of the hit.
             assert_eq!(index.aside(h.place, h.matching), Some(h.id + 1000));
             all.push((h.id, h.depth));
         });
@@ -746,7 +745,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_matches_what_it_says() {
+    fn each_kind_matches_as_defined() {
         let index = index(vec![
             (name("linkedin.com"), Match::Suffix, 1),
             (name("exact.org"), Match::Exact, 2),
@@ -806,7 +805,7 @@ mod tests {
         let good = index(entries).as_bytes().to_vec();
         assert!(Index::open(&good[..]).is_ok());
         for at in 0..good.len() {
-            // Twelve octets of the header are kept free.
+            // Twelve octets of the header are reserved.
             let mut bad = good.clone();
             bad[at] ^= 0x10;
             assert!(Index::open(&bad[..]).is_err(), "flip at {at}");
@@ -815,7 +814,7 @@ mod tests {
     }
 
     fn any_name() -> impl Strategy<Value = NameBuf> {
-        // Few letters, so that names collide; now and then an octet that can't be packed.
+        // Few letters, so that names collide; sometimes an octet that can't be packed.
         let label = prop_oneof![9 => "[ab]{1,2}", 1 => "[a-z0-9_-]{1,12}", 1 => "[!~]{1,2}"];
         prop::collection::vec(label, 0..5)
             .prop_map(|l| name(&if l.is_empty() { ".".into() } else { l.join(".") }))
@@ -852,7 +851,7 @@ mod tests {
             let first = index(rules.clone());
             let mut got = Vec::new();
             Index::open(first.as_bytes()).unwrap().for_each(|n, m, id, _| got.push((n.clone(), m, id)));
-            // Frozen, opened, frozen again: the same octets.
+            // Building again from its own contents gives the same octets.
             let again = index(got.clone());
             prop_assert_eq!(again.as_bytes(), first.as_bytes());
             got.sort();
@@ -869,7 +868,7 @@ mod tests {
         }
 
         #[test]
-        fn without_what_stands_aside_it_answers_the_same(rules in any_rules(), question in any_name()) {
+        fn without_side_words_lookups_are_the_same(rules in any_rules(), question in any_name()) {
             let bare = build_with(&mut Plain(rules.clone()), false).unwrap();
             let mut got = Vec::new();
             bare.lookup(question.as_name(), |h| got.push((h.id, h.depth)));

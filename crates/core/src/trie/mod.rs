@@ -1,8 +1,8 @@
-//! The rule index: a frozen trie over the labels of names, root first. Names in, ids out.
+//! The rule index: a frozen trie over the labels of names, root first. It maps names to ids.
 //!
-//! A node with few names below it holds them within itself, one after the other; a node with many is
-//! a *hub*, and each of its children, with what that child holds, is a *cluster* found by hash. So
-//! `com` is a hub, `linkedin.com` one of its clusters, and `www.linkedin.com` stands within that:
+//! A node with few descendants holds them inline, one after the other; a node with many is a *hub*, and
+//! each of its children, with its own inlined descendants, is a *cluster* found by hash. So `com` is a hub,
+//! `linkedin.com` one of its clusters, and `www.linkedin.com` is inlined in that:
 //!
 //! ```text
 //!   www.linkedin.com
@@ -11,7 +11,7 @@
 //!
 //!   header 64 octets: version, counts, seed, checksum; see [`index::Header`]
 //!   lines  64 octets for 15 buckets: where the first begins, and for each of them
-//!          20 bits of signature │ 12 bits: how far behind the first it begins
+//!          20 bits of signature │ 12 bits: its offset from the first
 //!   tops   16 octets for each slot of a hash table: a top-level label of up to seven octets with its
 //!          length as one word, its hub, its set; compared in one step. A longer one is a child of hub 0
 //!   sets   12 octets: the ids for exact, suffix, subdomains. Few differ, so a node has their number
@@ -21,11 +21,11 @@
 //!   aside   4 octets for each name                    ┘
 //! ```
 //!
-//! What makes it quick: a name that is not there costs one read of a line (the lines of a million names
-//! are a megabyte and a half, which the caches mostly hold), one that is there a read of the nodes
-//! more. What makes it small: three letters in two octets, no pointer and no hash beside a label, ids
-//! by number. What makes it exact: the label is compared as a whole, and the hub, though not stored,
-//! is compared too: for one label each hub has a bucket of its own (`index`).
+//! Why it is fast: a name that is absent costs the read of one line (the lines of a million names are 1.5
+//! MB, which the caches mostly hold); a name that is present costs one more read, of the nodes. Why it is
+//! small: three letters in two octets, no pointers or hashes beside labels, ids by number. Why it is exact:
+//! the label is compared as a whole, and the hub, though not stored, is compared too: for one label each
+//! hub has a different bucket (`index`).
 
 mod ahead;
 mod build;

@@ -2,16 +2,16 @@
 
 use crate::dns::{MAX_LABEL, Match};
 
-/// A value that is not there.
+/// An absent value.
 pub(crate) const NONE: u32 = u32::MAX;
-/// The most octets that the nodes below a node may take and still stand within it. Below this a
-/// lookup that reads them one after the other is quicker than one more jump.
+/// The most octets of a node's descendants that are inlined in it. Up to this size, reading them in
+/// sequence is faster than another lookup by hash.
 pub(super) const MAX_INLINE: usize = 120;
 
-/// The ids stored with one name: by [`place`], [`NONE`] where there is none.
+/// The ids stored with one name: indexed by [`place`], [`NONE`] if there is none.
 pub(crate) type Values = [u32; 3];
 
-/// The place of a kind of match among [`Values`].
+/// The index of a kind of match in [`Values`].
 #[must_use]
 pub(crate) const fn place(matching: Match) -> usize {
     match matching {
@@ -21,7 +21,7 @@ pub(crate) const fn place(matching: Match) -> usize {
     }
 }
 
-/// One node, read in place. Most are leaves with the commonest values, which take an octet and the
+/// One node, read in place. Most are leaves with the most frequent values, which take one octet plus the
 /// label.
 ///
 /// ```text
@@ -38,7 +38,7 @@ pub(super) struct Node<'d> {
     pub len: usize,
     /// The label as stored.
     pub label: &'d [u8],
-    /// True: the label holds octets that can't be packed.
+    /// Whether the label has octets that can't be packed.
     pub raw: bool,
     /// The number of its values, if it has any.
     pub set: Option<u32>,
@@ -46,7 +46,7 @@ pub(super) struct Node<'d> {
     pub hub: Option<u32>,
     /// The nodes below it, one after the other.
     pub children: &'d [u8],
-    /// Octets in all.
+    /// Octets in total.
     pub size: usize,
     /// Octets before the children.
     pub head: usize,
@@ -62,8 +62,8 @@ const HUB: u8 = 4;
 const RAW: u8 = 8;
 
 impl<'d> Node<'d> {
-    /// Reads the node at the beginning of `bytes`; `None` at their end, or if they are none.
-    // Inlined into the lookup, where it spares the copy of the struct: a third of a hit's time.
+    /// Reads the node at the beginning of `bytes`; `None` at their end, or if they are not a node.
+    // Inlined into the lookup, where it saves copying the struct: a third of the time of a hit.
     #[inline]
     #[must_use]
     pub(super) fn read(bytes: &'d [u8]) -> Option<Self> {
@@ -108,7 +108,7 @@ impl<'d> Node<'d> {
         Some(Self { len, label, raw, set, hub, children, size: head + below, head })
     }
 
-    /// The label in lower case, in the room given.
+    /// The label in lower case, in the given buffer.
     pub(super) fn unpack<'r>(&self, room: &'r mut [u8; MAX_LABEL]) -> &'r [u8] {
         let mut to = room.iter_mut();
         let mut push = |octet: u8| {
@@ -124,7 +124,7 @@ impl<'d> Node<'d> {
             let mut left = self.len;
             for pair in pairs {
                 let word = u16::from_le_bytes(*pair);
-                // The last pair of a label may hold two letters only.
+                // The last group of a label may have only two letters.
                 if left >= 3 {
                     push(letter(word / 1600));
                 }
@@ -144,7 +144,7 @@ impl<'d> Node<'d> {
     }
 }
 
-/// What to write as a node.
+/// A node to write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draft<'n> {
     /// The label in lower case.
@@ -153,7 +153,7 @@ pub(super) struct Draft<'n> {
     pub set: Option<u32>,
     /// The number under which its children are hashed.
     pub hub: Option<u32>,
-    /// Its children, written; at most [`MAX_INLINE`] octets.
+    /// Its children, already written; at most [`MAX_INLINE`] octets.
     pub children: &'n [u8],
 }
 
@@ -199,7 +199,7 @@ fn take(rest: &mut &[u8]) -> Option<u8> {
     Some(*first)
 }
 
-/// Seven bits an octet, lowest first.
+/// Seven bits per octet, lowest first.
 fn varint(rest: &mut &[u8]) -> Option<u32> {
     let mut value = 0u32;
     for shift in [0, 7, 14, 21, 28] {
@@ -225,11 +225,11 @@ fn push_varint(mut number: u32, out: &mut Vec<u8>) {
 
 //--- Packed labels -------------------------------------------------------------------------------
 
-/// The letters of host names by their code; code 0 is none of them.
+/// The letters of host names by their code; code 0 is not used.
 const LETTERS: &[u8; 39] = b"\0abcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// The code of each octet, letters of either case alike, as the first, second and third of three
-/// letters; [`BAD`] for what no host name has.
+/// The code of each octet, for letters of either case, as the first, second and third of three letters;
+/// [`BAD`] for octets that host names do not have.
 static CODES: [[u32; 256]; 3] = {
     let mut codes = [[BAD; 256]; 3];
     let mut code = 1;
@@ -249,7 +249,7 @@ static CODES: [[u32; 256]; 3] = {
     codes
 };
 
-/// Above all that three codes add up to, and so that it is seen in a sum of three.
+/// Greater than any sum of three codes, and recognisable in such a sum.
 const BAD: u32 = 1 << 20;
 
 #[inline]
@@ -257,23 +257,23 @@ fn code(place: usize, octet: u8) -> u32 {
     CODES.get(place).and_then(|codes| codes.get(usize::from(octet))).copied().unwrap_or(BAD)
 }
 
-/// Octets of a packed label of `len` octets: three letters in two octets, which 38 letters allow
-/// (40 × 40 × 40 < 65,536).
+/// Octets of a packed label of `len` octets: three letters in two octets, which 38 letters allow (40 × 40 ×
+/// 40 < 65,536).
 #[inline]
 #[must_use]
 pub(super) const fn packed_len(len: usize) -> usize {
     len - len / 3
 }
 
-/// A label packed, case folded, to be stored or to be compared with stored ones a word at a time.
+/// A label packed and in lower case, to be stored or compared with stored ones a word at a time.
 pub(super) struct Packed<'l> {
     label: &'l [u8],
     words: [u64; 6],
-    /// The octets that count in the first two words.
+    /// Masks for the significant octets in the first two words.
     masks: [u64; 2],
-    /// Octets in all.
+    /// Octets in total.
     len: usize,
-    /// False: it holds octets that can't be packed, and is stored as it is.
+    /// Whether it could be packed; if not, it is stored as it is.
     good: bool,
 }
 
@@ -311,7 +311,7 @@ impl<'l> Packed<'l> {
         Self { label, words, masks: [mask(len), mask(len.saturating_sub(8))], len, good: seen < BAD }
     }
 
-    /// True if octets that begin with a packed label of the same length begin with this one.
+    /// True if this label is a prefix of octets that begin with a packed label of the same length.
     fn starts(&self, stored: &[u8]) -> bool {
         let own = self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.len);
         stored.get(..self.len).is_some_and(|stored| own.eq(stored.iter().copied()))
@@ -328,7 +328,7 @@ impl<'l> Packed<'l> {
     }
 }
 
-/// The node with this label among those that stand one after the other from `start` to `end`.
+/// The node with this label among consecutive ones from `start` to `end`.
 #[inline]
 pub(super) fn find<'d>(
     region: &'d [u8],
@@ -337,13 +337,13 @@ pub(super) fn find<'d>(
     sought: &Packed<'_>,
 ) -> Option<(u32, Node<'d>)> {
     let [one, two, ..] = sought.words;
-    // A label that can't be packed is found only among those that are not.
+    // A label that can't be packed is found only among raw ones.
     let wanted = if sought.good { sought.label.len() } else { usize::MAX };
     let mut at = start;
     while at < end {
         let window = region.get(at..)?.first_chunk::<17>();
         let Some(([first, label @ ..], true)) = window.map(|w| (w, w[0] >> 6 != OTHER)) else {
-            // Rare: other kinds of nodes, and the last ones of all.
+            // Rare: other kinds of nodes, and the last few.
             let node = Node::read(region.get(at..end)?)?;
             if sought.is(&node) {
                 return Some((u32::try_from(at).ok()?, node));
@@ -353,8 +353,8 @@ pub(super) fn find<'d>(
         };
         let (kind, len) = (first >> 6, usize::from(first & 0x3f));
         let [low, high] = label.as_chunks::<8>().0 else { return None };
-        // One branch for the whole comparison: it is taken once, at the end, where the processor
-        // expects it; one for the length and one for the octets would be guessed wrong in between.
+        // One branch for the whole comparison: it is taken once, at the end, where the processor predicts
+        // it; separate branches for the length and the octets would be mispredicted in between.
         let other = (u64::from_le_bytes(*low) ^ one) & sought.masks[0]
             | (u64::from_le_bytes(*high) ^ two) & sought.masks[1]
             | (len ^ wanted) as u64;
@@ -364,7 +364,7 @@ pub(super) fn find<'d>(
                 return Some((u32::try_from(at).ok()?, node));
             }
         }
-        // Only what is needed to go on to the next, and again without a branch.
+        // Only what is needed to move on to the next, again without a branch.
         let label_end = 1 + packed_len(len);
         let children = 1 + usize::from(region.get(at + label_end).copied().unwrap_or(0));
         at += label_end + children * usize::from(kind != LEAF);
@@ -374,8 +374,8 @@ pub(super) fn find<'d>(
 
 //--- Hash ----------------------------------------------------------------------------------------
 
-/// The hash of a label, without regard to case. It folds by setting bit 5 of each octet, which also
-/// takes together some octets that differ (`[` and `{`): only places depend on it, never a match.
+/// The hash of a label, ignoring case. It folds by setting bit 5 of each octet, which also maps some
+/// different octets together (`[` and `{`): only positions depend on it, never a match.
 #[inline]
 #[must_use]
 pub(super) fn hash_label(seed: u64, label: &[u8]) -> u64 {
@@ -389,8 +389,8 @@ pub(super) fn hash_label(seed: u64, label: &[u8]) -> u64 {
     };
     let word32 = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
     let mut hash = seed ^ (label.len() as u64).wrapping_mul(K);
-    // Each step reads whole words, the last one overlapping, so that no label needs a loop over
-    // single octets.
+    // Each step reads whole words, the last one overlapping, so that no label needs a loop over single
+    // octets.
     if let Some(last) = label.last_chunk::<8>() {
         let (words, _) = label.as_chunks::<8>();
         for word in words {
@@ -414,7 +414,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_node_reads_as_it_was_written() {
+    fn a_node_survives_a_round_trip() {
         let mut child = Vec::new();
         write(Draft { label: b"www", set: Some(0), hub: None, children: &[] }, &mut child);
         assert_eq!(child.len(), 3, "a leaf takes its packed label and an octet");

@@ -1,4 +1,5 @@
-//! What no label trie holds: inner wildcards, parts of names, regular expressions, all in one pass.
+//! Patterns that a label trie can't hold: inner wildcards, parts of names, regular expressions, all in one
+//! pass.
 //!
 //! ```text
 //!   name ──► one automaton over all required literals (Aho-Corasick)
@@ -8,8 +9,8 @@
 //!   name ──► DFAs of several expressions each, for those in which no literal is required
 //! ```
 //!
-//! Confirming costs time linear in the name, and nothing on the way allocates: DFAs are built whole,
-//! with a limit on their size, so no search needs a cache of its own.
+//! Confirming takes time linear in the name, and nothing allocates: DFAs are built completely, with a limit
+//! on their size, so no search needs a cache of its own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,24 +24,24 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::dns::{MAX_NAME, Name, Pattern, Start};
 
-/// Octets that the DFA of one expression may take, and that building it may take.
+/// The most octets that the DFA of one expression, or building it, may take.
 const DFA_LIMIT: usize = 1 << 20;
-/// Expressions without a required literal that share a DFA, at most.
+/// The most expressions without a required literal that share a DFA.
 const GROUP: usize = 16;
-/// The shortest literal worth looking for; shorter ones are found in every other name.
+/// The shortest useful literal; shorter ones occur in every other name.
 const MIN_LITERAL: usize = 3;
-/// The most literals of which an expression may need any one.
+/// The most literals in an expression's set of alternatives.
 const MAX_LITERALS: usize = 16;
 
 type Dfa = dense::DFA<Vec<u32>>;
 
-/// The patterns of all lists, ready to be matched. Immutable.
+/// The patterns of all lists, prepared for matching. Immutable.
 #[derive(Default)]
 pub struct Patterns {
     rules: Vec<Rule>,
-    /// The literals; `None` without any.
+    /// The literals; `None` if there are none.
     literals: Option<AhoCorasick>,
-    /// The rules that need a literal, by its number.
+    /// The rules that require a literal, by its number.
     needing: Vec<Vec<u32>>,
     /// Expressions without a literal: their DFA, and the rule of each of its patterns.
     groups: Vec<(Dfa, Vec<u32>)>,
@@ -51,7 +52,7 @@ pub struct Patterns {
 struct Rule {
     id: u32,
     check: Check,
-    /// The literals of which the name must have one.
+    /// The literals, one of which the name must contain.
     literals: Vec<u32>,
 }
 
@@ -69,13 +70,13 @@ pub enum PatternError {
     /// Not a regular expression.
     #[error("{0}")]
     Syntax(String),
-    /// Its automaton can't be built; most often it would be too large.
+    /// Its automaton can't be built, usually because it would be too large.
     #[error("the expression can't be built: {0}")]
     Build(String),
-    /// Its automaton can't begin a search.
+    /// Its automaton can't start a search.
     #[error("{0}")]
     Start(String),
-    /// More patterns than have numbers.
+    /// More patterns than can be numbered.
     #[error("too many patterns")]
     TooMany,
     /// The automaton of all literals can't be built.
@@ -87,17 +88,17 @@ pub enum PatternError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("pattern {index}: {reason}")]
 pub struct BuildError {
-    /// Its place among the patterns given.
+    /// Its index among the given patterns.
     pub index: usize,
-    /// Why.
+    /// The reason.
     pub reason: PatternError,
 }
 
 impl Patterns {
-    /// Builds the automata; `found` is later called with the number beside a pattern.
+    /// Builds the automata; `found` is later called with the number given for a pattern.
     ///
     /// # Errors
-    /// The first pattern that is no regular expression, or too large a one.
+    /// The first pattern that is not a regular expression, or is too large.
     pub fn build(patterns: &[(Pattern, u32)]) -> Result<Self, BuildError> {
         let mut built = Self::default();
         let mut numbers: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
@@ -157,7 +158,7 @@ impl Patterns {
         Ok(built)
     }
 
-    /// One DFA for several expressions, or one for each half where that is too large.
+    /// Builds one DFA for several expressions, or one for each half if that is too large.
     fn group(&mut self, chunk: &[(usize, &str, u32)]) -> Result<(), BuildError> {
         let texts: Vec<&str> = chunk.iter().map(|(_, text, _)| *text).collect();
         match (dfa(&texts), chunk) {
@@ -186,14 +187,14 @@ impl Patterns {
         self.rules.len()
     }
 
-    /// Calls `found` once for every pattern that matches a name in presentation format, lower case,
-    /// without the final dot (see [`text_of`]). Allocates nothing.
+    /// Calls `found` once for every pattern that matches a name in presentation format, lower case, without
+    /// the final dot (see [`text_of`]). Allocates nothing.
     pub fn matches(&self, text: &[u8], mut found: impl FnMut(u32)) {
         if let Some(literals) = &self.literals {
             for hit in literals.find_overlapping_iter(text) {
                 let number = hit.pattern().as_usize();
                 let here = text.get(hit.range()).unwrap_or_default();
-                // Only the first place counts.
+                // Only the first occurrence counts.
                 let before = text.get(..hit.end().saturating_sub(1)).unwrap_or_default();
                 if memmem::find(before, here).is_some() {
                     continue;
@@ -209,7 +210,7 @@ impl Patterns {
         for (dfa, rules) in &self.groups {
             let input = Input::new(text);
             let mut state = OverlappingState::start();
-            // Every expression is told once by its number, at the first end of a match.
+            // Every expression is reported once by its number, at the first end of a match.
             let mut seen = 0u32;
             while dfa.try_search_overlapping_fwd(&input, &mut state).is_ok() {
                 let Some(end) = state.get_match() else { break };
@@ -230,8 +231,8 @@ impl Patterns {
         }
     }
 
-    /// True if of the literals that a rule may have, `number` is the first that the name has; so that
-    /// a rule with two of them is told once.
+    /// True if `number` is the first of a rule's literals that the name contains; so a rule with two of
+    /// them is reported once.
     fn first_of(&self, rule: &Rule, number: usize, text: &[u8]) -> bool {
         let Some(automaton) = &self.literals else { return false };
         if let [_] = rule.literals[..] {
@@ -264,7 +265,7 @@ impl Check {
     }
 }
 
-/// The text of a name, lower case, labels between dots, without the final dot.
+/// The text of a name: lower case, labels separated by dots, without the final dot.
 pub fn text_of<'r>(name: Name<'_>, room: &'r mut [u8; MAX_NAME]) -> &'r [u8] {
     let mut len = 0usize;
     for label in name.labels() {
@@ -298,7 +299,7 @@ impl Glob {
         Self { pieces, start, end }
     }
 
-    /// The longest piece, if it is worth looking for.
+    /// The longest piece, if it is long enough to search for.
     fn literal(&self) -> Option<Vec<u8>> {
         self.pieces.iter().filter(|p| p.len() >= MIN_LITERAL).max_by_key(|p| p.len()).cloned()
     }
@@ -330,7 +331,8 @@ impl Glob {
         if rest.is_empty() { !self.end || after.is_empty() } else { self.rest(after, rest) }
     }
 
-    /// The pieces after the first: each at its first place, which leaves most room for the others.
+    /// Matches the pieces after the first: each at its first occurrence, which leaves most room for the
+    /// others.
     fn rest(&self, mut text: &[u8], pieces: &[Vec<u8>]) -> bool {
         let (last, middle) = match pieces.split_last() {
             Some((last, middle)) if self.end => (Some(last), middle),
@@ -369,7 +371,7 @@ fn dfa(texts: &[&str]) -> Result<Dfa, PatternError> {
             PatternError::Build(reason.lines().next_back().unwrap_or_default().to_owned())
         })
         .and_then(|dfa| {
-            // A DFA that can't begin a search would never match, in silence.
+            // A DFA that can't start a search would silently never match.
             dfa.universal_start_state(Anchored::No)
                 .map_or_else(|| dfa.try_search_fwd(&Input::new(b"")).map(|_| ()), |_| Ok(()))
                 .map_err(|e| PatternError::Start(e.to_string()))?;
@@ -385,13 +387,13 @@ pub(crate) fn servable(text: &str) -> Result<(), PatternError> {
     dfa(&[text]).map(|_| ())
 }
 
-/// Literals of which a match must have one, in lower case; `None` if the expression requires none.
+/// Literals of which a match must contain one, in lower case; `None` if the expression requires none.
 ///
 /// # Errors
 /// [`PatternError::Syntax`]
 pub(super) fn required_of(text: &str) -> Result<Option<Vec<Vec<u8>>>, PatternError> {
-    // Case is looked at here, so that a letter is a literal and not a class of two; names are in
-    // lower case, and so are the literals made from it.
+    // Case is ignored here, so that a letter is a literal and not a class of two; names are in lower case,
+    // and so are the literals.
     let hir =
         regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|e| {
             let text = e.to_string();
@@ -404,7 +406,7 @@ fn shortest(set: &[Vec<u8>]) -> usize {
     set.iter().map(Vec::len).min().unwrap_or(0)
 }
 
-/// The better of two sets: the longer, and of those that are level the one with fewer.
+/// The better of two sets: the longer, or with equal lengths the one with fewer literals.
 fn better(one: Option<Vec<Vec<u8>>>, other: Option<Vec<Vec<u8>>>) -> Option<Vec<Vec<u8>>> {
     let rank = |set: &Option<Vec<Vec<u8>>>| set.as_deref().map(|s| (shortest(s), std::cmp::Reverse(s.len())));
     if rank(&other) > rank(&one) { other } else { one }
@@ -416,7 +418,7 @@ fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         HirKind::Capture(capture) => required(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub),
         HirKind::Concat(parts) => {
-            // Parts beside each other that match few texts make longer ones together.
+            // Adjacent parts that match few texts combine into longer ones.
             let (mut best, mut run): (_, Option<Vec<Vec<u8>>>) = (None, None);
             for part in parts {
                 let own = exact(part);
@@ -494,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn globs_match_what_they_say() {
+    fn globs_match_as_defined() {
         for (pattern, text, yes) in [
             (glob("ads*.example.org", Start::Name, true), "ads12.example.org", true),
             (glob("ads*.example.org", Start::Name, true), "x.ads12.example.org", false),
@@ -533,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_served_says_why() {
+    fn unsupported_patterns_are_refused_with_the_reason() {
         for text in ["(", "a{1000}{1000}", "(?=x)"] {
             let error =
                 Patterns::build(&[(glob("x", Start::Name, true), 0), (Pattern::Regex(text.into()), 1)]);
@@ -543,7 +545,7 @@ mod tests {
         }
     }
 
-    /// The slow model of a glob: try everything.
+    /// The naive model of a glob: try everything.
     fn naive(glob: &[u8], text: &[u8]) -> bool {
         match glob.split_first() {
             None => text.is_empty(),

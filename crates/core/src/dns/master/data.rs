@@ -1,4 +1,4 @@
-//! The data of a record: which fields each type has, from words to octets, and whether octets are sound.
+//! The data of a record: the fields of each type, from words to octets, and the check of given octets.
 //!
 //! Sources: the RFCs at the types, and IANA's registry "Resource Record (RR) TYPEs".
 
@@ -45,7 +45,7 @@ const DIGEST: Field = Code(
 );
 /// Hashes of NSEC3 (RFC 5155 §11).
 const NSEC3_HASH: Field = Code(1, &[("SHA-1", 1)]);
-/// What a KEY is for (RFC 2535 §7.1).
+/// The protocol of a KEY (RFC 2535 §7.1).
 const PROTOCOL: Field =
     Code(1, &[("NONE", 0), ("TLS", 1), ("EMAIL", 2), ("DNSSEC", 3), ("IPSEC", 4), ("ALL", 255)]);
 /// Kinds of certificates (RFC 4398 §2.1).
@@ -64,7 +64,7 @@ const CERTIFICATE: Field = Code(
         ("OID", 254),
     ],
 );
-/// What a DSYNC record announces (RFC 9859 §2.2).
+/// The scheme of a DSYNC record (RFC 9859 §2.2).
 const SCHEME: Field = Code(1, &[("NOTIFY", 1)]);
 
 const U8: Field = Number(1);
@@ -75,7 +75,7 @@ const DELEGATION: &[Field] = &[U16, ALGORITHM, DIGEST, Hex];
 const ASSOCIATION: &[Field] = &[U8, U8, U8, Hex];
 const BINDING: &[Field] = &[U16, Target, Params];
 
-/// Each type that has a text of its own: its fields, and data as they may stand in a file.
+/// Each type with its own presentation format: its fields, and an example as in a file.
 const TYPES: &[(Qtype, &[Field], &str)] = &[
     (Qtype::A, &[Ip4], "192.0.2.1"),
     (Qtype::NS, &[Target], "ns1.example.org."),
@@ -186,7 +186,8 @@ fn row(rtype: Qtype) -> Option<(&'static [Field], &'static str)> {
     TYPES.iter().find(|(known, ..)| *known == rtype).map(|(_, fields, example)| (*fields, *example))
 }
 
-/// The octets of a record's data, names in it uncompressed and in their case. `line` is that of the type.
+/// The octets of a record's data; names are uncompressed and keep their case. `line` is the line of the
+/// type.
 ///
 /// # Errors
 /// What is wrong with the words, and what was expected.
@@ -220,11 +221,11 @@ fn read(rtype: Qtype, fields: &[Field], words: &mut Words<'_>) -> Result<Vec<u8>
 fn fits(data: &[u8]) -> Result<(), String> {
     match u16::try_from(data.len()) {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("the data are {} octets; a record holds 65535", data.len())),
+        Err(_) => Err(format!("the data is {} octets long; a record holds 65535", data.len())),
     }
 }
 
-/// `\# LENGTH HEXADECIMAL` (RFC 3597 §5): of a type that is known, they must be sound.
+/// `\# LENGTH HEXADECIMAL` (RFC 3597 §5): for a known type, the data must be valid.
 fn generic(rtype: Qtype, words: &mut Words<'_>) -> Result<Vec<u8>, Problem> {
     words.next();
     let len = words.value("the length after `\\#`", |text| value::number(text, 65_535))?;
@@ -240,10 +241,10 @@ fn generic(rtype: Qtype, words: &mut Words<'_>) -> Result<Vec<u8>, Problem> {
     Ok(data)
 }
 
-/// Octets as the data of a type; of types that are not known, any will do.
+/// Checks octets as the data of a type; for unknown types anything is valid.
 ///
 /// # Errors
-/// They are not the fields of that type.
+/// The octets are not valid data of that type.
 pub fn check(rtype: Qtype, data: &[u8]) -> Result<(), String> {
     fits(data)?;
     let Some((fields, _)) = row(rtype) else { return Ok(()) };
@@ -255,7 +256,7 @@ pub fn check(rtype: Qtype, data: &[u8]) -> Result<(), String> {
     digest(rtype, data)
 }
 
-/// A digest is as long as its algorithm says (RFC 4509 §2.1, RFC 5933 §4, RFC 6605 §2, RFC 8976 §2.2).
+/// A digest has the length of its algorithm (RFC 4509 §2.1, RFC 5933 §4, RFC 6605 §2, RFC 8976 §2.2).
 fn digest(rtype: Qtype, data: &[u8]) -> Result<(), String> {
     let (at, expected) = match (rtype, data) {
         (Qtype::DS | Qtype::CDS | Qtype::DLV | Qtype::TA, [_, _, _, kind, ..]) => match kind {
@@ -275,7 +276,7 @@ fn digest(rtype: Qtype, data: &[u8]) -> Result<(), String> {
     if len == expected {
         Ok(())
     } else {
-        Err(format!("the digest has {len} octets; of its kind it has {expected}"))
+        Err(format!("the digest has {len} octets; its algorithm gives {expected}"))
     }
 }
 
@@ -316,7 +317,7 @@ mod tests {
         }
     }
 
-    /// Types that BIND 9.18 does not read: `tests/zonefiles.rs` compares the others with it.
+    /// Types that BIND 9.18 does not support: `tests/zonefiles.rs` compares the others with it.
     #[test]
     fn newer_types_become_these_octets() {
         for (rtype, text, hex) in [
@@ -337,14 +338,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_what_was_expected() {
+    fn errors_say_what_was_expected() {
         for (rtype, text, reason) in [
             (Qtype::A, "\"192.0.2.1\"", "`\"192.0.2.1\"` is in quotes; write an IPv4 address without them"),
             (Qtype::A, "192.0.2.1 5", "`5` is more than A takes"),
             (Qtype::A, "", "the record ends where an IPv4 address is expected"),
             (Qtype::MX, "70000 a", "`70000` is not a number from 0 to 65535"),
-            (Qtype::TXT, "\\256", "in `\\256` `\\256` is above 255, the greatest octet"),
-            (Qtype::DS, "1 8 2 00", "the digest has 1 octets; of its kind it has 32"),
+            (Qtype::TXT, "\\256", "in `\\256` `\\256` is above 255, the largest octet"),
+            (Qtype::DS, "1 8 2 00", "the digest has 1 octets; its algorithm gives 32"),
             (
                 Qtype::TLSA,
                 "3 1 1 abc",
@@ -357,7 +358,7 @@ mod tests {
                 "`prt` is not a parameter: expected one of mandatory, alpn, \
               no-default-alpn, port, ipv4hint, ech, ipv6hint, dohpath, ohttp, or `key` and a number",
             ),
-            (Qtype::HTTPS, "1 . port=1 port=2", "the parameter `port` stands twice"),
+            (Qtype::HTTPS, "1 . port=1 port=2", "the parameter `port` is given twice"),
             (
                 Qtype::HTTPS,
                 "1 . mandatory=port",
@@ -374,10 +375,10 @@ mod tests {
             assert_eq!(encode(rtype, text), Err(expected), "{rtype} {text}");
         }
         let long = encode(Qtype::TXT, &"x".repeat(256)).unwrap_err();
-        assert!(long.starts_with("256 octets are too many: 255 fit a text"), "{long}");
+        assert!(long.starts_with("256 octets are too many: 255 fit a string"), "{long}");
     }
 
-    /// A text in quotes, each octet that is not a letter or a digit escaped.
+    /// A quoted string; each octet that is not a letter or a digit is escaped.
     fn quoted(octets: &[u8]) -> String {
         format!("\"{}\"", escaped(octets))
     }
@@ -397,7 +398,7 @@ mod tests {
         [&[u8::try_from(octets.len()).unwrap()], octets].concat()
     }
 
-    /// A set of types as bits, the slow way: every window, every octet.
+    /// A set of types as a bitmap, built naively: every window, every octet.
     fn windows(types: &BTreeSet<u16>) -> Vec<u8> {
         let mut out = Vec::new();
         for window in 0..=255u8 {
@@ -481,7 +482,7 @@ mod tests {
                     (text.join(":"), g.iter().flat_map(|g| g.to_be_bytes()).collect())
                 })
                 .boxed(),
-            // These have no text but their own.
+            // These have their own presentation formats.
             Special(_) | Params => Just((String::new(), Vec::new())).boxed(),
         }
     }
@@ -500,7 +501,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again((rtype, text, octets) in any_record()) {
+        fn records_survive_a_round_trip((rtype, text, octets) in any_record()) {
             if digest(rtype, &octets).is_err() {
                 prop_assert!(encode(rtype, &text).is_err());
             } else {

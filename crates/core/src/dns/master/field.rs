@@ -1,4 +1,4 @@
-//! The fields of which the data of records are made: words → octets, and whether octets are such a field.
+//! The fields that record data consists of: from words to octets, and the check of given octets.
 
 use super::special::Special;
 use super::svcb;
@@ -7,12 +7,12 @@ use super::value;
 use super::words::{Words, cut, put, rtype, take_counted, take_name, take_rest};
 use crate::dns::types::Qtype;
 
-/// A kind of field. The lists and texts at the end of a record take the words that are left.
+/// A kind of field. A list or string at the end of a record takes all remaining words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Field {
     /// A number of this many octets.
     Number(usize),
-    /// A number of this many octets, or one of these words.
+    /// A number of this many octets, or one of these mnemonics.
     Code(usize, &'static [(&'static str, u16)]),
     /// Seconds in 4 octets, with or without units.
     Period,
@@ -22,37 +22,37 @@ pub(crate) enum Field {
     Name,
     Ip4,
     Ip6,
-    /// A character-string: at most 255 octets after their number.
+    /// A character-string: a length octet and at most 255 octets.
     Text,
-    /// The same, or nothing.
+    /// An optional character-string.
     MaybeText,
     /// At least one character-string.
     Texts,
-    /// One text, without its length, up to the end of the data.
+    /// One string without a length octet, up to the end of the data.
     Rest,
-    /// The tag of a CAA record: letters and digits after their number.
+    /// The tag of a CAA record: a length octet, then letters and digits.
     Tag,
     /// Hexadecimal up to the end.
     Hex,
     /// Base 64 up to the end.
     Base64,
-    /// The same, or nothing.
+    /// Optional base 64.
     MaybeBase64,
-    /// Octets after their number, in hexadecimal; `-` is none.
+    /// Octets after a length octet, in hexadecimal; `-` for none.
     Salt,
-    /// Octets after their number, in base 32.
+    /// Octets after a length octet, in base 32.
     Hash,
     /// A record type, in 2 octets.
     Type,
-    /// A set of types (RFC 4034 §4.1.2), empty only if this says so.
+    /// A set of types (RFC 4034 §4.1.2); the flag allows an empty one.
     Types(bool),
     /// The set of types of NXT (RFC 2535 §5.2).
     OldTypes,
-    /// Octets in hexadecimal between hyphens: so many.
+    /// This many octets in hexadecimal, with hyphens between them.
     Eui(usize),
     /// 8 octets in four groups (RFC 6742 §2.1.2).
     Locator,
-    /// What has a form of its own.
+    /// Data with a presentation format of its own.
     Special(&'static Special),
     /// The parameters of a service binding.
     Params,
@@ -79,7 +79,7 @@ impl Field {
                 Ok(())
             }
             Self::Period => {
-                let seconds = words.value("a period", value::period)?;
+                let seconds = words.value("a duration", value::period)?;
                 out.extend(seconds.to_be_bytes());
                 Ok(())
             }
@@ -107,7 +107,7 @@ impl Field {
                 Ok(())
             }
             Self::Rest => {
-                out.extend(words.octets("a text")?);
+                out.extend(words.octets("a string")?);
                 Ok(())
             }
             Self::Tag => {
@@ -196,7 +196,7 @@ impl Field {
         }
     }
 
-    /// Takes the field's octets off the front of `data`; `None` if they are not such a field.
+    /// Takes the field's octets off the front of `data`; `None` if they are not valid.
     pub(crate) fn take(self, data: &mut &[u8]) -> Option<()> {
         match self {
             Self::Number(octets) | Self::Code(octets, _) | Self::Eui(octets) => cut(data, octets).map(drop),
@@ -244,7 +244,7 @@ fn group(text: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(text).ok().filter(|_| digits)?, 16).ok()
 }
 
-/// The types that are left, in order, each once.
+/// The remaining types, sorted and without duplicates.
 fn types(words: &mut Words<'_>) -> Result<Vec<Qtype>, Problem> {
     let mut all = Vec::new();
     while words.peek().is_some() {
@@ -255,7 +255,7 @@ fn types(words: &mut Words<'_>) -> Result<Vec<Qtype>, Problem> {
     Ok(all)
 }
 
-/// Types in order as windows of bits.
+/// Sorted types as windows of bits.
 fn bitmap(types: &[Qtype], out: &mut Vec<u8>) {
     for window in types.chunk_by(|a, b| a.0 >> 8 == b.0 >> 8) {
         let mut map = [0u8; 32];

@@ -3,15 +3,15 @@
 use super::token::shown;
 use super::value;
 
-/// The most records that one directive makes: a number of 16 bits, as in a network /16.
+/// The most records of one directive: 16 bits, as in a network of /16.
 const MOST: u64 = 65_536;
-/// The widest number, in characters.
+/// The greatest width of a number, in characters.
 const WIDEST: u64 = 255;
 
-/// The numbers that a directive counts through.
+/// The numbers that a directive iterates over.
 ///
 /// # Errors
-/// The range is not one, or too long.
+/// The text is not a range, or the range is too long.
 pub(crate) fn range(text: &[u8]) -> Result<impl Iterator<Item = i64> + use<>, String> {
     let bad = || format!("`{}` is not a range such as `1-254` or `0-30/2`", shown(text));
     let text_of = std::str::from_utf8(text).map_err(|_| bad())?;
@@ -30,12 +30,12 @@ pub(crate) fn range(text: &[u8]) -> Result<impl Iterator<Item = i64> + use<>, St
     Ok((0..count).map(move |i| signed(from + i * step)))
 }
 
-/// The template with the number in the place of each `$`. `$$` is a dollar; `\` keeps what follows it as it
-/// is; `${offset,width,base}` says how the number is written.
+/// The template with each `$` replaced by the number. `$$` is a dollar sign; `\` keeps the next character
+/// literally; `${offset,width,base}` formats the number.
 ///
 /// # Errors
-/// What stands in braces is not understood, or the number becomes negative. BIND adds the offset of an earlier
-/// `${…}` to a bare `$` as well, against its manual; a template where that would matter is refused.
+/// The text in braces is invalid, or the number becomes negative. Contrary to its manual, BIND also adds
+/// the offset of an earlier `${…}` to a bare `$`; a template in which that would matter is refused.
 pub(crate) fn fill(template: &[u8], number: i64) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(template.len() + 8);
     let mut rest = template;
@@ -59,7 +59,7 @@ pub(crate) fn fill(template: &[u8], number: i64) -> Result<Vec<u8>, String> {
                 rest.get(1..).unwrap_or_default()
             }
             [b'$', ..] if before != 0 => {
-                return Err("a bare `$` stands behind a `${…}` with an offset; write it as `${0}`".into());
+                return Err("a bare `$` follows a `${…}` with an offset; write it as `${0}`".into());
             }
             [b'$', rest @ ..] => {
                 out.extend(number.to_string().bytes());
@@ -73,14 +73,14 @@ pub(crate) fn fill(template: &[u8], number: i64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// What is added to the number.
+/// The offset to add to the number.
 fn offset(format: &[u8]) -> Result<i64, String> {
     let text = format.split(|c| *c == b',').next().and_then(|t| std::str::from_utf8(t).ok());
     let offset = text.and_then(|t| t.parse::<i32>().ok()).ok_or_else(|| not_a_format(format))?;
     Ok(offset.into())
 }
 
-/// The number as the width and the base behind the offset say.
+/// The number, formatted with the width and the base after the offset.
 fn formatted(format: &[u8], value: i64) -> Result<String, String> {
     let bad = || not_a_format(format);
     let mut parts = format.split(|c| *c == b',').skip(1);
@@ -105,7 +105,8 @@ fn not_a_format(format: &[u8]) -> String {
     format!("`${{{}}}` is not `${{offset,width,base}}`, with the base d, o, x, X, n or N", shown(format))
 }
 
-/// Hexadecimal digits, the lowest first, with dots between: the labels of ip6.arpa. The width counts dots.
+/// Hexadecimal digits, the lowest first, with dots between them: the labels of ip6.arpa. The width includes
+/// the dots.
 fn nibbles(mut value: u64, mut width: usize) -> String {
     let mut out = String::new();
     loop {

@@ -1,8 +1,8 @@
-//! Master files (RFC 1035 §5): octets → entries of words → records in wire format.
+//! Master files (RFC 1035 §5): from octets to entries of words to records in wire format.
 //!
-//! [`read()`] takes the octets of a file and hands each record, and each mistake, to a [`Handler`], which also
-//! fetches what `$INCLUDE` names: there is no file system here. Nothing is changed on the way. What can't be
-//! kept as it is written is a mistake with its line.
+//! [`read()`] parses the octets of a file and passes each record, and each mistake, to a [`Handler`], which
+//! also fetches the files that `$INCLUDE` names: this module does not access the file system. It alters
+//! nothing. Input that can't be represented exactly is reported as a mistake with its line.
 
 mod data;
 mod field;

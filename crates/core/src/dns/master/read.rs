@@ -1,4 +1,4 @@
-//! Entries → records: owners, TTLs, classes and directives, as BIND reads them.
+//! From entries to records: owners, TTLs, classes and directives, read as BIND reads them.
 
 use super::data;
 use super::generate;
@@ -8,13 +8,13 @@ use super::words::rtype;
 use crate::dns::name::{Name, NameBuf};
 use crate::dns::types::{Class, Qtype};
 
-/// The most files within each other.
+/// The deepest nesting of files.
 const MAX_DEPTH: usize = 16;
-/// The most records that all `$GENERATE` of a zone make.
+/// The most records that all `$GENERATE` directives of a zone make together.
 const MAX_GENERATED: u64 = 1 << 20;
 
-/// Where something stands: the file, by the number that [`Handler::include`] gave it (the first is 0), and
-/// the line, counted from 1.
+/// A position: the file, by the number that [`Handler::include`] returned for it (the first is 0), and the
+/// line, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
@@ -26,32 +26,32 @@ pub struct Place {
 /// One record of class IN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its owner, case kept.
+    /// Its owner, in its original case.
     pub owner: NameBuf,
     /// Its type.
     pub rtype: Qtype,
     /// Its time to live, in seconds.
     pub ttl: u32,
-    /// Its data, uncompressed, the case of names kept.
+    /// Its data, uncompressed; names keep their case.
     pub rdata: Vec<u8>,
 }
 
-/// Who takes what is read.
+/// Receives the records and mistakes.
 pub trait Handler {
     /// A record, in the order of the file.
     fn record(&mut self, place: Place, record: Record);
 
-    /// A mistake. Reading goes on behind it.
+    /// A mistake. Reading continues after it.
     fn problem(&mut self, place: Place, reason: String);
 
-    /// Fetches the file that `$INCLUDE` names in the file `from`; gives its number and its octets.
+    /// Fetches the file that `$INCLUDE` in file `from` names; returns its number and its octets.
     ///
     /// # Errors
-    /// Why it can't be read.
+    /// The reason why it can't be read.
     fn include(&mut self, path: &str, from: usize) -> Result<(usize, Vec<u8>), String>;
 }
 
-/// Reads a whole master file. Names without a final dot are completed with `origin`.
+/// Reads a complete master file. `origin` is appended to names without a final dot.
 pub fn read(text: &[u8], origin: Name<'_>, handler: &mut impl Handler) {
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         let reason = "the file is in UTF-16; save it as UTF-8 or ASCII";
@@ -61,36 +61,36 @@ pub fn read(text: &[u8], origin: Name<'_>, handler: &mut impl Handler) {
     reader.file(text, State { file: 0, origin: origin.to_buf(), lost: false, owner: Owner::None });
 }
 
-/// What holds across files.
+/// State that is kept across files.
 struct Reader<'h, H> {
     handler: &'h mut H,
-    /// That of `$TTL`.
+    /// The TTL of `$TTL`.
     default_ttl: Option<u32>,
-    /// The last that a record had of its own.
+    /// The last explicit TTL of a record.
     last_ttl: Option<u32>,
     depth: usize,
     generated: u64,
 }
 
-/// What holds within a file.
+/// State that is kept within a file.
 struct State {
     file: usize,
     origin: NameBuf,
-    /// True behind an `$ORIGIN` that can't be read: where records belong is not known.
+    /// True after an `$ORIGIN` that can't be read: the owner names that follow are unknown.
     lost: bool,
     owner: Owner,
 }
 
-/// The owner that an indented record has.
+/// The owner of an indented record.
 #[derive(Clone)]
 enum Owner {
     None,
-    /// It stands in the file but can't be read.
+    /// It is in the file but can't be read.
     Unreadable,
     Known(NameBuf),
 }
 
-/// What stands between the owner and the data.
+/// The words between the owner and the data.
 struct Head<'e, 't> {
     ttl: Option<u32>,
     rtype: Qtype,
@@ -136,7 +136,7 @@ impl<H: Handler> Reader<'_, H> {
         match &state.owner {
             Owner::None => Err(Problem::new(
                 line,
-                "the line begins with white space, but no record before it has an owner to take over",
+                "the line begins with white space, but there is no earlier record to take the owner from",
             )),
             Owner::Known(owner) if !state.lost => {
                 let record = Record { owner: owner.clone(), rtype: head.rtype, ttl, rdata };
@@ -147,7 +147,8 @@ impl<H: Handler> Reader<'_, H> {
         }
     }
 
-    /// The TTL of a record: its own, that of `$TTL` (RFC 2308 §4), or the last one before it (RFC 1035 §5.1).
+    /// The TTL of a record: its own, else that of `$TTL` (RFC 2308 §4), else the previous one (RFC 1035
+    /// §5.1).
     fn ttl(&mut self, head: &Head<'_, '_>, rdata: &[u8]) -> Result<u32, Problem> {
         if let Some(ttl) = head.ttl {
             self.last_ttl = Some(ttl);
@@ -156,10 +157,10 @@ impl<H: Handler> Reader<'_, H> {
         if let Some(ttl) = self.default_ttl.or(self.last_ttl) {
             return Ok(ttl);
         }
-        // As BIND does: a SOA without one takes its last number, which then holds for the zone.
+        // As in BIND: a SOA without a TTL takes its last number, which then becomes the zone's default.
         let minimum = rdata.last_chunk::<4>().filter(|_| head.rtype == Qtype::SOA);
         let ttl = minimum.map(|octets| u32::from_be_bytes(*octets)).filter(|ttl| *ttl <= value::MAX_TTL);
-        // Told once, not for each record that follows.
+        // Reported once, not for each record that follows.
         self.default_ttl = Some(ttl.unwrap_or(0));
         ttl.ok_or_else(|| {
             Problem::new(
@@ -196,10 +197,11 @@ impl<H: Handler> Reader<'_, H> {
             }
             (b"$TTL", _) => {
                 self.default_ttl = self.default_ttl.or(Some(0));
-                Err(wrong("$TTL takes one period, such as `$TTL 1h`".into()))
+                Err(wrong("$TTL takes one duration, such as `$TTL 1h`".into()))
             }
             (b"$INCLUDE", _) => Err(wrong(
-                "$INCLUDE takes a file, and perhaps an origin: `$INCLUDE hosts.zone sub.example.org.`".into(),
+                "$INCLUDE takes a file, and optionally an origin: `$INCLUDE hosts.zone sub.example.org.`"
+                    .into(),
             )),
             (b"$GENERATE", _) => Err(wrong(GENERATE.into())),
             _ => Err(wrong(format!(
@@ -209,7 +211,8 @@ impl<H: Handler> Reader<'_, H> {
         }
     }
 
-    /// Reads another file in this place. Origin and owner of this one hold again behind it (RFC 1035 §5.1).
+    /// Reads another file at this point. Origin and owner of this one are restored after it (RFC 1035
+    /// §5.1).
     fn include(&mut self, path: &Word<'_>, origin: Option<&Word<'_>>, state: &State) -> Result<(), Problem> {
         let wrong = |reason: String| Problem::new(path.line, reason);
         let name =
@@ -220,7 +223,7 @@ impl<H: Handler> Reader<'_, H> {
         };
         if self.depth >= MAX_DEPTH {
             let reason = format!(
-                "files are {MAX_DEPTH} deep in each other here; does `{}` include itself?",
+                "files are nested {MAX_DEPTH} deep here; does `{}` include itself?",
                 shown(path.text)
             );
             return Err(wrong(reason));
@@ -257,7 +260,7 @@ impl<H: Handler> Reader<'_, H> {
             let mut entries = Entries::new(&text);
             let words = entries.next().transpose()?.map(|entry| entry.words).unwrap_or_default();
             if entries.next().is_some() {
-                return Err(wrong("the data are more than one line".into()));
+                return Err(wrong("the data is more than one line".into()));
             }
             let words: Vec<Word<'_>> = words.into_iter().map(|w| Word { line: range.line, ..w }).collect();
             let rdata = data::from_words(head.rtype, &words, state.origin.as_name(), range.line)?;
@@ -272,7 +275,7 @@ impl<H: Handler> Reader<'_, H> {
 }
 
 const GENERATE: &str = "$GENERATE takes a range, an owner, a type and data, such as \
-                        `$GENERATE 1-9 host$ A 192.0.2.$`; data of several words stand in quotes";
+                        `$GENERATE 1-9 host$ A 192.0.2.$`; put data of several words in quotes";
 
 /// TTL and class, in either order, both optional; then the type (RFC 1035 §5.1).
 fn head<'e, 't>(words: &'e [Word<'t>], mut line: u32) -> Result<Head<'e, 't>, Problem> {
@@ -283,7 +286,7 @@ fn head<'e, 't>(words: &'e [Word<'t>], mut line: u32) -> Result<Head<'e, 't>, Pr
         line = word.line;
         let wrong = |reason: String| Problem::new(word.line, reason);
         if word.quoted {
-            return Err(wrong(format!("`\"{}\"` stands where a record type is expected", shown(word.text))));
+            return Err(wrong(format!("found `\"{}\"` where a record type is expected", shown(word.text))));
         }
         if ttl.is_none() && word.text.first().is_some_and(u8::is_ascii_digit) {
             ttl = Some(value::ttl(word.text).map_err(wrong)?);
@@ -298,7 +301,7 @@ fn head<'e, 't>(words: &'e [Word<'t>], mut line: u32) -> Result<Head<'e, 't>, Pr
         }
         let rtype = rtype(word.text).map_err(|reason| {
             let directive = word.text.starts_with(b"$");
-            let hint = if directive { "; a directive stands at the beginning of its line" } else { "" };
+            let hint = if directive { "; a directive must be at the beginning of a line" } else { "" };
             wrong(reason + hint)
         })?;
         if rtype.0 == 0 || rtype.is_meta() {
@@ -320,7 +323,7 @@ fn class_of(text: &[u8]) -> Option<Class> {
     }
 }
 
-/// The text within quotes, to be read as a text of its own: escaped quotes are quotes in it.
+/// The text within quotes, to be parsed separately: escaped quotes become quotes.
 fn unquote(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut octets = text.iter().copied().peekable();
@@ -369,7 +372,7 @@ mod tests {
         seen
     }
 
-    /// What files are made of, whole and broken.
+    /// Parts of files, valid and broken.
     const PIECES: &[&str] = &[
         "\n",
         "\n",
@@ -427,7 +430,7 @@ mod tests {
         );
         let lines: Vec<u32> = seen.problems.iter().map(|p| p.line).collect();
         assert_eq!(lines, [1, 4]);
-        // What stands under an origin that can't be read belongs nowhere.
+        // The owner of a record under an unreadable origin is unknown.
         let owners: Vec<String> = seen.records.iter().map(|r| r.owner.to_string()).collect();
         assert_eq!(owners, ["a", "b", "d"]);
     }

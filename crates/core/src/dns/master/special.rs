@@ -1,4 +1,4 @@
-//! Data whose text has a form of its own: LOC, APL, WKS, gateways, HIP, and a few that are rarely seen.
+//! Data with presentation formats of its own: LOC, APL, WKS, gateways, HIP, and a few rare types.
 
 use std::net::Ipv6Addr;
 
@@ -11,13 +11,13 @@ use super::words::{Words, cut, put, take_name, take_rest};
 pub(crate) struct Special {
     /// Reads the words and appends the octets.
     pub(crate) read: fn(&mut Words<'_>, &mut Vec<u8>) -> Result<(), Problem>,
-    /// Takes the octets off the front of the data; `None` if they are not such data.
+    /// Takes the octets off the front of the data; `None` if they are not valid.
     pub(crate) take: fn(&mut &[u8]) -> Option<()>,
 }
 
 //--- LOC (RFC 1876 §3) --------------------------------------------------------------------------------
 
-/// Degrees, minutes, seconds, the half of the globe, the height, and how exact that is.
+/// Latitude, longitude, altitude, and their precision.
 pub(crate) static LOC: Special = Special { read: read_loc, take: take_loc };
 
 /// The equator and the prime meridian, in thousandths of a second of arc.
@@ -33,7 +33,7 @@ fn read_loc(words: &mut Words<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         value.ok_or_else(|| format!("`{}` is not a height from -100000.00m to 42849672.95m", shown(text)))
     })?;
     out.push(0);
-    // Size, horizontal and vertical precision: 1 m, 10 km and 10 m unless something is said.
+    // Size, horizontal and vertical precision default to 1 m, 10 km and 10 m.
     for default in [0x12, 0x16, 0x13] {
         let octet =
             if words.peek().is_some() { words.value("a size in metres", precision)? } else { default };
@@ -79,7 +79,7 @@ fn angle(words: &mut Words<'_>, most: u32, plus: u8, minus: u8) -> Result<u32, P
     }
 }
 
-/// A number with up to so many decimal places, in units of the last of them.
+/// A number with up to this many decimal places, in units of the last place.
 fn decimals(text: &[u8], places: usize) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -90,7 +90,7 @@ fn decimals(text: &[u8], places: usize) -> Option<u64> {
     format!("{whole}{part:0<places$}").parse().ok()
 }
 
-/// Metres with or without `m` behind them, in centimetres.
+/// Metres, optionally followed by `m`, in centimetres.
 fn metres(text: &[u8]) -> Option<i64> {
     let text = text.strip_suffix(b"m").or_else(|| text.strip_suffix(b"M")).unwrap_or(text);
     let (negative, text) = match text.strip_prefix(b"-") {
@@ -101,7 +101,8 @@ fn metres(text: &[u8]) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// A size as one digit and a power of ten of centimetres; what does not fit is refused, not rounded.
+/// A size as one digit and a power of ten, in centimetres; a value that does not fit is refused, not
+/// rounded.
 fn precision(text: &[u8]) -> Result<u8, String> {
     let cm = metres(text).and_then(|cm| u64::try_from(cm).ok());
     let mut digit = cm.ok_or_else(|| format!("`{}` is not a size in metres", shown(text)))?;
@@ -131,7 +132,7 @@ fn take_loc(data: &mut &[u8]) -> Option<()> {
 
 //--- APL (RFC 3123) -----------------------------------------------------------------------------------
 
-/// Networks, some of them negated.
+/// Networks, possibly negated.
 pub(crate) static APL: Special = Special { read: read_apl, take: take_apl };
 
 fn read_apl(words: &mut Words<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -182,10 +183,10 @@ fn take_apl(data: &mut &[u8]) -> Option<()> {
 
 //--- WKS (RFC 1035 §3.4.2) ----------------------------------------------------------------------------
 
-/// A protocol, and a bit for each port of a service.
+/// A protocol, and a bit for the port of each service.
 pub(crate) static WKS: Special = Special { read: read_wks, take: |data| take_rest(data, 5) };
 
-/// The services that have a name here; others are written as their port.
+/// The services that are known by name; others are written as their port.
 const SERVICES: [(&str, u16); 16] = [
     ("ftp-data", 20),
     ("ftp", 21),
@@ -218,9 +219,10 @@ fn read_wks(words: &mut Words<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         let port = words.value("a service", |text| {
             let named = SERVICES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(text));
             let number = || value::number(text, 65_535).ok().and_then(|n| u16::try_from(n).ok());
-            named.map(|(_, port)| *port).or_else(number).ok_or_else(|| {
-                format!("`{}` is not a service that is known here; write its port, a number", shown(text))
-            })
+            named
+                .map(|(_, port)| *port)
+                .or_else(number)
+                .ok_or_else(|| format!("`{}` is not a known service; write its port number", shown(text)))
         })?;
         let at = usize::from(port / 8);
         map.resize(map.len().max(at + 1), 0);
@@ -341,7 +343,7 @@ fn take_hip(data: &mut &[u8]) -> Option<()> {
 pub(crate) static NSAP: Special = Special { read: read_nsap, take: |data| take_rest(data, 1) };
 /// ATMA (af-saa-0069 §4.1.2): `+` and digits, or hexadecimal digits; dots among them.
 pub(crate) static ATMA: Special = Special { read: read_atma, take: |data| take_rest(data, 2) };
-/// A6 (RFC 2874 §3.1): how many bits the name gives, the rest of the address, the name.
+/// A6 (RFC 2874 §3.1): the prefix length, the address suffix, the prefix name.
 pub(crate) static A6: Special = Special { read: read_a6, take: take_a6 };
 
 fn without_dots(text: &[u8]) -> Vec<u8> {
@@ -405,7 +407,7 @@ fn take_a6(data: &mut &[u8]) -> Option<()> {
 
 //--- DOA (draft-durand-doa-over-dns §3) ---------------------------------------------------------------
 
-/// The data of a digital object in base 64; `-` is none.
+/// The data of a digital object in base 64; `-` for none.
 pub(crate) static DOA_DATA: Special = Special { read: read_doa, take: |data| take_rest(data, 0) };
 
 fn read_doa(words: &mut Words<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {

@@ -6,7 +6,7 @@ use super::token::{Problem, Word, shown, unescape};
 use super::value;
 use super::words::{Words, cut, put, take_counted};
 
-/// The names of the parameters, from 0 on.
+/// The names of the parameters, by key from 0.
 const KEYS: [&str; 9] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp"];
 const MANDATORY: u16 = 0;
@@ -30,11 +30,11 @@ pub(crate) fn read(words: &mut Words<'_>, out: &mut Vec<u8>) -> Result<(), Probl
         };
         let param = param(key, value).map_err(|why| words.wrong(why))?;
         if params.iter().any(|(key, _)| *key == param.0) {
-            return Err(words.wrong(format!("the parameter `{}` stands twice", shown(key))));
+            return Err(words.wrong(format!("the parameter `{}` is given twice", shown(key))));
         }
         params.push(param);
     }
-    // In the order of their keys (RFC 9460 §2.2).
+    // Sorted by key (RFC 9460 §2.2).
     params.sort_unstable_by_key(|(key, _)| *key);
     consistent(&params).map_err(|why| words.wrong(why))?;
     for (key, value) in params {
@@ -46,25 +46,23 @@ pub(crate) fn read(words: &mut Words<'_>, out: &mut Vec<u8>) -> Result<(), Probl
     Ok(())
 }
 
-/// The value behind `=`: what stands there, or what stands there in quotes.
+/// The value after `=`, with or without quotes.
 fn quoted_value<'t>(words: &mut Words<'t>, plain: &'t [u8]) -> Result<&'t [u8], Problem> {
     match words.peek() {
         Some(Word { quoted: true, joined: true, text, .. }) if plain.is_empty() => {
             words.next();
             Ok(text)
         }
-        Some(Word { joined: true, .. }) => {
-            Err(words.wrong("a quote within a value; the quotes take in all of it"))
-        }
+        Some(Word { joined: true, .. }) => Err(words.wrong("a quote within a value; quote all of it")),
         _ => Ok(plain),
     }
 }
 
-/// What several parameters say together (RFC 9460 §2.4.3, §7.1.1, §8).
+/// Rules that concern several parameters (RFC 9460 §2.4.3, §7.1.1, §8).
 fn consistent(params: &[(u16, Vec<u8>)]) -> Result<(), String> {
     let has = |key: u16| params.iter().any(|(k, _)| *k == key);
     if has(NO_DEFAULT_ALPN) && !has(ALPN) {
-        return Err("`no-default-alpn` needs `alpn` beside it".into());
+        return Err("`no-default-alpn` requires `alpn`".into());
     }
     let listed = params.iter().find(|(key, _)| *key == MANDATORY).map_or(&[][..], |(_, value)| value);
     for key in listed.as_chunks::<2>().0 {
@@ -115,7 +113,7 @@ fn param(key: &[u8], value: Option<&[u8]>) -> Result<(u16, Vec<u8>), String> {
     Ok((number, out))
 }
 
-/// The value of a parameter that is known by name, escapes of the master file resolved.
+/// The value of a parameter that is known by name, after the escapes of the master file were resolved.
 fn known(key: u16, text: &[u8]) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     match key {
@@ -130,7 +128,7 @@ fn known(key: u16, text: &[u8]) -> Result<Vec<u8>, String> {
         ALPN => {
             for item in list(text) {
                 let len = u8::try_from(item.len()).ok().filter(|len| *len > 0);
-                out.push(len.ok_or("expected protocols of 1 to 255 octets, with commas between")?);
+                out.push(len.ok_or("expected protocols of 1 to 255 octets, separated by commas")?);
                 out.extend(item);
             }
         }
@@ -165,7 +163,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(text, part).is_some()
 }
 
-/// Items with commas between; `\,` and `\\` are a comma and a backslash in one (RFC 9460 appendix A.1).
+/// Items separated by commas; `\,` and `\\` are a comma and a backslash in an item (RFC 9460 appendix A.1).
 fn list(text: &[u8]) -> Vec<Vec<u8>> {
     let (mut items, mut item) = (Vec::new(), Vec::new());
     let mut octets = text.iter().copied();
@@ -180,7 +178,7 @@ fn list(text: &[u8]) -> Vec<Vec<u8>> {
     items
 }
 
-/// Takes the parameters off the data, which hold nothing else; `None` if they are not parameters.
+/// Takes the parameters, which are the rest of the data; `None` if they are not valid.
 pub(crate) fn take(data: &mut &[u8]) -> Option<()> {
     let mut params: Vec<(u16, Vec<u8>)> = Vec::new();
     while !data.is_empty() {
@@ -195,7 +193,7 @@ pub(crate) fn take(data: &mut &[u8]) -> Option<()> {
     consistent(&params).ok()
 }
 
-/// Takes the value of a known parameter; what is not known may be anything.
+/// Takes the value of a known parameter; the value of an unknown one may be anything.
 fn check(key: u16, value: &mut &[u8]) -> Option<()> {
     match key {
         MANDATORY => {
@@ -220,7 +218,7 @@ fn check(key: u16, value: &mut &[u8]) -> Option<()> {
             let path = std::mem::take(value);
             (std::str::from_utf8(path).is_ok() && contains(path, b"{?dns}")).then_some(())
         }
-        // `no-default-alpn` and `ohttp` are empty: what is left over shows.
+        // `no-default-alpn` and `ohttp` must be empty: the caller checks for a remainder.
         2 | 8 => Some(()),
         _ => {
             *value = &[];

@@ -1,17 +1,17 @@
-//! The octets of a master file → entries: the words of one record or directive (RFC 1035 §5.1).
+//! From the octets of a master file to entries: the words of one record or directive (RFC 1035 §5.1).
 //!
-//! Parentheses join lines, `;` begins a comment, quotes keep white space, and a backslash takes the meaning
-//! from the character that follows. Escapes stay in the words; [`unescape`] resolves them, because only the
-//! field that a word belongs to knows what a dot or a comma in it means.
+//! Parentheses join lines, `;` begins a comment, quotes keep white space, and a backslash escapes the next
+//! character. Escapes stay in the words; [`unescape`] resolves them later, because the meaning of a dot or
+//! a comma depends on the field that the word belongs to.
 
-/// One word of an entry, as it stands in the file.
+/// One word of an entry, as in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word<'t> {
     /// Its octets, escapes unresolved, without the quotes.
     pub text: &'t [u8],
-    /// True if it stood in quotes.
+    /// True if it was in quotes.
     pub quoted: bool,
-    /// True if nothing stood between it and the word before, as in `alpn="h2"`.
+    /// True if no white space separates it from the word before, as in `alpn="h2"`.
     pub joined: bool,
     /// Its line, counted from 1.
     pub line: u32,
@@ -20,18 +20,18 @@ pub struct Word<'t> {
 /// One record or directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'t> {
-    /// True if it begins with white space: the owner is that of the record before.
+    /// True if it begins with white space: it has the owner of the record before.
     pub indented: bool,
     /// Its words; at least one.
     pub words: Vec<Word<'t>>,
 }
 
-/// What is wrong, in plain words, and the line, counted from 1.
+/// A mistake in plain words, and its line, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line.
     pub line: u32,
-    /// What stands there, and what was expected.
+    /// What was found, and what was expected.
     pub reason: String,
 }
 
@@ -41,32 +41,32 @@ impl Problem {
     }
 }
 
-/// The entries of a master file. One that is wrong in itself is a [`Problem`]; those after it follow.
+/// The entries of a master file. A malformed one is a [`Problem`]; the entries after it follow.
 pub struct Entries<'t> {
     text: &'t [u8],
     at: usize,
     line: u32,
-    /// How often the text behind an open parenthesis may still be read again.
+    /// How many more times the text after an unclosed parenthesis may be re-read.
     retries: u8,
 }
 
-/// An open parenthesis takes in the rest of the file, so what follows is read again without it: at most so
-/// many times.
+/// An unclosed parenthesis takes in the rest of the file, so the text after it is re-read without it: at
+/// most this many times.
 const RETRIES: u8 = 20;
 
-/// What is known of the entry that is being read.
+/// The state of the entry that is being read.
 #[derive(Default)]
 struct Open {
     depth: u32,
-    /// The line of the outermost parenthesis that is open.
+    /// The line of the outermost open parenthesis.
     opened: u32,
-    /// Offset and line of the next line that may begin an entry of its own.
+    /// Offset and line of the next line that may begin a new entry.
     resume: Option<(usize, u32)>,
     problem: Option<Problem>,
 }
 
 impl<'t> Entries<'t> {
-    /// A byte order mark at the beginning is passed over.
+    /// Starts at the beginning; skips a byte order mark.
     #[must_use]
     pub fn new(text: &'t [u8]) -> Self {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
@@ -77,7 +77,7 @@ impl<'t> Entries<'t> {
         self.text.get(self.at).copied()
     }
 
-    /// Up to the end of a word: white space, the end of the line, or what has a meaning of its own.
+    /// Up to the end of a word: white space, the end of the line, or a special character.
     fn word(&mut self) -> &'t [u8] {
         let start = self.at;
         while let Some(c) = self.peek() {
@@ -90,7 +90,7 @@ impl<'t> Entries<'t> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Up to the closing quote; `None` if the line ends before. The opening quote has been read.
+    /// Up to the closing quote; `None` if the line ends first. The opening quote has been read.
     fn quoted(&mut self) -> Option<&'t [u8]> {
         let start = self.at;
         while let Some(c) = self.peek() {
@@ -107,7 +107,7 @@ impl<'t> Entries<'t> {
         None
     }
 
-    /// The next line, if it does not begin as the middle of a record does.
+    /// The next line, unless it looks like the middle of a record.
     fn fresh_line(&self) -> Option<(usize, u32)> {
         let middle = matches!(self.peek(), None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'(' | b')' | b';'));
         (!middle).then_some((self.at, self.line))
@@ -193,13 +193,13 @@ impl<'t> Iterator for Entries<'t> {
 }
 
 impl Open {
-    /// Of several mistakes in an entry the first counts: the others may follow from it.
+    /// Only the first mistake in an entry is reported: the others may be its consequences.
     fn wrong(&mut self, line: u32, reason: &str) {
         self.problem.get_or_insert_with(|| Problem::new(line, reason));
     }
 }
 
-/// The octets that a text with escapes stands for: `\DDD` is the octet of that number, `\X` is X itself.
+/// Resolves the escapes of a text: `\DDD` is the octet with that number, `\X` is X itself.
 ///
 /// # Errors
 /// A backslash at the end, or before a number that is not three digits up to 255.
@@ -216,16 +216,16 @@ pub fn unescape(text: &[u8]) -> Result<Vec<u8>, String> {
 /// An octet, and whether it was escaped.
 pub(crate) type Octet = (u8, bool);
 
-/// The first octet of a text, and what follows it.
+/// Splits off the first octet of a text.
 pub(crate) fn escaped(text: &[u8]) -> Result<Option<(Octet, &[u8])>, String> {
     match text {
         [] => Ok(None),
-        [b'\\'] => Err("a backslash stands at the end, with nothing after it".into()),
+        [b'\\'] => Err("the backslash at the end has nothing after it".into()),
         [b'\\', a @ b'0'..=b'9', rest @ ..] => match rest {
             [b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
                 let value = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
                 let octet = u8::try_from(value)
-                    .map_err(|_| format!("`\\{value}` is above 255, the greatest octet"))?;
+                    .map_err(|_| format!("`\\{value}` is above 255, the largest octet"))?;
                 Ok(Some(((octet, true), rest)))
             }
             _ => Err("a backslash before a digit takes three digits, such as `\\009`".into()),
@@ -235,7 +235,7 @@ pub(crate) fn escaped(text: &[u8]) -> Result<Option<(Octet, &[u8])>, String> {
     }
 }
 
-/// A word as an error shows it: printable, and not too long.
+/// The word as shown in an error: printable, and not too long.
 pub(crate) fn shown(text: &[u8]) -> String {
     const MOST: usize = 60;
     let mut out = String::new();
@@ -252,7 +252,8 @@ pub(crate) fn shown(text: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Entries in a line each: `>` for an indented one, words in brackets, a `+` before a joined one.
+    /// One line for each entry: `>` for an indented one, words in brackets if quoted, `+` before a joined
+    /// one.
     fn entries(text: &str) -> Vec<String> {
         let word = |w: &Word<'_>| {
             let joined = if w.joined { "+" } else { "" };
@@ -288,7 +289,7 @@ mod tests {
                     "3:c",
                 ],
             ),
-            // What follows an open parenthesis is read all the same.
+            // The text after an unclosed parenthesis is read all the same.
             ("a (b\n  c\nd\ne\n", &["1! a `(` is not closed: write `)` where the record ends", "3:d", "4:e"]),
             ("a (b ) (\n", &["1! a `(` is not closed: write `)` where the record ends"]),
         ] {

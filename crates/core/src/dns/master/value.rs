@@ -1,14 +1,15 @@
-//! One word → one value: names, numbers, periods, times, and octets as hexadecimal or base 64.
+//! From one word to one value: names, numbers, durations, times, and octets as hexadecimal or base 64.
 
 use data_encoding::{BASE32HEX_NOPAD, BASE64, HEXUPPER_PERMISSIVE};
 
 use super::token::{escaped, shown};
 use crate::dns::name::{MAX_LABEL, Name, NameBuf};
 
-/// The greatest TTL (RFC 2181 §8).
+/// The largest TTL (RFC 2181 §8).
 pub(crate) const MAX_TTL: u32 = 0x7fff_ffff;
 
-/// A name: case kept, one without a final dot completed with the origin, `@` the origin itself.
+/// A name in its original case; the origin is appended if it has no final dot, and `@` is the origin
+/// itself.
 pub(crate) fn name(text: &[u8], origin: Name<'_>) -> Result<NameBuf, String> {
     let bad = |why: &str| format!("`{}` is not a domain name: {why}", shown(text));
     match text {
@@ -36,7 +37,7 @@ pub(crate) fn name(text: &[u8], origin: Name<'_>) -> Result<NameBuf, String> {
         wire.extend_from_slice(origin.as_bytes());
     }
     NameBuf::try_from(wire).map_err(|_| {
-        let with = if absolute { String::new() } else { format!(" with `.{origin}` behind it") };
+        let with = if absolute { String::new() } else { format!(" with `.{origin}` appended") };
         bad(&format!("it is longer than 255 octets{with}"))
     })
 }
@@ -51,7 +52,7 @@ fn close_label(wire: &mut Vec<u8>, label: &mut Vec<u8>) -> Result<(), &'static s
     Ok(())
 }
 
-/// What to write for a name that is not ASCII: its A-labels, or its octets (DNS-SD has such).
+/// What to write for a name that is not ASCII: its A-labels, or its octets (DNS-SD has such names).
 fn foreign(text: &[u8]) -> String {
     let ascii = std::str::from_utf8(text).ok().and_then(|t| idna::domain_to_ascii(t).ok());
     let instead = ascii.map_or_else(String::new, |ascii| format!("`{ascii}`, or "));
@@ -70,11 +71,11 @@ fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok().filter(|_| all)?.parse().ok()
 }
 
-/// Seconds, or numbers with the units w, d, h, m, s, as BIND reads them: `3600`, `1h30m`.
+/// Seconds, or numbers with the units w, d, h, m, s, as in BIND: `3600`, `1h30m`.
 pub(crate) fn period(text: &[u8]) -> Result<u32, String> {
     seconds(text).ok_or_else(|| {
         format!(
-            "`{}` is not a number of seconds up to {}, nor a period such as `1h30m`",
+            "`{}` is not a number of seconds up to {}, nor a duration such as `1h30m`",
             shown(text),
             u32::MAX
         )
@@ -85,7 +86,7 @@ pub(crate) fn period(text: &[u8]) -> Result<u32, String> {
 pub(crate) fn ttl(text: &[u8]) -> Result<u32, String> {
     seconds(text).filter(|ttl| *ttl <= MAX_TTL).ok_or_else(|| {
         format!(
-            "`{}` is not a TTL: expected seconds up to {MAX_TTL}, or a period such as `1h30m`",
+            "`{}` is not a TTL: expected seconds up to {MAX_TTL}, or a duration such as `1h30m`",
             shown(text)
         )
     })
@@ -114,7 +115,7 @@ fn seconds(text: &[u8]) -> Option<u32> {
     u32::try_from(total).ok().filter(|_| !text.is_empty())
 }
 
-/// A time of a signature: `YYYYMMDDHHMMSS` in UTC, or seconds since 1970 (RFC 4034 §3.2). It wraps around.
+/// A time of a signature: `YYYYMMDDHHMMSS` in UTC, or seconds since 1970 (RFC 4034 §3.2), modulo 2^32.
 pub(crate) fn time(text: &[u8]) -> Result<u32, String> {
     let bad = || format!("`{}` is not a time as YYYYMMDDHHMMSS, nor seconds since 1970", shown(text));
     if text.len() <= 10 {
@@ -139,13 +140,13 @@ fn calendar(text: &[u8]) -> Option<u32> {
     if !valid {
         return None;
     }
-    // Leap years before this one since the year 0, less those before 1970.
+    // Leap years from the year 0 to before this one, less those before 1970.
     let leaps = |y: u64| y / 4 - y / 100 + y / 400;
     let days =
         (year - 1970) * 365 + leaps(year - 1) - leaps(1969) + lengths.iter().take(index).sum::<u64>() + day
             - 1;
     let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
-    // RFC 1982 arithmetic: the time is kept modulo 2^32.
+    // RFC 1982 arithmetic: the time is stored modulo 2^32.
     u32::try_from(seconds & u64::from(u32::MAX)).ok()
 }
 
@@ -158,10 +159,10 @@ pub(crate) fn hex(text: &[u8]) -> Result<Vec<u8>, String> {
 
 /// Octets from base 64, padded (RFC 4648 §4).
 pub(crate) fn base64(text: &[u8]) -> Result<Vec<u8>, String> {
-    BASE64.decode(text).map_err(|_| format!("`{}` is not whole base 64 (RFC 4648 §4)", shown(text)))
+    BASE64.decode(text).map_err(|_| format!("`{}` is not complete base 64 (RFC 4648 §4)", shown(text)))
 }
 
-/// Octets from base 32 with the extended hex alphabet, not padded (RFC 5155 §3.3).
+/// Octets from base 32 with the extended hex alphabet, unpadded (RFC 5155 §3.3).
 pub(crate) fn base32hex(text: &[u8]) -> Result<Vec<u8>, String> {
     let upper = text.to_ascii_uppercase();
     BASE32HEX_NOPAD
@@ -195,9 +196,9 @@ mod tests {
             (".a", "a label is empty"),
             (&*"x".repeat(64), "a label is longer than 63 octets"),
             (&*"x.".repeat(128), "it is longer than 255 octets"),
-            (&"x.".repeat(125)[..249], "it is longer than 255 octets with `.Example.org` behind it"),
+            (&"x.".repeat(125)[..249], "it is longer than 255 octets with `.Example.org` appended"),
             ("bücher", "write `xn--bcher-kva`, or each octet that is not ASCII as `\\DDD`"),
-            ("a\\", "a backslash stands at the end, with nothing after it"),
+            ("a\\", "the backslash at the end has nothing after it"),
         ] {
             let read = name(text.as_bytes(), origin.as_name()).map(|n| n.to_string());
             assert!(read.as_ref().is_err_and(|e| e.ends_with(why)), "{text}: {read:?}");
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_periods_and_times_are_read() {
+    fn numbers_durations_and_times_are_read() {
         for (text, expected) in [
             ("0", Some(0)),
             ("3600", Some(3600)),

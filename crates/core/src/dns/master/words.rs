@@ -1,4 +1,4 @@
-//! The words of one record's data, read one after the other, and what reads the octets made of them.
+//! Reads the words of one record's data in sequence, and helps to check its octets.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -7,12 +7,12 @@ use super::value;
 use crate::dns::name::Name;
 use crate::dns::types::Qtype;
 
-/// The words of a record's data that are still to be read.
+/// The remaining words of a record's data.
 pub(crate) struct Words<'t> {
     words: std::slice::Iter<'t, Word<'t>>,
-    /// What relative names are completed with.
+    /// The origin, which is appended to relative names.
     pub(crate) origin: Name<'t>,
-    /// The line of the word that was read last.
+    /// The line of the last word read.
     pub(crate) line: u32,
 }
 
@@ -36,12 +36,12 @@ impl<'t> Words<'t> {
         Problem::new(self.line, reason)
     }
 
-    /// The next word, in quotes or not.
+    /// The next word, quoted or not.
     pub(crate) fn any(&mut self, what: &str) -> Result<Word<'t>, Problem> {
         self.next().ok_or_else(|| self.wrong(format!("the record ends where {what} is expected")))
     }
 
-    /// The next word, which must not be in quotes.
+    /// The next word, which must not be quoted.
     pub(crate) fn bare(&mut self, what: &str) -> Result<&'t [u8], Problem> {
         let word = self.any(what)?;
         if word.quoted {
@@ -52,7 +52,7 @@ impl<'t> Words<'t> {
         Ok(word.text)
     }
 
-    /// What `read` makes of the next word.
+    /// The next word, parsed by `read`.
     pub(crate) fn value<T>(
         &mut self,
         what: &str,
@@ -62,7 +62,7 @@ impl<'t> Words<'t> {
         read(text).map_err(|reason| self.wrong(reason))
     }
 
-    /// A number of `octets` octets, which are appended.
+    /// Reads a number and appends it as `octets` octets.
     pub(crate) fn number(&mut self, octets: usize, out: &mut Vec<u8>) -> Result<u64, Problem> {
         let max = u64::MAX >> (64 - 8 * octets.clamp(1, 8));
         let value = self.value("a number", |text| value::number(text, max))?;
@@ -95,13 +95,13 @@ impl<'t> Words<'t> {
         Ok(())
     }
 
-    /// What the next word stands for, in quotes or not.
+    /// The octets of the next word, with escapes resolved; quoted or not.
     pub(crate) fn octets(&mut self, what: &str) -> Result<Vec<u8>, Problem> {
         let word = self.any(what)?;
         unescape(word.text).map_err(|why| self.wrong(format!("in `{}` {why}", shown(word.text))))
     }
 
-    /// The words that are left, one after the other; none of them in quotes.
+    /// The remaining words, concatenated; none may be quoted.
     pub(crate) fn joined(&mut self, what: &str) -> Result<Vec<u8>, Problem> {
         let mut all = self.bare(what)?.to_vec();
         while self.peek().is_some() {
@@ -112,11 +112,11 @@ impl<'t> Words<'t> {
 
     /// A character-string.
     pub(crate) fn text(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
-        let octets = self.octets("a text")?;
-        self.counted(&octets, "a text; divide it into several in quotes", out)
+        let octets = self.octets("a string")?;
+        self.counted(&octets, "a string; split it into several quoted ones", out)
     }
 
-    /// Octets after their number, which must fit an octet.
+    /// Appends octets after their length, which must fit one octet.
     pub(crate) fn counted(&self, octets: &[u8], what: &str, out: &mut Vec<u8>) -> Result<(), Problem> {
         let len = u8::try_from(octets.len())
             .map_err(|_| self.wrong(format!("{} octets are too many: 255 fit {what}", octets.len())))?;
