@@ -42,7 +42,9 @@ fuzz_target!(|text: &[u8]| {
     let mut again = String::new();
     for Record { owner, rtype, ttl, rdata } in &first.records {
         let _ = write!(again, "{} {ttl} IN TYPE{} \\# {} ", owner.as_name().dotted(), rtype.0, rdata.len());
-        rdata.iter().for_each(|octet| drop(write!(again, "{octet:02x}")));
+        for octet in rdata {
+            let _ = write!(again, "{octet:02x}");
+        }
         again.push('\n');
     }
     let mut second = Seen::default();
