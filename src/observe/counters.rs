@@ -40,7 +40,7 @@ impl Default for Counters {
 
 /// A place to count queries.
 pub trait Count {
-    /// Counts one query. `list_slot` is the counter of the list that blocked, allowed or noted it.
+    /// Counts one query. `list_slot` is the counter of the list that blocked, allowed or logged it.
     fn count(&mut self, event: &Event, list_slot: Option<u16>);
 }
 

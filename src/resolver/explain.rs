@@ -124,7 +124,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     {
         cache.put(&stored);
     }
-    // Without an epoch, so that replies that have passed inspection are inspected all the same.
+    // Without an epoch, so that replies that have passed inspection are inspected again.
     let snapshot = Arc::new(Snapshot { cache, epoch: 0, ..snapshot.clone() });
     let view = snapshot.view(client);
     let mut out = vec![0; MAX_MESSAGE];

@@ -81,8 +81,8 @@ impl Packet {
     }
 }
 
-/// True if the message repeats the question section: the name in any case, type and class exactly (RFC 5452
-/// §9.1).
+/// True if the message repeats the question section: the name in any case, type and class exactly
+/// (RFC 5452 §9.1).
 pub(super) fn repeats(question: &[u8], reply: &[u8]) -> bool {
     let Some(theirs) = reply.get(HEADER_LEN..HEADER_LEN + question.len()) else { return false };
     let split = question.len().saturating_sub(4);

@@ -48,10 +48,10 @@ pub enum Found<'n> {
 
 /// Calls `each` for every item that a reply leads to, until it breaks; returns the value of the break.
 ///
-/// The names of the alias chain come first, in chain order whatever the order of the records (RFC 1034
-/// §3.6.2): from the question's name, at most [`MAX_ALIASES`], until the chain ends or loops. Aliases
-/// outside the chain follow, then targets, hints and addresses in record order. Owner names are ignored,
-/// because some clients ignore them too.
+/// The names of the alias chain come first, in chain order whatever the order of the records
+/// (RFC 1034 §3.6.2): from the question's name, at most [`MAX_ALIASES`], until the chain ends or loops.
+/// Aliases outside the chain follow, then targets, hints and addresses in record order. Owner names are
+/// ignored, because some clients ignore them too.
 pub fn found<B>(message: &Message<'_>, mut each: impl FnMut(Found<'_>) -> ControlFlow<B>) -> Option<B> {
     match chain(message, &mut each) {
         ControlFlow::Continue(()) => data(message, &mut each).break_value(),
@@ -130,8 +130,8 @@ fn data<B>(message: &Message<'_>, each: &mut impl FnMut(Found<'_>) -> ControlFlo
     ControlFlow::Continue(())
 }
 
-/// The target of a service binding, then its hints. A compressed target makes the record malformed (RFC
-/// 9460 §2.2). So do keys out of order, but since some clients accept them, so does this.
+/// The target of a service binding, then its hints. A compressed target makes the record malformed
+/// (RFC 9460 §2.2). Keys out of order do so too, but they are read, because some clients accept them.
 fn binding<B>(rdata: &[u8], each: &mut impl FnMut(Found<'_>) -> ControlFlow<B>) -> ControlFlow<B> {
     let Some((priority, rest)) = rdata.split_first_chunk::<2>() else { return ControlFlow::Continue(()) };
     let Ok(target) = Name::parse(rest) else { return ControlFlow::Continue(()) };

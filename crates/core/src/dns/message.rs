@@ -155,8 +155,8 @@ impl<'m> Message<'m> {
         self.name_into(at, &mut [0; MAX_NAME]).map(Name::to_buf)
     }
 
-    /// Like [`Message::name_at`], but written into the caller's buffer: nothing is allocated (RFC 1035
-    /// §4.1.4).
+    /// Like [`Message::name_at`], but written into the caller's buffer: nothing is allocated
+    /// (RFC 1035 §4.1.4).
     #[must_use]
     pub fn name_into<'b>(&self, mut at: usize, buf: &'b mut [u8; MAX_NAME]) -> Option<Name<'b>> {
         let mut len = 0;

@@ -21,9 +21,10 @@ const ECH: u16 = 5;
 /// The reply without the `ech` parameter of its HTTPS and SVCB records (RFC 9460 §2.2), including its key
 /// in `mandatory` (§8). `None` if it has none, is malformed, or would exceed 65,535 octets.
 ///
-/// The RRSIGs of a changed RRset are removed too, and AD is cleared: the signature is no longer valid (RFC
-/// 4035 §3.2.3). All other records keep their order and meaning, including the OPT record and its options;
-/// names are decompressed, so the reply may become longer. A record with a malformed name is dropped.
+/// The RRSIGs of a changed RRset are removed too, and AD is cleared: the signature is no longer valid
+/// (RFC 4035 §3.2.3). All other records keep their order and meaning, including the OPT record and its
+/// options; names are decompressed, so the reply may become longer. A record with a malformed name is
+/// dropped.
 #[must_use]
 pub fn without_ech(reply: &[u8]) -> Option<Vec<u8>> {
     let message = Message::parse(reply)?;

@@ -150,8 +150,8 @@ fn is_sip(rest: &str) -> bool {
     !user.is_empty() && is_host(host.split([';', '?']).next().unwrap_or_default())
 }
 
-/// True if it begins with a host, that is a name or an address in brackets, and an optional port (RFC 3986
-/// §3.2).
+/// True if it begins with a host, that is a name or an address in brackets, and an optional port
+/// (RFC 3986 §3.2).
 fn is_host(text: &str) -> bool {
     let authority = text.split(['/', '?', '#']).next().unwrap_or_default();
     let (host, after) = match authority.strip_prefix('[') {

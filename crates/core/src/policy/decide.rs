@@ -516,8 +516,8 @@ mod tests {
     }
 
     proptest! {
-        /// A wildcard of a policy zone matches where nothing closer exists (in the terms of RFC 4592
-        /// section 4.3.1).
+        /// A wildcard of a policy zone matches where nothing closer exists (in the terms of
+        /// RFC 4592 section 4.3.1).
         #[test]
         fn a_policy_zone_matches_as_a_zone(
             owners in prop::collection::btree_map(r"(\*\.)?(aa|bb)(\.(aa|bb)){0,3}", any::<bool>(), 1..10),

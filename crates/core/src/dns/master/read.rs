@@ -147,8 +147,8 @@ impl<H: Handler> Reader<'_, H> {
         }
     }
 
-    /// The TTL of a record: its own, else that of `$TTL` (RFC 2308 §4), else the previous one (RFC 1035
-    /// §5.1).
+    /// The TTL of a record: its own, else that of `$TTL` (RFC 2308 §4), else the previous one
+    /// (RFC 1035 §5.1).
     fn ttl(&mut self, head: &Head<'_, '_>, rdata: &[u8]) -> Result<u32, Problem> {
         if let Some(ttl) = head.ttl {
             self.last_ttl = Some(ttl);
@@ -211,8 +211,8 @@ impl<H: Handler> Reader<'_, H> {
         }
     }
 
-    /// Reads another file at this point. Origin and owner of this one are restored after it (RFC 1035
-    /// §5.1).
+    /// Reads another file at this point. Origin and owner of this one are restored after it
+    /// (RFC 1035 §5.1).
     fn include(&mut self, path: &Word<'_>, origin: Option<&Word<'_>>, state: &State) -> Result<(), Problem> {
         let wrong = |reason: String| Problem::new(path.line, reason);
         let name =

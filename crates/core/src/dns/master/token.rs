@@ -289,7 +289,7 @@ mod tests {
                     "3:c",
                 ],
             ),
-            // The text after an unclosed parenthesis is read all the same.
+            // The text after an unclosed parenthesis is still read.
             ("a (b\n  c\nd\ne\n", &["1! a `(` is not closed: write `)` where the record ends", "3:d", "4:e"]),
             ("a (b ) (\n", &["1! a `(` is not closed: write `)` where the record ends"]),
         ] {
