@@ -148,6 +148,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::MAX_MESSAGE;
 
     #[test]
     fn an_announced_length_takes_no_room() {
@@ -155,8 +156,8 @@ mod tests {
         inbox.room().extend_from_slice(&[0xff, 0xff, 1, 2, 3]);
         assert_eq!(inbox.next(), None);
         assert!(inbox.room().capacity() < 4 * READ, "{}", inbox.octets.capacity());
-        inbox.octets.resize(2 + 65_535, 0);
-        assert_eq!(inbox.next(), Some(2..2 + 65_535));
+        inbox.octets.resize(2 + MAX_MESSAGE, 0);
+        assert_eq!(inbox.next(), Some(2..2 + MAX_MESSAGE));
         inbox.tidy();
         assert_eq!(inbox.octets.capacity(), 0, "and what was long is given back");
     }

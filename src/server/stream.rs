@@ -20,6 +20,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::frames::{Inbox, Left, Outbox};
 use super::intercept::{Interceptor, ReplyPath};
+use crate::dns::MAX_MESSAGE;
 use crate::net::accept::Seat;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
@@ -29,8 +30,6 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::{Client, Snapshot};
 
-/// The longest message that a stream carries, in octets.
-const MAX_MESSAGE: usize = 65_535;
 /// Queries of one connection that are answered at once; the next is read when one is done.
 const QUERIES: usize = 64;
 /// While so many octets of replies are unread, no more queries are read.

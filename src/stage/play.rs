@@ -13,7 +13,7 @@ use super::exchange::{Exchange, Sent};
 use super::passthrough::Passthrough;
 use super::world::World;
 use crate::censor::{End, Plan, Shot};
-use crate::dns::{PAYLOAD_SIZE, Rcode, Transport};
+use crate::dns::{self, MAX_MESSAGE, PAYLOAD_SIZE, Transport};
 use crate::observe::counters::Counters;
 use crate::observe::event::{Event, Source};
 use crate::resolver::live::Engine;
@@ -181,7 +181,7 @@ impl Interceptor for Player {
 fn longest(transport: Transport) -> usize {
     match transport {
         Transport::Udp => usize::from(PAYLOAD_SIZE),
-        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Tcp => MAX_MESSAGE,
     }
 }
 
@@ -190,19 +190,15 @@ fn censored(plan: &Plan, client: Client) -> Option<Event> {
     if plan.forged.is_empty() && plan.genuine.is_some() {
         return None;
     }
-    let rcode = plan.forged.first().and_then(|shot| wire_rcode(&shot.octets));
+    let rcode = plan.forged.first().and_then(|shot| dns::rcode(&shot.octets));
     Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
 }
 
 /// What is counted for a query that was passed on to whoever was asked.
 fn passed(reply: Option<&[u8]>, client: Client, came: Moment, clock: Clock) -> Event {
-    let rcode = reply.and_then(wire_rcode);
+    let rcode = reply.and_then(dns::rcode);
     let took = clock().at.saturating_duration_since(came.at);
     Event { source: Source::Upstream, rcode, took, ..Event::new(client.address, client.transport) }
-}
-
-fn wire_rcode(reply: &[u8]) -> Option<Rcode> {
-    reply.get(3).map(|octet| Rcode(u16::from(octet & 0xf)))
 }
 
 /// The way out for all packets of one query.

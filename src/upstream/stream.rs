@@ -134,15 +134,12 @@ impl<C: Connect> Streams<C> {
     /// Asks, with EDNS or without, and returns; `done` hears of the reply, or after about `wait` that
     /// there is none. Must run within a runtime.
     pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: Heard) {
-        let Some(packet) = question.packet(edns) else {
-            return done(Err(Missed::Local(io::ErrorKind::InvalidInput.into())));
-        };
         let mut state = lock(&self.shared.state);
         if state.waiting.len() >= MAX_WAITING {
             drop(state);
             return done(Err(Missed::Local(io::Error::other("too many questions wait for a connection"))));
         }
-        let flight = Flight { packet: Box::new(packet), deadline: now + wait, heard: done };
+        let flight = Flight { packet: Box::new(question.packet(edns)), deadline: now + wait, heard: done };
         state.waiting.push_back(Waiting { flight, closed: 0 });
         let failed = self.shared.place(&mut state);
         drop(state);
