@@ -13,7 +13,7 @@ use super::error::StartError;
 use super::refusal::refusal;
 use crate::cache::store::Cache;
 use crate::observe::counters::CounterSet;
-use crate::observe::querylog::Sink;
+use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 use crate::server::{self, Running};
 use crate::settings::Settings;

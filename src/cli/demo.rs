@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 
 use super::{OK, say, shipped};
 use crate::app::{self, Service, Signals};
-use crate::observe::querylog::{Line, Sink};
+use crate::observe::sink::{Line, Sink};
 use crate::policy::Class;
 use crate::settings::{ServerSettings, Settings, UpstreamSettings};
 use crate::sources::Silent;

@@ -10,7 +10,7 @@ use super::waiting::Waiting;
 use crate::dns::Query;
 use crate::observe::counters::{Count, CounterSet};
 use crate::observe::event::Event;
-use crate::observe::querylog::{Line, Sink};
+use crate::observe::sink::{Line, Sink};
 use crate::policy::{self, Active, Orders};
 
 /// Shared by every transport and thread.

@@ -14,7 +14,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::dns::Rcode;
-use crate::observe::querylog::Sink;
+use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 
 /// The page: a recorder of its own, so that two servers in one process do not mix.
