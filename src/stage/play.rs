@@ -98,7 +98,10 @@ impl Interceptor for Player {
             exchange.server = server.unwrap_or(exchange.server);
             (Mutex::new(exchange), observer)
         });
-        let censored = censored(&plan, client);
+        let censored = censored(&plan, client).map(|event| {
+            let first = plan.forged.first().map_or(&[][..], |shot| &shot.octets);
+            (event, engine.copy_for_sink(first))
+        });
         let ahead = AtomicUsize::new(plan.forged.len() + usize::from(plan.genuine.is_some()));
         let open = Open { path, client, at, clock: *clock, end: plan.end, ahead, exchange };
         let mut outgoing = Outgoing {
@@ -110,8 +113,8 @@ impl Interceptor for Player {
         for shot in plan.forged {
             outgoing.send(shot, false);
         }
-        if let Some(event) = &censored {
-            engine.observe(&mut &**counters, &behind, event, packet);
+        if let Some((event, reply)) = &censored {
+            engine.observe(&mut &**counters, &behind, event, packet, reply);
         }
         let Some(after) = plan.genuine else { return Ok(()) };
         if let Some(passthrough) = &self.passthrough
@@ -124,9 +127,11 @@ impl Interceptor for Player {
                     Transport::Tcp => way.over_tcp(asked, &packet).await,
                 };
                 let event = passed(reply.as_deref(), client, at, parts.clock);
-                outgoing.genuine(after, reply.unwrap_or_default());
+                let reply = reply.unwrap_or_default();
+                let copy = parts.engine.copy_for_sink(&reply);
+                outgoing.genuine(after, reply);
                 if censored.is_none() {
-                    parts.engine.observe(&mut &*parts.counters, &behind, &event, &packet);
+                    parts.engine.observe(&mut &*parts.counters, &behind, &event, &packet, &copy);
                 }
             });
             return Ok(());
@@ -144,20 +149,22 @@ impl Interceptor for Player {
                 pending.begin(*clock, move |pending, answered| {
                     let mut out = vec![0; longest(client.transport)];
                     let (len, event) = pending.write(answered, &mut out);
-                    outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
+                    let reply = out.get(..len).unwrap_or_default();
+                    outgoing.genuine(after, reply.to_vec());
                     if censored.is_none() {
-                        let snapshot = pending.snapshot();
-                        parts.engine.observe(&mut &*parts.counters, snapshot, &event, pending.packet());
+                        let (snapshot, query) = (pending.snapshot(), pending.packet());
+                        parts.engine.observe(&mut &*parts.counters, snapshot, &event, query, reply);
                     }
                 });
                 return Ok(());
             }
             Outcome::Drop => 0,
         };
-        outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
+        let reply = out.get(..len).unwrap_or_default();
+        outgoing.genuine(after, reply.to_vec());
         if censored.is_none() {
             event.took = clock().at.saturating_duration_since(at.at);
-            engine.observe(&mut &**counters, &behind, &event, packet);
+            engine.observe(&mut &**counters, &behind, &event, packet, reply);
         }
         Ok(())
     }
