@@ -143,7 +143,7 @@ fn policy(c: &mut Criterion) {
                     let outcome = resolve(engine, &snapshot, packet, client, now, &mut out, &mut event);
                     assert!(matches!(outcome, Outcome::Reply(_)) && event.verdict.word() == "blocked");
                     black_box(&out);
-                    engine.observe(&mut counters, &snapshot, &event, packet);
+                    engine.observe(&mut counters, &snapshot, &event, packet, &out);
                 }
             });
         });

@@ -111,7 +111,7 @@ fn resolve(c: &mut Criterion) {
                     for packet in &inbox {
                         let mut event = Event::new(client.address, client.transport);
                         black_box(answer(&engine, &snapshot, packet, client, now, &mut out, &mut event));
-                        engine.observe(&mut counters, &snapshot, &event, packet);
+                        engine.observe(&mut counters, &snapshot, &event, packet, &out);
                     }
                 });
             });

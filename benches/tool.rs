@@ -138,7 +138,7 @@ fn queries(kind: &str, count: usize) {
         let packet = &packets[at % 256];
         let mut event = Event::new(address, Transport::Udp);
         black_box(resolve(&engine, &snapshot, packet, client, now, &mut out, &mut event));
-        engine.observe(&mut counters, &snapshot, &event, packet);
+        engine.observe(&mut counters, &snapshot, &event, packet, &out);
     }
 }
 

@@ -18,12 +18,9 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::MessageResponseBuilder;
 
 use crate::answer::{self, Blocked, Right};
-use crate::dns::{Query, Transport};
+use crate::dns::{MAX_MESSAGE, Query, Transport};
 use crate::policy::{Active, Asker, Orders, Policy, Rung, Verdict, decide};
 use crate::server::clock;
-
-/// The longest message, in octets (RFC 1035 §4.2.2).
-const MAX_MESSAGE: usize = 65_535;
 
 /// Answers what a policy blocks, and passes the rest to `H`.
 ///

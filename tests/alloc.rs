@@ -152,7 +152,8 @@ fn from_receipt_to_reply_nothing_is_allocated() {
             &mut out,
             &mut event,
         );
-        engine.observe(&mut thread, &snapshot, &event, packet);
+        let reply = if let Outcome::Reply(len) = outcome { &out[..len] } else { &[] };
+        engine.observe(&mut thread, &snapshot, &event, packet, reply);
         (COUNT.with(Cell::get) - before, matches!(outcome, Outcome::Reply(_)))
     };
     // The first use of the pointer sets up what the thread keeps.

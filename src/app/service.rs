@@ -13,7 +13,8 @@ use super::error::StartError;
 use super::refusal::refusal;
 use crate::cache::store::Cache;
 use crate::observe::counters::CounterSet;
-use crate::observe::querylog::Sink;
+use crate::observe::event::Line;
+use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 use crate::server::{self, Running};
 use crate::settings::Settings;
@@ -55,14 +56,14 @@ pub struct Addresses {
 }
 
 impl Service {
-    /// Builds what the settings say, binds, and when all is bound serves. Must run within a multi-threaded
-    /// runtime.
+    /// Builds what the settings say, binds, and when all is bound serves. Each query goes to `sink` after its
+    /// reply. Must run within a multi-threaded runtime.
     ///
     /// # Errors
     /// The first thing that fails; nothing has been answered and nothing stays bound.
     pub fn start(
         settings: &Settings,
-        log: Option<Sink>,
+        sink: Option<Sink<Line>>,
         progress: &dyn Progress,
     ) -> Result<Self, StartError> {
         let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
@@ -83,7 +84,7 @@ impl Service {
         let addresses =
             Addresses { dns: dns.addresses.clone(), web: local(&metrics), block_page: local(&pages) };
 
-        let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), log));
+        let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), sink));
         let mut tasks = JoinSet::new();
         let control = control::serve(control, settings, &engine, &mut tasks);
         serve_metrics(metrics, &engine, &mut tasks);

@@ -2,17 +2,15 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::Receiver;
 
 use super::{OK, say, shipped};
 use crate::app::{self, Service, Signals};
-use crate::observe::querylog::{Line, Sink};
+use crate::dns::Query;
+use crate::observe::event::Line;
+use crate::observe::sink::{Capacity, Drain, Sink};
 use crate::policy::Class;
 use crate::settings::{ServerSettings, Settings, UpstreamSettings};
 use crate::sources::Silent;
-
-/// Lines that may wait for a slow terminal.
-const LOG_BOUND: usize = 10_000;
 
 /// Options of `demo`.
 #[derive(clap::Args)]
@@ -45,11 +43,11 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     };
     app::runtime().map_err(|e| e.to_string())?.block_on(async {
         let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
-        let (sink, lines) = Sink::new(LOG_BOUND);
+        let (sink, lines) = Sink::new(Capacity::default());
         match Service::start(&settings, Some(sink), &Silent) {
             Err(error) if error.is_address_in_use() => {
                 settings.server.listen = vec![SocketAddr::new(wanted.ip(), 0)];
-                let (sink, lines) = Sink::new(LOG_BOUND);
+                let (sink, lines) = Sink::new(Capacity::default());
                 let service = Service::start(&settings, Some(sink), &Silent).map_err(|e| e.to_string())?;
                 demo(args, service, lines, Some(wanted), &mut signals).await
             }
@@ -62,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
 async fn demo(
     args: &Args,
     service: Service,
-    lines: Receiver<Line>,
+    lines: Drain<Line>,
     taken: Option<SocketAddr>,
     signals: &mut Signals,
 ) -> Result<u8, String> {
@@ -71,7 +69,7 @@ async fn demo(
         introduce(args, &service, *address, taken);
     }
     // The thread ends with the program: it holds nothing that could be lost.
-    std::thread::spawn(move || lines.iter().for_each(|line| print(&line, style)));
+    std::thread::spawn(move || lines.for_each(|line| print(&line, style)));
     signals.stop().await;
     service.stop().await;
     Ok(OK)
@@ -129,7 +127,8 @@ fn print(line: &Line, style: Style) {
 
 fn plain(line: &Line, colour: bool) -> String {
     let event = &line.event;
-    let question = line.question.as_ref().map_or_else(|| "(no question)".into(), |(n, t)| format!("{n} {t}"));
+    let question = Query::parse(&line.query)
+        .map_or_else(|_| "(no question)".into(), |query| format!("{} {}", query.qname, query.qtype));
     let rcode = event.rcode.map_or_else(|| "no reply".into(), |r| r.to_string());
     let rule = line.rule.as_ref().map_or_else(String::new, |r| format!("  {} ({})", r.rule, r.place()));
     let transport = event.transport.word();
@@ -146,13 +145,12 @@ fn plain(line: &Line, colour: bool) -> String {
 
 fn json(line: &Line) -> String {
     let event = &line.event;
-    let (name, qtype) =
-        line.question.as_ref().map_or((None, None), |(n, t)| (Some(n.to_string()), Some(t.to_string())));
+    let query = Query::parse(&line.query).ok();
     serde_json::json!({
         "time": jiff::Timestamp::now().to_string(),
         "client": event.client.ip(),
-        "name": name,
-        "type": qtype,
+        "name": query.as_ref().map(|q| q.qname.to_string()),
+        "type": query.as_ref().map(|q| q.qtype.to_string()),
         "verdict": event.verdict.word(),
         "answered_by": event.source.word(),
         "rcode": event.rcode.map(|r| r.to_string()),

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::sink::Item;
 use crate::dns::{Rcode, Transport};
-use crate::policy::Verdict;
+use crate::policy::{RuleText, Verdict};
 
 /// The step that produced the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,5 +90,25 @@ impl Event {
             rcode: None,
             took: Duration::ZERO,
         }
+    }
+}
+
+/// What whoever listens gets for one query.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What happened.
+    pub event: Event,
+    /// The query's octets, whatever they are.
+    pub query: Box<[u8]>,
+    /// The octets of the reply as the client gets them; empty where nothing was sent.
+    pub reply: Box<[u8]>,
+    /// The rule that decided, if one did.
+    pub rule: Option<RuleText>,
+}
+
+impl Item for Line {
+    fn octets(&self) -> usize {
+        let rule = self.rule.as_ref().map_or(0, |rule| rule.rule.len() + rule.list.len());
+        self.query.len() + self.reply.len() + rule
     }
 }

@@ -2,4 +2,4 @@
 
 pub mod counters;
 pub mod event;
-pub mod querylog;
+pub mod sink;

@@ -9,8 +9,8 @@ use super::snapshot::Snapshot;
 use super::waiting::Waiting;
 use crate::dns::Query;
 use crate::observe::counters::{Count, CounterSet};
-use crate::observe::event::Event;
-use crate::observe::querylog::{Line, Sink};
+use crate::observe::event::{Event, Line};
+use crate::observe::sink::Sink;
 use crate::policy::{self, Active, Orders};
 
 /// Shared by every transport and thread.
@@ -25,19 +25,19 @@ pub struct Engine {
     pub waiting: Arc<Waiting>,
     /// Counters of all threads.
     pub counters: Arc<CounterSet>,
-    /// The query log, if it has a reader.
-    pub log: Option<Sink>,
+    /// Where each query goes after its reply has been sent, if there is a reader.
+    pub sink: Option<Sink<Line>>,
 }
 
 impl Engine {
     /// An engine that serves `snapshot`.
     #[must_use]
-    pub fn new(mut snapshot: Snapshot, counters: Arc<CounterSet>, log: Option<Sink>) -> Self {
+    pub fn new(mut snapshot: Snapshot, counters: Arc<CounterSet>, sink: Option<Sink<Line>>) -> Self {
         let epochs = AtomicU64::new(0);
         snapshot.epoch = epoch(&epochs, &snapshot);
         let snapshot = ArcSwap::from_pointee(snapshot);
         let (changing, ordering) = (Mutex::default(), Mutex::default());
-        Self { snapshot, changing, ordering, epochs, waiting: Arc::default(), counters, log }
+        Self { snapshot, changing, ordering, epochs, waiting: Arc::default(), counters, sink }
     }
 
     /// The current generation, whatever the time. Cheap.
@@ -96,15 +96,29 @@ impl Engine {
         self.snapshot.store(Arc::new(next));
     }
 
-    /// Counts and logs one query, after its reply has been sent.
-    pub fn observe(&self, counters: &mut impl Count, snapshot: &Snapshot, event: &Event, packet: &[u8]) {
+    /// Counts one query and passes it to the sink's reader, if there is one; after its reply has been sent.
+    /// `reply` is empty if there is none.
+    pub fn observe(
+        &self,
+        counters: &mut impl Count,
+        snapshot: &Snapshot,
+        event: &Event,
+        query: &[u8],
+        reply: &[u8],
+    ) {
         counters.count(event, event.verdict.list().and_then(|list| snapshot.list_slot(list)));
-        if let Some(sink) = &self.log {
-            let query = Query::parse(packet).ok();
-            let rule =
-                query.as_ref().and_then(|q| policy::verdict_text(&snapshot.policy, event.verdict, q.qname));
-            sink.push(Line { event: *event, question: query.map(|q| (q.qname.to_buf(), q.qtype)), rule });
+        if let Some(sink) = &self.sink {
+            let rule = Query::parse(query)
+                .ok()
+                .and_then(|query| policy::verdict_text(&snapshot.policy, event.verdict, query.qname));
+            sink.push(Line { event: *event, query: query.into(), reply: reply.into(), rule });
         }
+    }
+
+    /// A copy for [`Engine::observe`] of octets that are given away before; empty if nobody listens.
+    #[must_use]
+    pub fn copy_for_sink(&self, octets: &[u8]) -> Vec<u8> {
+        if self.sink.is_some() { octets.to_vec() } else { Vec::new() }
     }
 }
 

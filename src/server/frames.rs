@@ -77,19 +77,24 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Puts a reply behind the others; nothing for an empty one, or one that no stream can carry.
-    pub(super) fn push(&mut self, message: &[u8]) -> bool {
-        let Some(len) = u16::try_from(message.len()).ok().filter(|len| *len > 0) else { return false };
+    /// Puts a reply behind the others and says where it is; nothing for an empty one, or one that no stream
+    /// can carry.
+    pub(super) fn push(&mut self, message: &[u8]) -> Option<Range<usize>> {
+        let len = u16::try_from(message.len()).ok().filter(|len| *len > 0)?;
         self.octets.extend_from_slice(&len.to_be_bytes());
+        let start = self.octets.len();
         self.octets.extend_from_slice(message);
-        true
+        Some(start..self.octets.len())
+    }
+
+    /// The octets of a reply, until [`Outbox::tidy`].
+    pub(super) fn get(&self, reply: Range<usize>) -> &[u8] {
+        self.octets.get(reply).unwrap_or_default()
     }
 
     pub(super) fn message(&mut self, message: Vec<u8>, left: Option<Left>) {
-        if self.push(&message)
-            && let Some(left) = left
-        {
-            self.leaving.push_back((self.octets.len(), message, left));
+        if let (Some(reply), Some(left)) = (self.push(&message), left) {
+            self.leaving.push_back((reply.end, message, left));
         }
     }
 
@@ -148,6 +153,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::MAX_MESSAGE;
 
     #[test]
     fn an_announced_length_takes_no_room() {
@@ -155,8 +161,8 @@ mod tests {
         inbox.room().extend_from_slice(&[0xff, 0xff, 1, 2, 3]);
         assert_eq!(inbox.next(), None);
         assert!(inbox.room().capacity() < 4 * READ, "{}", inbox.octets.capacity());
-        inbox.octets.resize(2 + 65_535, 0);
-        assert_eq!(inbox.next(), Some(2..2 + 65_535));
+        inbox.octets.resize(2 + MAX_MESSAGE, 0);
+        assert_eq!(inbox.next(), Some(2..2 + MAX_MESSAGE));
         inbox.tidy();
         assert_eq!(inbox.octets.capacity(), 0, "and what was long is given back");
     }

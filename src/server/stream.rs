@@ -21,6 +21,7 @@ use tokio::time::{sleep_until, timeout};
 use super::frames::{Inbox, Outbox};
 use super::intercept::{Interceptor, ReplyPath};
 use super::reply::{Ending, Item, Reply};
+use crate::dns::MAX_MESSAGE;
 use crate::net::accept::Seat;
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
@@ -30,8 +31,6 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::{Client, Snapshot};
 
-/// The longest message that a stream carries, in octets.
-const MAX_MESSAGE: usize = 65_535;
 /// Queries of one connection that are answered at once; the next is read when one is done.
 const QUERIES: usize = 64;
 /// While so many octets of replies are unread, no more queries are read.
@@ -167,7 +166,10 @@ struct Connection<S> {
 
 struct Answered {
     event: Event,
+    /// Where the query is in the inbox.
     packet: Range<usize>,
+    /// Where the reply is in the outbox.
+    reply: Option<Range<usize>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -308,31 +310,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             let mut event = Event::new(self.client.address, self.client.transport);
-            let outcome = with_room(|room| {
+            let (outcome, reply) = with_room(|room| {
                 let outcome = resolve(&shared.engine, &snapshot, octets, self.client, now, room, &mut event);
-                if let Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) = &outcome {
-                    self.outbox.push(room.get(..*len).unwrap_or_default());
-                }
-                outcome
+                let reply = match &outcome {
+                    Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
+                        self.outbox.push(room.get(..*len).unwrap_or_default())
+                    }
+                    Outcome::Drop | Outcome::Later(_) => None,
+                };
+                (outcome, reply)
             });
             match outcome {
                 Outcome::Reply(_) | Outcome::Drop => {}
                 Outcome::ReplyAndRefresh(_, pending) => pending.refresh(shared.clock),
                 Outcome::Later(pending) => {
-                    let (reply, shared) = (self.reply(), Arc::clone(&shared));
+                    let (way, shared) = (self.reply(), Arc::clone(&shared));
                     pending.begin(shared.clock, move |pending, answered| {
-                        let event = with_room(|room| {
+                        with_room(|room| {
                             let (len, event) = pending.write(answered, room);
-                            reply.send(room.get(..len).unwrap_or_default().to_vec());
-                            event
+                            let reply = room.get(..len).unwrap_or_default();
+                            way.send(reply.to_vec());
+                            let (snapshot, query) = (pending.snapshot(), pending.packet());
+                            shared.engine.observe(&mut &*shared.counters, snapshot, &event, query, reply);
                         });
-                        let snapshot = pending.snapshot();
-                        shared.engine.observe(&mut &*shared.counters, snapshot, &event, pending.packet());
                     });
                     continue;
                 }
             }
-            self.answered.push(Answered { event, packet });
+            self.answered.push(Answered { event, packet, reply });
         }
         any
     }
@@ -342,10 +347,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (Some(snapshot), Some(received)) = (self.snapshot.take(), received) else { return };
         let Shared { engine, counters, clock, .. } = &*self.shared;
         let took = clock().at.saturating_duration_since(received.at);
-        for Answered { mut event, packet } in self.answered.drain(..) {
+        for Answered { mut event, packet, reply } in self.answered.drain(..) {
             event.took = took;
             let packet = self.inbox.octets.get(packet).unwrap_or_default();
-            engine.observe(&mut &**counters, &snapshot, &event, packet);
+            let reply = reply.map_or(&[][..], |reply| self.outbox.get(reply));
+            engine.observe(&mut &**counters, &snapshot, &event, packet, reply);
         }
     }
 

@@ -571,7 +571,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_one_stream_to_its_end() {
-        let long = vec![7; 65_535];
+        let long = vec![7; crate::dns::MAX_MESSAGE];
         let exchange = |n, replies, end| exchange(n, "192.0.2.9:4000", Transport::Tcp, replies, end);
         let (_, packets) = captured(&[
             exchange(1, vec![sent(b"one", None)], End::Open),

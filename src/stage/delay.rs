@@ -203,13 +203,18 @@ mod tests {
     fn things_are_done_in_the_order_of_their_times_and_never_early() {
         let delayer = Delayer::start(now, Bound::default()).unwrap();
         let (sender, receiver) = mpsc::channel();
-        // Nothing is done before all of it is known, however long this thread is held up.
-        let (go, held) = mpsc::channel::<()>();
+        // Nothing is done before all of it is known, however long this thread is held up: the delayer's thread
+        // is busy until then, and `in_turn` does nothing on this one.
+        let ((began, begun), (go, held)) = (mpsc::channel(), mpsc::channel::<()>());
         let start = now().at;
-        delayer.at(start, 1, move || held.recv_timeout(PATIENCE).unwrap());
+        delayer.in_turn(start, 1, move || {
+            began.send(()).unwrap();
+            held.recv_timeout(PATIENCE).unwrap();
+        });
+        begun.recv_timeout(PATIENCE).unwrap();
         for (name, millis) in [("c", 30u64), ("a", 5), ("b", 20), ("first", 0), ("d", 30)] {
             let sender = sender.clone();
-            delayer.at(start + Duration::from_millis(millis), 1, move || {
+            delayer.in_turn(start + Duration::from_millis(millis), 1, move || {
                 sender
                     .send((name, now().at.duration_since(start).as_millis() >= u128::from(millis)))
                     .unwrap();
@@ -226,7 +231,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let start = now().at;
         let ((began, begun), (go, held)) = (mpsc::channel(), mpsc::channel::<()>());
-        delayer.at(start + Duration::from_millis(1), 1, move || {
+        delayer.in_turn(start, 1, move || {
             began.send(()).unwrap();
             held.recv_timeout(PATIENCE).unwrap();
         });
@@ -255,6 +260,7 @@ mod tests {
         assert_eq!((delayer.hurried(), delayer.waiting()), (2, 2));
         delayer.stop();
         drop(sender);
-        assert_eq!(receiver.iter().count(), 0, "what waits at the end is not done");
+        let end = receiver.recv_timeout(PATIENCE);
+        assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "what waits at the end is not done");
     }
 }

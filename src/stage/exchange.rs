@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::censor::{End, Evidence, StubMode};
 use crate::dns::{self, Query, Rcode, Transport};
+use crate::observe::sink::Item;
 
 /// One question with all that was sent for it.
 #[derive(Clone, Debug)]
@@ -63,6 +64,12 @@ impl Exchange {
     #[must_use]
     pub fn rule_id(&self) -> Option<&str> {
         self.rule.as_ref().map(|rule| rule.id.as_str())
+    }
+}
+
+impl Item for Exchange {
+    fn octets(&self) -> usize {
+        Self::octets(self)
     }
 }
 

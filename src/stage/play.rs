@@ -13,7 +13,7 @@ use super::exchange::{Exchange, Sent};
 use super::passthrough::Passthrough;
 use super::world::World;
 use crate::censor::{End, Plan, Shot};
-use crate::dns::{PAYLOAD_SIZE, Rcode, Transport};
+use crate::dns::{self, MAX_MESSAGE, PAYLOAD_SIZE, Transport};
 use crate::observe::counters::Counters;
 use crate::observe::event::{Event, Source};
 use crate::resolver::live::Engine;
@@ -98,7 +98,10 @@ impl Interceptor for Player {
             exchange.server = server.unwrap_or(exchange.server);
             (Mutex::new(exchange), observer)
         });
-        let censored = censored(&plan, client);
+        let censored = censored(&plan, client).map(|event| {
+            let first = plan.forged.first().map_or(&[][..], |shot| &shot.octets);
+            (event, engine.copy_for_sink(first))
+        });
         let ahead = AtomicUsize::new(plan.forged.len() + usize::from(plan.genuine.is_some()));
         let open = Open { path, client, at, clock: *clock, end: plan.end, ahead, exchange };
         let mut outgoing = Outgoing {
@@ -110,8 +113,8 @@ impl Interceptor for Player {
         for shot in plan.forged {
             outgoing.send(shot, false);
         }
-        if let Some(event) = &censored {
-            engine.observe(&mut &**counters, &behind, event, packet);
+        if let Some((event, reply)) = &censored {
+            engine.observe(&mut &**counters, &behind, event, packet, reply);
         }
         let Some(after) = plan.genuine else { return Ok(()) };
         if let Some(passthrough) = &self.passthrough
@@ -124,9 +127,11 @@ impl Interceptor for Player {
                     Transport::Tcp => way.over_tcp(asked, &packet).await,
                 };
                 let event = passed(reply.as_deref(), client, at, parts.clock);
-                outgoing.genuine(after, reply.unwrap_or_default());
+                let reply = reply.unwrap_or_default();
+                let copy = parts.engine.copy_for_sink(&reply);
+                outgoing.genuine(after, reply);
                 if censored.is_none() {
-                    parts.engine.observe(&mut &*parts.counters, &behind, &event, &packet);
+                    parts.engine.observe(&mut &*parts.counters, &behind, &event, &packet, &copy);
                 }
             });
             return Ok(());
@@ -144,20 +149,22 @@ impl Interceptor for Player {
                 pending.begin(*clock, move |pending, answered| {
                     let mut out = vec![0; longest(client.transport)];
                     let (len, event) = pending.write(answered, &mut out);
-                    outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
+                    let reply = out.get(..len).unwrap_or_default();
+                    outgoing.genuine(after, reply.to_vec());
                     if censored.is_none() {
-                        let snapshot = pending.snapshot();
-                        parts.engine.observe(&mut &*parts.counters, snapshot, &event, pending.packet());
+                        let (snapshot, query) = (pending.snapshot(), pending.packet());
+                        parts.engine.observe(&mut &*parts.counters, snapshot, &event, query, reply);
                     }
                 });
                 return Ok(());
             }
             Outcome::Drop => 0,
         };
-        outgoing.genuine(after, out.get(..len).unwrap_or_default().to_vec());
+        let reply = out.get(..len).unwrap_or_default();
+        outgoing.genuine(after, reply.to_vec());
         if censored.is_none() {
             event.took = clock().at.saturating_duration_since(at.at);
-            engine.observe(&mut &**counters, &behind, &event, packet);
+            engine.observe(&mut &**counters, &behind, &event, packet, reply);
         }
         Ok(())
     }
@@ -181,7 +188,7 @@ impl Interceptor for Player {
 fn longest(transport: Transport) -> usize {
     match transport {
         Transport::Udp => usize::from(PAYLOAD_SIZE),
-        Transport::Tcp => usize::from(u16::MAX),
+        Transport::Tcp => MAX_MESSAGE,
     }
 }
 
@@ -190,19 +197,15 @@ fn censored(plan: &Plan, client: Client) -> Option<Event> {
     if plan.forged.is_empty() && plan.genuine.is_some() {
         return None;
     }
-    let rcode = plan.forged.first().and_then(|shot| wire_rcode(&shot.octets));
+    let rcode = plan.forged.first().and_then(|shot| dns::rcode(&shot.octets));
     Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
 }
 
 /// What is counted for a query that was passed on to whoever was asked.
 fn passed(reply: Option<&[u8]>, client: Client, came: Moment, clock: Clock) -> Event {
-    let rcode = reply.and_then(wire_rcode);
+    let rcode = reply.and_then(dns::rcode);
     let took = clock().at.saturating_duration_since(came.at);
     Event { source: Source::Upstream, rcode, took, ..Event::new(client.address, client.transport) }
-}
-
-fn wire_rcode(reply: &[u8]) -> Option<Rcode> {
-    reply.get(3).map(|octet| Rcode(u16::from(octet & 0xf)))
 }
 
 /// The way out for all packets of one query.

@@ -3,37 +3,24 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
 use super::capture::Capture;
 use super::exchange::Exchange;
 use super::record;
 use crate::censor::Network;
-
-/// How many exchanges may wait to be written.
-const BOUND: usize = 10_000;
-/// How many octets of packets may wait in them.
-const OCTETS: usize = 64 << 20;
+use crate::observe::sink::{self, Capacity, Drain};
 
 /// A record under way.
 pub struct Recorder {
     sink: Sink,
-    thread: JoinHandle<(u64, Option<String>)>,
+    thread: JoinHandle<Written>,
     record: PathBuf,
     capture: PathBuf,
 }
 
-/// The end that the answering threads hold: it drops and counts, and never blocks.
-#[derive(Clone)]
-pub struct Sink {
-    sender: SyncSender<Item>,
-    dropped: Arc<AtomicU64>,
-    /// Octets that wait.
-    waiting: Arc<AtomicUsize>,
-}
+/// Where the answering threads put what is to be recorded.
+pub type Sink = sink::Sink<Exchange>;
 
 /// What became of the exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,29 +31,6 @@ pub struct Summary {
     pub dropped: u64,
     /// Why nothing more could be written.
     pub problem: Option<String>,
-}
-
-enum Item {
-    Exchange(Box<Exchange>),
-    Finish,
-}
-
-impl Sink {
-    /// Hands an exchange over, or counts it as dropped.
-    pub fn push(&self, exchange: Exchange) {
-        let octets = exchange.octets();
-        let before = self.waiting.fetch_add(octets, Relaxed);
-        if before + octets > OCTETS || self.sender.try_send(Item::Exchange(Box::new(exchange))).is_err() {
-            self.waiting.fetch_sub(octets, Relaxed);
-            self.dropped.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// Exchanges dropped so far.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
-    }
 }
 
 impl Recorder {
@@ -96,14 +60,11 @@ impl Recorder {
         });
         let lines = lines?;
         let packets = Capture::new(packets?, networks, started_unix_us).map_err(|e| cannot(&capture, e))?;
-        let (sender, receiver) = sync_channel(BOUND);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let sink = Sink { sender, dropped: Arc::clone(&dropped), waiting: Arc::clone(&waiting) };
-        let writer = Writer { lines, packets, written: 0, unsure: 0, problem: None, dropped, waiting };
+        let (sink, drain) = Sink::new(Capacity::default());
+        let writer = Writer { lines, packets, done: Written::default(), unsure: 0 };
         let thread = std::thread::Builder::new()
             .name("record".to_owned())
-            .spawn(move || writer.run(&receiver))
+            .spawn(move || writer.run(drain))
             .map_err(|e| format!("cannot start a thread: {e}"))?;
         Ok(Self { sink, thread, record, capture })
     }
@@ -126,10 +87,10 @@ impl Recorder {
     /// # Errors
     /// The thread that writes is gone, which no input should bring about.
     pub fn finish(self) -> Result<Summary, String> {
-        // It fails if the thread is gone already, which `join` tells.
-        let _ = self.sink.sender.send(Item::Finish);
-        let (written, problem) = self.thread.join().map_err(|_| "the thread that records has failed")?;
-        Ok(Summary { written, dropped: self.sink.dropped(), problem })
+        self.sink.end();
+        let done = self.thread.join().map_err(|_| "the thread that records has failed")?;
+        let dropped = self.sink.dropped() + done.lost;
+        Ok(Summary { written: done.written, dropped, problem: done.problem })
     }
 }
 
@@ -152,45 +113,38 @@ fn paths(path: &Path) -> Result<(PathBuf, PathBuf), String> {
 struct Writer {
     lines: BufWriter<File>,
     packets: Capture<BufWriter<File>>,
-    written: u64,
+    done: Written,
     /// Exchanges that may still be in the buffers.
     unsure: u64,
+}
+
+/// What the thread has done.
+#[derive(Default)]
+struct Written {
+    /// Exchanges that are in both files.
+    written: u64,
+    /// Exchanges that are not there for sure, because of the problem.
+    lost: u64,
+    /// Why nothing more could be written.
     problem: Option<String>,
-    dropped: Arc<AtomicU64>,
-    waiting: Arc<AtomicUsize>,
 }
 
 impl Writer {
-    fn run(mut self, receiver: &Receiver<Item>) -> (u64, Option<String>) {
+    fn run(mut self, mut drain: Drain<Exchange>) -> Written {
         // The head of the capture goes out at once, so that it can be opened.
         self.flush();
-        loop {
-            let item = match receiver.try_recv() {
-                Ok(item) => item,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => {
-                    // Nothing to do: now what is in the buffers can be seen by who reads along.
-                    self.flush();
-                    let Ok(item) = receiver.recv() else { break };
-                    item
-                }
-            };
-            match item {
-                Item::Exchange(exchange) => {
-                    self.waiting.fetch_sub(exchange.octets(), Relaxed);
-                    self.write(&exchange);
-                }
-                Item::Finish => break,
-            }
+        // When there is nothing to do, what is in the buffers can be seen by who reads along.
+        while let Some(exchange) = drain.next_or(|| self.flush()) {
+            self.write(&exchange);
         }
         self.flush();
-        (self.written, self.problem)
+        self.done
     }
 
     fn write(&mut self, exchange: &Exchange) {
         self.unsure += 1;
         // After a failure half a line may stand at the end: nothing goes behind it.
-        let done = match self.problem {
+        let done = match self.done.problem {
             Some(_) => Err(None),
             None => self.put(exchange).map_err(Some),
         };
@@ -207,21 +161,21 @@ impl Writer {
     }
 
     fn flush(&mut self) {
-        if self.problem.is_some() {
+        if self.done.problem.is_some() {
             return;
         }
         match self.lines.flush().and_then(|()| self.packets.flush()) {
-            Ok(()) => self.written += std::mem::take(&mut self.unsure),
+            Ok(()) => self.done.written += std::mem::take(&mut self.unsure),
             Err(problem) => self.fail(Some(problem)),
         }
     }
 
     /// Counts what is not in the files for sure, and tells of the first problem.
     fn fail(&mut self, problem: Option<io::Error>) {
-        self.dropped.fetch_add(std::mem::take(&mut self.unsure), Relaxed);
+        self.done.lost += std::mem::take(&mut self.unsure);
         if let Some(problem) = problem {
             tracing::error!("the record can no longer be written: {problem}");
-            self.problem = Some(problem.to_string());
+            self.done.problem = Some(problem.to_string());
         }
     }
 }
@@ -248,26 +202,5 @@ mod tests {
                 (got, _) => panic!("{path}: {got:?}"),
             }
         }
-    }
-
-    #[test]
-    fn what_finds_no_room_is_counted() {
-        let (sender, receiver) = sync_channel(1);
-        let sink = Sink { sender, dropped: Arc::default(), waiting: Arc::default() };
-        let exchange = record::from_json(
-            r#"{"scenario":"a","seed":1,"stub_mode":"doc","number":1,"at_unix":0,"uptime_us":0,"network":"a","client":"[::1]:1","server":"[::1]:53",
-            "transport":"udp","query":"","replies":[],"end":"open"}"#,
-        );
-        let exchange = exchange.unwrap();
-        (0..3).for_each(|_| sink.clone().push(exchange.clone()));
-        assert_eq!(sink.dropped(), 2);
-        drop(receiver.recv());
-        let long = Exchange { query: vec![0; OCTETS + 1], ..exchange.clone() };
-        sink.push(long);
-        assert!(receiver.try_recv().is_err());
-        assert_eq!((sink.dropped(), sink.waiting.load(Relaxed)), (3, 0));
-        drop(receiver);
-        sink.push(exchange);
-        assert_eq!(sink.dropped(), 4);
     }
 }

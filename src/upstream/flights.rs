@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use rustc_hash::FxBuildHasher;
 
-use super::question::{Packet, repeats};
-use crate::dns::{Header, Rcode, flag};
+use super::question::Packet;
+use crate::dns::{Header, Rcode, match_reply};
 
 /// How many ids are drawn at once.
 pub(super) const IDS: usize = 256;
@@ -100,11 +100,9 @@ impl<M> Flights<M> {
     /// answers none: such a message is ignored (RFC 5452 §9.1). A message without a question section is
     /// matched by its id alone.
     pub(super) fn answered_by(&mut self, reply: &[u8]) -> Option<(Flight, Header)> {
-        let header = Header::read(reply).filter(|h| h.has(flag::QR) && h.qdcount <= 1)?;
+        let header = Header::read(reply)?;
         let (flight, _) = self.open.get(&header.id)?;
-        if header.qdcount != 0 && !repeats(flight.packet.question(), reply) {
-            return None;
-        }
+        match_reply(header.id, flight.packet.question(), reply)?;
         Some((self.remove(header.id)?, header))
     }
 
@@ -169,7 +167,7 @@ mod tests {
             checking_disabled: false,
             authentic_data: false,
         };
-        Flight { packet: Box::new(question.packet(false).unwrap()), deadline, on_reply: Box::new(|_| {}) }
+        Flight { packet: Box::new(question.packet(false)), deadline, on_reply: Box::new(|_| {}) }
     }
 
     /// The result of `answered_by` for the message with these octets changed.

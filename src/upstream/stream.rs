@@ -133,9 +133,6 @@ impl<C: Connect> Streams<C> {
     /// Sends a query, with or without EDNS, and returns; `done` is called with the reply or, after about
     /// `wait`, with the failure. Must run within a runtime.
     pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: OnReply) {
-        let Some(packet) = question.packet(edns) else {
-            return done(Err(Missed::Local(io::ErrorKind::InvalidInput.into())));
-        };
         let mut state = lock(&self.shared.state);
         if state.waiting.len() >= MAX_WAITING {
             drop(state);
@@ -143,7 +140,7 @@ impl<C: Connect> Streams<C> {
                 "too many queries are waiting for a connection",
             ))));
         }
-        let flight = Flight { packet: Box::new(packet), deadline: now + wait, on_reply: done };
+        let flight = Flight { packet: Box::new(question.packet(edns)), deadline: now + wait, on_reply: done };
         state.waiting.push_back(Waiting { flight, closed: 0 });
         let failed = self.shared.place(&mut state);
         drop(state);

@@ -47,9 +47,6 @@ impl Ports {
     /// Sends a query, with or without EDNS, and returns; `done` is called with the reply or, after about
     /// `wait`, with the failure. Must run within a runtime.
     pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: OnReply) {
-        let Some(packet) = question.packet(edns) else {
-            return done(Err(Missed::Local(io::ErrorKind::InvalidInput.into())));
-        };
         let mut open = lock(&self.open);
         let taken = open.as_ref().and_then(|port| Some((Arc::clone(port), port.take_id(now)?)));
         let (port, id) = match taken {
@@ -63,7 +60,10 @@ impl Ports {
             },
         };
         drop(open);
-        port.ask(Flight { packet: Box::new(packet), deadline: now + wait, on_reply: done }, id);
+        port.ask(
+            Flight { packet: Box::new(question.packet(edns)), deadline: now + wait, on_reply: done },
+            id,
+        );
     }
 }
 

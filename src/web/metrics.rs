@@ -14,7 +14,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::dns::Rcode;
-use crate::observe::querylog::Sink;
+use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 
 /// The page: a recorder of its own, so that two servers in one process do not mix.
@@ -119,7 +119,7 @@ fn publish(engine: &Engine) {
         counter!(name).absolute(n.load(Relaxed));
     }
     gauge!("portcullis_tcp_connections").set(connections.open.load(Relaxed) as f64);
-    let dropped = engine.log.as_ref().map_or(0, Sink::dropped);
+    let dropped = engine.sink.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();
     // One server may stand in several routes.

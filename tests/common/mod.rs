@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis::dns::{Message, NameBuf, Qtype, encode};
+use portcullis::dns::{MAX_MESSAGE, Message, NameBuf, Qtype, encode};
 use tempfile::TempDir;
 
 pub use wait::{Gate, PATIENCE, Process, RUN, Run, connect, find, until};
@@ -185,7 +185,7 @@ pub fn exchange(server: SocketAddr, packet: &[u8], patience: Duration) -> Option
     let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
     socket.set_read_timeout(Some(patience)).unwrap();
     socket.send_to(packet, server).unwrap();
-    let mut out = [0; 65_535];
+    let mut out = [0; MAX_MESSAGE];
     let (len, from) = socket.recv_from(&mut out).ok()?;
     assert_eq!(from, server);
     Some(Reply(out[..len].to_vec()))

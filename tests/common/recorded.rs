@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use portcullis::censor::{End, Evidence, Network};
-use portcullis::dns::{NameBuf, Qtype, Query, ReplyWriter, Section, Transport, encode};
+use portcullis::dns::{MAX_MESSAGE, NameBuf, Qtype, Query, ReplyWriter, Section, Transport, encode};
 use portcullis::stage::exchange::{Decided, Exchange, Sent};
 use portcullis::stage::recorder::{Recorder, Summary};
 
@@ -18,8 +18,8 @@ fn query(name: &str, qtype: Qtype) -> Vec<u8> {
 /// A reply with as many addresses as are given.
 fn reply(query: &[u8], addresses: impl IntoIterator<Item = [u8; 4]>) -> Vec<u8> {
     let query = Query::parse(query).unwrap();
-    let mut buf = vec![0; 65_535];
-    let mut writer = ReplyWriter::new(&query, &mut buf, 65_535);
+    let mut buf = vec![0; MAX_MESSAGE];
+    let mut writer = ReplyWriter::new(&query, &mut buf, MAX_MESSAGE);
     for address in addresses {
         writer.record(Section::Answer, None, Qtype::A, 600, &[&address]).unwrap();
     }

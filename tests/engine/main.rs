@@ -20,4 +20,5 @@ mod gate;
 mod policy;
 mod record;
 mod scenarios;
+mod sink;
 mod upstream;

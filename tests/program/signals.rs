@@ -1,62 +1,41 @@
 //! Signals to a running server, and what its log says at a start and at a reload.
 
-use std::io::{BufRead, BufReader};
+use std::cell::Cell;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::common::{PATIENCE, exchange, portcullis, question};
+use crate::common::{PATIENCE, Process, exchange, find, portcullis, question};
 
 /// A server whose log is read.
 struct Logged {
-    child: Child,
+    child: Process,
     ready: Value,
-    log: Receiver<String>,
+    /// How much of its log was read.
+    read: Cell<usize>,
 }
 
 impl Logged {
     fn start(config: &Path) -> Self {
-        let mut child = portcullis()
-            .args(["serve", "--ready-json", "--config"])
-            .arg(config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (lines, log) = channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).all(|line| lines.send(line).is_ok()));
-        let mut ready = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
-        Self { child, ready: serde_json::from_str(&ready).unwrap(), log }
+        let child = Process::start(portcullis().args(["serve", "--ready-json", "--config"]).arg(config));
+        let ready = child.line().unwrap_or_else(|| panic!("it ended\n{}", child.log()));
+        Self { child, ready: serde_json::from_str(&ready).unwrap(), read: Cell::default() }
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        self.child.signal(name);
     }
 
-    /// The lines of the log up to the first that holds a text.
+    /// The lines of the log, from where it was read to, up to the first that holds a text.
     #[track_caller]
     fn until(&self, text: &str) -> Vec<String> {
-        let (mut lines, begin) = (Vec::new(), Instant::now());
-        while let Ok(line) = self.log.recv_timeout(PATIENCE.saturating_sub(begin.elapsed())) {
-            lines.push(line);
-            if lines.last().is_some_and(|line| line.contains(text)) {
-                return lines;
-            }
-        }
-        panic!("`{text}` does not stand in the log within {PATIENCE:?}: {lines:#?}");
-    }
-}
-
-impl Drop for Logged {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        find(&format!("a line of the log with `{text}`"), || {
+            let log = self.child.log();
+            let new = &log[self.read.get()..];
+            let end = new.find(text).and_then(|at| Some(at + new[at..].find('\n')? + 1))?;
+            self.read.set(self.read.get() + end);
+            Some(new[..end].lines().map(str::to_owned).collect())
+        })
     }
 }
 
@@ -76,7 +55,7 @@ fn sigusr1_writes_the_state_to_the_log_and_sigusr2_does_nothing() {
     let line = lines.last().unwrap();
     assert!(line.contains("rules=1") && line.contains("queries=1") && line.contains("orders=0"), "{line}");
     server.signal("-TERM");
-    assert!(server.child.wait().unwrap().success());
+    assert!(server.child.ended().success());
 }
 
 #[test]

@@ -192,6 +192,11 @@ impl Transmit for Outbox {
         self.push(len, Some(to));
     }
 
+    fn sent(&self, slot: usize) -> Option<&[u8]> {
+        let len = self.vectors.get(slot)?.iov_len;
+        self.buffers.get(slot * self.stride..)?.get(..len)
+    }
+
     fn send(&mut self, socket: &UdpSocket) -> usize {
         let slots = self.buffers.chunks_exact_mut(self.stride).zip(&mut self.names).zip(&mut self.controls);
         for (((buffer, name), control), (vector, header)) in

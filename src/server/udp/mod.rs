@@ -42,6 +42,10 @@ pub trait Transmit {
     /// Puts the first `len` octets of [`Transmit::space`] among those to be sent.
     fn commit(&mut self, len: usize, to: &Return);
 
+    /// The octets of the datagram that was put there as number `slot`, from 0, and was sent; until the next
+    /// [`Transmit::space`].
+    fn sent(&self, slot: usize) -> Option<&[u8]>;
+
     /// Sends all of them. What the kernel will not take is lost, as any datagram may be; the number
     /// lost is returned.
     fn send(&mut self, socket: &UdpSocket) -> usize;

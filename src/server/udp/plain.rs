@@ -38,13 +38,15 @@ impl Receive for Inbox {
 pub struct Outbox {
     buffer: Box<[u8]>,
     next: Option<(usize, SocketAddr)>,
+    /// How many octets were put into it last.
+    len: usize,
 }
 
 impl Outbox {
     /// Room for a datagram of at most `octets`.
     #[must_use]
     pub fn new(octets: usize) -> Self {
-        Self { buffer: vec![0; octets].into(), next: None }
+        Self { buffer: vec![0; octets].into(), next: None, len: 0 }
     }
 }
 
@@ -55,6 +57,11 @@ impl Transmit for Outbox {
 
     fn commit(&mut self, len: usize, to: &Return) {
         self.next = Some((len, to.peer));
+        self.len = len;
+    }
+
+    fn sent(&self, slot: usize) -> Option<&[u8]> {
+        self.buffer.get(..self.len).filter(|_| slot == 0)
     }
 
     fn send(&mut self, socket: &UdpSocket) -> usize {

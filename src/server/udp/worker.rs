@@ -96,8 +96,8 @@ fn answer(
 ) {
     let engine = &shared.engine;
     let mut counters = engine.counters.own();
-    // Which datagrams were dealt with on this thread, and what came of them.
-    let mut events: Vec<(usize, Event)> = Vec::new();
+    // Which datagrams were dealt with on this thread, what came of them, and which replies.
+    let mut events: Vec<(usize, Event, Option<usize>)> = Vec::new();
     let mut begun = Vec::new();
     let _runtime = shared.runtime.enter();
     while !shared.stop.load(Relaxed) {
@@ -106,6 +106,7 @@ fn answer(
         let Ok(received) = inbox.receive(socket) else { continue };
         let now = (shared.clock)();
         let snapshot = engine.snapshot_at(now.unix);
+        let mut replies = 0..;
         read_ahead(&snapshot, received, |slot| inbox.get(slot).map(|(packet, _)| packet), &mut begun);
         for slot in 0..received {
             let (Some((packet, to)), Some(out)) = (inbox.get(slot), outbox.space()) else { continue };
@@ -117,13 +118,17 @@ fn answer(
                 }
             }
             let mut event = Event::new(to.peer, Transport::Udp);
-            match resolve(engine, &snapshot, packet, client, now, out, &mut event) {
-                Outcome::Reply(len) => outbox.commit(len, &to),
+            let reply = match resolve(engine, &snapshot, packet, client, now, out, &mut event) {
+                Outcome::Reply(len) => {
+                    outbox.commit(len, &to);
+                    replies.next()
+                }
                 Outcome::ReplyAndRefresh(len, pending) => {
                     outbox.commit(len, &to);
                     pending.refresh(shared.clock);
+                    replies.next()
                 }
-                Outcome::Drop => {}
+                Outcome::Drop => None,
                 Outcome::Later(pending) => {
                     let (socket, shared) = (Arc::clone(socket), shared.clone());
                     let clock = shared.clock;
@@ -132,15 +137,16 @@ fn answer(
                     });
                     continue;
                 }
-            }
-            events.push((slot, event));
+            };
+            events.push((slot, event, reply));
         }
         outbox.send(socket);
         let took = (shared.clock)().at.saturating_duration_since(now.at);
-        for (slot, mut event) in events.drain(..) {
+        for (slot, mut event, reply) in events.drain(..) {
             event.took = took;
             let packet = inbox.get(slot).map_or(&[][..], |(packet, _)| packet);
-            engine.observe(&mut counters, &snapshot, &event, packet);
+            let reply = reply.and_then(|reply| outbox.sent(reply)).unwrap_or_default();
+            engine.observe(&mut counters, &snapshot, &event, packet, reply);
         }
     }
 }
@@ -149,9 +155,10 @@ fn answer(
 fn finish(pending: &Pending, answered: &Answered, to: &Return, socket: &UdpSocket, shared: &Shared) {
     let mut out = [0u8; MAX_REPLY];
     let (len, event) = pending.write(answered, &mut out);
-    if let Some(reply) = out.get(..len).filter(|r| !r.is_empty()) {
+    let reply = out.get(..len).unwrap_or_default();
+    if !reply.is_empty() {
         // A reply that the kernel will not take is lost as any datagram may be; the client asks again.
         let _ = send_one(socket, reply, to);
     }
-    shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet());
+    shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet(), reply);
 }

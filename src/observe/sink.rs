@@ -1,0 +1,203 @@
+//! A bounded queue between the threads that answer and one that writes or sends what they saw: it drops and
+//! counts, and never blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+
+/// What may wait in a sink.
+pub trait Item {
+    /// How many octets are in it, of packets and texts; what it takes beside them is bounded by the number
+    /// of items.
+    fn octets(&self) -> usize;
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// So many items.
+    pub items: usize,
+    /// So many octets in them.
+    pub octets: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { items: 10_000, octets: 64 << 20 }
+    }
+}
+
+/// The end that the answering threads hold. There may be any number of them, and they may outlive the
+/// [`Drain`].
+pub struct Sink<T> {
+    sender: SyncSender<Queued<T>>,
+    tally: Arc<Tally>,
+}
+
+impl<T> Clone for Sink<T> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), tally: Arc::clone(&self.tally) }
+    }
+}
+
+/// The end that one thread takes items from, in the order in which they came.
+pub struct Drain<T: Item> {
+    receiver: Receiver<Queued<T>>,
+    tally: Arc<Tally>,
+}
+
+struct Tally {
+    dropped: AtomicU64,
+    /// Octets that wait.
+    waiting: AtomicUsize,
+    /// The most of them.
+    octets: usize,
+}
+
+enum Queued<T> {
+    Item(T),
+    End,
+}
+
+impl<T: Item> Sink<T> {
+    /// A sink that holds so much.
+    #[must_use]
+    pub fn new(Capacity { items, octets }: Capacity) -> (Self, Drain<T>) {
+        let (sender, receiver) = sync_channel(items);
+        let tally = Arc::new(Tally { dropped: AtomicU64::new(0), waiting: AtomicUsize::new(0), octets });
+        (Self { sender, tally: Arc::clone(&tally) }, Drain { receiver, tally })
+    }
+
+    /// Hands an item over, or drops and counts it if there is no room, or nobody who takes it any more.
+    pub fn push(&self, item: T) {
+        let octets = item.octets();
+        let before = self.tally.waiting.fetch_add(octets, Relaxed);
+        let fits = before.saturating_add(octets) <= self.tally.octets;
+        if !fits || self.sender.try_send(Queued::Item(item)).is_err() {
+            self.tally.waiting.fetch_sub(octets, Relaxed);
+            self.tally.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Items dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.tally.dropped.load(Relaxed)
+    }
+
+    /// Lets the [`Drain`] end behind the items that wait now. Waits for room if there is none.
+    pub fn end(&self) {
+        // If nobody takes items any more there is nothing to end.
+        let _ = self.sender.send(Queued::End);
+    }
+}
+
+impl<T: Item> Drain<T> {
+    /// The next item, as soon as there is one; if it must be waited for, `idle` is called before. `None`:
+    /// the end has come, by [`Sink::end`] or because no sink is left.
+    pub fn next_or(&mut self, idle: impl FnOnce()) -> Option<T> {
+        let queued = match self.receiver.try_recv() {
+            Err(TryRecvError::Empty) => {
+                idle();
+                self.receiver.recv().ok()
+            }
+            queued => queued.ok(),
+        };
+        match queued? {
+            Queued::Item(item) => {
+                self.tally.waiting.fetch_sub(item.octets(), Relaxed);
+                Some(item)
+            }
+            Queued::End => None,
+        }
+    }
+}
+
+impl<T: Item> Iterator for Drain<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.next_or(|| {})
+    }
+}
+
+/// What nobody takes any more counts as dropped.
+impl<T: Item> Drop for Drain<T> {
+    fn drop(&mut self) {
+        while let Ok(queued) = self.receiver.try_recv() {
+            if matches!(queued, Queued::Item(_)) {
+                self.tally.dropped.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An item of so many octets.
+    #[derive(Debug, PartialEq)]
+    struct Octets(usize);
+
+    impl Item for Octets {
+        fn octets(&self) -> usize {
+            self.0
+        }
+    }
+
+    fn filled(items: usize, octets: usize, pushed: &[usize]) -> (Sink<Octets>, Drain<Octets>) {
+        let (sink, drain) = Sink::new(Capacity { items, octets });
+        pushed.iter().for_each(|octets| sink.clone().push(Octets(*octets)));
+        (sink, drain)
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted() {
+        for (items, octets, pushed, taken) in [
+            (3, 100, &[1, 2, 3, 4, 5][..], &[1, 2, 3][..]),
+            (9, 100, &[60, 41, 40, 1, 0], &[60, 40, 0]),
+            (9, 100, &[101, 100], &[100]),
+            (9, 100, &[usize::MAX, 100], &[100]),
+            (9, 0, &[1, 0], &[0]),
+        ] {
+            let (sink, drain) = filled(items, octets, pushed);
+            let dropped = pushed.len() - taken.len();
+            assert_eq!(sink.dropped(), dropped as u64, "{pushed:?}");
+            drop(sink);
+            assert_eq!(drain.map(|item| item.0).collect::<Vec<_>>(), taken, "{pushed:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_taken_makes_room() {
+        let (sink, mut drain) = filled(2, 100, &[50, 50]);
+        for octets in [50, 30, 20, 50] {
+            assert!(drain.next().is_some());
+            sink.push(Octets(octets));
+        }
+        assert_eq!(sink.dropped(), 0);
+        sink.push(Octets(31));
+        assert_eq!(sink.dropped(), 1);
+    }
+
+    #[test]
+    fn what_waits_comes_before_the_end_and_the_rest_is_dropped() {
+        let (sink, mut drain) = filled(5, 100, &[1, 2]);
+        sink.end();
+        sink.push(Octets(3));
+        assert_eq!(drain.by_ref().collect::<Vec<_>>(), [Octets(1), Octets(2)]);
+        drop(drain);
+        sink.push(Octets(4));
+        sink.end();
+        assert_eq!(sink.dropped(), 2, "behind the end, and when nobody listened any more");
+    }
+
+    #[test]
+    fn who_takes_items_hears_when_there_is_none() {
+        let (sink, mut drain) = filled(5, 100, &[1]);
+        assert_eq!(drain.next_or(|| panic!("there is one")), Some(Octets(1)));
+        assert_eq!(drain.next_or(|| sink.push(Octets(2))), Some(Octets(2)));
+        assert_eq!(drain.next_or(|| sink.end()), None);
+    }
+}
