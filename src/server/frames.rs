@@ -138,20 +138,30 @@ impl Outbox {
         Ok(progress)
     }
 
-    /// Forgets what has left.
+    /// Forgets what has left. A client that always leaves some replies unread is no reason to keep the others.
     pub(super) fn tidy(&mut self) {
-        if self.unwritten() == 0 {
-            self.octets.clear();
-            self.at = 0;
-            if self.octets.capacity() > KEEP {
-                self.octets = Vec::new();
+        // What is moved is never more than what is forgotten.
+        if self.at >= self.unwritten() {
+            self.octets.drain(..self.at);
+            for (end, ..) in &mut self.leaving {
+                *end -= self.at;
             }
+            self.at = 0;
+        }
+        if self.octets.is_empty() && self.octets.capacity() > KEEP {
+            self.octets = Vec::new();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use tokio::io::AsyncReadExt;
+
     use super::*;
     use crate::dns::MAX_MESSAGE;
 
@@ -165,5 +175,32 @@ mod tests {
         assert_eq!(inbox.next(), Some(2..2 + MAX_MESSAGE));
         inbox.tidy();
         assert_eq!(inbox.octets.capacity(), 0, "and what was long is given back");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_always_leaves_some_unread_takes_no_memory() {
+        let (mut client, mut server) = tokio::io::duplex(1000);
+        let (left, mut outbox, mut read) = (Arc::<AtomicUsize>::default(), Outbox::default(), Vec::new());
+        for number in 0..10_000u16 {
+            let count = Arc::clone(&left);
+            let told = move |message: Vec<u8>| assert_eq!(count.fetch_add(1, Relaxed), id(&message));
+            outbox.message([&number.to_be_bytes()[..], &[0; 98]].concat(), Some(Box::new(told)));
+            poll_fn(|cx| Poll::Ready(outbox.write(Pin::new(&mut server), cx))).await.unwrap();
+            outbox.tidy();
+            // The first replies are for the stream to hold, and there are always some more.
+            if number >= 20 {
+                let mut reply = [0; 102];
+                client.read_exact(&mut reply).await.unwrap();
+                read.push(id(&reply[2..]));
+                assert!(!outbox.is_empty(), "after {number}");
+            }
+            assert!(outbox.octets.capacity() < KEEP, "{} octets", outbox.octets.capacity());
+        }
+        assert!(read.into_iter().eq(0..9980));
+        assert!((9980..10_000).contains(&left.load(Relaxed)), "{left:?}");
+    }
+
+    fn id(message: &[u8]) -> usize {
+        usize::from(u16::from_be_bytes([message[0], message[1]]))
     }
 }
