@@ -20,7 +20,7 @@ const LIKELY: f64 = 0.5;
 /// One word over all rules; the first that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// The control gave no reply: nothing can be said.
+    /// The control sent no reply: nothing can be said.
     NoControl,
     /// Replies that only somebody on the way, or a resolver that imitates one, sends: two that differ, or
     /// one with a wrong id.
@@ -80,7 +80,7 @@ pub enum Sign {
     WrongId(Qtype),
     /// More replies than one, all alike.
     Repeated(Qtype, usize, Duration),
-    /// A reply is no DNS message.
+    /// A reply is not a DNS message.
     Undecodable(Qtype),
     /// A reply leaves the question out or has another one.
     OtherQuestion(Qtype),
