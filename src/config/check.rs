@@ -1,4 +1,4 @@
-//! The text of a file → settings, or every mistake with file, line, key and what was expected.
+//! The text of a file → settings, or every mistake with file, line, key and the expected value.
 
 use std::collections::HashMap;
 use std::fs;
@@ -57,7 +57,7 @@ pub(super) struct Check<'t> {
     /// Where each line begins.
     lines: Vec<usize>,
     pub(super) mistakes: Vec<Mistake>,
-    /// How many mistakes there are beyond those that are kept.
+    /// How many mistakes were counted beyond those that are kept.
     more: usize,
     /// The tables that the file can have, where they are declared.
     pub(super) forms: &'static [&'static Form],
@@ -72,7 +72,7 @@ impl<'t> Check<'t> {
         Self { text, path, lines, mistakes: Vec::new(), more: 0, forms, listeners: Vec::new() }
     }
 
-    /// Reads the file with `read`, unless it is not TOML: what a broken file would mean is not known.
+    /// Reads the file with `read`, unless it is not TOML: a broken file has no certain meaning.
     pub(super) fn toml<T>(&mut self, read: impl FnOnce(&mut Self, Table<'_>) -> T) -> Option<T> {
         let (file, errors) = DeTable::parse_recoverable(self.text);
         if !errors.is_empty() {
@@ -82,7 +82,7 @@ impl<'t> Check<'t> {
         Some(read(self, Table::file(file.get_ref())))
     }
 
-    /// True if no more mistakes are kept; then it is counted.
+    /// True if no more mistakes are kept; this one is then only counted.
     pub(super) fn is_one_too_many(&mut self) -> bool {
         let full = self.mistakes.len() >= MOST;
         self.more += usize::from(full);
@@ -101,7 +101,7 @@ impl<'t> Check<'t> {
 }
 
 impl Check<'_> {
-    /// The tables in the order in which one needs another.
+    /// Reads the tables in the order of their dependencies.
     fn file(&mut self, mut file: Table<'_>) -> Settings {
         let mut settings = Settings::default();
         let server = file.section(self, &server::FORM);
@@ -150,7 +150,7 @@ impl Check<'_> {
         settings
     }
 
-    /// Remembers a name that only one of its kind may have.
+    /// Records a name that must be unique among its kind.
     pub(super) fn name_once(
         &mut self,
         names: &mut Names,
@@ -172,7 +172,7 @@ impl Check<'_> {
         }
     }
 
-    /// One of the words that are known.
+    /// The value of a known word.
     pub(super) fn word<T: Clone>(
         &mut self,
         key: &KeyPath,
@@ -190,13 +190,13 @@ impl Check<'_> {
     pub(super) fn unknown_word(&mut self, key: &KeyPath, word: &Spanned<String>, known: &[&str]) {
         let problem = format!("`{}` is not known", word.get_ref());
         let remedy = match known {
-            [] => "there is none to name".into(),
+            [] => "none is defined".into(),
             _ => Remedy { help: did_you_mean(word.get_ref(), known), ..one_of(known) },
         };
         self.wrong(key, &word.span(), problem, remedy);
     }
 
-    /// Where else a key would be known.
+    /// The other table that has this key.
     pub(super) fn elsewhere(&self, word: &str, here: &KeyPath) -> Option<String> {
         let mut others = self.forms.iter().filter(|form| form.header != here.to_string());
         let home = others.find(|form| form.keys.iter().any(|key| key.name == word))?;
@@ -265,7 +265,7 @@ impl Check<'_> {
     }
 }
 
-/// What a line has around a column, if all of it is too long to be read.
+/// The part around a column of a line that is too long to show.
 fn around(line: &str, column: usize) -> String {
     const BEFORE: usize = 40;
     const LONGEST: usize = 160;
@@ -288,7 +288,7 @@ pub(super) fn one_of(known: &[&str]) -> Remedy {
     expected(format!("one of {}", known.join(", ")))
 }
 
-/// The word that is meant, if one is near.
+/// A suggestion, if a known word is near.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
     let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), k)).min();
     let (_, nearest) = nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3)?;
