@@ -1,7 +1,7 @@
-//! DNS messages on a stream (RFC 1035 §4.2.2, RFC 7766): reads queries, answers each when its answer is
-//! there, and passes replies on octet for octet.
+//! DNS messages on a stream (RFC 1035 §4.2.2, RFC 7766): reads queries, answers each as soon as its answer
+//! is available, and relays replies octet for octet.
 //!
-//! What a client may take is bounded: queries under way, replies that it does not read, and time.
+//! Each client's share is bounded: queries in progress, unread replies, and time.
 
 use std::cell::Cell;
 use std::io;
@@ -31,22 +31,22 @@ use crate::resolver::snapshot::{Client, Snapshot};
 
 /// The longest message that a stream carries, in octets.
 const MAX_MESSAGE: usize = 65_535;
-/// Queries of one connection that are answered at once; the next is read when one is done.
+/// Queries of one connection that are in progress at the same time; the next is read when one is done.
 const QUERIES: usize = 64;
-/// While so many octets of replies are unread, no more queries are read.
+/// While this many octets of replies are unread, no more queries are read.
 const UNREAD: usize = 65_536;
-/// So many octets of replies unread are too many: the client does not read.
+/// With more unread octets of replies than this, the connection is closed: the client does not read.
 const TOO_MUCH: usize = 1 << 20;
-/// The longest that the end of a connection takes.
+/// The longest time that closing a connection takes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long the server waits for a client.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
-    /// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3), and so is one whose client
-    /// needs longer for a whole query.
+    /// A connection that is idle for this long is closed (RFC 7766 §6.2.3), and so is one whose client needs
+    /// longer to send a whole query.
     pub(super) idle: Duration,
-    /// In this time a client reads all replies, or 4,096 octets of them.
+    /// In this time a client must read all replies, or 4,096 octets of them.
     pub(super) stall: Duration,
 }
 
@@ -62,32 +62,32 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) patience: Patience,
-    /// Stands before the resolver.
+    /// The interceptor before the resolver.
     pub(super) interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// How far the server has come.
+/// The phase of the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It serves.
     Serves,
-    /// It takes nothing more, and answers what it has taken.
+    /// It takes no more queries, and answers those it has.
     Drains,
     /// It ends.
     Ends,
 }
 
-/// How a connection ends before its client wants it to.
+/// How a connection ends before the client closes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// As at the end of any other.
+    /// Closed in the usual way.
     Close,
-    /// As by somebody on the way who wants it broken.
+    /// Reset, as by an attacker on the path.
     Reset,
 }
 
-/// Serves a connection, until the client or the server ends it, or nothing happens on it. If it is to be
-/// reset it is given back for that; else it is closed.
+/// Serves a connection until the client or the server ends it, or it is idle for too long. A connection to be
+/// reset is returned for that; any other is closed.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     client: Client,
@@ -128,7 +128,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     }
-    // With octets unread, closing would reset the connection and might destroy replies on their way.
+    // With octets unread, closing would reset the connection and might destroy replies in flight.
     let mut stream = connection.stream;
     let mut rest = vec![0; 4096];
     let farewell = async {
@@ -147,7 +147,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     None
 }
 
-/// Where the answer to one query goes, from any thread. The query is under way until this is dropped.
+/// Takes the replies to one query, from any thread. The query is in progress until this is dropped.
 pub struct Reply {
     items: UnboundedSender<Item>,
     open: Arc<AtomicUsize>,
@@ -155,18 +155,18 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The address and port that were asked.
+    /// The address and port that the query was sent to.
     pub(super) const fn server(&self) -> Option<SocketAddr> {
         self.server
     }
 
     /// Sends a message; nothing for an empty one.
     fn send(&self, message: Vec<u8>) {
-        // The connection may have ended meanwhile.
+        // The connection may have ended.
         let _ = self.items.send(Item::Message(message, None));
     }
 
-    /// Sends a message, and gives it to `left` when it has left; nothing for an empty one.
+    /// Sends a message, and passes it to `left` once it is sent; nothing for an empty one.
     pub(super) fn send_then(&self, message: Vec<u8>, left: impl FnOnce(Vec<u8>) + Send + 'static) {
         let _ = self.items.send(Item::Message(message, Some(Box::new(left))));
     }
@@ -187,7 +187,7 @@ impl Drop for Reply {
     }
 }
 
-/// What comes to a connection from those who answer.
+/// Events for a connection from the answering side.
 enum Item {
     Message(Vec<u8>, Option<Left>),
     End(Ending),
@@ -203,21 +203,21 @@ struct Connection<S> {
     shared: Arc<Shared>,
     inbox: Inbox,
     outbox: Outbox,
-    /// Queries that were answered at once and are yet to be observed, and the generation that they saw.
+    /// Queries that were answered at once and are not observed yet, and the generation that they used.
     answered: Vec<Answered>,
     snapshot: Option<Arc<Snapshot>>,
     items: UnboundedReceiver<Item>,
     sender: UnboundedSender<Item>,
-    /// Queries under way.
+    /// Queries in progress.
     open: Arc<AtomicUsize>,
     /// No more is read: the client has closed its side.
     closed: bool,
     /// No more is read: the server stops.
     drains: bool,
     ended: Option<Ending>,
-    /// Something is under way, as its seat knows.
+    /// The connection is busy, as recorded in its seat.
     busy: bool,
-    /// When a query came last, or a reply left.
+    /// When the last query arrived or the last reply was sent.
     moved: Instant,
 }
 
@@ -257,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Does what can be done now. Ready when the connection is done with, with the end that it is to have.
+    /// Makes progress. Ready when the connection is finished, with the way it is to end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Ending>>> {
         let mut active = false;
         loop {
@@ -302,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Takes what has come from those who answer.
+    /// Handles the events from the answering side.
     fn gather(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         while let Poll::Ready(Some(item)) = self.items.poll_recv(cx) {
@@ -317,7 +317,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn take(&mut self, item: Item) {
         match item {
-            // Nothing goes behind the end.
+            // Nothing is sent after the end.
             _ if self.ended.is_some() => {}
             Item::Message(message, left) => self.outbox.message(message, left),
             Item::End(ending) => self.ended = Some(ending),
@@ -329,7 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn takes_queries(&self) -> bool {
         !self.closed
             && self.may_answer()
-            // What is there already goes first.
+            // Buffered queries go first.
             && !self.inbox.has_message()
     }
 
@@ -340,7 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && self.open.load(Ordering::Acquire) < QUERIES
     }
 
-    /// Answers the queries that have come, as far as there is room for their answers.
+    /// Answers the received queries, as far as there is room for their replies.
     fn answer(&mut self, now: Moment) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut any = false;
@@ -356,7 +356,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(interceptor) = &shared.interceptor {
                 let path = ReplyPath::Stream(self.reply());
                 if interceptor.intercept(octets, self.client, now, path).is_ok() {
-                    // What it has sent already, and above all the end, comes before the next query.
+                    // The events it has sent, above all the end, are handled before the next query.
                     while let Ok(item) = self.items.try_recv() {
                         self.take(item);
                     }
@@ -393,7 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         any
     }
 
-    /// Observes what was answered at once, after it has left as far as the client reads.
+    /// Observes the queries answered at once, after their replies were sent as far as the client reads.
     fn observe(&mut self, received: Option<Moment>) {
         let (Some(snapshot), Some(received)) = (self.snapshot.take(), received) else { return };
         let Shared { engine, counters, clock, .. } = &*self.shared;
@@ -410,8 +410,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Reply { items: self.sender.clone(), open: Arc::clone(&self.open), server: self.server }
     }
 
-    /// True when nothing more is to be sent. Who has sent all questions and closed its side still gets its
-    /// answers (RFC 7766 §6.2.4).
+    /// True when nothing more is to be sent. A client that closes its side after its queries still gets the
+    /// replies (RFC 7766 §6.2.4).
     fn is_done(&self) -> bool {
         if !self.outbox.is_empty() {
             return false;
@@ -420,11 +420,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return true;
         }
         let no_more = self.drains || (self.closed && !self.inbox.has_message());
-        // In this order: who is done has sent before.
+        // In this order: a finished query has sent its replies already.
         no_more && self.open.load(Ordering::Acquire) == 0 && self.items.is_empty()
     }
 
-    /// When the client's patience with the server, or the other way round, is over.
+    /// When the connection times out, idle or unread.
     fn until(&self, now: Instant) -> Instant {
         let Patience { idle, stall } = self.shared.patience;
         if !self.outbox.is_empty() {
@@ -437,8 +437,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Lends room for the longest message. A thread has one, because most messages are far shorter, and connections
-/// many.
+/// Lends a buffer for the longest message. There is one for each thread, because most messages are far
+/// shorter and connections are many.
 fn with_room<T>(write: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -466,7 +466,7 @@ mod tests {
     use crate::settings::{Settings, UpstreamSettings};
     use crate::sources::{self, Build};
 
-    /// How long a test waits for what must come.
+    /// How long a test waits for an expected event.
     const PATIENT: Duration = Duration::from_secs(10);
     const NEVER: Duration = Duration::from_secs(3600);
 
@@ -489,7 +489,7 @@ mod tests {
             timeout(PATIENT, wait).await.expect(&message);
         }
 
-        /// Answers one with its own octets.
+        /// Answers a query with its own octets.
         fn answer(&self, at: usize) {
             let (packet, path) = self.0.lock().unwrap().remove(at);
             path.send(packet, None, drop);
@@ -511,7 +511,7 @@ mod tests {
         }
     }
 
-    /// A connection in memory to a server that refuses every name, and what it takes to look into it.
+    /// A connection in memory to a server that refuses every name, with access to its state.
     struct Tried {
         client: DuplexStream,
         done: JoinHandle<Option<DuplexStream>>,
@@ -543,7 +543,7 @@ mod tests {
         Patience { idle, stall }
     }
 
-    /// A query with this id behind its length.
+    /// A query with this id, after its length.
     fn query(id: u16) -> Vec<u8> {
         let mut packet = encode(NameBuf::from_text("a.test").unwrap().as_name(), Qtype::A);
         packet[..2].copy_from_slice(&id.to_be_bytes());
@@ -574,7 +574,11 @@ mod tests {
             for id in 0..3 {
                 assert_eq!(reply(&mut tried.client).await, Some(id), "in pieces of {piece}");
             }
-            assert_eq!(reply(&mut tried.client).await, None, "who has closed its side gets the end");
+            assert_eq!(
+                reply(&mut tried.client).await,
+                None,
+                "a client that has closed its side sees the end"
+            );
         }
     }
 
@@ -592,7 +596,7 @@ mod tests {
         keeper.answer(5);
         assert_eq!(reply(&mut tried.client).await, Some(5));
         keeper.wait(QUERIES).await;
-        // What has been taken is answered though the server stops; what has not is not.
+        // The server answers the queries it has taken before it stops, and no others.
         tried.phase.send(Phase::Drains).unwrap();
         for _ in 0..QUERIES {
             keeper.answer(0);
@@ -606,7 +610,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_as_whoever_stands_before_the_resolver_wants() {
+    async fn it_ends_as_the_interceptor_wants() {
         for (reset, ids) in [(false, vec![0, 1]), (true, vec![0, 1])] {
             let keeper = Arc::<Keeper>::default();
             let mut tried = connect(patience(NEVER, NEVER), 1 << 16, Some(Arc::clone(&keeper)));
