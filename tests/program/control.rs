@@ -221,7 +221,9 @@ fn kept_orders_outlive_the_server_and_the_others_do_not() {
     assert_eq!(status(&server), BLOCKED);
     assert_eq!(server.ask("other.test", "A").status(), BLOCKED);
     let list = done(&server, "list");
-    assert!(list.starts_with("    2  block other.test for all clients, until 2") && list.ends_with(", kept\n"));
+    assert!(
+        list.starts_with("    2  block other.test for all clients, until 2") && list.ends_with(", kept\n")
+    );
     done(&server, "revoke 2");
     server.restart();
     assert_eq!(server.ask("other.test", "A").status(), PASSED);

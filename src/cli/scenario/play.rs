@@ -82,7 +82,7 @@ pub(in crate::cli) struct Args {
     /// The id of the network for clients that are in no other; by default the first
     #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
     network: Option<String>,
-    /// Clients that may ask, beside loopback and private networks
+    /// Clients that may ask, besides loopback and private networks
     #[arg(long, value_name = "NETWORK", value_parser = crate::cli::network)]
     allow: Vec<IpNet>,
     /// Forward names outside the scenario's zones to this resolver, instead of refusing them; the default
