@@ -1,4 +1,4 @@
-//! From the text of a list to a policy that serves, and from a compiled file.
+//! From the text of a list to a policy, and from a compiled file.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, clippy::cast_possible_truncation)]
 
 mod common;

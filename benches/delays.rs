@@ -1,8 +1,8 @@
-//! How exactly the packets of a censor come at their times: 5,000 queries a second for ten seconds, each
-//! answered by two forged replies and the genuine one late.
+//! The timing accuracy of a censor's packets: 5,000 queries a second for ten seconds, each answered by two
+//! forged replies and a late genuine one.
 //!
 //! `cargo bench --bench delays [-- SECONDS [QUERIES A SECOND]]`. The time from the query's sending to the
-//! reply's arrival, less what was planned; the way through the kernel and back is in it.
+//! reply's arrival, less the planned delay; it includes the path through the kernel and back.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -39,7 +39,7 @@ records = """
 """
 "#;
 
-/// The planned delays, told apart by the last octet of the address.
+/// The planned delays, identified by the last octet of the address.
 const PLANNED: [(u8, Duration); 3] =
     [(1, Duration::from_millis(1)), (2, Duration::from_millis(20)), (7, Duration::from_millis(150))];
 
@@ -53,7 +53,7 @@ fn main() {
     socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20).unwrap();
     let packet = encode(NameBuf::from_text("a.test").unwrap().as_name(), Qtype::A);
-    // When the query with each id was sent, in microseconds; an id comes again after 13 seconds.
+    // When the query with each id was sent, in microseconds; ids repeat after 13 seconds.
     let sent: Arc<Vec<AtomicU64>> = Arc::new((0..65_536).map(|_| AtomicU64::new(0)).collect());
     let start = Instant::now();
     let total = seconds * rate;
@@ -77,7 +77,7 @@ fn main() {
     while let Ok(len) = socket.recv(&mut buffer) {
         let arrived = start.elapsed().as_nanos() as u64;
         let id = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
-        // The address ends the answer; behind it stands the OPT record of eleven octets.
+        // The address ends the answer; the OPT record of eleven octets follows.
         let last = buffer[len - 12];
         let at = PLANNED.iter().position(|(octet, _)| *octet == last).unwrap();
         let took = arrived.saturating_sub(sent[id].load(Ordering::Acquire));
@@ -104,5 +104,5 @@ fn main() {
             micros(1000)
         );
     }
-    println!("sent before their time because too many waited: {}", censor.hurried());
+    println!("sent early because too many were delayed: {}", censor.hurried());
 }

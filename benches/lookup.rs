@@ -1,8 +1,8 @@
 //! One lookup in a list of 1,000,000 names, asked in random order so that caches miss, beside a
 //! `HashSet<Box<[u8]>>` that walks suffixes and the `fst` crate on reversed names.
 //!
-//! Each round asks all three the same questions, and the ratio is printed at the end: compare within a
-//! run, never between runs.
+//! Each round looks up the same names in all three, and the ratio is printed at the end: compare within
+//! a run, never between runs.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ fn walk(set: &HashSet<Box<[u8]>>, mut rest: &[u8]) -> bool {
     }
 }
 
-/// The labels from the root down, each behind a dot: the order in which an `fst` shares its upper part.
+/// The labels from the root down, each after a dot: the order in which an `fst` shares its upper part.
 fn reversed(name: Name<'_>) -> Vec<u8> {
     let labels: Vec<&[u8]> = name.labels().collect();
     let mut key = Vec::new();
@@ -112,7 +112,7 @@ fn compare(c: &mut Criterion, what: &str, three: &Three, questions: &[NameBuf]) 
         });
     });
     group.finish();
-    // All three must say the same, or the comparison is worth nothing.
+    // All three must agree, or the comparison is meaningless.
     for (number, name) in questions.iter().enumerate() {
         let mut found = false;
         three.index.lookup(name.as_name(), |_| found = true);

@@ -1,4 +1,4 @@
-//! 10,000 regular expressions and inner wildcards of the kinds that published lists have.
+//! 10,000 regular expressions and inner wildcards like those of published lists.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 mod common;
@@ -11,7 +11,7 @@ use portcullis::trie::Patterns;
 
 fn patterns(count: u32) -> Vec<(Pattern, u32)> {
     let mut random = common::Random::new(3);
-    // Like the compiler, no pattern twice: popular words come again and again.
+    // Like the compiler, no pattern twice: popular words repeat.
     let mut seen = std::collections::HashSet::new();
     let words = common::names(count as usize * 2);
     let patterns = (0..).map(|id| {

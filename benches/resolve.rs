@@ -1,5 +1,5 @@
-//! Reading a query, and whole answers from packet to reply, a batch of 64 after the other as the UDP
-//! loop has them: over a list of 1,000,000 names, and from a cache of 50,000 replies.
+//! Reading a query, and whole answers from packet to reply, in batches of 64 as in the UDP
+//! loop: over a list of 1,000,000 names, and from a cache of 50,000 replies.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

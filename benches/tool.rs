@@ -1,9 +1,9 @@
-//! What is measured one process at a time, for `instructions.sh` and `load.sh` beside this file:
+//! Measurements with one process each, for `instructions.sh` and `load.sh` beside this file:
 //!
 //! ```text
 //! tool names N           the first N names of the seeded list
-//! tool resolve KIND N    N queries from packet to reply over the same list: blocked, refused for want of an upstream,
-//!                        cached, or cached and inspected anew each time
+//! tool resolve KIND N    N queries from packet to reply over the same list: blocked, refused (no
+//!                        upstream), cached, or cached and inspected again each time
 //! tool lookups KIND N    N lookups (hit, miss, second) in a list of 1,000,000 names
 //! tool load FILE         reads and compiles a list, opens it compiled: time, sizes, peak memory
 //! ```
@@ -39,8 +39,8 @@ use portcullis::rule::{Effect, Format};
 use portcullis::settings::{ListSettings, Settings, TextSource, UpstreamSettings};
 use portcullis::sources;
 
-/// Lookups in a list of 1,000,000 names over and over the same 256 questions, so that the caches hold
-/// what they need: what is left is the work of the processor.
+/// Lookups of the same 256 names in a list of 1,000,000, repeated so that the caches hold all data: the
+/// rest is the work of the processor.
 fn lookups(kind: &str, count: usize) {
     let names = common::names(1_000_000);
     let index = common::index(&names, false);
@@ -103,7 +103,7 @@ fn load(path: &str) {
     );
 }
 
-/// Whole queries, over and over the same 256, from the packet to the reply and its counting.
+/// Whole queries, the same 256 repeatedly, from the packet to the reply and its counting.
 fn queries(kind: &str, count: usize) {
     let names = common::names(1_000_000);
     let asked = match kind {
@@ -153,7 +153,7 @@ fn keep(cache: &Cache, packet: &[u8], now: Instant) {
     cache.put(&Stored::new(&Key::of(&query, 0), &message, now, 86_400).unwrap());
 }
 
-/// The most memory that the process has had, in octets, where the system tells it.
+/// The peak memory of the process, in octets, where the system reports it.
 fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -168,7 +168,7 @@ fn main() {
         ["lookups", kind, count] => lookups(kind, count.parse().unwrap()),
         ["resolve", kind, count] => queries(kind, count.parse().unwrap()),
         ["load", path] => load(path),
-        // `cargo bench` runs every bench without arguments; this one has then nothing to do.
+        // `cargo bench` runs every bench without arguments; then there is nothing to do.
         _ => {}
     }
 }

@@ -38,7 +38,7 @@ impl Random {
     }
 }
 
-/// Top-level domains as often as published lists have them: six in ten names are below `com`.
+/// Top-level domains with the frequencies of published lists: six in ten names are below `com`.
 const TLDS: [&str; 20] = [
     "com", "com", "com", "com", "com", "com", "com", "com", "com", "com", "com", "com", "net", "ru", "de",
     "club", "pl", "org", "info", "co.uk",
@@ -47,8 +47,8 @@ const COMMON: [&str; 8] = ["www", "m", "ads", "api", "cdn", "track", "static", "
 
 /// `count` distinct names. Label counts and lengths are those of a published list of 174,000 names
 /// (1Hosts Pro): a third of the names have two labels, half have three, the rest more; a name with its
-/// line's end takes 20 octets; half of the names stand below a registered name that the list has too
-/// or that several share, now and then one with thousands.
+/// line's end takes 20 octets; half of the names are below a registered name that is also in the list
+/// or that several share, occasionally one with thousands.
 pub fn names(count: usize) -> Vec<String> {
     let mut random = Random::new(0x2016_1117);
     let mut seen = std::collections::HashSet::new();
@@ -70,7 +70,7 @@ pub fn names(count: usize) -> Vec<String> {
         } else {
             let tld = TLDS[random.below(TLDS.len())];
             let name = format!("{}.{tld}", random.label(4, 14));
-            // One in two stands in the list only through names below it.
+            // One in two is in the list only through names below it.
             registered.push(name.clone());
             if random.below(2) == 0 {
                 continue;
@@ -84,7 +84,7 @@ pub fn names(count: usize) -> Vec<String> {
     out
 }
 
-/// The index that serves for a list of these names, compiled as the server does.
+/// The index for a list of these names, compiled as in the server.
 pub fn index(names: &[String], lines: bool) -> Index<Bytes> {
     let list = parse(names.join("\n").as_bytes(), Format::Domains, None, Effect::Block).unwrap();
     compile(&[("l".into(), list)], Options { lines, left_out: false }).unwrap().0.index
@@ -94,7 +94,7 @@ pub fn wire(names: &[String]) -> Vec<NameBuf> {
     names.iter().map(|n| NameBuf::from_text(n).unwrap()).collect()
 }
 
-/// The names in an order that has nothing to do with the list's.
+/// The names in an order unrelated to the list's.
 pub fn shuffled(mut names: Vec<NameBuf>) -> Vec<NameBuf> {
     let mut random = Random::new(42);
     for i in (1..names.len()).rev() {
@@ -103,8 +103,8 @@ pub fn shuffled(mut names: Vec<NameBuf>) -> Vec<NameBuf> {
     names
 }
 
-/// Questions one after the other in memory, so that reading one is no cache miss, as in a server,
-/// whose packet has just been received. What is measured is the list.
+/// Names one after the other in memory, so that reading one is not a cache miss, as in a server that
+/// has just received the packet. Only the list is measured.
 pub struct Packed {
     bytes: Vec<u8>,
     starts: Vec<u32>,

@@ -1,4 +1,4 @@
-//! One thread of the load generator: it asks until the time is up, over several sockets in turn.
+//! One thread of the load generator: it sends queries until the time is up, over several sockets in turn.
 
 use std::io;
 use std::thread;
@@ -17,7 +17,7 @@ pub struct Until {
     /// Counting begins.
     pub from: Instant,
     pub to: Instant,
-    /// Right replies that are enough.
+    /// The number of correct replies that ends the run.
     pub replies: u64,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Asker<'a> {
         })
     }
 
-    /// Returns what the system said when counting began and when it ended.
+    /// Returns the system's statistics at the start and the end of counting.
     pub fn run(&mut self, stream: &mut Stream, until: &Until) -> io::Result<(Sample, Sample)> {
         let timeout = Duration::from_millis(self.load.timeout);
         let begin = Instant::now();
@@ -87,7 +87,7 @@ impl<'a> Asker<'a> {
             now = then;
         };
         self.count.in_time = self.count.right;
-        // What is under way may still be answered; what is not by then is lost.
+        // Queries in flight may still be answered; the others are lost.
         while now < last.at + timeout && self.lanes.iter().any(|lane| lane.waiting() > 0) {
             self.sweep(|_| {})?;
             self.rest();
@@ -97,7 +97,7 @@ impl<'a> Asker<'a> {
         Ok((first.unwrap_or_else(|| Sample::take(self.load)), last))
     }
 
-    /// Receives on each socket what is there, and sends what `ask` puts in the place of it.
+    /// Receives the pending replies of each socket, and sends the queries with which `ask` replaces them.
     fn sweep(&mut self, mut ask: impl FnMut(&mut Lane)) -> io::Result<usize> {
         let mut heard = 0;
         for lane in &mut self.lanes {
@@ -120,7 +120,7 @@ impl<'a> Asker<'a> {
         Ok(heard)
     }
 
-    /// Sends so many broken packets, over one socket after the other.
+    /// Sends this many broken packets, over the sockets in turn.
     fn send_broken(&mut self, count: f64) -> io::Result<()> {
         self.owed += count;
         while self.owed >= 1.0 {

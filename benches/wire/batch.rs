@@ -1,7 +1,7 @@
-//! The calls into the kernel: `recvmmsg` and `sendmmsg` over buffers that are laid out once.
+//! The system calls `recvmmsg` and `sendmmsg`, over buffers that are laid out once.
 //!
-//! The server's own module is not used here on purpose: a mistake in it would lower the ceiling that
-//! it is measured against, and the generator wants what a server does not, calls that never wait.
+//! The server's own module is deliberately not used here: a mistake in it would lower the ceiling that
+//! it is measured against, and the generator, unlike a server, needs calls that never wait.
 #![expect(unsafe_code, reason = "the standard library has no such calls")]
 
 use std::io;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use libc::{cmsghdr, iovec, mmsghdr, pollfd, sockaddr_in6};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Buffers that lie a page apart would share one set of the first cache; a line more spreads them.
+/// Buffers a page apart would share one set of the L1 cache; one more cache line spreads them.
 const SPREAD: usize = 64;
 
 /// A number of datagrams, and for each the address that it came from or goes to.
@@ -29,7 +29,7 @@ pub struct Batch {
     headers: Box<[mmsghdr]>,
 }
 
-/// A control message that says how long each of the datagrams is that are sent as one.
+/// A control message with the length of each datagram, for datagrams that are sent as one.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Segments {
@@ -37,7 +37,7 @@ struct Segments {
     size: u16,
 }
 
-/// The kernel takes no more of them at once (`UDP_MAX_SEGMENTS` of older ones).
+/// The most of them at once (`UDP_MAX_SEGMENTS` of older kernels).
 const MOST_SEGMENTS: usize = 64;
 
 /// Whether a call waits for the first datagram.
@@ -95,28 +95,28 @@ impl Batch {
         self.headers.len()
     }
 
-    /// The octets of a slot, all that there is room for.
+    /// The whole buffer of a slot.
     pub fn space(&mut self, slot: usize) -> &mut [u8] {
         &mut self.buffers[slot * self.stride..(slot + 1) * self.stride - SPREAD]
     }
 
-    /// How many octets of a slot are to be sent.
+    /// Sets how many octets of a slot are to be sent.
     pub fn set_len(&mut self, slot: usize, octets: usize) {
         self.lengths[slot] = octets.min(self.stride - SPREAD);
     }
 
-    /// What is to be sent from a slot.
+    /// The octets to be sent from a slot.
     pub fn outgoing(&self, slot: usize) -> &[u8] {
         &self.buffers[slot * self.stride..][..self.lengths[slot]]
     }
 
-    /// What was received into a slot.
+    /// The octets received into a slot.
     pub fn received(&self, slot: usize) -> &[u8] {
         let len = (self.headers[slot].msg_len as usize).min(self.stride - SPREAD);
         &self.buffers[slot * self.stride..][..len]
     }
 
-    /// Takes what is there, into the slots from the first on; returns how many were filled.
+    /// Receives pending datagrams, into the slots from the first on; returns how many were filled.
     pub fn receive(&mut self, socket: &UdpSocket, wait: Wait) -> io::Result<usize> {
         let flags = if wait == Wait::First { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
         let slots = self.headers.len() as u32;
@@ -128,7 +128,7 @@ impl Batch {
         match usize::try_from(done) {
             Ok(received) => Ok(received),
             Err(_) => match io::Error::last_os_error() {
-                // Nothing there; or news of an earlier datagram that nobody took.
+                // Nothing pending, or the error of an earlier datagram that nothing received.
                 e if matches!(
                     e.kind(),
                     io::ErrorKind::WouldBlock
@@ -144,7 +144,7 @@ impl Batch {
         }
     }
 
-    /// Sends the first `count` slots back to where they came from, each with the length that was set,
+    /// Sends the first `count` slots back to their senders, each with the length that was set,
     /// and makes them ready to receive again.
     pub fn send_back(&mut self, socket: &UdpSocket, count: usize) -> io::Result<()> {
         for slot in 0..count {
@@ -162,8 +162,8 @@ impl Batch {
         }
     }
 
-    /// Sends the slots named, in their order, over a connected socket. Neighbours of equal length go
-    /// into the kernel as one and are parted again where they arrive (udp(7), `UDP_SEGMENT`).
+    /// Sends the slots named, in their order, over a connected socket. Neighbours of equal length
+    /// are sent as one and segmented by the kernel (udp(7), `UDP_SEGMENT`).
     pub fn send(&mut self, socket: &UdpSocket, slots: &[u16]) -> io::Result<()> {
         let mut sends = 0;
         let mut at = 0;
@@ -193,8 +193,8 @@ impl Batch {
         self.transmit(socket, sends)
     }
 
-    /// Sends what the first `count` vectors point to. A datagram that the kernel will not take is
-    /// skipped: it is lost like any other.
+    /// Sends the data of the first `count` vectors. A datagram that the kernel rejects is skipped: it is
+    /// lost like any other.
     fn transmit(&mut self, socket: &UdpSocket, count: usize) -> io::Result<()> {
         let mut at = 0;
         while at < count {
@@ -218,7 +218,7 @@ impl Batch {
 pub fn poll<'a>(sockets: impl Iterator<Item = &'a UdpSocket>, most: Duration) {
     let entry = |s: &UdpSocket| pollfd { fd: s.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let mut entries: Vec<pollfd> = sockets.map(entry).collect();
-    // SAFETY: the entries are live and as many as is said. An error only ends the wait early.
+    // SAFETY: the entries are live and as many as given. An error only ends the wait early.
     let _ = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as _, most.as_millis() as i32) };
 }
 
@@ -231,7 +231,7 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// A socket for a client, which hears only from `server`.
+/// A socket for a client, which receives only from `server`.
 pub fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(server), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_recv_buffer_size(4 << 20)?;

@@ -13,13 +13,13 @@ pub struct Echo {
     /// Address to listen on
     #[arg(long)]
     listen: SocketAddr,
-    /// Octets of each reply: the query, cut or followed by whatever is there
+    /// Octets of each reply: the query, truncated or padded with old data
     #[arg(long, default_value_t = 100)]
     reply_size: usize,
     /// Threads, each with a socket of its own
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Datagrams a call
+    /// Datagrams per call
     #[arg(long, default_value_t = 64)]
     batch: usize,
 }

@@ -1,4 +1,4 @@
-//! How long a server takes from its start to the first right answer.
+//! How long a server takes from its start to the first correct answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub struct First {
     /// Process of the server, for its memory
     #[arg(long)]
     pid: Option<u32>,
-    /// Stands in the JSON as it is
+    /// Copied into the JSON
     #[arg(long, default_value = "")]
     label: String,
 }
@@ -69,8 +69,8 @@ pub fn run(first: &First) -> io::Result<()> {
             println!("{}", serde_json::to_string(&report)?);
             return Ok(());
         }
-        // Nobody listens yet, or a wrong answer came: neither has taken time.
+        // Nothing listens yet, or a wrong answer arrived: neither takes time.
         thread::sleep(PAUSE);
     }
-    Err(io::Error::other(format!("{}: no right answer from {} in time", first.label, first.server)))
+    Err(io::Error::other(format!("{}: no correct answer from {} in time", first.label, first.server)))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Each power of two is cut into so many buckets.
+/// Each power of two is divided into this many buckets.
 const FINE: u32 = 7;
 
 #[derive(Clone)]
@@ -45,7 +45,7 @@ fn bucket(nanos: u64) -> usize {
     ((shift as usize) << FINE) + (nanos >> shift) as usize
 }
 
-/// The middle of what falls into a bucket, in nanoseconds.
+/// The middle of a bucket, in nanoseconds.
 fn middle(bucket: usize) -> f64 {
     let shift = (bucket >> FINE).saturating_sub(1);
     let rest = bucket - (shift << FINE);

@@ -1,4 +1,4 @@
-//! One socket of the load generator and the queries that are under way on it.
+//! One socket of the load generator and its queries in flight.
 
 use std::io;
 use std::net::UdpSocket;
@@ -11,7 +11,7 @@ use crate::query::{self, Expect};
 use crate::report::Count;
 use crate::workload::Stream;
 
-/// A query under way.
+/// A query in flight.
 #[derive(Clone, Copy)]
 struct Asked {
     id: u16,
@@ -28,9 +28,9 @@ pub struct Lane {
     asked: Vec<Asked>,
     free: Vec<u16>,
     ready: Vec<u16>,
-    /// The bits of an id that tell the slot; all of them are set for broken packets.
+    /// The bits of an id that encode the slot; all of them are set for broken packets.
     mask: u16,
-    /// Any reply to the question is right.
+    /// Any reply to the question is correct.
     any_reply: bool,
     ttl: Option<u32>,
 }
@@ -50,7 +50,7 @@ impl Lane {
         })
     }
 
-    /// Puts the next query of the stream among those to be sent; false if as many as may be are under way.
+    /// Queues the next query of the stream; false if the maximum is in flight.
     pub fn ask(&mut self, stream: &mut Stream) -> bool {
         let Some(slot) = self.free.pop() else { return false };
         let (len, expect) = stream.next(self.out.space(usize::from(slot)));
@@ -60,7 +60,7 @@ impl Lane {
         true
     }
 
-    /// Sends again what was sent before `then` and is not answered; returns how many these are.
+    /// Resends unanswered queries that were sent before `then`; returns how many these are.
     pub fn ask_again(&mut self, then: Instant) -> io::Result<u64> {
         for slot in 0..self.asked.len() {
             if self.asked[slot].waiting && self.asked[slot].at < then {
@@ -72,12 +72,12 @@ impl Lane {
         Ok(lost)
     }
 
-    /// How many queries are under way.
+    /// How many queries are in flight.
     pub fn waiting(&self) -> usize {
         self.asked.len() - self.free.len()
     }
 
-    /// Puts a slot among those to be sent, under an id that it did not have before.
+    /// Queues a slot, under an id that it did not have before.
     fn ready(&mut self, slot: u16) {
         let asked = &mut self.asked[usize::from(slot)];
         asked.id = asked.id.wrapping_add(self.mask + 1) & !self.mask | slot;
@@ -87,7 +87,7 @@ impl Lane {
         self.ready.push(slot);
     }
 
-    /// Sends what is ready.
+    /// Sends the queue.
     pub fn send(&mut self) -> io::Result<()> {
         if self.ready.is_empty() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Lane {
         sent
     }
 
-    /// Sends what is left of some query when it is broken.
+    /// Sends a broken query.
     pub fn send_broken(&mut self, random: &mut Random) -> io::Result<()> {
         let slot = self.asked.len();
         let from = random.below(slot);
@@ -116,7 +116,7 @@ impl Lane {
         self.out.send(&self.socket, &[slot as u16])
     }
 
-    /// Takes one reply.
+    /// Handles one reply.
     pub fn hear(&mut self, reply: &[u8], now: Instant, count: &mut Count) {
         let id = reply.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
         let slot = id & self.mask;

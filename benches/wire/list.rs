@@ -1,4 +1,4 @@
-//! The list of blocked names as each server wants to read it.
+//! The list of blocked names in each server's format.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -18,7 +18,7 @@ pub struct List {
     count: usize,
 }
 
-/// What stands in an RPZ before its rules.
+/// The head of an RPZ.
 const RPZ_HEAD: &str = "$TTL 60\n@ SOA localhost. nobody.invalid. 1 3600 1200 604800 60\n@ NS localhost.\n";
 
 pub fn run(list: &List) -> io::Result<()> {

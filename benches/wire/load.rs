@@ -1,4 +1,4 @@
-//! The load generator: a closed loop over several sockets, each with a number of queries under way.
+//! The load generator: a closed loop over several sockets, each with a number of queries in flight.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::asker::{Asker, Until};
 use crate::report::{self, Count};
 use crate::workload::{Kind, Options, Stream};
 
-/// What a thread does when there is nothing to receive and nothing may be sent.
+/// How a thread waits when there is nothing to receive or send.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Idle {
-    /// It looks again at once: it has a processor of its own.
+    /// It polls again at once: it has a processor of its own.
     Spin,
-    /// It lets others run first.
+    /// It yields to others.
     Yield,
     /// It sleeps until something arrives.
     Sleep,
@@ -28,41 +28,41 @@ pub struct Load {
     /// Address of the server
     #[arg(long)]
     pub server: SocketAddr,
-    /// What is asked
+    /// The kind of queries
     #[arg(long, value_enum, default_value = "blocked")]
     pub work: Kind,
-    /// Seconds that are measured
+    /// Seconds of measurement
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
-    /// Seconds before these that are not
+    /// Seconds of warm-up before
     #[arg(long, default_value_t = 0.5)]
     pub lead: f64,
-    /// Queries after which it ends, if that is sooner
+    /// The number of queries after which it ends, if that is sooner
     #[arg(long)]
     pub queries: Option<u64>,
-    /// At most so many queries a second
+    /// The most queries a second
     #[arg(long)]
     pub rate: Option<f64>,
     /// Sockets of each thread
     #[arg(long, default_value_t = 8)]
     pub sockets: usize,
-    /// Queries under way on each socket
+    /// Queries in flight on each socket
     #[arg(long, default_value_t = 16, value_parser = window)]
     pub window: usize,
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
     #[arg(long, value_enum, default_value = "spin")]
     pub idle: Idle,
-    /// Milliseconds after which a query is lost; it is then asked again
+    /// Milliseconds after which a query counts as lost and is sent again
     #[arg(long, default_value_t = 500)]
     pub timeout: u64,
-    /// The server is the echo: the question and the id are checked, nothing else
+    /// The server is the echo: only the question and the id are checked
     #[arg(long)]
     pub echo: bool,
-    /// Any code is right, SERVFAIL too
+    /// Any response code is correct, SERVFAIL too
     #[arg(long)]
     pub any_code: bool,
-    /// Percent of broken packets, sent besides
+    /// Percent of broken packets, sent in addition
     #[arg(long, default_value_t = 0.0)]
     pub broken: f64,
     /// Seconds for which the upstream's answers hold: one that still has all of them is not from a cache
@@ -74,39 +74,39 @@ pub struct Load {
     /// Allowed names
     #[arg(long, default_value_t = 50_000)]
     pub allowed: usize,
-    /// Where the new names stand
+    /// The suffix of the new names
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "example.com,example.net,cdn.example.edu,www.example.org"
     )]
     pub suffixes: Vec<String>,
-    /// The same number gives the same stream; without, the time of day does
+    /// The seed of the stream; by default from the time of day
     #[arg(long)]
     pub seed: Option<u64>,
     /// Process of the server, for its processor time and memory
     #[arg(long)]
     pub pid: Option<u32>,
-    /// Processors of the server, to tell whether others were on them
+    /// Processors of the server, to detect other load on them
     #[arg(long, value_delimiter = ',')]
     pub cores: Vec<usize>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Which server this is, for the table
+    /// The server's name in the table
     #[arg(long, default_value = "")]
     pub label: String,
-    /// Under which heading it stands there; without, the work
+    /// The heading in the table; by default the kind of queries
     #[arg(long)]
     pub section: Option<String>,
 }
 
-/// So many slots that an id has bits left, by which a late reply is told from one to the next query.
+/// Few enough slots that an id has bits left to distinguish a late reply from one to the next query.
 fn window(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| (1..=8000).contains(n)).ok_or_else(|| "1 to 8000".to_owned())
 }
 
-/// Asks every allowed name once.
+/// Looks up every allowed name once.
 fn warm(load: &Load, stream: &Stream) -> io::Result<()> {
     let Some((mut once, count)) = stream.once().filter(|_| !load.cold && !load.echo) else { return Ok(()) };
     let now = Instant::now();
@@ -157,7 +157,7 @@ pub fn run(load: &Load) -> io::Result<()> {
         for thread in threads {
             let (of_thread, count, dropped) = thread.join().unwrap()?;
             samples = Some(of_thread);
-            // Each has seen those of the server.
+            // Each thread has counted the server's drops.
             most_dropped = dropped.max(most_dropped);
             total.add(count);
         }

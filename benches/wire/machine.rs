@@ -1,4 +1,4 @@
-//! What the system tells of a process, of the processors and of lost datagrams (`/proc`, Linux).
+//! System statistics on a process, the processors and lost datagrams (`/proc`, Linux).
 
 use std::fs;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 /// Ticks of a second in `/proc`, fixed at 100 for programs.
 const TICKS: u64 = 100;
 
-/// Time that a process has spent on a processor, in all its threads, the kernel's part with it.
+/// Processor time of a process, in all its threads, including time in the kernel.
 pub fn cpu_of(pid: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name of the process, which may hold spaces, the 12th and 13th field.
+    // After the name of the process, which may contain spaces, the 12th and 13th field.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 1000 / TICKS))
@@ -31,7 +31,7 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// `None` if none are asked for, or one is not there.
+    /// `None` if none are requested, or one does not exist.
     pub fn of(processors: &[usize]) -> Option<Self> {
         let stat = fs::read_to_string("/proc/stat").ok()?;
         let mut ticks = Self::default();

@@ -1,4 +1,4 @@
-//! Measures servers over the wire; `run.sh` and `stress.sh` beside this file say how it is used.
+//! Measures servers over the wire; `run.sh` and `stress.sh` beside this file show how to use it.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -44,13 +44,13 @@ struct Command {
 
 #[derive(Subcommand)]
 enum What {
-    /// Asks a server as fast as it answers, and checks every reply
+    /// Queries a server as fast as it answers, and checks every reply
     Load(load::Load),
     /// Sends every packet back: the ceiling
     Echo(echo::Echo),
-    /// Answers every question with one address, or fails as it is told
+    /// Answers every query with one address, or fails in a chosen way
     Upstream(upstream::Upstream),
-    /// Waits for the first right answer of a server
+    /// Waits for the first correct answer of a server
     First(first::First),
     /// Makes tables of the JSON lines of `load` and `first`
     Table(table::Table),
@@ -66,7 +66,7 @@ fn main() -> io::Result<()> {
         Some(What::First(first)) => first::run(&first),
         Some(What::Table(table)) => table::run(&table),
         Some(What::List(list)) => list::run(&list),
-        // `cargo bench` runs every bench without arguments; this one has then nothing to measure.
+        // `cargo bench` runs every bench without arguments; then there is nothing to measure.
         None => Command::command().print_help(),
     }
 }

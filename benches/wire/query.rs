@@ -1,4 +1,4 @@
-//! Queries as they stand in a packet, and what a right reply to one looks like.
+//! Queries as packets, and checks of their replies.
 
 use crate::common::Random;
 
@@ -9,8 +9,8 @@ const OPT: [u8; 11] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
 /// The longest query made here: a header, the longest name, type and class, OPT.
 pub const LONGEST: usize = HEADER + 255 + 4 + OPT.len();
 
-/// Writes a query for the address of `name`, recursion desired, with EDNS and the id 0, behind what
-/// is there.
+/// Writes a query for the address of `name`, recursion desired, with EDNS and the id 0, after the
+/// existing octets.
 pub fn write(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0, 0, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, 1]);
     for label in name.split('.') {
@@ -21,12 +21,12 @@ pub fn write(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(&OPT);
 }
 
-/// What is asked in a query that `write` made: name, type and class.
+/// The question of a query made by `write`: name, type and class.
 pub fn question(query: &[u8]) -> &[u8] {
     &query[HEADER..query.len() - OPT.len()]
 }
 
-/// The octet behind the question of any packet that holds one.
+/// The offset after the question of any packet that has one.
 pub fn end_of_question(packet: &[u8]) -> Option<usize> {
     let mut at = HEADER;
     loop {
@@ -60,7 +60,7 @@ pub fn answer_ttl(query: &[u8], reply: &[u8]) -> Option<u32> {
     (answers > 0).then_some(u32::from_be_bytes(*reply.get(at..)?.first_chunk()?))
 }
 
-/// What is known of the right reply.
+/// The expected reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Expect {
     /// NXDOMAIN and no answer.
@@ -72,7 +72,7 @@ pub enum Expect {
 }
 
 impl Expect {
-    /// Whether `reply` is the right one to `query`. The id has been compared already.
+    /// Whether `reply` is a correct one to `query`. The id has been compared already.
     pub fn holds(self, query: &[u8], reply: &[u8]) -> bool {
         let question = question(query);
         if reply.len() < HEADER + question.len() || &reply[HEADER..HEADER + question.len()] != question {

@@ -1,4 +1,4 @@
-//! What the load generator counts, and how it is told.
+//! The load generator's counts, and their report.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use crate::histogram::Histogram;
 use crate::load::{Idle, Load};
 use crate::machine::{self, Ticks};
 
-/// Processors that somebody else may use before a run counts as disturbed.
+/// Processors that other processes may use before a run counts as disturbed.
 const CROWD: f64 = 0.1;
 
-/// What one thread counts.
+/// The counts of one thread.
 #[derive(Default)]
 pub struct Count {
     pub right: u64,
@@ -26,7 +26,7 @@ pub struct Count {
     pub octets: u64,
     pub took: Histogram,
     pub idle: Duration,
-    /// Right replies that came while the time was measured.
+    /// Correct replies that arrived during the measurement.
     pub in_time: u64,
     pub first_wrong: Option<String>,
 }
@@ -49,7 +49,7 @@ impl Count {
     }
 }
 
-/// What the system says at one moment.
+/// The system's statistics at one moment.
 pub struct Sample {
     pub at: Instant,
     cpu: Option<Duration>,
@@ -68,7 +68,7 @@ impl Sample {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Serialize)]
 struct Report {
     label: String,
@@ -79,7 +79,7 @@ struct Report {
     right: u64,
     wrong: u64,
     lost: u64,
-    /// Replies to no query under way.
+    /// Replies to no query in flight.
     stray: u64,
     broken: u64,
     /// Replies to broken packets.
@@ -104,7 +104,7 @@ struct Report {
     cores_busy: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cores_stolen: Option<f64>,
-    /// Somebody else was on the server's processors, or on the generator's.
+    /// Other processes ran on the server's processors, or on the generator's.
     disturbed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_mb: Option<f64>,
@@ -112,7 +112,7 @@ struct Report {
     first_wrong: Option<String>,
 }
 
-/// Prints what came of it; `dropped` datagrams found a full socket buffer.
+/// Prints the result; `dropped` datagrams found a full socket buffer.
 pub fn print(load: &Load, (first, last): &(Sample, Sample), count: Count, dropped: u64) {
     let seconds = (last.at - first.at).as_secs_f64();
     let processors = |last: Option<Duration>, first: Option<Duration>| {

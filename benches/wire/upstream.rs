@@ -19,7 +19,7 @@ enum Manner {
     Fail,
     /// TC and nothing else.
     Truncate,
-    /// Nothing at all.
+    /// No reply.
     Silent,
 }
 
@@ -33,7 +33,7 @@ pub struct Upstream {
     /// Milliseconds before each reply
     #[arg(long, default_value_t = 0)]
     delay: u64,
-    /// Seconds for which an answer holds
+    /// TTL of the answers in seconds
     #[arg(long, default_value_t = 300)]
     ttl: u32,
     /// Threads, each with a socket of its own
@@ -41,7 +41,7 @@ pub struct Upstream {
     threads: usize,
 }
 
-/// 192.0.2.1 for the name in the question; the TTL is yet to come.
+/// 192.0.2.1 for the name in the question; the TTL is filled in later.
 const ANSWER: [u8; 16] = [0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 192, 0, 2, 1];
 /// The type and class of a question for an address.
 const ADDRESS: [u8; 4] = [0, 1, 0, 1];
@@ -66,7 +66,7 @@ impl Manner {
     }
 }
 
-/// Replies that wait until their time has come.
+/// Replies that wait until they are due.
 struct Held {
     due: Instant,
     batch: Batch,

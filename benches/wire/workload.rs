@@ -1,4 +1,4 @@
-//! What is asked: streams of queries, written before the clock starts.
+//! Streams of queries, written before the measurement starts.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::query::{self, Expect};
 
 /// Names of the list.
 pub const BLOCKED: usize = 1_000_000;
-/// A stream with repetitions starts again after so many queries.
+/// A stream with repetitions starts again after this many queries.
 const ROUND: usize = 1 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,7 +28,7 @@ pub struct Options {
     pub kind: Kind,
     /// How many allowed names there are.
     pub allowed: usize,
-    /// Where the new names of `forwarded` stand.
+    /// The suffix of the new names of `forwarded`.
     pub suffixes: Vec<String>,
     /// The same seed gives the same stream.
     pub seed: u64,
@@ -38,7 +38,7 @@ pub struct Options {
 struct Table {
     packets: Vec<u8>,
     starts: Vec<u32>,
-    /// The first so many are names of the list.
+    /// How many of the first are names of the list.
     blocked: usize,
 }
 
@@ -65,11 +65,11 @@ impl Table {
 enum Source {
     /// Queries of a table, in the order given, over and over.
     Table(Arc<Table>, Arc<[u32]>),
-    /// Names that nobody has asked before: each packet in turn, with a number from this one on.
+    /// Names not queried before: each packet in turn, with a number from this one on.
     Fresh(Arc<[Vec<u8>]>, u64),
 }
 
-/// So many neighbours in a stream are of equal length, so that they can go into the kernel as one.
+/// This many neighbours in a stream have equal length, so that one call can send them.
 const RUN: usize = 8;
 
 /// The same queries, in runs of equal length where that needs no query to move far.
@@ -83,7 +83,7 @@ fn in_runs(table: &Table, mut order: Vec<u32>, random: &mut Random) -> Arc<[u32]
     order.into()
 }
 
-/// Digits of a new name, behind its first letter.
+/// Digits of a new name, after its first letter.
 const DIGITS: usize = 16;
 
 /// An endless stream of queries.
@@ -149,7 +149,7 @@ impl Stream {
         (count > 0).then(|| (Self { source: Source::Table(Arc::clone(table), order), at: 0, step: 1 }, count))
     }
 
-    /// The part of the stream that one of several threads asks.
+    /// The part of the stream for one of several threads.
     pub fn part(&self, which: usize, of: usize) -> Self {
         Self { source: self.source.clone(), at: which as u64, step: of as u64 }
     }
@@ -169,7 +169,7 @@ impl Stream {
                 let packet = &packets[(at % packets.len() as u64) as usize];
                 out[..packet.len()].copy_from_slice(packet);
                 let mut number = first + at;
-                // The digits stand behind the header, the length of the label and its first letter.
+                // The digits follow the header, the length of the label and its first letter.
                 for digit in out[query::HEADER + 2..][..DIGITS].iter_mut().rev() {
                     *digit = b"0123456789abcdef"[(number & 15) as usize];
                     number >>= 4;

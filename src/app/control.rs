@@ -19,14 +19,14 @@ use crate::settings::Settings;
 #[cfg(unix)]
 pub(super) type Listener = tokio::net::UnixListener;
 
-/// Binds the socket, if there is to be one.
+/// Binds the socket, if one is configured.
 #[cfg(unix)]
 pub(super) fn bind(settings: &Settings) -> Result<Option<Listener>, StartError> {
     let control = settings.control.as_ref();
     Ok(control.map(|control| server::control::bind(&control.socket)).transpose()?)
 }
 
-/// Brings back the orders that were kept, and takes more. Gives the path of the socket.
+/// Restores the kept orders, and serves the socket. Returns its path.
 #[cfg(unix)]
 pub(super) fn serve(
     listener: Option<Listener>,
@@ -35,16 +35,16 @@ pub(super) fn serve(
     tasks: &mut JoinSet<()>,
 ) -> Option<PathBuf> {
     let ControlSettings { socket, state } = settings.control.as_ref()?;
-    // With the socket comes the file: who has the one, has the other.
+    // The owner of the socket owns the file as well.
     let listener = listener?;
     let orders = kept_orders(settings).unwrap_or_else(|damaged| {
-        // Names must be answered, whatever is in the file.
+        // The server must start, whatever is in the file.
         match damaged.set_aside() {
             Ok(bad) => {
-                tracing::error!("{damaged}; starting without kept orders, the file is {} now", bad.display());
+                tracing::error!("{damaged}; starting without kept orders, the file is now {}", bad.display());
             }
             Err(error) => {
-                tracing::error!("{damaged}; starting without kept orders, the file can't be moved: {error}");
+                tracing::error!("{damaged}; starting without kept orders, the file cannot be moved: {error}");
             }
         }
         Orders::default()
@@ -73,13 +73,13 @@ pub fn kept_orders(settings: &Settings) -> Result<Orders, Damaged> {
 #[cfg(not(unix))]
 pub(super) enum Listener {}
 
-/// There are no Unix sockets here.
+/// This system has no Unix sockets.
 #[cfg(not(unix))]
 pub(super) fn bind(settings: &Settings) -> Result<Option<Listener>, StartError> {
     if settings.control.is_some() { Err(StartError::Control) } else { Ok(None) }
 }
 
-/// There are no Unix sockets here.
+/// This system has no Unix sockets.
 #[cfg(not(unix))]
 pub(super) fn serve(
     _: Option<Listener>,

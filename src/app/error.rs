@@ -21,7 +21,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What for.
+        /// What it is for.
         what: &'static str,
         /// The key of the configuration that names it.
         key: &'static str,
@@ -42,7 +42,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// True if another program has an address that DNS was to be served on.
+    /// True if another program uses an address for DNS.
     #[must_use]
     pub fn is_address_in_use(&self) -> bool {
         matches!(self, Self::Bind(error) if error.reason.kind() == io::ErrorKind::AddrInUse)

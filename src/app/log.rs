@@ -1,6 +1,6 @@
 //! The program's log.
 
-/// Logs to standard error; `RUST_LOG` chooses how much.
+/// Logs to standard error; `RUST_LOG` sets the level.
 pub fn start() {
     use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()

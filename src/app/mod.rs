@@ -1,4 +1,4 @@
-//! Puts all of it together: what `serve`, `demo`, tests and embedders start, reload and stop.
+//! Assembles the server that `serve`, `demo`, tests and embedders start, reload and stop.
 //!
 //! ```no_run
 //! use portcullis::app::{self, Service, Signals};

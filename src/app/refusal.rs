@@ -1,4 +1,4 @@
-//! What the block page says of a name: what `explain` says, as things are now.
+//! The block page's reasons for a refused name, from `explain` with the current time.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::server;
 use crate::settings::Contact;
 use crate::web::block_page;
 
-/// Why a client is refused a name; `None`: it is not. Which listener and which type brought the client
-/// there is not known, so the first that is refused counts.
+/// Why a client is refused a name; `None`: it is not. The listener and type of the client's query are not
+/// known, so the first combination that is refused counts.
 pub(super) fn refusal(
     engine: &Arc<Engine>,
     contact: &Contact,

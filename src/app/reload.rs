@@ -1,4 +1,4 @@
-//! Other settings for a server that runs: what takes effect at once, and what at the next start.
+//! New settings for a running server: some take effect at once, others at the next start.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -9,7 +9,7 @@ use crate::server;
 use crate::settings::Settings;
 use crate::sources::{Build, BuildError, Parts, Report};
 
-/// What a reload has done.
+/// The result of a reload.
 #[derive(Clone, Debug)]
 pub struct Reloaded {
     /// What is served now.
@@ -20,15 +20,15 @@ pub struct Reloaded {
 }
 
 impl Service {
-    /// Serves what the settings say from now on. Only what has changed is built anew, and what comes from
-    /// files. Takes as long as that takes; queries are answered meanwhile.
+    /// Applies new settings. Only changed parts, and those that come from files, are rebuilt; queries are
+    /// answered during that time.
     ///
     /// # Errors
-    /// The first thing that can't be built; everything goes on as before.
+    /// The first part that cannot be built; the server continues unchanged.
     pub fn reload(&self, settings: &Settings) -> Result<Reloaded, BuildError> {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         let at_next_start = at_next_start(&self.started, settings);
-        // The sockets are those of the start, and so are the listeners that groups ask for.
+        // The sockets are those of the start, and so are the listeners of groups.
         let mut settings = settings.clone();
         settings.server.listen.clone_from(&self.started.server.listen);
         let (parts, report) = Parts::build(&serving.settings, &settings, &serving.report, Build::default())?;
@@ -40,10 +40,10 @@ impl Service {
     }
 }
 
-/// The keys that only a start looks at and whose values differ.
+/// The keys whose values differ and that only a start reads.
 fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
     let page = started.blockpage.is_some();
-    // In another order they are the same sockets.
+    // The order of the sockets makes no difference.
     let sockets = |s: &Settings| s.server.listen.iter().copied().collect::<BTreeSet<_>>();
     [
         ("[server] listen", sockets(started) != sockets(next)),

@@ -1,4 +1,4 @@
-//! A server with all its parts: what is bound, in which order, and what is started when all of it is.
+//! A server with all its parts: it binds everything first, then starts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,24 +21,24 @@ use crate::settings::Settings;
 use crate::sources::{self, Build, Progress, Report};
 use crate::web::{self, block_page};
 
-/// A server that answers.
+/// A running server.
 pub struct Service {
     /// The engine.
     pub engine: Arc<Engine>,
     /// Where it listens.
     pub addresses: Addresses,
     pub(super) counters: Arc<CounterSet>,
-    /// The settings of the start, which the sockets and threads are those of.
+    /// The settings of the start, which sockets and threads still have.
     pub(super) started: Settings,
     pub(super) serving: Mutex<Serving>,
     running: Running,
     /// Listeners beside DNS.
     tasks: JoinSet<()>,
-    /// The socket for orders, to be taken away in the end.
+    /// The socket for orders, to be removed at the end.
     control: Option<PathBuf>,
 }
 
-/// What is served, for the next reload to compare with.
+/// The settings in force, for the next reload to compare with.
 pub(super) struct Serving {
     pub(super) settings: Settings,
     pub(super) report: Arc<Report>,
@@ -56,11 +56,11 @@ pub struct Addresses {
 }
 
 impl Service {
-    /// Builds what the settings say, binds, and when all is bound serves. Each query goes to `sink` after its
+    /// Builds a server from the settings, binds all addresses, then serves. Each query goes to `sink` after its
     /// reply. Must run within a multi-threaded runtime.
     ///
     /// # Errors
-    /// The first thing that fails; nothing has been answered and nothing stays bound.
+    /// The first failure; nothing has been answered and nothing stays bound.
     pub fn start(
         settings: &Settings,
         sink: Option<Sink<Line>>,
@@ -97,18 +97,18 @@ impl Service {
         Ok(Self { engine, addresses, counters, started, serving, running, tasks, control })
     }
 
-    /// What was read for what is served.
+    /// The report on the lists and zones that are served.
     #[must_use]
     pub fn report(&self) -> Arc<Report> {
         Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner).report)
     }
 
-    /// Finishes what is under way and ends.
+    /// Finishes the queries in progress and ends.
     pub async fn stop(mut self) {
         self.running.stop().await;
         self.tasks.shutdown().await;
         if let Some(socket) = self.control {
-            // Left behind, it is in nobody's way.
+            // If it stays, it does no harm.
             let _ = std::fs::remove_file(socket);
         }
     }
@@ -119,8 +119,8 @@ impl Service {
 /// # Errors
 /// [`StartError::Thread`]
 pub fn runtime() -> Result<Runtime, StartError> {
-    // Each connection, and each port that questions go out from, takes a descriptor. Where the limit
-    // can't be raised, the one that there is holds.
+    // Each connection, and each source port of queries, takes a descriptor. If the limit cannot be
+    // raised, the present one holds.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(StartError::Thread)
 }
@@ -152,7 +152,7 @@ fn serve_metrics(listeners: Vec<TcpListener>, engine: &Arc<Engine>, tasks: &mut 
     }
 }
 
-/// Serves the block page, and refuses TLS where that is asked for.
+/// Serves the block page, and refuses TLS where that is configured.
 fn serve_block_page(
     pages: Vec<TcpListener>,
     refuse_tls: Vec<TcpListener>,

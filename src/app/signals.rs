@@ -1,24 +1,24 @@
-//! The signals that a server listens to.
+//! The signals that a server handles.
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGHUP: read configuration, lists and zones again.
     Reload,
-    /// SIGUSR1: write to the log how the server is.
+    /// SIGUSR1: log the server's status.
     Status,
-    /// SIGTERM or SIGINT: finish what is under way and end.
+    /// SIGTERM or SIGINT: finish the queries in progress and end.
     Stop,
 }
 
-/// The signals of this process, taken over: none of them ends it.
+/// Handlers for the signals of this process: none of these ends it.
 pub struct Signals {
     #[cfg(unix)]
     streams: [tokio::signal::unix::Signal; 5],
 }
 
 impl Signals {
-    /// Takes the signals over. Must run within a runtime.
+    /// Installs the handlers. Must run within a runtime.
     ///
     /// # Errors
     /// The kernel's.
@@ -29,7 +29,7 @@ impl Signals {
             let streams = [
                 signal(SignalKind::hangup())?,
                 signal(SignalKind::user_defined1())?,
-                // Taken over so that it does not end the process, which is what it does otherwise.
+                // Handled because by default it ends the process.
                 signal(SignalKind::user_defined2())?,
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::interrupt())?,
@@ -40,7 +40,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next one that asks for something; SIGUSR2 asks for nothing.
+    /// Waits for the next request; SIGUSR2 is ignored.
     pub async fn next(&mut self) -> Signal {
         #[cfg(unix)]
         loop {
@@ -60,7 +60,7 @@ impl Signals {
         }
     }
 
-    /// Waits for the one that asks to stop, whatever comes before it.
+    /// Waits for the request to stop, and ignores all others.
     pub async fn stop(&mut self) {
         while self.next().await != Signal::Stop {}
     }

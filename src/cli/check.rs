@@ -1,4 +1,4 @@
-//! `portcullis check`: what would be served, and what is wrong.
+//! `portcullis check`: what would be served, and all errors.
 
 mod probe;
 mod serving;
@@ -20,20 +20,20 @@ const SHOWN: usize = 20;
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
-    Exit codes: 0 all is well; 1 with --strict, if a line of a list is invalid or unsupported, a list gives no rules, \
-    an upstream fails under --probe, or the file of kept orders is damaged; 2 it cannot be served.")]
+    Exit codes: 0 no errors; 1 with --strict, if a line of a list is invalid or unsupported, a list gives no \
+    rules, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
 pub(super) struct Args {
-    /// The configuration file; without one the built-in default is checked
+    /// The configuration file; by default the built-in configuration is checked
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Exit 1 if any line of a list is invalid or unsupported, a list gives no rules, an upstream fails, or the
     /// file of kept orders is damaged
     #[arg(long)]
     strict: bool,
-    /// Show every line that is not used: duplicate and covered ones too, and all of the bad ones
+    /// Show every unused line of the lists: invalid, unsupported, duplicate and covered
     #[arg(long)]
     lines: bool,
-    /// Ask each upstream once: for the name servers of the root, or for the addresses of NAME
+    /// Send each upstream one query: for the name servers of the root, or for the addresses of NAME
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
     probe: Option<String>,
     /// Print the report, or the errors, as JSON
@@ -72,7 +72,9 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         text(&report, args.lines);
         policy_text(&settings).iter().for_each(|line| say(line));
         if let Some(problem) = &damaged {
-            say(&format!("warning: {problem}; correct it or remove it: a server starts without kept orders"));
+            say(&format!(
+                "warning: {problem}; correct or remove the file: until then a server starts without kept orders"
+            ));
         }
     }
     let bad = |list: &ListReport| !list.skipped.is_empty() || list.warning().is_some();
@@ -94,14 +96,14 @@ fn text(report: &Report, all: bool) {
     say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
 }
 
-/// Who is served what, and where: what the settings have beside lists and zones.
+/// The settings beside lists and zones: groups, forwards, block page, control socket.
 fn policy_text(settings: &Settings) -> Vec<String> {
     let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut out = Vec::new();
     for group in &settings.groups {
-        let whom = match (group.networks.len(), group.listeners.as_slice()) {
-            (0, []) => "everybody else".to_owned(),
-            (0, at) => format!("who asks at {}", addresses(at)),
+        let clients = match (group.networks.len(), group.listeners.as_slice()) {
+            (0, []) => "all other clients".to_owned(),
+            (0, at) => format!("clients that ask at {}", addresses(at)),
             (n, []) => count(n, "network"),
             (n, at) => format!("{} at {}", count(n, "network"), addresses(at)),
         };
@@ -111,9 +113,9 @@ fn policy_text(settings: &Settings) -> Vec<String> {
             Some(lists) if lists.is_empty() => "no list".to_owned(),
             Some(lists) => format!("lists {}", lists.join(" ")),
         };
-        let asleep = group.schedule.as_ref().is_some_and(|s| !s.is_active(super::now().unix));
-        let asleep = if asleep { "; out of its schedule now" } else { "" };
-        out.push(format!("group {}: {whom}; {lists}{asleep}", group.name));
+        let inactive = group.schedule.as_ref().is_some_and(|s| !s.is_active(super::now().unix));
+        let inactive = if inactive { "; inactive now by its schedule" } else { "" };
+        out.push(format!("group {}: {clients}; {lists}{inactive}", group.name));
     }
     for forward in &settings.forwards {
         let servers: Vec<String> = forward.servers.iter().map(|s| s.at.to_string()).collect();
@@ -165,7 +167,7 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     out
 }
 
-/// The account of a list in one line, what there is none of left out.
+/// The account of a list in one line, without zero counts.
 fn account_text(account: &Account) -> String {
     let parts = [
         (account.used, "used"),

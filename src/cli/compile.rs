@@ -15,24 +15,24 @@ use crate::sources::{self, ListReport, Progress};
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis compile ads.txt trackers.txt.gz -o block.idx\n\n\
     In the configuration:\n  [[list]]\n  name = \"block\"\n  source = \"block.idx\"\n  format = \"index\"\n\n\
-    Exit codes: 0 done; 1 with --strict, if a line is invalid or unsupported (nothing is written then); 2 it cannot be done.")]
+    Exit codes: 0 done; 1 with --strict, if a line is invalid or unsupported (nothing is written then); 2 the lists cannot be compiled.")]
 pub(super) struct Args {
-    /// Lists: text of any format, as it is or packed with gzip or zstd
+    /// Lists: text in any format, plain or compressed with gzip or zstd
     #[arg(required = true, value_name = "LIST")]
     lists: Vec<PathBuf>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The format of all lists; otherwise each is told from its first lines
+    /// The format of all lists; auto detects that of each from its first lines
     #[arg(long, default_value = "auto", value_parser = format)]
     format: Format,
-    /// What plain names match: exact or suffix; otherwise as the format has it
+    /// What plain names match: exact or suffix; by default the format decides
     #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
     matching: Option<Match>,
-    /// What plain rules want: block or allow
+    /// What plain rules do: block or allow
     #[arg(long, default_value = "block", value_parser = kind)]
     kind: Effect,
-    /// Leave out which line each rule comes from: `explain` names the list alone, the file is smaller
+    /// Leave out the line numbers of rules: the file is smaller, and `explain` names only the list
     #[arg(long)]
     no_origins: bool,
     /// Write nothing and exit 1 if any line is invalid or unsupported
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let options = Options { lines: !args.no_origins, left_out: args.lines };
     let (compiled, accounts) =
         compile(&lists, options).map_err(|e| format!("{e}; compile fewer or smaller lists"))?;
-    // A pattern that can't be served is told now, not when the file is.
+    // A pattern that cannot be served is an error now, not when the file is loaded.
     sources::serves(&compiled).map_err(|e| e.to_string())?;
     drop(bar);
     let reports: Vec<ListReport> = lists
@@ -132,7 +132,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         let millis = took.as_millis();
         let of_them = match index.len() - hot {
             0 => String::new(),
-            origins => format!(", {origins} of them for the lines of the rules"),
+            origins => format!(", {origins} of them for line numbers"),
         };
         say(&format!("{what}: {}, {octets} octets{of_them}; {millis} ms", count(rules, "rule")));
     }

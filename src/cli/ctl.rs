@@ -8,13 +8,13 @@ use clap::Subcommand;
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  portcullis ctl --config portcullis.toml pause --for 10m --group classroom\n  portcullis ctl --socket ctl.sock allow example.org --for 1h\n  portcullis ctl --socket ctl.sock list\n\n\
-    Exit codes: 0 done; 2 it could not be done."
+    Exit codes: 0 done; 2 the order failed."
 )]
 pub(super) struct Args {
-    /// The socket of the server, as in `[control] socket`
+    /// The server's control socket, as in `[control] socket`
     #[arg(short, long, value_name = "PATH", conflicts_with = "config")]
     socket: Option<PathBuf>,
-    /// The configuration file of the server, which names the socket
+    /// The server's configuration file, which names the socket
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the answer as JSON
@@ -27,24 +27,24 @@ pub(super) struct Args {
 /// What to do.
 #[derive(Subcommand)]
 enum Order {
-    /// Block nothing, for everybody, a group or a client
+    /// Stop blocking for all clients, for a group or for one client
     Pause {
         #[command(flatten)]
         how: How,
     },
-    /// End pauses: all of them, or those of a group or a client
+    /// End pauses: all of them, or those of a group or of one client
     Resume {
         #[command(flatten)]
-        whom: Whom,
+        clients: Clients,
     },
-    /// Let a name and those below it pass
+    /// Allow a name and all names below it
     Allow {
         /// The name
         name: String,
         #[command(flatten)]
         how: How,
     },
-    /// Block a name and those below it
+    /// Block a name and all names below it
     Block {
         /// The name
         name: String,
@@ -58,16 +58,16 @@ enum Order {
     },
     /// Show the orders in force
     List,
-    /// Show what the server says of itself
+    /// Show the server's status
     Status,
     /// Explain one question as the running server would answer it
     Explain {
-        /// The name asked
+        /// The name to look up
         name: String,
-        /// The type asked
+        /// The type to look up
         #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "A")]
         qtype: String,
-        /// The client that asks
+        /// The client's address
         #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
         client: String,
         /// What the upstreams would answer: an address, or the target of an alias
@@ -78,22 +78,22 @@ enum Order {
 
 #[derive(clap::Args)]
 struct How {
-    /// For how long, such as 30s, 10m or 2h; without, until it is revoked
+    /// For how long, such as 30s, 10m or 2h; by default until it is revoked
     #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     time: Option<u64>,
-    /// Keep it over a restart of the server; needs `[control] state`
+    /// Keep the order across restarts of the server; needs `[control] state`
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
-    whom: Whom,
+    clients: Clients,
 }
 
 #[derive(clap::Args)]
-struct Whom {
-    /// For the clients of this group alone
+struct Clients {
+    /// Only for the clients of this group
     #[arg(long, value_name = "NAME", conflicts_with = "client")]
     group: Option<String>,
-    /// For this client or network alone
+    /// Only for this client or network
     #[arg(long, value_name = "IP|NETWORK")]
     client: Option<String>,
 }
@@ -111,7 +111,7 @@ mod unix {
 
     use serde_json::{Value, json};
 
-    use super::{Args, How, Order, Whom};
+    use super::{Args, Clients, How, Order};
     use crate::cli::explain::named;
     use crate::cli::{FAILED, OK, say, say_error, settings};
 
@@ -119,10 +119,10 @@ mod unix {
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn request(order: &Order) -> Result<Value, String> {
-        let whom = |whom: &Whom, mut object: Value| {
+        let clients = |clients: &Clients, mut object: Value| {
             if let Value::Object(object) = &mut object {
-                object.extend(whom.group.iter().map(|g| ("group".to_owned(), json!(g))));
-                object.extend(whom.client.iter().map(|c| ("client".to_owned(), json!(c))));
+                object.extend(clients.group.iter().map(|g| ("group".to_owned(), json!(g))));
+                object.extend(clients.client.iter().map(|c| ("client".to_owned(), json!(c))));
             }
             object
         };
@@ -131,11 +131,11 @@ mod unix {
                 object.extend(how.time.iter().map(|s| ("seconds".to_owned(), json!(s))));
                 object.insert("keep".to_owned(), json!(how.keep));
             }
-            whom(&how.whom, object)
+            clients(&how.clients, object)
         };
         Ok(match order {
             Order::Pause { how } => ordered(how, json!({ "do": "pause" })),
-            Order::Resume { whom: of } => whom(of, json!({ "do": "resume" })),
+            Order::Resume { clients: of } => clients(of, json!({ "do": "resume" })),
             Order::Allow { name, how } => ordered(how, json!({ "do": "allow", "name": name })),
             Order::Block { name, how } => ordered(how, json!({ "do": "block", "name": name })),
             Order::Revoke { what } => match what.parse::<u32>() {
@@ -187,7 +187,8 @@ mod unix {
         let answer: Value =
             serde_json::from_str(&answer).map_err(|_| "the server's answer is not JSON".to_owned())?;
         if answer.get("ok") != Some(&Value::Bool(true)) {
-            let problem = answer.get("error").and_then(Value::as_str).unwrap_or("the server said no");
+            let problem =
+                answer.get("error").and_then(Value::as_str).unwrap_or("the server refused the order");
             say_error(problem);
             return Ok(FAILED);
         }
@@ -204,9 +205,13 @@ mod unix {
                 let until = answer.get("until").and_then(Value::as_i64);
                 say(&format!("order {}, {}", number("id"), lasts(until)));
             }
-            Order::Resume { whom } if number("revoked") == 0 => {
-                let theirs = whom.group.is_some() || whom.client.is_some();
-                say(if theirs { "nothing is paused for them alone" } else { "nothing is paused" });
+            Order::Resume { clients } if number("revoked") == 0 => {
+                let theirs = clients.group.is_some() || clients.client.is_some();
+                say(if theirs {
+                    "no pause is in force for that group or client alone"
+                } else {
+                    "nothing is paused"
+                });
             }
             Order::Resume { .. } | Order::Revoke { .. } => {
                 say(&format!(
@@ -221,15 +226,15 @@ mod unix {
                 }
                 for order in &all {
                     let text = |key: &str| order.get(key).and_then(Value::as_str).unwrap_or_default();
-                    let whom = match (text("group"), text("client")) {
-                        ("", "") => "everybody".to_owned(),
+                    let clients = match (text("group"), text("client")) {
+                        ("", "") => "all clients".to_owned(),
                         ("", client) => client.to_owned(),
                         (group, _) => format!("the group {group}"),
                     };
                     let id = order.get("id").and_then(Value::as_u64).unwrap_or(0);
                     let kept = if order.get("keep") == Some(&Value::Bool(true)) { ", kept" } else { "" };
                     let until = lasts(order.get("until").and_then(Value::as_i64));
-                    say(&format!("{id:>5}  {} {} for {whom}, {until}{kept}", text("order"), text("name")));
+                    say(&format!("{id:>5}  {} {} for {clients}, {until}{kept}", text("order"), text("name")));
                 }
             }
             Order::Status => {
@@ -253,7 +258,7 @@ mod unix {
 #[cfg(unix)]
 pub(super) use unix::run;
 
-/// There are no Unix sockets here.
+/// Without Unix sockets there are no orders.
 #[cfg(not(unix))]
 pub(super) fn run(_: &Args) -> Result<u8, String> {
     Err("orders at run time need a Unix socket, which this system does not have".into())

@@ -1,4 +1,4 @@
-//! `portcullis demo`: a little internet on loopback, the LinkedIn ban, and every query as it comes.
+//! `portcullis demo`: a little internet on loopback, the LinkedIn ban, and each query as it is answered.
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -18,10 +18,10 @@ use crate::sources::Silent;
     after_help = "Example:\n  portcullis demo\n  dig @127.0.0.1 -p 5300 linkedin.com      (in a second terminal)"
 )]
 pub(super) struct Args {
-    /// Whether the ban is in force: off shows the same world without it
+    /// Whether the ban is in force; off serves the same names without it
     #[arg(long, value_name = "on|off", default_value = "on", value_parser = ["on", "off"])]
     block: String,
-    /// The port on 127.0.0.1; a taken port moves to a free one
+    /// The port on 127.0.0.1; if it is taken, a free one is used
     #[arg(short, long, default_value_t = 5300)]
     port: u16,
     /// Print each query as a line of JSON
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         ..Settings::default()
     };
     app::runtime().map_err(|e| e.to_string())?.block_on(async {
-        let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
+        let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
         let (sink, lines) = Sink::new(Capacity::default());
         match Service::start(&settings, Some(sink), &Silent) {
             Err(error) if error.is_address_in_use() => {
@@ -88,11 +88,11 @@ fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<
     if on {
         let rules = report.rules;
         say(&format!(
-            "The ban of LinkedIn (Russia, 17 November 2016) is in force: {}, NXDOMAIN.",
+            "The ban on LinkedIn (Russia, 17 November 2016) is in force: {}, NXDOMAIN.",
             super::count(rules, "rule")
         ));
     } else {
-        say("The ban is off: this is the same world without it.");
+        say("The ban is off: the same names are served without it.");
     }
     say("\nTry, in a second terminal:");
     for (command, remark) in [

@@ -1,4 +1,4 @@
-//! `portcullis explain`: the ladder for one question, the rule that decides, the reply.
+//! `portcullis explain`: the rungs of the decision for one question, the rule that decides, the reply.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,33 +27,33 @@ use crate::sources;
     after_help = "Example:\n  portcullis explain www.linkedin.com -t AAAA\n  portcullis explain linkedin.com --config portcullis.toml --client 10.20.0.7 --json"
 )]
 pub(super) struct Args {
-    /// The name asked; of a URL its host is taken
+    /// The name to look up; of a URL, the host
     name: String,
-    /// The type asked
+    /// The type to look up
     #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "A")]
     qtype: String,
-    /// The client that asks
+    /// The client's address
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
-    /// The time at which it asks, such as 2026-09-01T08:00:00+02:00; without, now
+    /// The time of the query, such as 2026-09-01T08:00:00+02:00; by default now
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<i64>,
     /// What the upstreams would answer: an address, or the target of an alias; may be given more than once
     #[arg(long, value_name = "IP|NAME", value_parser = answer)]
     answer: Vec<Given>,
-    /// The number of the listener that it asks at, from 0 in the order of `[server] listen`
+    /// The number of the listener that receives the query, from 0 in the order of `[server] listen`
     #[arg(long, value_name = "N", default_value_t = 0)]
     listener: u16,
-    /// The configuration file; without one the built-in default is explained
+    /// The configuration file; by default the built-in configuration is used
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Explain the world of `portcullis demo` instead of a configuration
+    /// Use the lists and zones of `portcullis demo` instead of a configuration
     #[arg(long, conflicts_with = "config")]
     demo: bool,
-    /// The question comes over TCP
+    /// The query arrives over TCP
     #[arg(long)]
     tcp: bool,
-    /// Print the octets of the reply too; with --json they are there anyway
+    /// Print the octets of the reply too; --json always includes them
     #[arg(long)]
     wire: bool,
     /// Print the explanation as JSON
@@ -75,7 +75,7 @@ fn answer(text: &str) -> Result<Given, String> {
     NameBuf::from_text(text).map(Given::Name).map_err(|e| e.to_string())
 }
 
-/// The name that is meant where a URL was pasted, or a host with its port; says so on standard error.
+/// The host of a pasted URL, or of a host with its port; a note on standard error reports it.
 /// Anything else is a name already.
 pub(super) fn named(text: &str) -> Result<Cow<'_, str>, String> {
     let (host, what) = if text.contains("://") {
@@ -144,7 +144,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     Ok(OK)
 }
 
-/// The record for a person, from its JSON: a running server sends it so.
+/// Prints the record for people, from its JSON, which is what a running server sends.
 pub(super) fn print(record: &Value, wire: bool) {
     let text = |key: &str| record.get(key).and_then(Value::as_str).filter(|t| !t.is_empty());
     let field =

@@ -12,7 +12,7 @@ use crate::rule::{Action, Client};
 use crate::settings::{ListSettings, Settings, TextSource};
 use crate::sources::{self, Build};
 
-/// What to do with lists.
+/// What the command does.
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Show which names change verdict from one list to another; either may be a compiled index
@@ -24,11 +24,11 @@ pub(super) enum Command {
 /// Options of `lists diff`.
 #[derive(clap::Args)]
 pub(super) struct DiffArgs {
-    /// The list as it was
+    /// The old list
     old: PathBuf,
-    /// The list as it is to be
+    /// The new list
     new: PathBuf,
-    /// Print the changes as JSON, a line each
+    /// Print each change as a line of JSON
     #[arg(long)]
     json: bool,
 }
@@ -58,12 +58,13 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
             let (was, is) = (decide(&old, name.as_name(), asker.0), decide(&new, name.as_name(), asker.0));
             effect(&old, was) != effect(&new, is)
         };
-        // One line a name is enough: the first who would notice.
+        // One line a name is enough: the first client whose verdict changes.
         let Some((asker, who)) = askers.iter().find(differs) else { continue };
         changed += 1;
         let shown = if below { format!("*.{}", parent(&name)) } else { name.to_string() };
-        let told = |policy: &Policy| one_line(policy, decide(policy, name.as_name(), *asker), name.as_name());
-        let (was, is) = (told(&old), told(&new));
+        let explained =
+            |policy: &Policy| one_line(policy, decide(policy, name.as_name(), *asker), name.as_name());
+        let (was, is) = (explained(&old), explained(&new));
         if args.json {
             say(&serde_json::json!({ "name": shown, "asked": who.trim(), "old": was, "new": is }).to_string());
         } else {
@@ -80,7 +81,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
             if args.json {
                 say(&serde_json::json!({ "pattern": rule, "change": sign }).to_string());
             } else {
-                say(&format!("pattern {rule}: {sign}; it may change names that no rule names"));
+                say(&format!("pattern {rule}: {sign}; it may change verdicts of names that no rule lists"));
             }
         }
     }
@@ -97,7 +98,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
 /// Most clients, and most types, that are tried for each name.
 const MOST: usize = 16;
 
-/// Who asks for what: every type and every client, up to some, that a rule of either list speaks of.
+/// The queries to try: every type and every client, up to a limit, that a rule of either list mentions.
 /// The clients that are named by name or tag get addresses of their own.
 fn askers(old: &Policy, new: &Policy) -> (Vec<KnownClient>, Vec<(Asker<'static>, String)>) {
     let (mut types, mut networks, mut words) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -111,7 +112,7 @@ fn askers(old: &Policy, new: &Policy) -> (Vec<KnownClient>, Vec<(Asker<'static>,
         }
         words.extend(scope.tags.iter().chain(&scope.not_tags).map(|tag| (tag, true)));
     }
-    // Nobody asks from the addresses of documentation.
+    // No real client has an address reserved for documentation.
     let known = (0..u8::MAX).zip(words.into_iter().take(MOST)).map(|(number, (word, tag))| KnownClient {
         name: if tag { format!("a client with the tag {word}") } else { word.clone() },
         networks: vec![IpAddr::from([203, 0, 113, number]).into()],

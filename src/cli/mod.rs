@@ -1,4 +1,4 @@
-//! The command line: what each word does, and the exit code.
+//! The command line: its commands, and the exit code.
 
 mod check;
 mod compile;
@@ -26,7 +26,7 @@ use crate::settings::Settings;
 
 /// Everything went as asked.
 const OK: u8 = 0;
-/// Something was found that the user asked to be strict about.
+/// Something was found that the user asked to treat as a failure.
 const WARNED: u8 = 1;
 /// A mistake in the command line, the configuration or a list; nothing was started.
 const FAILED: u8 = 2;
@@ -42,22 +42,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything on loopback, offline: a little internet of its own and the LinkedIn ban
+    /// Run a demonstration on loopback, offline: a little internet and the LinkedIn ban
     Demo(demo::Args),
     /// Run the server
     Serve(serve::Args),
-    /// Read the configuration and every list, and say what would be served and what is wrong
+    /// Read the configuration and every list; report what would be served and all errors
     Check(check::Args),
-    /// Say what would happen to one question, and which rule decides it
+    /// Explain how one question would be answered, and which rule decides
     Explain(explain::Args),
     /// Give orders to a running server: pause, allow or block a name for a while
     Ctl(ctl::Args),
-    /// Compile lists into one index file, which `format = "index"` maps at the start
+    /// Compile lists into one index file, to be mapped at start with `format = "index"`
     Compile(compile::Args),
     /// Compare lists
     #[command(subcommand, after_help = "Example:\n  portcullis lists diff ads.yesterday.txt ads.txt")]
     Lists(lists::Command),
-    /// Imitate censors, and judge what a resolver does
+    /// Imitate censors, and test resolvers for censorship
     #[command(
         subcommand,
         after_help = "Example:\n  portcullis scenario list\n  portcullis scenario run ru-2016-linkedin --port-per-network"
@@ -75,7 +75,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output and are no failure; clap knows which is which.
+            // Help and version go to standard output and are not failures; clap knows which is which.
             let _ = error.print();
             return if error.use_stderr() { FAILED } else { OK };
         }
@@ -101,7 +101,7 @@ fn say_error(problem: &str) {
     let _ = writeln!(std::io::stderr(), "portcullis: {problem}");
 }
 
-/// A line on standard output. A reader that has gone away ends the program quietly elsewhere.
+/// A line on standard output. A closed pipe is not an error here.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
@@ -117,7 +117,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     text.parse().or_else(|_| one()).map_err(|_| "expected a network, such as 192.168.1.0/24".into())
 }
 
-/// Reads an option: what draws start from.
+/// Reads an option: the seed of random draws.
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }

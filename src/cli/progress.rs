@@ -10,7 +10,7 @@ use crate::sources::Progress;
 /// How long a load may take before anything is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A bar on standard error; nothing where that is no terminal.
+/// A bar on standard error; nothing where that is not a terminal.
 pub(super) struct Bar {
     start: Instant,
     state: RefCell<State>,
@@ -37,7 +37,7 @@ impl Bar {
                 return;
             }
             let bar = ProgressBar::with_draw_target(Some(state.size), ProgressDrawTarget::stderr());
-            // The template is fixed and tested by its use; the default one would do too.
+            // The template is fixed, so this cannot fail; if it did, the default one would do.
             if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {percent} %") {
                 bar.set_style(style);
             }
@@ -52,7 +52,7 @@ impl Bar {
 }
 
 impl Bar {
-    /// So many of so many are done.
+    /// `done` of `all` are done.
     pub(super) fn count(&self, what: &str, done: usize, all: usize) {
         {
             let mut state = self.state.borrow_mut();
@@ -62,7 +62,7 @@ impl Bar {
         self.draw(done as u64);
     }
 
-    /// Does something that writes to the terminal, where the bar is not in the way.
+    /// Hides the bar while something else writes to the terminal.
     pub(super) fn aside<T>(&self, doing: impl FnOnce() -> T) -> T {
         match &self.state.borrow().bar {
             Some(bar) => bar.suspend(doing),

@@ -1,4 +1,4 @@
-//! `portcullis serve`: bind, say so, answer until told to stop; reload on SIGHUP.
+//! `portcullis serve`: bind, announce the addresses, answer until a signal stops it; reload on SIGHUP.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,16 +13,16 @@ use crate::sources::Report;
 /// Options of `serve`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis serve --config portcullis.toml\n\n\
-    Signals: SIGHUP reads configuration, lists and zones again; SIGUSR1 writes a line on the server's state to the log; \
-    SIGUSR2 does nothing; SIGTERM and SIGINT finish what is under way and end.")]
+    Signals: SIGHUP reloads configuration, lists and zones; SIGUSR1 logs a line with the server's status; \
+    SIGUSR2 is ignored; SIGTERM and SIGINT finish the queries in progress and exit.")]
 pub(super) struct Args {
-    /// The configuration file; without one the built-in default is served
+    /// The configuration file; by default the built-in configuration is served
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
-    /// Listen here instead of where the configuration says; may be given more than once
+    /// Listen here instead of on the addresses of the configuration; may be given more than once
     #[arg(short, long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
 }
@@ -44,7 +44,7 @@ fn read(args: &Args) -> Result<Settings, String> {
     if !args.listen.is_empty() {
         if let Some(group) = settings.groups.iter().find(|g| !g.listeners.is_empty()) {
             return Err(format!(
-                "the group `{}` goes by `listen`, which --listen would overrule; change [server] listen instead",
+                "the group `{}` is chosen by `listen`, which --listen would override; change [server] listen instead",
                 group.name
             ));
         }
@@ -55,10 +55,10 @@ fn read(args: &Args) -> Result<Settings, String> {
 
 async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
-    let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
+    let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
     let service = Service::start(&settings, None, &Bar::default()).map_err(|e| e.to_string())?;
     drop(settings);
-    tell(&service.report());
+    log_report(&service.report());
     let Addresses { dns, web, block_page } = &service.addresses;
     for address in dns {
         tracing::info!(%address, "listening (UDP and TCP)");
@@ -90,22 +90,22 @@ fn reload(args: &Args, service: &Service) {
             tracing::info!("reloaded");
             if !reloaded.at_next_start.is_empty() {
                 let keys = reloaded.at_next_start.join(", ");
-                tracing::warn!("what has changed here takes effect at the next start: {keys}");
+                tracing::warn!("these changes take effect at the next start: {keys}");
             }
-            tell(&reloaded.report);
+            log_report(&reloaded.report);
         }
         Err(problem) => tracing::error!("not reloaded, serving as before: {problem}"),
     }
 }
 
-/// SIGUSR1: how the server is, in a line of the log.
+/// SIGUSR1: logs the server's status in one line.
 fn status(service: &Service) {
     let Status { rules, queries, waiting, orders, blocking, paused } =
         Status::of(&service.engine, super::now().unix);
     tracing::info!(rules, queries, waiting, orders, blocking, paused, "status");
 }
 
-fn tell(report: &Report) {
+fn log_report(report: &Report) {
     for list in &report.lists {
         let account = &list.account;
         let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);

@@ -1,4 +1,4 @@
-//! What the program carries with it: the shipped lists, and the demo's little internet.
+//! What is built into the program: the shipped lists, and the demo's little internet.
 
 use crate::dns::NameBuf;
 use crate::rule::{Action, Effect, Format};
@@ -25,7 +25,7 @@ const INTERNET: &[(&str, &str)] = zones![
     "school.test",
 ];
 
-/// The shipped lists: the ban of LinkedIn of November 2016.
+/// The shipped lists: the ban on LinkedIn of November 2016.
 pub(super) fn lists() -> Vec<ListSettings> {
     vec![ListSettings {
         name: "ru-2016-linkedin".into(),

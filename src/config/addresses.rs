@@ -1,4 +1,4 @@
-//! Addresses and networks in the configuration, and whether those that the server listens on agree.
+//! Addresses and networks in the configuration, and conflicts between listening addresses.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,7 +23,7 @@ impl Check<'_> {
         all.get_ref().iter().filter_map(|a| self.listen(key, a)).collect()
     }
 
-    /// An address to listen on, which no other may be. All take a port of TCP.
+    /// An address to listen on, which must differ from all others: each binds a TCP port.
     pub(super) fn listen(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<SocketAddr> {
         let Ok(address) = text.get_ref().parse::<SocketAddr>() else {
             let problem = format!("`{}` is not an address with a port", text.get_ref());
@@ -33,11 +33,11 @@ impl Check<'_> {
         let same = |other: SocketAddr| {
             other.port() == address.port() && other.ip().to_canonical() == address.ip().to_canonical()
         };
-        // Port 0 is another one each time.
+        // Port 0 binds a new port each time.
         let other = self.listeners.iter().find(|l| address.port() != 0 && same(l.address));
         if let Some(Listener { key: other, line, .. }) = other {
             let place = line.map_or_else(|| " if it is not given".to_owned(), |l| format!(" in line {l}"));
-            let problem = format!("{address} is the address of {other} too{place}");
+            let problem = format!("{address} is also the address of {other}{place}");
             self.wrong(key, &text.span(), problem, "choose another address or port for one of the two");
         }
         let line = Some(self.line(&text.span()));
@@ -45,7 +45,7 @@ impl Check<'_> {
         Some(address)
     }
 
-    /// A server to ask: at an address, or at a host whose address is looked up.
+    /// A server to query, by address or by the name of its host.
     pub(super) fn upstream(&mut self, key: &KeyPath, server: &Spanned<String>) -> Option<Server> {
         let text = server.get_ref();
         let (scheme, rest) = text.split_once("://").unwrap_or(("udp", text));
@@ -54,7 +54,7 @@ impl Check<'_> {
             ("udp" | "tcp", Some(at)) => {
                 if matches!(at, Endpoint::Address(address) if self.listens_at(address)) {
                     let problem = format!("`{text}` is this server itself");
-                    let remedy = "name another: what is sent there would come back for ever";
+                    let remedy = "name another: queries to it would loop";
                     self.wrong(key, &server.span(), problem, remedy);
                 }
                 Some(if scheme == "tcp" { Server::tcp(at) } else { Server::udp(at) })
@@ -73,7 +73,7 @@ impl Check<'_> {
         }
     }
 
-    /// A server that is asked for the addresses of upstreams which are given by name.
+    /// A server that resolves upstreams given by name.
     pub(super) fn bootstrap(&mut self, key: &KeyPath, server: &Spanned<String>) -> Option<SocketAddr> {
         let text = server.get_ref();
         let Some(address) = address(text) else {
@@ -83,14 +83,14 @@ impl Check<'_> {
         };
         if self.listens_at(address) {
             let problem = format!("`{text}` is this server itself");
-            let remedy = "name another: this server would wait for its own answer";
+            let remedy = "name another: this server would wait for its own reply";
             self.wrong(key, &server.span(), problem, remedy);
         }
         Some(address)
     }
 
     fn listens_at(&self, address: SocketAddr) -> bool {
-        self.listeners.iter().any(|l| l.is_dns() && l.hears(address))
+        self.listeners.iter().any(|l| l.is_dns() && l.receives(address))
     }
 
     pub(super) fn network(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<IpNet> {

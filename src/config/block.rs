@@ -1,4 +1,4 @@
-//! `[block]`: what lists do that say nothing else, and what everybody has beside the lists.
+//! `[block]`: defaults for lists, and rules for all clients beside the lists.
 
 use super::check::Check;
 use super::contact;
@@ -10,24 +10,24 @@ use crate::rule::{Action, Format};
 use crate::settings::{ListSettings, RewriteSettings, Settings, TextSource};
 
 const ACTION: Key = Key::with("action", Kind::Action, r#""nxdomain""#)
-    .means("What a client gets where the list does not say.");
-const TTL: Key = Key::with("ttl", Kind::Duration, r#""60s""#)
-    .means("How long clients may keep an answer that is made up.");
+    .means("The answer for a blocked name where neither the list nor the client's group sets one.");
+const TTL: Key =
+    Key::with("ttl", Kind::Duration, r#""60s""#).means("The TTL of answers that the server makes up.");
 const CANARIES: Key = Key::with("canaries", Kind::Flag, "false").means(
-    "NXDOMAIN for the names by which browsers and phones ask whether the network filters (`use-application-dns.net`, \
+    "NXDOMAIN for the names that browsers and phones look up to learn whether the network filters (`use-application-dns.net`, \
     iCloud Private Relay), whatever `action` is.",
 );
-const CONTACT: Key = Key::optional("contact", Kind::Table, "no contact is given")
-    .means("Whom people may ask: the table `[block.contact]`.");
+const CONTACT: Key = Key::optional("contact", Kind::Table, "not given")
+    .means("The contact for questions about a refusal: the table `[block.contact]`.");
 
 pub(super) static FORM: Form = Form {
     header: "[block]",
-    meaning: "What holds for every list that does not say otherwise.",
+    meaning: "Defaults for all lists.",
     keys: &[ACTION, TTL, CANARIES, CONTACT],
     also: &[],
 };
 
-/// What holds for every list that does not say otherwise.
+/// Defaults for all lists.
 pub(super) struct Block {
     pub(super) action: Action,
     pub(super) ttl: u32,
@@ -54,7 +54,7 @@ impl Block {
         ListSettings { name: name.into(), source, ttl: self.ttl, ..ListSettings::default() }
     }
 
-    /// The list of canaries, if it is wanted.
+    /// The list of canaries, if it is enabled.
     pub(super) fn canaries(&self) -> Option<ListSettings> {
         let source = TextSource::Embedded("blocklists/canaries.txt", builtin::CANARIES);
         let notes = Notes { reason: Some(builtin::CANARIES_REASON.into()), ..Notes::default() };

@@ -1,4 +1,4 @@
-//! `[blockpage]`: the page that says why a name is refused.
+//! `[blockpage]`: the page that explains why a name is refused.
 
 use toml::Spanned;
 
@@ -9,14 +9,14 @@ use crate::settings::BlockPageSettings;
 
 const LISTEN: Key = Key::required("listen", Kind::Texts("addresses with a port"))
     .like(r#"["192.0.2.1:80"]"#)
-    .means("Where the page is served over HTTP. A list whose action is this address brings people there.");
+    .means("Where the page is served over HTTP. A list with this address as its action sends browsers here.");
 const REFUSE_TLS: Key = Key::with("refuse-tls", Kind::Texts("addresses with a port"), "[]")
     .like(r#"["192.0.2.1:443"]"#)
     .means("Where TLS is refused at once, so that a browser shows an error instead of hanging.");
 
 pub(super) static FORM: Form = Form {
     header: "[blockpage]",
-    meaning: "A page that says why a name is refused (see [policy](policy.md#saying-why)). Without this table: none.",
+    meaning: "A page that explains why a name is refused (see [policy](policy.md#saying-why)). Without this table: none.",
     keys: &[LISTEN, REFUSE_TLS],
     also: &[("address", "listen"), ("http", "listen"), ("tls", "refuse-tls")],
 };

@@ -7,20 +7,21 @@ use crate::settings::Settings;
 
 const SIZE: Key = Key::with("size", Kind::Size, r#""64MiB""#)
     .means("How much memory the replies may take; `\"0\"`: nothing is cached.");
-const MAX_TTL: Key = Key::with("max-ttl", Kind::Duration, r#""1d""#).means("No reply is kept for longer.");
+const MAX_TTL: Key =
+    Key::with("max-ttl", Kind::Duration, r#""1d""#).means("The longest time for which a reply is kept.");
 const MAX_STALE: Key = Key::with("max-stale", Kind::Duration, r#""1d""#).means(
     "How long past its TTL a reply may be served while the upstreams fail (RFC 8767); `\"0s\"`: never.",
 );
 const STALE_AFTER: Key = Key::with("stale-after", Kind::Duration, r#""1800ms""#)
-    .means("A client that waits so long gets the stale reply.");
+    .means("How long a client waits before it gets the stale reply.");
 const STALE_RECHECK: Key = Key::with("stale-recheck", Kind::Duration, r#""30s""#)
-    .means("After a failure the upstreams are left alone for so long.");
+    .means("How long after a failure the upstreams are not asked again.");
 const PREFETCH: Key = Key::with("prefetch", Kind::Flag, "true")
-    .means("Fetch a reply anew when it is asked for in the last tenth of its TTL.");
+    .means("Refresh a reply that is requested in the last tenth of its TTL.");
 
 pub(super) static FORM: Form = Form {
     header: "[cache]",
-    meaning: "Replies of the upstreams that are kept, and how they age.",
+    meaning: "How many replies of the upstreams are kept, and for how long.",
     keys: &[SIZE, MAX_TTL, MAX_STALE, STALE_AFTER, STALE_RECHECK, PREFETCH],
     also: &[("memory", "size"), ("max-size", "size"), ("ttl", "max-ttl")],
 };

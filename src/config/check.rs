@@ -23,7 +23,7 @@ pub(super) struct Check<'t> {
     /// Where each line begins.
     lines: Vec<usize>,
     pub(super) mistakes: Vec<Mistake>,
-    /// How many mistakes there are beyond those that are kept.
+    /// How many mistakes were counted beyond those that are kept.
     more: usize,
     /// The tables that the file can have, where they are declared.
     pub(super) forms: &'static [&'static Form],
@@ -38,7 +38,7 @@ impl<'t> Check<'t> {
         Self { text, path, lines, mistakes: Vec::new(), more: 0, forms, listeners: Vec::new() }
     }
 
-    /// True if no more mistakes are kept; then it is counted.
+    /// True if no more mistakes are kept; this one is then only counted.
     pub(super) fn is_one_too_many(&mut self) -> bool {
         let full = self.mistakes.len() >= MOST;
         self.more += usize::from(full);
@@ -57,7 +57,7 @@ impl<'t> Check<'t> {
 }
 
 impl Check<'_> {
-    /// Remembers a name that only one of its kind may have.
+    /// Remembers a name that must be unique among its kind.
     pub(super) fn name_once(
         &mut self,
         names: &mut Names,
@@ -79,7 +79,7 @@ impl Check<'_> {
         }
     }
 
-    /// One of the words that are known.
+    /// The value of a known word.
     pub(super) fn word<T: Clone>(
         &mut self,
         key: &KeyPath,
@@ -97,13 +97,13 @@ impl Check<'_> {
     pub(super) fn unknown_word(&mut self, key: &KeyPath, word: &Spanned<String>, known: &[&str]) {
         let problem = format!("`{}` is not known", word.get_ref());
         let remedy = match known {
-            [] => "there is none to name".into(),
+            [] => "none is defined".into(),
             _ => Remedy { help: did_you_mean(word.get_ref(), known), ..one_of(known) },
         };
         self.wrong(key, &word.span(), problem, remedy);
     }
 
-    /// Where else a key would be known.
+    /// The other table that has this key.
     pub(super) fn elsewhere(&self, word: &str, here: &KeyPath) -> Option<String> {
         let mut others = self.forms.iter().filter(|form| form.header != here.to_string());
         let home = others.find(|form| form.keys.iter().any(|key| key.name == word))?;
@@ -172,7 +172,7 @@ impl Check<'_> {
     }
 }
 
-/// What a line has around a column, if all of it is too long to be read.
+/// The part around a column of a line that is too long to show.
 fn around(line: &str, column: usize) -> String {
     const BEFORE: usize = 40;
     const LONGEST: usize = 160;
@@ -195,7 +195,7 @@ pub(super) fn one_of(known: &[&str]) -> Remedy {
     expected(format!("one of {}", known.join(", ")))
 }
 
-/// The word that is meant, if one is near.
+/// A suggestion, if a known word is near.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> Option<String> {
     let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(word, k), k)).min();
     let (_, nearest) = nearest.filter(|(distance, _)| *distance <= 1 + word.len() / 3)?;

@@ -9,13 +9,13 @@ use crate::policy::KnownClient;
 use crate::settings::Settings;
 
 const NAME: Key =
-    Key::required("name", Kind::Text).like(r#""kid""#).means("What `$client=…` in a rule calls it.");
+    Key::required("name", Kind::Text).like(r#""kid""#).means("The client's name in `$client=…`.");
 const ADDRESSES: Key = Key::required("addresses", Kind::Texts("addresses or networks"))
     .like(r#"["192.168.1.20", "2001:db8:1::/64"]"#)
-    .means("Where it asks from.");
+    .means("The client's addresses.");
 const TAGS: Key = Key::with("tags", Kind::Texts("tags"), "[]")
     .like(r#"["phone"]"#)
-    .means("What `$ctag=…` in a rule goes by.");
+    .means("The client's tags, for `$ctag=…`.");
 
 pub(super) static FORM: Form = Form {
     header: "[[client]]",

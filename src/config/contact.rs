@@ -1,4 +1,4 @@
-//! `[block.contact]`: whom people may ask about a refusal.
+//! `[block.contact]`: the contact for questions about a refusal.
 
 use toml::Spanned;
 
@@ -11,20 +11,20 @@ use crate::settings::Contact;
 
 const URIS: Key = Key::with("uris", Kind::Texts("URIs"), "[]")
     .like(r#"["mailto:dns@school.test"]"#)
-    .means("Where to ask: `mailto:`, `tel:` and `sips:` URIs; `https:` is for the block page alone.");
-const ORGANIZATION: Key = Key::optional("organization", Kind::Text, "it is not named")
+    .means("The contact's `mailto:`, `tel:` and `sips:` URIs; `https:` URIs appear only on the block page.");
+const ORGANIZATION: Key = Key::optional("organization", Kind::Text, "not given")
     .like(r#""School of Tests""#)
-    .means("Who runs this server.");
-const LANGUAGE: Key = Key::optional("language", Kind::TextOf("a language tag"), "it is not said")
+    .means("The operator of this server.");
+const LANGUAGE: Key = Key::optional("language", Kind::TextOf("a language tag"), "not given")
     .like(r#""en""#)
     .means("The language of the organisation's name and of the reasons of lists (RFC 5646).");
 const BLOCKED_BY: Key = Key::optional("blocked-by", Kind::TextOf("a URI"), "no link is sent")
     .like(r#""https://school.test/dns""#)
-    .means("The URI of whoever blocks, for the `blocked-by` link of the block page (RFC 7725).");
+    .means("The URI of the party that blocks, for the `blocked-by` link of the block page (RFC 7725).");
 
 pub(super) static FORM: Form = Form {
     header: "[block.contact]",
-    meaning: "Whom people may ask about a refusal: in structured errors, and on the block page.",
+    meaning: "The contact for questions about a refusal, in structured errors and on the block page.",
     keys: &[URIS, ORGANIZATION, LANGUAGE, BLOCKED_BY],
     also: &[("uri", "uris"), ("organisation", "organization")],
 };
@@ -50,7 +50,7 @@ impl Check<'_> {
         match sde::contact(text.get_ref()) {
             Ok(uri) => Some(uri),
             Err(problem) => {
-                self.told(
+                self.parser_mistake(
                     key,
                     text,
                     &problem.to_string(),
@@ -62,7 +62,7 @@ impl Check<'_> {
     }
 }
 
-/// True for what has the form of a language tag (RFC 5646 §2.1).
+/// True if the text has the form of a language tag (RFC 5646 §2.1).
 fn is_language(text: &str) -> bool {
     let first = text.split('-').next().is_some_and(|part| (2..=8).contains(&part.len()));
     let is_part =

@@ -11,15 +11,15 @@ use super::table::Table;
 use crate::settings::ControlSettings;
 
 const SOCKET: Key = Key::required("socket", Kind::TextOf("a path")).like(r#""ctl.sock""#).means(
-    "The socket of `portcullis ctl`. Whoever may read and write this file may give orders (mode 0600).",
+    "The socket for `portcullis ctl`. Users who may read and write this file may give orders (mode 0600).",
 );
 const STATE: Key = Key::optional("state", Kind::TextOf("a path"), "none are kept")
     .like(r#""orders.json""#)
-    .means("The file for orders that are to outlive the server (`--keep`).");
+    .means("The file for orders that are kept across restarts (`--keep`).");
 
 pub(super) static FORM: Form = Form {
     header: "[control]",
-    meaning: "Where orders come in at run time: pause, allow, block. Without this table: nowhere.",
+    meaning: "The socket for orders at run time: pause, allow, block. Without this table: none.",
     keys: &[SOCKET, STATE],
     also: &[("path", "socket"), ("listen", "socket"), ("file", "state")],
 };
@@ -29,7 +29,7 @@ impl Check<'_> {
         let socket = table.text(self, SOCKET).and_then(|text| self.new_file(&table.key(SOCKET), &text));
         let state = table.text(self, STATE).and_then(|text| self.new_file(&table.key(STATE), &text));
         if state.is_some() && socket == state {
-            let problem = "it is the path of the socket too".to_owned();
+            let problem = "it is also the path of the socket".to_owned();
             self.wrong(&table.key(STATE), &table.place(STATE.name), problem, "name a file of its own");
         }
         table.done(self, "", &[]);
@@ -46,7 +46,7 @@ impl Check<'_> {
         let within = path.parent().filter(|p| !p.as_os_str().is_empty());
         if let Some(missing) = within.filter(|folder| !folder.is_dir()) {
             let problem = format!("there is no folder `{}`", missing.display());
-            let help = "make it; paths are relative to the configuration file";
+            let help = "create it; paths are relative to the configuration file";
             self.wrong(key, &text.span(), problem, help);
             return None;
         }

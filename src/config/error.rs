@@ -17,7 +17,7 @@ pub struct Mistake {
     pub column: Option<usize>,
     /// The table and key.
     pub key: KeyPath,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
     /// The value in the file, as it is written there.
     pub found: Option<String>,
@@ -32,7 +32,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// One of the file as a whole.
+    /// A mistake of the file as a whole.
     pub(super) fn in_file(file: &Path, problem: String, help: &str) -> Self {
         Self {
             file: file.into(),
@@ -83,7 +83,7 @@ impl fmt::Display for Mistake {
 #[serde(transparent)]
 pub struct ConfigError(pub Vec<Mistake>);
 
-/// More than anybody reads at once; JSON has them.
+/// The most mistakes shown as text; JSON has all that are kept.
 const SHOWN: usize = 100;
 
 impl fmt::Display for ConfigError {
@@ -117,7 +117,7 @@ pub struct KeyPath {
 pub enum Part {
     /// A key.
     Key(String),
-    /// The place in a list, from 0.
+    /// A position in a list, from 0.
     Index(usize),
 }
 

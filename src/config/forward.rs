@@ -1,4 +1,4 @@
-//! `[[forward]]`: names that go to servers of their own.
+//! `[[forward]]`: names that are forwarded to servers of their own.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ use crate::settings::{ForwardSettings, Settings};
 
 const SUFFIX: Key = Key::required("suffix", Kind::TextOf("a domain name"))
     .like(r#""corp.test""#)
-    .means("This name and those below it. The longest suffix wins, over zones and forwards alike.");
+    .means("This name and those below it. The longest suffix wins among zones and forwards.");
 const SERVERS: Key = Key::required("servers", SERVERS_KIND)
     .like(r#"["10.0.0.53"]"#)
     .means("The servers to ask, in order of preference, written as in `[upstream]`.");
 
 pub(super) static FORM: Form = Form {
     header: "[[forward]]",
-    meaning: "Names that go to servers of their own, such as those of a company's network.",
+    meaning: "Names that are forwarded to servers of their own, such as the names of a company's network.",
     keys: &[SUFFIX, SERVERS],
     also: &[
         ("name", "suffix"),

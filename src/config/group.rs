@@ -1,4 +1,4 @@
-//! `[[group]]`: who gets which lists.
+//! `[[group]]`: which clients get which lists.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -17,28 +17,27 @@ use crate::settings::{GroupSettings, Settings};
 
 const NAME: Key = Key::required("name", Kind::Text)
     .like(r#""classroom""#)
-    .means("The name that orders, explain and the log have for it.");
+    .means("The group's name in orders, `explain` and the log.");
 const CLIENTS: Key =
-    Key::optional("clients", Kind::Texts("addresses or networks"), "all who are in no other group")
+    Key::optional("clients", Kind::Texts("addresses or networks"), "all that are in no other group")
         .like(r#"["10.20.0.0/16"]"#)
-        .means("Where its clients ask from. The smallest network around a client wins, over all groups.");
-const LISTEN: Key = Key::optional("listen", Kind::Texts("addresses with a port"), "wherever they ask")
+        .means("The group's clients. Among all groups, the smallest network that contains a client wins.");
+const LISTEN: Key = Key::optional("listen", Kind::Texts("addresses with a port"), "any address")
     .like(r#"["127.0.0.1:5300"]"#)
-    .means("The addresses of `[server] listen` at which its clients ask.");
+    .means("The group applies only to queries to these addresses of `[server] listen`.");
 const LISTS: Key = Key::optional("lists", Kind::Texts("names of lists"), "all lists")
     .like(r#"["ads"]"#)
-    .means("The lists that its clients get; `[]`: none.");
+    .means("The lists that apply to its clients; `[]`: none.");
 const ACTION: Key = Key::optional("action", Kind::Action, "that of `[block]`")
     .like(r#""nodata""#)
-    .means("What its clients get where the list has no action of its own.");
+    .means("The answer for a blocked name where the list sets none.");
 const UPSTREAMS: Key = Key::optional("upstreams", SERVERS_KIND, "those of `[upstream]`")
     .like(r#"["192.0.2.99"]"#)
     .means("Servers of its own, with a cache of its own.");
 
 pub(super) static FORM: Form = Form {
     header: "[[group]]",
-    meaning: "Clients that get lists of their own. Without a group, every list is for everyone; who is in no group gets \
-        every list.",
+    meaning: "Clients with lists of their own. Every list applies to a client that is in no group.",
     keys: &[NAME, CLIENTS, LISTEN, LISTS, ACTION, UPSTREAMS, TIMES[0], TIMES[1], TIMES[2]],
     also: &[
         ("client", "clients"),
@@ -107,7 +106,7 @@ impl Check<'_> {
         let upstreams = table.texts(self, UPSTREAMS);
         let upstreams =
             upstreams.map(|all| all.get_ref().iter().filter_map(|s| self.upstream(&key, s)).collect());
-        // Clients that can't be read are not everybody.
+        // A group whose clients are all invalid must not claim every client.
         if networks.is_empty() != table.filled(CLIENTS.name) {
             let name = name.as_ref().map_or("", |name| name.get_ref().as_str());
             self.claims(&table, name, &networks, &listeners, schedule.as_ref(), &mut known.claims);
@@ -142,13 +141,13 @@ impl Check<'_> {
                 }
             }
         }
-        // What the configuration has for everybody goes for every group.
+        // Rewrites and the like apply to every group.
         let shared = settings.lists.iter().zip(0u16..).skip(known.named);
         lists.extend(shared.map(|(_, n)| n));
         lists
     }
 
-    /// Two groups may not claim the same clients: which one would have them?
+    /// Reports two groups that claim the same clients.
     fn claims(
         &mut self,
         table: &Table<'_>,
@@ -167,14 +166,14 @@ impl Check<'_> {
                 self.wrong(&key, span, problem, "give it once");
             } else if let Some(rival) = claims.rival(&places, *network) {
                 let problem = format!("{network} is claimed by the group `{rival}` too");
-                let help = "let one of the two have a smaller network: the smallest around a client wins";
+                let help = "give one of the two a smaller network: the smallest that contains a client wins";
                 self.wrong(&key, span, problem, help);
             }
         }
         if networks.is_empty() {
             own.extend(EVERYONE);
             if let Some(rival) = EVERYONE.iter().find_map(|network| claims.rival(&places, *network)) {
-                let problem = format!("everybody there is claimed by the group `{rival}` too");
+                let problem = format!("all clients there are claimed by the group `{rival}` too");
                 let place = table.place(NAME.name);
                 self.wrong(&table.key(NAME), &place, problem, "give `clients` to one of the two");
             }
@@ -189,7 +188,7 @@ const EVERYONE: [IpNet; 2] = [
     IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0)),
 ];
 
-/// What a group may refer to.
+/// The lists and names that a group may refer to.
 struct Known {
     /// The numbers of lists by their names.
     numbers: HashMap<String, Vec<u16>>,

@@ -1,26 +1,27 @@
-//! `[inspect]`: what is looked for in the answers of the upstreams.
+//! `[inspect]`: checks on the replies of the upstreams.
 
 use super::check::Check;
 use super::key::{Form, Key, Kind, words};
 use super::table::Table;
 use crate::settings::Settings;
 
-/// What becomes of the keys for Encrypted Client Hello, and whether they are taken out.
+/// The words for the keys of Encrypted Client Hello, and whether these are removed.
 const ECH_WORDS: [(&str, bool); 2] = [("keep", false), ("strip", true)];
 
-const NAMES: Key = Key::with("names", Kind::Flag, "true")
-    .means("Judge the targets of CNAME, DNAME, HTTPS and SVCB records like the name that was asked for.");
+const NAMES: Key = Key::with("names", Kind::Flag, "true").means(
+    "Apply the rules to the targets of CNAME, DNAME, HTTPS and SVCB records, as to the name in the query.",
+);
 const REBINDING: Key = Key::with("rebinding", Kind::Flag, "false")
     .means("Answer NODATA where a public name has a private address.");
 const PRIVATE: Key = Key::with("private", Kind::Texts("domain names"), "[]")
     .like(r#"["lan"]"#)
-    .means("Names that may have private addresses, with all names below them.");
+    .means("Names that may have private addresses, including all names below them.");
 const ECH: Key = Key::with("ech", Kind::Word(|| words(&ECH_WORDS)), r#""keep""#)
-    .means("Keep the keys for Encrypted Client Hello in HTTPS and SVCB records, or take them out.");
+    .means("Keep the keys for Encrypted Client Hello in HTTPS and SVCB records, or remove them.");
 
 pub(super) static FORM: Form = Form {
     header: "[inspect]",
-    meaning: "What is looked for in the answers of the upstreams.",
+    meaning: "Checks on the replies of the upstreams.",
     keys: &[NAMES, REBINDING, PRIVATE, ECH],
     also: &[],
 };

@@ -1,15 +1,15 @@
-//! What a table and a key of the configuration are, as data: the reader, its errors and
-//! `docs/configuration.md` go by it.
+//! The tables and keys of the configuration as data, for the reader, its errors and
+//! `docs/configuration.md`.
 
 use super::error::{Remedy, expected};
 
 /// A table: its header, what it is for, and its keys.
 pub(super) struct Form {
-    /// `[server]`, or `[[list]]` for one that may come several times.
+    /// `[server]`, or `[[list]]` for one that may occur several times.
     pub(super) header: &'static str,
     pub(super) meaning: &'static str,
     pub(super) keys: &'static [Key],
-    /// Words that people try, and the key that they mean.
+    /// Words that people may try, and the key for each.
     pub(super) also: &'static [(&'static str, &'static str)],
 }
 
@@ -20,13 +20,13 @@ impl Form {
         path.rsplit_once('.').map_or(path, |(_, last)| last)
     }
 
-    /// The key that somebody means by another word.
+    /// The key that another word stands for.
     pub(super) fn meant(&self, word: &str) -> Option<&'static Key> {
         let (_, means) = self.also.iter().find(|(also, _)| *also == word)?;
         self.keys.iter().find(|key| key.name == *means)
     }
 
-    /// True if the table may come several times.
+    /// True if the table may occur several times.
     pub(super) fn is_list(&self) -> bool {
         self.header.starts_with("[[")
     }
@@ -43,27 +43,27 @@ pub(super) struct Key {
     pub(super) meaning: &'static str,
 }
 
-/// What holds where a key is not given.
+/// The value of a key that is not given.
 #[derive(Clone, Copy)]
 pub(super) enum Without {
     /// It must be given.
     Required,
     /// This value, as it would be written.
     Value(&'static str),
-    /// This, in words.
+    /// A default described in words.
     Words(&'static str),
 }
 
 /// The kind of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// What the code that reads it says.
+    /// Described by the code that reads it.
     Unsaid,
     /// Any text.
     Text,
-    /// A text that is something: `an address with a port`.
+    /// A text of some form: `an address with a port`.
     TextOf(&'static str),
-    /// A list of texts that are something: `addresses with a port`.
+    /// A list of texts of some form: `addresses with a port`.
     Texts(&'static str),
     /// One of some words.
     Word(fn() -> Vec<&'static str>),
@@ -75,20 +75,20 @@ pub(super) enum Kind {
     Duration,
     /// A number of octets.
     Size,
-    /// What a client gets for a blocked name.
+    /// The answer for a blocked name.
     Action,
-    /// Something of several forms: `a list of rules`.
+    /// A value of several forms: `a list of rules`.
     Other(&'static str),
     /// A table with a header of its own.
     Table,
 }
 
 impl Kind {
-    /// The kind, as documentation has it.
+    /// The kind, as the documentation prints it.
     pub(super) fn word(self) -> String {
         match self {
             Self::Unsaid => String::new(),
-            Self::Text => "text".into(),
+            Self::Text => "string".into(),
             Self::TextOf(what) | Self::Other(what) => plain(what).into(),
             Self::Texts(what) => format!("list of {what}"),
             Self::Word(words) => {
@@ -103,11 +103,11 @@ impl Kind {
         }
     }
 
-    /// What a value must be; `unsaid` where the kind does not say it.
+    /// The expected value; `unsaid` where the kind does not determine it.
     pub(super) fn expected(self, unsaid: &str) -> String {
         match self {
             Self::Unsaid => unsaid.to_owned(),
-            Self::Text => "a text in quotes".into(),
+            Self::Text => "a string in quotes".into(),
             Self::TextOf(what) => format!("{what}, in quotes"),
             Self::Texts(what) => format!("a list of {what}, in brackets"),
             Self::Word(words) => format!("one of {}, in quotes", words().join(", ")),
@@ -135,12 +135,12 @@ impl Key {
         Self::new(name, kind, Without::Required)
     }
 
-    /// A key that has a value if it is not given.
+    /// A key with a default value.
     pub(super) const fn with(name: &'static str, kind: Kind, default: &'static str) -> Self {
         Self { example: default, ..Self::new(name, kind, Without::Value(default)) }
     }
 
-    /// A key that may be left out, and what that means.
+    /// A key that may be left out, and the meaning of that.
     pub(super) const fn optional(name: &'static str, kind: Kind, without: &'static str) -> Self {
         Self::new(name, kind, Without::Words(without))
     }
@@ -164,7 +164,7 @@ impl Key {
         format!("{} = {value}", self.name)
     }
 
-    /// What must be there; `unsaid` where the key does not say it.
+    /// The expected value; `unsaid` where the key does not determine it.
     pub(super) fn remedy(&self, unsaid: &str) -> Remedy {
         let remedy = expected(self.kind.expected(unsaid));
         if self.example.is_empty() || matches!(self.kind, Kind::Action) {
@@ -175,7 +175,7 @@ impl Key {
     }
 }
 
-/// A key without a declaration: the code that reads it says what is expected.
+/// A key without a declaration: the code that reads it supplies the expected value.
 impl From<&'static str> for Key {
     fn from(name: &'static str) -> Self {
         Self::optional(name, Kind::Unsaid, "")
@@ -190,7 +190,7 @@ fn plain(what: &str) -> &str {
         .unwrap_or(what)
 }
 
-/// The words of a list of words and what they mean.
+/// The words of a list of words and meanings.
 pub(super) fn words<T>(known: &[(&'static str, T)]) -> Vec<&'static str> {
     known.iter().map(|(word, _)| *word).collect()
 }

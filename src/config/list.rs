@@ -12,7 +12,7 @@ use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Effect, Format, Match};
 use crate::settings::{Addresses, ListSettings, Settings, TextSource};
 
-/// What a list is: its effect, and what becomes of addresses in it.
+/// The kinds of lists: the effect, and the treatment of addresses.
 const KINDS: [(&str, (Effect, Addresses)); 4] = [
     ("block", (Effect::Block, Addresses::AsRules)),
     ("allow", (Effect::Allow, Addresses::AsRules)),
@@ -30,29 +30,29 @@ const SUB_ERRORS: [(&str, u8); 6] = [
     ("operator-policy", 6),
 ];
 
-/// Names under which the server reports what it does by itself.
+/// Names under which the server reports decisions of its own.
 const RESERVED: [&str; 4] = ["rewrite", "canaries", "order", "rebinding"];
 
 const NAME: Key = Key::required("name", Kind::Text)
     .like(r#""ads""#)
-    .means("The name that errors, logs and groups have for it; each list has one of its own.");
+    .means("The list's name in errors, logs and groups; it must be unique.");
 const SOURCE: Key = Key::optional("source", Kind::TextOf("a path"), "the list is in `rules`")
     .like(r#""lists/ads.txt""#)
     .means(
-        "The file, as it is or packed with gzip or zstd; or `\"builtin:canaries\"`, `\"builtin:resolvers\"`, \
+        "The file, plain or compressed with gzip or zstd; or `\"builtin:canaries\"`, `\"builtin:resolvers\"`, \
         `\"builtin:safe-search\"`. A list has either `source` or `rules`.",
     );
 const RULES: Key = Key::optional("rules", Kind::Other("a list of rules"), "the list is in `source`")
     .like(r#"["||linkedin.com^", "@@||business.linkedin.com^"]"#)
     .means(
-        "Lines of the adguard format, given here. In place of a line there can be a table that says when the line is \
-        in force: `{ rule = \"||games.test^\", schedule = \"lessons\" }`, also with `from` and `until`.",
+        "Lines in the adguard format, given here. A line may be replaced by a table that sets when it is in \
+        force: `{ rule = \"||games.test^\", schedule = \"lessons\" }`, also with `from` and `until`.",
     );
 const FORMAT: Key = Key::with("format", Kind::Word(|| words(&Format::WORDS)), r#""auto""#)
-    .means("How the file is written; `\"auto\"`: found out from its first lines.");
+    .means("The format of the file; `\"auto\"`: detected from its first lines.");
 const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).means(
-    "Block or allow the names; or block answers with one of these addresses or networks, one a line; or, with \
-    `\"resolvers\"`, both for a list of names and addresses.",
+    "`\"block\"` or `\"allow\"`: block or allow the names. `\"addresses\"`: block answers with one of these addresses or \
+    networks, one a line. `\"resolvers\"`: block both, for a list of names and addresses.",
 );
 const MATCH: Key = Key::optional(
     "match",
@@ -60,29 +60,29 @@ const MATCH: Key = Key::optional(
     "exact for hosts and adguard, suffix for other formats",
 )
 .like(r#""suffix""#)
-.means("Whether a plain name stands for itself alone, or for the names below it too.");
+.means("Whether a plain name matches only itself, or also all names below it.");
 const ACTION: Key = Key::optional("action", Kind::Action, "that of the client's group, or of `[block]`")
     .like(r#""nodata""#)
-    .means("What a client gets for a name that the list blocks.");
+    .means("The answer for a name that the list blocks.");
 const AUTHORITY: Key = Key::optional("authority", Kind::Text, "the list is the operator's own")
     .like(r#""Roskomnadzor""#)
-    .means("Who demands it from outside: Extended DNS Error 16 instead of 15, and 451 on the block page.");
-const REASON: Key = Key::optional("reason", Kind::Text, "none is given")
+    .means("The outside authority that demands the block: Extended DNS Error 16 instead of 15, and status 451 on the block page.");
+const REASON: Key = Key::optional("reason", Kind::Text, "not given")
     .like(r#""Personal data kept abroad""#)
-    .means("Why, in a sentence, for the people who meet it.");
-const SINCE: Key = Key::optional("since", Kind::Text, "it is not said")
+    .means("The reason, in a sentence, for people who are refused a name.");
+const SINCE: Key = Key::optional("since", Kind::Text, "not given")
     .like(r#""17 November 2016""#)
-    .means("Since when, for people.");
-const SUB_ERROR: Key = Key::optional("sub-error", Kind::Word(|| words(&SUB_ERRORS)), "none is given")
+    .means("Since when the names are blocked, as a text for people.");
+const SUB_ERROR: Key = Key::optional("sub-error", Kind::Word(|| words(&SUB_ERRORS)), "not given")
     .like(r#""network-policy""#)
     .means("The kind of danger, for structured errors; a list with an `authority` should have none.");
 const TYPES: Key = Key::optional("types", Kind::Texts("record types"), "all types")
     .like(r#"["HTTPS", "AAAA"]"#)
-    .means("The list is about questions for these types alone.");
+    .means("The list applies only to queries for these types.");
 
 pub(super) static FORM: Form = Form {
     header: "[[list]]",
-    meaning: "A list of names to block or to allow. Of two rules with the same force, that of the list named first wins.",
+    meaning: "A list of names to block or to allow. Of two rules of equal rank, the one whose list comes first wins.",
     keys: &[
         NAME, SOURCE, RULES, FORMAT, KIND, MATCH, ACTION, AUTHORITY, REASON, SINCE, SUB_ERROR, TYPES,
         TIMES[0], TIMES[1], TIMES[2],
@@ -123,7 +123,7 @@ impl Check<'_> {
         }
     }
 
-    /// The list, and beside it one of the same name for each time at which some of its rules alone apply.
+    /// The list, and one more of the same name for each schedule that only some of its rules have.
     fn list(
         &mut self,
         mut table: Table<'_>,
@@ -137,8 +137,7 @@ impl Check<'_> {
             self.name_once(names, &key, name, "list", "give each list a name of its own");
             if RESERVED.contains(&name.get_ref().as_str()) {
                 let problem = format!("the name `{}` is reserved", name.get_ref());
-                let help =
-                    "choose another: the server uses it for something of its own in explain and the log";
+                let help = "choose another: the server itself uses this name in explain and the log";
                 self.wrong(&key, &name.span(), problem, help);
             }
         }
@@ -193,7 +192,7 @@ impl Check<'_> {
         timed.into_iter().map(part).collect()
     }
 
-    /// Rules by when they apply. Each keeps its place, the others' being empty lines.
+    /// Rules by when they apply. Each keeps its line number: lines of other times are empty.
     fn rules(&mut self, table: &mut Table<'_>, of_list: Option<&Schedule>, schedules: &Schedules) -> Timed {
         let Some(value) = table.value(RULES) else { return Timed::new() };
         let key = table.key(RULES);

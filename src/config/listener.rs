@@ -25,7 +25,7 @@ impl Listener {
 
     /// True if what is sent to `to` arrives here. Any loopback address may be meant where the server
     /// listens on all.
-    pub(super) fn hears(&self, to: SocketAddr) -> bool {
+    pub(super) fn receives(&self, to: SocketAddr) -> bool {
         let (own, ip) = (self.address.ip().to_canonical(), to.ip().to_canonical());
         let any = own.is_unspecified() && own.is_ipv4() == ip.is_ipv4();
         self.address.port() == to.port() && (own == ip || any && (ip.is_loopback() || ip.is_unspecified()))

@@ -1,4 +1,4 @@
-//! What people write in their first configuration, and all that they are told.
+//! Common mistakes in a first configuration, and the errors that they get.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ timeout = 2
 size = 64
 "#,
             &[
-                r#"2: [server] listen: found a text; expected a list of addresses with a port, in brackets, such as listen = ["127.0.0.1:5300"]"#,
+                r#"2: [server] listen: found a string; expected a list of addresses with a port, in brackets, such as listen = ["127.0.0.1:5300"]"#,
                 r#"4: [upstream] timeout: found a whole number; expected a duration, in quotes: a number with ms, s, m, h or d, such as timeout = "2s""#,
                 r#"6: [cache] size: found a whole number; expected a size, in quotes: a number with KiB, MiB or GiB, such as size = "64MiB""#,
             ],
@@ -68,7 +68,7 @@ rules = []
 action = { address = "192.0.2.1" }
 "#,
             &[
-                r#"4: [[list]] action.address: found a text; expected a list of IP addresses, in brackets, such as address = ["192.0.2.1"]"#,
+                r#"4: [[list]] action.address: found a string; expected a list of IP addresses, in brackets, such as address = ["192.0.2.1"]"#,
             ],
         ),
         (
@@ -93,7 +93,7 @@ name = "ads"
 url = "https://example.org/ads.txt"
 "#,
             &[
-                r#"3: [[list]] source: this version does not fetch lists from URLs; fetch it to a file and name the file"#,
+                r#"3: [[list]] source: this version does not fetch lists from URLs; download it to a file and name the file"#,
                 r#"3: [[list]] url: unknown key `url`; write `source`, such as source = "lists/ads.txt""#,
             ],
         ),
@@ -124,8 +124,8 @@ lists = ["a"]
                 r#"3: [[zone]]: `origin` is missing; expected a domain name, in quotes, such as origin = "school.test""#,
                 r#"3: [[zone]]: `file` is missing; expected a path, in quotes, such as file = "zones/school.test.zone""#,
                 r#"4: [control]: `socket` is missing; expected a path, in quotes, such as socket = "ctl.sock""#,
-                r#"5: [[group]]: `name` is missing; expected a text in quotes, such as name = "classroom""#,
-                r#"6: [[group]] lists: `a` is not known; there is none to name"#,
+                r#"5: [[group]]: `name` is missing; expected a string in quotes, such as name = "classroom""#,
+                r#"6: [[group]] lists: `a` is not known; none is defined"#,
             ],
         ),
         (
@@ -144,9 +144,9 @@ ttl = 60
 "#,
             &[
                 r#"2: [server] threads: -1 is out of bounds; expected a whole number from 0 to 256"#,
-                r#"3: [server] pin: found a text; expected true or false, such as pin = true"#,
-                r#"4: [server] allow: found a text; expected a list of networks, in brackets, such as allow = ["10.0.0.0/8"]"#,
-                r#"5: [server] version: found a whole number; expected a text in quotes, such as version = "a resolver""#,
+                r#"3: [server] pin: found a string; expected true or false, such as pin = true"#,
+                r#"4: [server] allow: found a string; expected a list of networks, in brackets, such as allow = ["10.0.0.0/8"]"#,
+                r#"5: [server] version: found a whole number; expected a string in quotes, such as version = "a resolver""#,
                 r#"7: [upstream] servers: this build does not speak tls:// to upstreams yet; use udp:// or tcp://"#,
                 r#"7: [upstream] servers: `dns_example` is not an upstream; expected one such as "192.0.2.53", "udp://dns.example:53" or "tcp://[2001:db8::53]:53""#,
                 r#"8: [upstream] timeout: `2` is not a duration; expected a number with ms, s, m, h or d, such as "60s""#,
@@ -163,17 +163,17 @@ from = 2026-09-01T00:00:00Z
 "#,
             &[
                 r#"3: [[list]] rules: found a whole number; expected a line such as "||example.org^", or { rule = "||example.org^", schedule = "lessons" }"#,
-                r#"3: [[list]] rules: `rule` is missing; expected a text in quotes, such as rule = "||games.test^""#,
+                r#"3: [[list]] rules: `rule` is missing; expected a string in quotes, such as rule = "||games.test^""#,
                 r#"3: [[list]] rules.schedule: there is no schedule `y`; define it as a [[schedule]]"#,
                 r#"3: [[list]] rules.rul: unknown key `rul`; expected one of rule, schedule, from, until (did you mean `rule`?)"#,
-                r#"4: [[list]] types: found a text; expected a list of record types, in brackets, such as types = ["A"]"#,
+                r#"4: [[list]] types: found a string; expected a list of record types, in brackets, such as types = ["A"]"#,
                 r#"5: [[list]] from: found a time without quotes; expected a time, in quotes, such as from = "2026-09-01T00:00:00Z""#,
             ],
         ),
     ]);
 }
 
-/// Brackets and quotes that are not closed, and what other formats have.
+/// Brackets and quotes that are not closed, and the syntax of other formats.
 #[test]
 fn files_that_are_not_toml() {
     refused(&[
@@ -240,7 +240,7 @@ listen = 127.0.0.1:53
 version = "abc
 threads=1
 "#,
-            &[r#"2: [server]: the text is not closed; end it with the quote that it begins with: ""#],
+            &[r#"2: [server]: the string is not closed; end it with the quote that opens it: ""#],
         ),
         (
             r#"[server]
@@ -265,7 +265,7 @@ version
 version: "x"
 "#,
             &[
-                r#"2: [server]: a colon does not give a value in TOML; write `version = "x"`, with texts in quotes"#,
+                r#"2: [server]: TOML does not assign values with a colon; write `version = "x"`, with strings in quotes"#,
             ],
         ),
         (
@@ -299,7 +299,7 @@ name="b"
             r#"[server]
 listen = ["a" "b"]
 "#,
-            &[r#"2: [server]: there is no comma before "b"; put one there"#],
+            &[r#"2: [server]: a comma is missing before "b"; add one"#],
         ),
         (
             r#"[[list]]
@@ -320,7 +320,7 @@ name = "x"
 version = "a\qb"
 "#,
             &[
-                r#"2: [server]: a backslash in "a\qb" begins nothing that is known; write two for one backslash, or put the text between single quotes"#,
+                r#"2: [server]: a backslash in "a\qb" starts an unknown escape sequence; write two backslashes, or put the string in single quotes"#,
             ],
         ),
         (
@@ -346,16 +346,14 @@ threads = 01
             r#"[server]
 listen = [] threads = 1
 "#,
-            &[
-                r#"2: [server]: `threads = 1` is one thing too many behind the value; put it on a line of its own"#,
-            ],
+            &[r#"2: [server]: `threads = 1` does not belong after the value; put it on a line of its own"#],
         ),
         (
             r#"[server]
 listen = "127.0.0.1:53", "b"
 "#,
             &[
-                r#"2: [server]: `, "b"` is one thing too many behind the value; put several values in brackets: listen = ["127.0.0.1:53", "b"]"#,
+                r#"2: [server]: `, "b"` does not belong after the value; put several values in brackets: listen = ["127.0.0.1:53", "b"]"#,
             ],
         ),
         (
@@ -381,8 +379,8 @@ ttl = 60s
   listen: x
 "#,
             &[
-                r#"1: a colon does not give a value in TOML; write `[server]` for a table"#,
-                r#"2: a colon does not give a value in TOML; write `listen = x`, with texts in quotes"#,
+                r#"1: TOML does not assign values with a colon; write `[server]` for a table"#,
+                r#"2: TOML does not assign values with a colon; write `listen = x`, with strings in quotes"#,
             ],
         ),
         (
@@ -396,7 +394,7 @@ ttl = 60s
             r#"[server]
 version = """abc
 "#,
-            &[r#"2: [server]: the text that begins here with """ is not closed; add """ where it ends"#],
+            &[r#"2: [server]: the string that begins here with """ is not closed; add """ where it ends"#],
         ),
         (
             r#"[]
@@ -417,7 +415,7 @@ version = """abc
             r#"[server]
  listen = ]
 "#,
-            &[r#"2: [server]: there is no value before `]`; put one there, or leave it out"#],
+            &[r#"2: [server]: a value is missing before `]`; add one, or remove `]`"#],
         ),
         (
             r#"[[rewrite]]
@@ -435,7 +433,7 @@ name='b'
 [server]
 listen = ['127.0.0.1:53']
 "#,
-            &[r#"1: the text is not closed; end it with the quote that it begins with: '"#],
+            &[r#"1: the string is not closed; end it with the quote that opens it: '"#],
         ),
         (
             r#"[server]
@@ -445,12 +443,12 @@ listen = [
   "127.0.0.1:54"
 ]
 "#,
-            &[r#"5: [server]: there is no comma before "127.0.0.1:54"; put one there"#],
+            &[r#"5: [server]: a comma is missing before "127.0.0.1:54"; add one"#],
         ),
     ]);
 }
 
-/// A file that is cut off anywhere, as an editor may save it, is accepted or gets errors in lines that it has.
+/// A file that is cut off anywhere, as an editor may save it, is accepted or gets errors in existing lines.
 #[test]
 fn files_that_are_cut_off() {
     let text = "[server]\nlisten = [\"127.0.0.1:53\", # ü\n  \"[::1]:53\"]\n[[list]]\nname = 'x'\n\

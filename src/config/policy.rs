@@ -1,4 +1,4 @@
-//! `[policy]`: which of several rules wins.
+//! `[policy]`: which of several matching rules wins.
 
 use super::check::Check;
 use super::key::{Form, Key, Kind, words};

@@ -27,18 +27,18 @@ pub(super) static FORMS: &[&Form] = &[
     &metrics::FORM,
 ];
 
-/// What stands above the tables.
+/// The introduction above the tables.
 const INTRODUCTION: &str = "\
-<!-- Made from the tables in src/config: `UPDATE_DOCS=1 cargo test --lib config::reference` writes it anew. -->
+<!-- Made from the tables in src/config: `UPDATE_DOCS=1 cargo test --lib config::reference` rewrites it. -->
 # Configuration
 
-`portcullis serve -c FILE` reads one TOML file. A key that is not listed here is an error, which names the nearest
-one; `portcullis check -c FILE` shows all errors at once, with their lines and with values that would be accepted
-(`--json`: for programs). Paths are relative to the file. SIGHUP reads the file again; addresses to listen on, sockets and
-threads change at the next start.
+`portcullis serve -c FILE` reads one TOML file. A key that is not listed here is an error, which
+suggests the nearest one; `portcullis check -c FILE` reports all errors at once, with their lines and with
+values that would be accepted (`--json`: for programs). Paths are relative to the file. SIGHUP reloads the
+file; changes to listening addresses, sockets and threads take effect at the next start.
 
-A table in one pair of brackets, such as `[server]`, is there at most once; one in two, such as `[[list]]`, comes as often
-as you like. [policy.md](policy.md) explains how lists, groups, schedules and rewrites work together.
+A table in single brackets, such as `[server]`, may occur once; a table in double brackets, such as
+`[[list]]`, any number of times. [policy.md](policy.md) explains how lists, groups, schedules and rewrites work together.
 
 ## Values
 
@@ -54,14 +54,14 @@ as you like. [policy.md](policy.md) explains how lists, groups, schedules and re
 
 ### Actions
 
-| action | what the client gets |
+| action | the reply |
 | --- | --- |
-| `\"nxdomain\"`, `\"nodata\"` | the name, or the type, does not exist; with a SOA record |
-| `\"refused\"`, `\"servfail\"` | that code |
+| `\"nxdomain\"`, `\"nodata\"` | the name, or the type, does not exist; with an SOA record |
+| `\"refused\"`, `\"servfail\"` | that response code |
 | `\"null\"` | 0.0.0.0 and ::, NODATA for other types |
 | `{ address = [\"192.0.2.1\"] }` | these addresses, NODATA for other types |
 | `{ cname = \"blocked.example\" }` | an alias |
-| `\"drop\"` | no answer |
+| `\"drop\"` | no reply |
 | `\"truncate\"` | TC over UDP; over TCP the query passes, and the hit is counted as with `\"log\"` |
 | `\"log\"` | the true answer; the hit is counted |
 ";
@@ -106,13 +106,13 @@ mod tests {
         for (number, (made, written)) in (1..).zip(page().lines().zip(written.lines())) {
             assert_eq!(
                 made, written,
-                "line {number}: `UPDATE_DOCS=1 cargo test --lib config::reference` writes the page anew"
+                "line {number}: `UPDATE_DOCS=1 cargo test --lib config::reference` rewrites the page"
             );
         }
         assert_eq!(page().len(), written.len());
     }
 
-    /// A file with one table: what it must have, and one key more.
+    /// A file with one table: its required keys, and one more.
     fn with(form: &Form, key: &Key, value: &str) -> String {
         let mut file = String::new();
         let either = |key: &Key| match form.name() {
@@ -163,8 +163,8 @@ mod tests {
                         let beside = if form.name() == "group" { BESIDE.to_owned() } else { beside };
                         text = format!("{beside}{text}");
                     }
-                    if let Err(told) = parse(&text, &path) {
-                        panic!("{told}\n{text}");
+                    if let Err(got) = parse(&text, &path) {
+                        panic!("{got}\n{text}");
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! `[[rewrite]]`: names that are answered as the operator says.
+//! `[[rewrite]]`: names with answers of the operator's own.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -21,14 +21,14 @@ const ADDRESS: Key = Key::optional("address", Kind::Texts("IP addresses"), "no a
     .means("Its addresses. A rewrite has either `address`, `cname` or `records`.");
 const CNAME: Key = Key::optional("cname", Kind::TextOf("a domain name"), "no alias")
     .like(r#""other.test""#)
-    .means("The name that it is an alias of. The client gets the addresses of that name too.");
+    .means("The target of the alias. The reply includes the addresses of the target.");
 const RECORDS: Key = Key::optional("records", Kind::Texts("records"), "no records")
     .like(r#"["MX 10 mail.test.", "TXT \"some text\""]"#)
-    .means("Records of any types: the type and its data.");
+    .means("Records of any type: the type and the data.");
 
 pub(super) static FORM: Form = Form {
     header: "[[rewrite]]",
-    meaning: "A name with an answer of your own, for everybody, before what any list has.",
+    meaning: "A name with an answer of your own, for all clients. It takes precedence over all lists.",
     keys: &[NAME, ADDRESS, CNAME, RECORDS],
     also: &[
         ("domain", "name"),
@@ -52,7 +52,7 @@ impl Check<'_> {
                 && !known.insert((name.clone(), *below))
             {
                 let problem = format!("`{}` is rewritten already", text.get_ref());
-                self.wrong(&table.key(NAME), &text.span(), problem, "give all that it has in one place");
+                self.wrong(&table.key(NAME), &text.span(), problem, "give all its answers in one place");
             }
             let action = self.rewrite_action(&mut table, name.as_ref());
             let span = table.place(CNAME.name);
@@ -64,9 +64,9 @@ impl Check<'_> {
         }
         for (rewrite, span) in &all {
             if let Some(way) = round(rewrite, &all) {
-                let problem = format!("the aliases lead round in a circle: {way}");
+                let problem = format!("the aliases form a loop: {way}");
                 let key = KeyPath::table(FORM.header).key(CNAME.name);
-                self.wrong(&key, span, problem, "let one of them be an address");
+                self.wrong(&key, span, problem, "give one of them an address");
             }
         }
         all.into_iter().map(|(rewrite, _)| rewrite).collect()
@@ -140,7 +140,7 @@ impl Check<'_> {
     }
 }
 
-/// The way round, if the aliases from this rewrite on come back to it.
+/// The loop, if the aliases from this rewrite on lead back to it.
 fn round(from: &RewriteSettings, all: &[(RewriteSettings, Range<usize>)]) -> Option<String> {
     let mut way = vec![from.name.to_string()];
     let mut at = from;
@@ -156,7 +156,7 @@ fn round(from: &RewriteSettings, all: &[(RewriteSettings, Range<usize>)]) -> Opt
                     && r.action != Action::Cname(target.clone())
             }
         };
-        // The closer one goes first.
+        // The closer one wins.
         let closer = |r: &&(RewriteSettings, _)| (r.0.matching == Match::Exact, r.0.name.as_bytes().len());
         at = &all.iter().filter(|(r, _)| of(r)).max_by_key(closer)?.0;
         if at.name == from.name && at.matching == from.matching {

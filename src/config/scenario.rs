@@ -43,7 +43,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Scenario, ConfigError> {
 impl Check<'_> {
     fn scenario(&mut self, mut file: Table<'_>, text: &str) -> Scenario {
         let mut scenario = Scenario::default();
-        // The offset that the times of the day are told in.
+        // The offset for times of the day.
         let mut ahead = 0;
         let head =
             file.value("scenario").and_then(|value| Table::of(self, KeyPath::table("[scenario]"), value));
@@ -55,7 +55,7 @@ impl Check<'_> {
                 &KeyPath::table("[scenario]"),
                 &place,
                 "the table is missing".into(),
-                "say what the case is",
+                "describe the case",
             ),
         }
         self.networks(&mut file, &place, &mut scenario);
@@ -75,14 +75,14 @@ impl Check<'_> {
             let Some(rule) = self.rule(rule, ahead, &mut ids, &scenario) else { continue };
             if let Some(first) = scenario.rules.iter().find(|first| first.hides(&rule)) {
                 let problem = format!(
-                    "`{}` is never reached: `{}` in line {} takes all that it takes",
+                    "`{}` is never reached: `{}` in line {} matches everything that it matches",
                     rule.id, first.id, first.line
                 );
                 self.wrong(
                     &KeyPath::table("[[rule]]"),
                     &span,
                     problem,
-                    "let the narrower rule stand first, or leave it out",
+                    "put the narrower rule first, or leave it out",
                 );
             }
             scenario.rules.push(rule);
@@ -103,7 +103,7 @@ impl Check<'_> {
     fn head(&mut self, mut head: Table<'_>, scenario: &mut Scenario) -> i32 {
         if let Some(name) = head.needed(self, "name") {
             if name.get_ref().contains(char::is_whitespace) {
-                let problem = format!("`{}` holds white space", name.get_ref());
+                let problem = format!("`{}` contains white space", name.get_ref());
                 self.wrong(&head.key("name"), &name.span(), problem, "it is a word for the command line");
             }
             scenario.name = name.into_inner();
@@ -128,14 +128,14 @@ impl Check<'_> {
         let sources = head.texts(self, "sources");
         match &sources {
             Some(sources) => {
-                self.not_empty(&head.key("sources"), sources, "say where the case is documented");
+                self.not_empty(&head.key("sources"), sources, "name the documents of the case");
             }
             None if head.has("sources") => {}
-            None => head.missing(self, "sources", "say where the case is documented"),
+            None => head.missing(self, "sources", "name the documents of the case"),
         }
         let sources = sources.map(Spanned::into_inner).unwrap_or_default();
         scenario.sources = sources.into_iter().map(Spanned::into_inner).collect();
-        // People write it either way.
+        // Both spellings are accepted.
         let spelling = if head.has("stub_mode") { "stub_mode" } else { "stub-mode" };
         if head.has("stub_mode") && head.has("stub-mode") {
             let problem = "`stub-mode` is given in both spellings".to_owned();
@@ -153,17 +153,12 @@ impl Check<'_> {
     /// `until` must be later than `from`.
     fn order(&mut self, table: &Table<'_>, from: Option<i64>, until: Option<i64>) {
         if from.zip(until).is_some_and(|(from, until)| until <= from) {
-            let problem = "it ends before it starts".to_owned();
-            self.wrong(
-                &table.key("until"),
-                &table.place("until"),
-                problem,
-                "let `until` be later than `from`",
-            );
+            let problem = "it ends before it begins".to_owned();
+            self.wrong(&table.key("until"), &table.place("until"), problem, "set `until` later than `from`");
         }
     }
 
-    /// A new id, and where it was given before.
+    /// A new id, which must be unique.
     fn id(&mut self, table: &mut Table<'_>, key: &'static str, ids: &mut Names) -> Option<Spanned<String>> {
         let id = table.needed(self, key)?;
         let line = self.line(&id.span());
@@ -195,7 +190,7 @@ impl Check<'_> {
         }
     }
 
-    /// Clients of one network, which no other may have too.
+    /// Clients of one network, which must not be in another.
     fn clients(&mut self, key: &KeyPath, clients: &[Spanned<String>], others: &[Network]) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for text in clients {
@@ -204,7 +199,7 @@ impl Check<'_> {
             let meets = |n: &IpNet| n.contains(&network) || network.contains(n);
             if let Some((rival, id)) = theirs.into_iter().find(|(n, _)| meets(n)) {
                 let problem = format!("{network} overlaps {rival} of the network `{id}`");
-                self.wrong(key, &text.span(), problem, "let each client have one network");
+                self.wrong(key, &text.span(), problem, "put each client in one network");
             }
             networks.push(network);
         }
@@ -213,7 +208,7 @@ impl Check<'_> {
 
     fn event(&mut self, mut table: Table<'_>) -> Option<Event> {
         if !table.has("at") {
-            table.missing(self, "at", "say when it happened");
+            table.missing(self, "at", "give the time of the event");
         }
         let at = table.time(self, "at").map(|at| at.get_ref().unix);
         let text = table.needed(self, "text").map(Spanned::into_inner);
@@ -245,7 +240,7 @@ impl Check<'_> {
                 (Ok(address), _) => addresses.push(address),
                 (_, Ok(_)) => {
                     let problem = format!("`{}` is not an {} address", text.get_ref(), T::NAME);
-                    self.wrong(&key, &text.span(), problem, "it belongs into the other family");
+                    self.wrong(&key, &text.span(), problem, "move it to the other family");
                 }
                 _ => {
                     let problem = format!("`{}` is not an IP address", text.get_ref());
@@ -269,7 +264,7 @@ impl Check<'_> {
             Some(matching) => Some(self.names(matching)),
             None if table.has("match") => None,
             None => {
-                table.missing(self, "match", "say which names it takes, such as { any = true }");
+                table.missing(self, "match", "say which names it matches, such as { any = true }");
                 None
             }
         };
@@ -279,7 +274,7 @@ impl Check<'_> {
             Some(action) => self.behaviour(action, when.transport, &scenario.pools),
             None if table.has("action") => None,
             None => {
-                table.missing(self, "action", "say what comes back, such as { kind = \"drop\" }");
+                table.missing(self, "action", "describe the reply, such as { kind = \"drop\" }");
                 None
             }
         };
@@ -305,7 +300,7 @@ impl Check<'_> {
         let text = table.needed(self, "records");
         table.done(self, "", &[]);
         let (origin, text) = (origin?, text?);
-        // The end of the line behind three quotes is not part of the text.
+        // The end of the line after three quotes is not part of the text.
         let begin = file.get(text.span().start..).unwrap_or_default();
         let quotes = begin.strip_prefix("\"\"\"").or_else(|| begin.strip_prefix("'''"));
         let below = quotes.is_some_and(|rest| rest.starts_with('\n') || rest.starts_with("\r\n"));
@@ -313,7 +308,7 @@ impl Check<'_> {
         Some(ZoneText { origin, text: text.into_inner(), line })
     }
 
-    /// A type that a question may have.
+    /// A type that is valid in a query.
     fn question_type(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<Qtype> {
         let found = text.get_ref().parse().ok().filter(|t| *t != Qtype::OPT && *t != Qtype(0));
         if found.is_none() {
@@ -324,7 +319,7 @@ impl Check<'_> {
     }
 }
 
-/// The line of a place, as rules and the like keep it.
+/// The line of a place, as rules store it.
 fn line_of(check: &Check<'_>, span: &Range<usize>) -> u32 {
     u32::try_from(check.line(span)).unwrap_or(u32::MAX - 1)
 }

@@ -1,4 +1,4 @@
-//! `[[schedule]]`: weekly times by a name; and the keys by which lists, rules and groups have times.
+//! `[[schedule]]`: named weekly times; and the keys that give times to lists, rules and groups.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -18,30 +18,28 @@ const NAME: Key = Key::required("name", Kind::Text)
     .means("The name by which lists, rules and groups refer to it.");
 const ZONE: Key = Key::required("zone", Kind::TextOf("a time zone"))
     .like(r#""Europe/Berlin""#)
-    .means("The time zone whose wall clock counts: a name of the IANA database, which is built in.");
+    .means("The time zone of the times: a name from the IANA database, which is built in.");
 const WINDOWS: Key = Key::optional("windows", Kind::Texts("windows"), "always, within `from` and `until`")
     .like(r#"["Mon-Fri 08:00-15:30"]"#)
     .means("Times of the week. One that ends before it begins runs past midnight.");
 
-/// The name of a schedule, where something has one.
+/// The name of the schedule of a list, a rule or a group.
 const SCHEDULE: Key = Key::optional("schedule", Kind::TextOf("the name of a `[[schedule]]`"), "always")
     .like(r#""lessons""#)
     .means("When it is in force.");
 const FROM: Key = Key::optional("from", Kind::TextOf("a time"), "no beginning")
     .like(r#""2026-09-01T08:00:00+02:00""#)
-    .means(
-        "The first moment at which it is in force. A time without an offset is one of the schedule's zone.",
-    );
+    .means("The start. A time without an offset is in the schedule's zone.");
 const UNTIL: Key = Key::optional("until", Kind::TextOf("a time"), "no end")
     .like(r#""2027-07-15T00:00:00+02:00""#)
-    .means("The first moment at which it is not in force any more.");
+    .means("The end, which is not included.");
 
-/// The keys of something that has times.
+/// The keys of a list, rule or group with times.
 pub(super) const TIMES: [Key; 3] = [SCHEDULE, FROM, UNTIL];
 
 pub(super) static FORM: Form = Form {
     header: "[[schedule]]",
-    meaning: "Times of the week by a name, for lists, rules and groups.",
+    meaning: "Named times of the week, for lists, rules and groups.",
     keys: &[NAME, ZONE, WINDOWS, FROM, UNTIL],
     also: &[("timezone", "zone"), ("tz", "zone"), ("times", "windows"), ("window", "windows")],
 };
@@ -80,7 +78,7 @@ impl Check<'_> {
             match schedule::window(text.get_ref()) {
                 Ok(window) => windows.push(window),
                 Err(problem) => {
-                    self.told(
+                    self.parser_mistake(
                         &key,
                         &text,
                         &problem.to_string(),
@@ -90,7 +88,7 @@ impl Check<'_> {
             }
         }
         if !table.filled_any(&[WINDOWS, FROM, UNTIL]) {
-            let problem = "the schedule has no times".to_owned();
+            let problem = "the schedule sets no times".to_owned();
             self.wrong(&table.path, &table.span, problem, "give `windows`, `from` or `until`");
         }
         let whole = Schedule { zone, windows, from: None, until: None };
@@ -120,7 +118,7 @@ impl Check<'_> {
             }
             None => Some(Schedule { zone: TimeZone::UTC, windows: Vec::new(), from: None, until: None }),
         };
-        // The zone of a schedule that is not there is not known.
+        // A missing schedule has no zone.
         let Some(base) = base else {
             let _ = (table.value(FROM), table.value(UNTIL));
             return None;
@@ -135,11 +133,11 @@ impl Check<'_> {
         let from = self.bound(table, FROM, &base.zone, has_zone);
         let until = self.bound(table, UNTIL, &base.zone, has_zone);
         let whole = Schedule { from: base.from.max(from), until: earlier(base.until, until), ..base };
-        // Without bounds of its own it is the schedule that is wrong, and that has been told.
+        // Without bounds of its own the mistake is the schedule's, which is reported already.
         let end = [UNTIL, FROM].into_iter().find(|key| table.has(key.name));
         if let Some(key) = end.filter(|_| is_never(&whole)) {
-            let problem = "it ends before it starts".to_owned();
-            self.wrong(&table.key(key), &table.place(key.name), problem, "let `until` be later than `from`");
+            let problem = "it ends before it begins".to_owned();
+            self.wrong(&table.key(key), &table.place(key.name), problem, "set `until` later than `from`");
         }
         whole
     }
@@ -150,7 +148,7 @@ impl Check<'_> {
         let offset = value.ends_with(['Z', 'z'])
             || value.split_once(['T', 't', ' ']).is_some_and(|(_, time)| time.contains(['+', '-']));
         if !has_zone && !offset {
-            let problem = format!("`{value}` does not say in which time zone");
+            let problem = format!("`{value}` has no time zone");
             let help = r#"add an offset, as in "2026-09-01T08:00:00+02:00", or name a schedule with a zone"#;
             self.wrong(&path, &text.span(), problem, help);
             return None;
@@ -158,13 +156,13 @@ impl Check<'_> {
         match schedule::instant(value, zone) {
             Ok(at) => Some(at),
             Err(problem) => {
-                self.told(&path, &text, &problem.to_string(), FROM.example);
+                self.parser_mistake(&path, &text, &problem.to_string(), FROM.example);
                 None
             }
         }
     }
 
-    /// When a rule applies whose list has a schedule: while both do.
+    /// When a rule applies in a list with a schedule: while both are in force.
     pub(super) fn narrowed(
         &mut self,
         of_list: Option<&Schedule>,
@@ -192,13 +190,13 @@ impl Check<'_> {
         let whole = Schedule { zone, windows, from, until };
         if is_never(&whole) && !is_never(list) && !is_never(&own) {
             let problem = "the rule and its list are never in force together".to_owned();
-            self.wrong(key, place, problem, "let the times of the rule and of its list overlap");
+            self.wrong(key, place, problem, "make the times of the rule and of its list overlap");
         }
         Some(whole)
     }
 
-    /// A mistake that the parser of a value described, perhaps with what it expected.
-    pub(super) fn told(
+    /// A mistake that the parser of a value described, perhaps with the expected form.
+    pub(super) fn parser_mistake(
         &mut self,
         key: &KeyPath,
         text: &Spanned<String>,
@@ -218,7 +216,7 @@ fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
     a.into_iter().chain(b).min()
 }
 
-/// True if it ends before it starts.
+/// True if it ends before it begins.
 fn is_never(schedule: &Schedule) -> bool {
     schedule.from.zip(schedule.until).is_some_and(|(from, until)| until <= from)
 }

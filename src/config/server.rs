@@ -1,4 +1,4 @@
-//! `[server]`: where it listens, who may ask, and its threads.
+//! `[server]`: listening addresses, permitted clients, and threads.
 
 use super::check::Check;
 use super::error::expected;
@@ -9,21 +9,21 @@ use crate::settings::Settings;
 
 const LISTEN: Key = Key::with("listen", Kind::Texts("addresses with a port"), r#"["127.0.0.1:5300"]"#)
     .like(r#"["127.0.0.1:5300", "[::1]:5300"]"#)
-    .means("Where the server answers, over UDP and TCP. Port 0 takes a free one.");
+    .means("Where the server listens, over UDP and TCP. Port 0 picks a free port.");
 const THREADS: Key =
-    Key::with("threads", Kind::Number(0, 256), "0").means("UDP threads on each address; 0: one a core.");
+    Key::with("threads", Kind::Number(0, 256), "0").means("UDP threads on each address; 0: one per core.");
 const PIN: Key = Key::with("pin", Kind::Flag, "false")
-    .means("The nth UDP thread stays on the nth processor (Linux alone).");
+    .means("The nth UDP thread stays on the nth processor (Linux only).");
 const UDP_BATCH: Key = Key::with("udp-batch", Kind::Number(1, 1024), "64")
-    .means("The most datagrams that one call into the kernel moves; 1: the portable calls.");
+    .means("The most datagrams per system call; 1: portable calls.");
 const ALLOW: Key =
     Key::optional("allow", Kind::Texts("networks"), "loopback, private and link-local networks")
         .like(r#"["127.0.0.0/8", "::1/128", "10.20.0.0/16"]"#)
-        .means("Who may ask. Others get REFUSED.");
-const VERSION: Key = Key::optional("version", Kind::Text, "such questions are refused")
+        .means("The clients that may ask. Others get REFUSED.");
+const VERSION: Key = Key::optional("version", Kind::Text, "such queries are refused")
     .like(r#""a resolver""#)
     .means("The answer to `version.bind` and `version.server` in the class CH, at most 255 octets.");
-const IDENTITY: Key = Key::optional("identity", Kind::Text, "such questions are refused")
+const IDENTITY: Key = Key::optional("identity", Kind::Text, "such queries are refused")
     .like(r#""school-1""#)
     .means("The answer to `id.server` and `hostname.bind` in the class CH, at most 255 octets.");
 
@@ -66,7 +66,7 @@ impl Check<'_> {
         let mut text = |key: Key| {
             let text = table.text(self, key)?;
             if text.get_ref().len() > 255 {
-                let problem = format!("the text has {} octets", text.get_ref().len());
+                let problem = format!("the string has {} octets", text.get_ref().len());
                 // A TXT record holds no more in one string (RFC 1035 §3.3).
                 self.wrong(&table.key(key), &text.span(), problem, expected("at most 255"));
             }

@@ -1,14 +1,14 @@
-//! A file that is not TOML: what is wrong, in the words of somebody who writes one.
+//! A file that is not TOML: what is wrong with it, in plain words.
 //!
-//! The parser says where it stopped. What is wrong is read off the text there, because a bracket or a quote
-//! that is not closed shows only lines later.
+//! The parser reports where it stopped. The mistake itself is found from the text, because an unclosed
+//! bracket or quote stops the parser only lines later.
 
 use std::ops::Range;
 
 use super::check::Check;
 use super::error::{KeyPath, Remedy};
 
-/// What is wrong at a place.
+/// A mistake at a place.
 struct Broken {
     place: Range<usize>,
     problem: String,
@@ -22,7 +22,7 @@ impl Broken {
 }
 
 impl Check<'_> {
-    /// Mistakes for what the parser could not read: one a line, and none behind a bracket that is not closed.
+    /// Mistakes for what the parser could not read: one a line, and none after an unclosed bracket.
     pub(super) fn syntax(&mut self, errors: &[toml::de::Error]) {
         let text = self.text;
         let open = unclosed(text);
@@ -43,7 +43,7 @@ impl Check<'_> {
                 continue;
             }
             if self.line_text(line).is_some_and(|text| header(text).is_some()) {
-                // What is below it would be read as part of another table.
+                // Without it the lines below would belong to another table.
                 let below = self.text.lines().skip(line).take_while(|text| header(text).is_none());
                 skipped = line..line + 1 + below.count();
             }
@@ -70,7 +70,7 @@ impl Check<'_> {
         header.map_or_else(KeyPath::default, |header| KeyPath::table(&header.shown()))
     }
 
-    /// What is wrong in a line.
+    /// The mistake in a line.
     fn broken(&self, number: usize, span: &Range<usize>) -> Option<Broken> {
         let line = self.line_text(number)?;
         let start = self.text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
@@ -147,7 +147,7 @@ impl Check<'_> {
                 true => format!("put several values in brackets: {}", line(&format!("[{}]", value.trim()))),
                 false => "put it on a line of its own".to_owned(),
             };
-            let problem = format!("`{rest}` is one thing too many behind the value");
+            let problem = format!("`{rest}` does not belong after the value");
             return Some(Broken::new(more, problem, help));
         }
         let piece = pieces.iter().rev().find(|piece| piece.start <= span.start).or(pieces.first())?;
@@ -156,8 +156,8 @@ impl Check<'_> {
             return Some(self.broken_text(word, piece, span));
         }
         if word.starts_with([',', ']', '}']) {
-            let problem = format!("there is no value before `{word}`");
-            return Some(Broken::new(piece.clone(), problem, "put one there, or leave it out"));
+            let problem = format!("a value is missing before `{word}`");
+            return Some(Broken::new(piece.clone(), problem, format!("add one, or remove `{word}`")));
         }
         if word.starts_with(['[', '{']) {
             return None;
@@ -192,23 +192,23 @@ impl Check<'_> {
         pieces.get(ends + 1).cloned()
     }
 
-    /// What is wrong with a text in quotes, or around it.
+    /// The mistake in a string in quotes, or around it.
     fn broken_text(&self, word: &str, piece: &Range<usize>, span: &Range<usize>) -> Broken {
         let quote = word.chars().next().unwrap_or('"');
         let closed = word.len() > 1 && word.ends_with(quote) && !word.ends_with("\\\"");
         if !closed || word.starts_with("\"\"\"") || word.starts_with("'''") {
             return Broken::new(
                 piece.clone(),
-                "the text is not closed",
-                format!("end it with the quote that it begins with: {quote}"),
+                "the string is not closed",
+                format!("end it with the quote that opens it: {quote}"),
             );
         }
         if span.start > piece.start && span.start < piece.end && word.contains('\\') {
-            let problem = format!("a backslash in {word} begins nothing that is known");
-            let help = "write two for one backslash, or put the text between single quotes";
+            let problem = format!("a backslash in {word} starts an unknown escape sequence");
+            let help = "write two backslashes, or put the string in single quotes";
             return Broken::new(piece.clone(), problem, help);
         }
-        Broken::new(piece.clone(), format!("there is no comma before {word}"), "put one there")
+        Broken::new(piece.clone(), format!("a comma is missing before {word}"), "add one")
     }
 }
 
@@ -225,9 +225,9 @@ fn no_value(line: &str, start: usize) -> Broken {
             let (key, value) = (key.trim(), value.trim());
             let help = match value {
                 "" => format!("write `[{key}]` for a table"),
-                value => format!("write `{key} = {value}`, with texts in quotes"),
+                value => format!("write `{key} = {value}`, with strings in quotes"),
             };
-            Broken::new(place, "a colon does not give a value in TOML", help)
+            Broken::new(place, "TOML does not assign values with a colon", help)
         }
         None => Broken::new(place, format!("`{word}` has no value"), format!("write `{word} = …`")),
     }
@@ -335,7 +335,7 @@ fn unclosed(text: &str) -> Option<Broken> {
     let (bracket, at) = open.last().copied()?;
     if matches!(bracket, '"' | '\'') {
         let (quotes, place) = (bracket.to_string().repeat(3), at..at + 3);
-        let problem = format!("the text that begins here with {quotes} is not closed");
+        let problem = format!("the string that begins here with {quotes} is not closed");
         return Some(Broken::new(place, problem, format!("add {quotes} where it ends")));
     }
     let closing = if bracket == '[' { ']' } else { '}' };
@@ -349,7 +349,8 @@ fn unclosed(text: &str) -> Option<Broken> {
     Some(Broken::new(at..at + 1, format!("the bracket `{bracket}` that opens here is not closed"), how))
 }
 
-/// Follows the brackets of values, and the quotes of long texts; gives the place where a statement begins within one.
+/// Follows the brackets of values and the quotes of multi-line strings; returns where a statement begins
+/// inside one.
 fn brackets(text: &str, open: &mut Vec<(char, usize)>) -> Option<usize> {
     let (mut at, mut long) = (0, None);
     for whole in text.split_inclusive('\n') {
@@ -377,7 +378,7 @@ fn brackets(text: &str, open: &mut Vec<(char, usize)>) -> Option<usize> {
         };
         for piece in pieces(line.get(value..).unwrap_or_default(), start + value) {
             let word = text.get(piece.clone()).unwrap_or_default();
-            // A long text that ends in a later line.
+            // A multi-line string that ends in a later line.
             if let Some(quotes) = ["\"\"\"", "'''"]
                 .into_iter()
                 .find(|q| text.get(piece.start..).is_some_and(|t| t.starts_with(q)))

@@ -1,4 +1,4 @@
-//! A table of TOML of which every mistake is told: values of another kind, and keys that nobody asks for.
+//! A TOML table that reports every mistake: values of the wrong kind, and unknown keys.
 //!
 //! Serde stops at the first mistake and loses the place of what it tries in several ways; people write these
 //! files by hand, and some keys take values of several forms.
@@ -20,7 +20,7 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 
 /// A table that is being read.
 pub(super) struct Table<'t> {
-    /// The way to it, such as `[[rule]] when`.
+    /// The path to it, such as `[[rule]] when`.
     pub(super) path: KeyPath,
     /// Its place.
     pub(super) span: Range<usize>,
@@ -73,12 +73,12 @@ impl<'t> Table<'t> {
         Self { form: Some(form), asked: form.keys.iter().map(|key| key.name).collect(), ..self }
     }
 
-    /// The way to a key of this table.
+    /// The path to a key of this table.
     pub(super) fn key(&self, key: impl Into<Key>) -> KeyPath {
         self.path.key(key.into().name)
     }
 
-    /// What stands at a key, or at a word that people use for it.
+    /// The value at a key, or at another word for it.
     fn entry(&self, key: &str) -> Option<&'t Value<'t>> {
         let also = self.form.map_or(&[][..], |form| form.also);
         let meant =
@@ -86,7 +86,7 @@ impl<'t> Table<'t> {
         self.entries.get(key).or_else(meant)
     }
 
-    /// The value of a key, which is known from then on.
+    /// The value of a key, which counts as known from then on.
     pub(super) fn value(&mut self, key: impl Into<Key>) -> Option<&'t Value<'t>> {
         let key = key.into();
         self.asked.push(key.name);
@@ -102,7 +102,7 @@ impl<'t> Table<'t> {
         all
     }
 
-    /// A value that one of the kinds of TOML is read from.
+    /// A value of one of TOML's kinds.
     fn read<T>(
         &mut self,
         check: &mut Check<'_>,
@@ -126,9 +126,9 @@ impl<'t> Table<'t> {
 
     pub(super) fn text(&mut self, check: &mut Check<'_>, key: impl Into<Key>) -> Option<Spanned<String>> {
         let key = key.into();
-        let text = self.read(check, key, "a text in quotes", |value| value.as_str().map(str::to_owned))?;
+        let text = self.read(check, key, "a string in quotes", |value| value.as_str().map(str::to_owned))?;
         if key.is_required() && text.get_ref().trim().is_empty() {
-            check.wrong(&self.key(key), &text.span(), "the text is empty".into(), key.remedy(""));
+            check.wrong(&self.key(key), &text.span(), "the string is empty".into(), key.remedy(""));
             return None;
         }
         Some(text)
@@ -142,7 +142,7 @@ impl<'t> Table<'t> {
         }
         let text = self.text(check, key)?;
         if text.get_ref().trim().is_empty() {
-            check.wrong(&self.key(key), &text.span(), "the text is empty".into(), "fill it in");
+            check.wrong(&self.key(key), &text.span(), "the string is empty".into(), "fill it in");
             return None;
         }
         Some(text)
@@ -229,13 +229,13 @@ impl<'t> Table<'t> {
         key: impl Into<Key>,
     ) -> Option<Spanned<Vec<Spanned<String>>>> {
         let key = key.into();
-        let list = self.read(check, key, "a list of texts, in brackets", |value| value.as_array())?;
+        let list = self.read(check, key, "a list of strings, in brackets", |value| value.as_array())?;
         let full = self.key(key);
         let mut texts = Vec::new();
         for item in *list.get_ref() {
             match item.get_ref() {
                 DeValue::String(text) => texts.push(Spanned::new(item.span(), text.clone().into_owned())),
-                _ => not_a(check, &full, item, &Key::from(""), "a text in quotes"),
+                _ => not_a(check, &full, item, &Key::from(""), "a string in quotes"),
             }
         }
         Some(Spanned::new(list.span(), texts))
@@ -257,7 +257,7 @@ impl<'t> Table<'t> {
                 let problem = format!("`[[{}]]` has one bracket too many on each side", form.name());
                 let help = format!("write `{}`: there is only one", form.header);
                 check.wrong(&path, &value.span(), problem, help);
-                // What is in it may hold more mistakes.
+                // Its contents may have more mistakes.
                 Some(Table::of(check, path, items.first()?)?.declared(form))
             }
             _ => Some(Table::of(check, path, value)?.declared(form)),
@@ -268,7 +268,7 @@ impl<'t> Table<'t> {
     pub(super) fn sections(&mut self, check: &mut Check<'_>, form: &'static Form) -> Vec<Table<'t>> {
         let Some(value) = self.value(form.name()) else { return Vec::new() };
         if value.get_ref().is_table() {
-            // What is in it may hold more mistakes.
+            // Its contents may have more mistakes.
             let header = format!("[{}]", form.name());
             let path = KeyPath::table(&header);
             let problem = "one bracket is missing on each side".to_owned();
@@ -305,13 +305,13 @@ impl<'t> Table<'t> {
         Some(items.filter_map(|(at, item)| Table::of(check, path.clone().at(at), item)).collect())
     }
 
-    /// A moment, which must say in which time zone.
+    /// A moment, which must have a time zone.
     pub(super) fn time(&mut self, check: &mut Check<'_>, key: &'static str) -> Option<Spanned<Moment>> {
         let what = "a time without quotes, such as 2016-11-17T12:00:00+03:00";
         let time = self.read(check, key, what, |value| value.as_datetime().copied())?;
         let (span, time): (_, Datetime) = (time.span(), time.into_inner());
         let Some(offset) = time.offset else {
-            let problem = format!("`{time}` does not say in which time zone");
+            let problem = format!("`{time}` has no time zone");
             let remedy = "add an offset, as in 2016-11-17T12:00:00+03:00";
             check.wrong(&self.key(key), &span, problem, remedy);
             return None;
@@ -324,7 +324,7 @@ impl<'t> Table<'t> {
             Ok(unix) => Some(Spanned::new(span, Moment { unix, ahead })),
             Err(problem) => {
                 let text = Spanned::new(span, String::new());
-                check.told(&self.key(key), &text, &problem.to_string(), what);
+                check.parser_mistake(&self.key(key), &text, &problem.to_string(), what);
                 None
             }
         }
@@ -344,20 +344,20 @@ impl<'t> Table<'t> {
         keys.iter().any(|key| self.filled(key.name))
     }
 
-    /// The place of what stands at a key, or of the whole table.
+    /// The place of the value at a key, or of the whole table.
     pub(super) fn place(&self, key: &str) -> Range<usize> {
         self.entry(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
-    /// A key that must be given is not.
+    /// Reports a required key that is not given.
     pub(super) fn missing(&mut self, check: &mut Check<'_>, key: &'static str, remedy: impl Into<Remedy>) {
         self.asked.push(key);
         check.wrong(&self.path, &self.span, format!("`{key}` is missing"), remedy);
     }
 
-    /// Tells of keys that nobody asked for. Some belong to the table in `other` cases than this one.
+    /// Reports keys that were not read. The keys in `other` belong to the table in other cases than this one.
     pub(super) fn done(self, check: &mut Check<'_>, case: &str, other: &[&str]) {
-        // The one key with a second spelling is told in the first.
+        // The one key with two spellings is reported in the first.
         let mut known: Vec<&str> = self.asked.iter().copied().filter(|key| !key.contains('_')).collect();
         known.sort_unstable();
         known.dedup();
@@ -401,11 +401,11 @@ fn is_tables(items: &[Value<'_>]) -> bool {
 /// The greatest TTL.
 pub(super) const MAX_TTL: u32 = i32::MAX.unsigned_abs();
 
-/// A value of another kind than it must be. Where it is clear what was meant, the example is that.
+/// Reports a value of the wrong kind. Where the intention is clear, the example is the corrected value.
 pub(super) fn not_a(check: &mut Check<'_>, path: &KeyPath, value: &Value<'_>, key: &Key, what: &str) {
     let written = check.written(&value.span());
     let found = match value.get_ref() {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",

@@ -1,4 +1,4 @@
-//! Configurations that are refused, with all that is told; and near ones that are not.
+//! Configurations that are refused, with all their mistakes; and similar ones that are not.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use crate::settings::Settings;
 /// The settings, or every mistake as `LINE: KEY: PROBLEM; REMEDY`.
 fn read(config: &str) -> Result<Settings, Vec<String>> {
     parse(config, Path::new("p.toml")).map_err(|error| {
-        let told = |mistake: &super::error::Mistake| {
+        let got = |mistake: &super::error::Mistake| {
             let text = super::error::Mistake { source: None, ..mistake.clone() }.to_string();
             text.strip_prefix("p.toml:").unwrap().to_owned()
         };
-        error.0.iter().map(told).collect()
+        error.0.iter().map(got).collect()
     })
 }
 
@@ -21,7 +21,7 @@ pub(super) fn refused(rows: &[(&str, &[&str])]) {
     for (config, expected) in rows {
         match read(config) {
             Ok(_) => panic!("accepted:\n{config}"),
-            Err(told) => assert_eq!(told, *expected, "\n{config}"),
+            Err(got) => assert_eq!(got, *expected, "\n{config}"),
         }
     }
 }
@@ -29,8 +29,8 @@ pub(super) fn refused(rows: &[(&str, &[&str])]) {
 #[track_caller]
 fn accepted(configs: &[&str]) {
     for config in configs {
-        if let Err(told) = read(config) {
-            panic!("{told:?}\n{config}");
+        if let Err(got) = read(config) {
+            panic!("{got:?}\n{config}");
         }
     }
 }
@@ -44,13 +44,13 @@ fn rewrites_that_answer_nothing_or_go_round() {
     let types = "expected one such as \"AAAA\", \"HTTPS\" or \"TYPE65\"";
     let name = |name: &str| format!("[[rewrite]]\nname = \"{name}\"\naddress = [\"192.0.2.1\"]\n");
     for bad in ["*", "*.", "*..", "a.*.test", "*.*.test", "a*.test"] {
-        let told = format!("2: [[rewrite]] name: `{bad}` does not say which names; {names}");
-        refused(&[(&name(bad), &[&told])]);
+        let got = format!("2: [[rewrite]] name: `{bad}` does not say which names; {names}");
+        refused(&[(&name(bad), &[&got])]);
     }
     let records = |records: &str| format!("[[rewrite]]\nname = \"a.test\"\nrecords = [{records}]\n");
     for bad in ["OPT", "ANY", "AXFR", "IXFR", "TSIG", "TKEY", "TYPE200", "TYPE0"] {
-        let told = format!("3: [[rewrite]] records: `{bad}` is not a record type; {types}");
-        refused(&[(&records(&format!("\"{bad} \\\\# 0\"")), &[&told])]);
+        let got = format!("3: [[rewrite]] records: `{bad}` is not a record type; {types}");
+        refused(&[(&records(&format!("\"{bad} \\\\# 0\"")), &[&got])]);
     }
     refused(&[
         (
@@ -75,9 +75,9 @@ fn rewrites_that_answer_nothing_or_go_round() {
         (
             "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\n[[rewrite]]\nname = \"b.test\"\ncname = \"x.c.test\"\n[[rewrite]]\nname = \"*.c.test\"\ncname = \"a.test\"\n",
             &[
-                "3: [[rewrite]] cname: the aliases lead round in a circle: a.test → b.test → x.c.test → a.test; let one of them be an address",
-                "6: [[rewrite]] cname: the aliases lead round in a circle: b.test → x.c.test → a.test → b.test; let one of them be an address",
-                "9: [[rewrite]] cname: the aliases lead round in a circle: c.test → a.test → b.test → x.c.test; let one of them be an address",
+                "3: [[rewrite]] cname: the aliases form a loop: a.test → b.test → x.c.test → a.test; give one of them an address",
+                "6: [[rewrite]] cname: the aliases form a loop: b.test → x.c.test → a.test → b.test; give one of them an address",
+                "9: [[rewrite]] cname: the aliases form a loop: c.test → a.test → b.test → x.c.test; give one of them an address",
             ],
         ),
     ]);
@@ -91,7 +91,7 @@ fn rewrites_that_answer_nothing_or_go_round() {
 
 #[test]
 fn groups_that_claim_the_same_clients() {
-    let remedy = "let one of the two have a smaller network: the smallest around a client wins";
+    let remedy = "give one of the two a smaller network: the smallest that contains a client wins";
     let group = |name: &str, rest: &str| format!("[[group]]\nname = \"{name}\"\n{rest}\n");
     let pair = |one: &str, two: &str| format!("{LESSONS}{}{}", group("a", one), group("b", two));
     let all = "clients = [\"0.0.0.0/0\", \"::/0\"]";
@@ -117,7 +117,7 @@ fn groups_that_claim_the_same_clients() {
         (
             &pair(all, ""),
             &[
-                "9: [[group]] name: everybody there is claimed by the group `a` too; give `clients` to one of the two",
+                "9: [[group]] name: all clients there are claimed by the group `a` too; give `clients` to one of the two",
             ],
         ),
         (
@@ -130,7 +130,7 @@ fn groups_that_claim_the_same_clients() {
         (
             &pair("", ""),
             &[
-                "9: [[group]] name: everybody there is claimed by the group `a` too; give `clients` to one of the two",
+                "9: [[group]] name: all clients there are claimed by the group `a` too; give `clients` to one of the two",
             ],
         ),
         (
@@ -143,10 +143,7 @@ fn groups_that_claim_the_same_clients() {
             &group("a", "lists = [\"gmaes\"]\n[[list]]\nname = \"games\"\nrules = [\"||g.test^\"]"),
             &["3: [[group]] lists: `gmaes` is not known; expected one of games (did you mean `games`?)"],
         ),
-        (
-            &group("a", "lists = [\"games\"]"),
-            &["3: [[group]] lists: `games` is not known; there is none to name"],
-        ),
+        (&group("a", "lists = [\"games\"]"), &["3: [[group]] lists: `games` is not known; none is defined"]),
         (
             &group("a", "schedule = \"lessons\""),
             &["3: [[group]] schedule: there is no schedule `lessons`; define it as a [[schedule]]"],
@@ -157,7 +154,7 @@ fn groups_that_claim_the_same_clients() {
         ),
     ]);
     accepted(&[
-        // One with a schedule shares its clients, whichever comes first.
+        // A group with a schedule may share its clients, in either order.
         &pair(&lessons("\"10.0.0.0/8\""), &net("\"10.0.0.0/8\"")),
         &pair(&net("\"10.0.0.0/8\""), &lessons("\"10.0.0.0/8\"")),
         &pair("schedule = \"lessons\"", all),
@@ -171,10 +168,10 @@ fn networks_with_more_than_their_prefix() {
         ("[server] allow", "[server]\n\nallow = [\"2001:db8::1/32\"]\n"),
         ("[[client]] addresses", "[[client]]\nname = \"a\"\naddresses = [\"2001:db8::1/32\"]\n"),
     ] {
-        let told = format!(
+        let got = format!(
             "3: {key}: `2001:db8::1/32` has bits set beyond its prefix; did you mean 2001:db8::/32 or 2001:db8::1/128?"
         );
-        refused(&[(config, &[&told])]);
+        refused(&[(config, &[&got])]);
     }
     let settings = read("[server]\nallow = [\"::ffff:10.0.0.0/104\", \"::ffff:192.0.2.1\"]\n").unwrap();
     assert_eq!(settings.server.allow, ["10.0.0.0/8".parse().unwrap(), "192.0.2.1/32".parse().unwrap()]);
@@ -183,10 +180,10 @@ fn networks_with_more_than_their_prefix() {
 #[test]
 fn names_that_are_taken() {
     for name in ["rewrite", "canaries", "order", "rebinding"] {
-        let told = format!(
-            "2: [[list]] name: the name `{name}` is reserved; choose another: the server uses it for something of its own in explain and the log"
+        let got = format!(
+            "2: [[list]] name: the name `{name}` is reserved; choose another: the server itself uses this name in explain and the log"
         );
-        refused(&[(&format!("[[list]]\nname = \"{name}\"\nrules = []\n"), &[&told])]);
+        refused(&[(&format!("[[list]]\nname = \"{name}\"\nrules = []\n"), &[&got])]);
     }
     let client = "[[client]]\nname = \"kid\"\naddresses = [\"10.0.0.1\"]\n";
     refused(&[(
@@ -213,30 +210,30 @@ fn addresses_that_the_server_takes_twice() {
         (
             "[server]\nlisten = [\"127.0.0.1:53\", \"127.0.0.1:53\"]\n",
             &[&format!(
-                "2: [server] listen: 127.0.0.1:53 is the address of [server] listen too in line 2; {choose}"
+                "2: [server] listen: 127.0.0.1:53 is also the address of [server] listen in line 2; {choose}"
             )],
         ),
         (
             "[server]\nlisten = [\"127.0.0.1:80\"]\n[blockpage]\nlisten = [\"[::ffff:127.0.0.1]:80\"]\n",
             &[&format!(
-                "4: [blockpage] listen: [::ffff:127.0.0.1]:80 is the address of [server] listen too in line 2; {choose}"
+                "4: [blockpage] listen: [::ffff:127.0.0.1]:80 is also the address of [server] listen in line 2; {choose}"
             )],
         ),
         (
             "[blockpage]\nlisten = [\"127.0.0.1:80\"]\nrefuse-tls = [\"127.0.0.1:80\"]\n[metrics]\nlisten = \"127.0.0.1:80\"\n",
             &[
                 &format!(
-                    "3: [blockpage] refuse-tls: 127.0.0.1:80 is the address of [blockpage] listen too in line 2; {choose}"
+                    "3: [blockpage] refuse-tls: 127.0.0.1:80 is also the address of [blockpage] listen in line 2; {choose}"
                 ),
                 &format!(
-                    "5: [metrics] listen: 127.0.0.1:80 is the address of [blockpage] listen too in line 2; {choose}"
+                    "5: [metrics] listen: 127.0.0.1:80 is also the address of [blockpage] listen in line 2; {choose}"
                 ),
             ],
         ),
         (
             "[metrics]\nlisten = \"127.0.0.1:5300\"\n",
             &[&format!(
-                "2: [metrics] listen: 127.0.0.1:5300 is the address of [server] listen too if it is not given; {choose}"
+                "2: [metrics] listen: 127.0.0.1:5300 is also the address of [server] listen if it is not given; {choose}"
             )],
         ),
         ("[server]\nlisten = []\n", &["2: [server] listen: the list is empty; give at least one address"]),
@@ -253,10 +250,8 @@ fn addresses_that_the_server_takes_twice() {
 
 #[test]
 fn questions_that_would_come_back() {
-    let told = |line: u32, key: &str, server: &str| {
-        format!(
-            "{line}: {key}: `{server}` is this server itself; name another: what is sent there would come back for ever"
-        )
+    let got = |line: u32, key: &str, server: &str| {
+        format!("{line}: {key}: `{server}` is this server itself; name another: queries to it would loop")
     };
     for (listen, server) in [
         ("127.0.0.1:53", "127.0.0.1"),
@@ -270,12 +265,12 @@ fn questions_that_would_come_back() {
             ("[[group]] upstreams", format!("[[group]]\nname = \"a\"\nupstreams = [\"{server}\"]\n")),
         ] {
             let config = format!("[server]\nlisten = [\"{listen}\"]\n{config}");
-            refused(&[(&config, &[&told(5, key, server)])]);
+            refused(&[(&config, &[&got(5, key, server)])]);
         }
     }
     refused(&[(
         "[upstream]\nservers = [\"127.0.0.1:5300\"]\n",
-        &[&told(2, "[upstream] servers", "127.0.0.1:5300")],
+        &[&got(2, "[upstream] servers", "127.0.0.1:5300")],
     )]);
     accepted(&[
         "[server]\nlisten = [\"0.0.0.0:53\"]\n[upstream]\nservers = [\"127.0.0.1:54\", \"192.0.2.53\", \"::1\"]\n",
@@ -297,7 +292,7 @@ fn upstreams_may_have_names() {
     assert_eq!(servers, expected.map(|(at, tcp)| (at.to_owned(), tcp)));
     let bootstrap: Vec<_> = settings.upstream.bootstrap.iter().map(ToString::to_string).collect();
     assert_eq!(bootstrap, ["192.0.2.2:53", "[2001:db8::1]:5353"]);
-    // One label, a number at the end, a port that is none, and what no host's name has.
+    // One label, a number at the end, an invalid port, and characters that no host name has.
     for wrong in ["router", "192.0.2.1.7", "dns.example:x", "dns.example:70000", "a b.example", "a..example"]
     {
         let problem = format!(
@@ -316,7 +311,7 @@ fn upstreams_may_have_names() {
         (
             "[upstream]\nbootstrap = [\"127.0.0.1:5300\"]\n",
             &[
-                "2: [upstream] bootstrap: `127.0.0.1:5300` is this server itself; name another: this server would wait for its own answer",
+                "2: [upstream] bootstrap: `127.0.0.1:5300` is this server itself; name another: this server would wait for its own reply",
             ],
         ),
     ]);
@@ -328,7 +323,7 @@ fn orders_need_two_paths() {
         (
             "[control]\nsocket = \"\"\n",
             &[
-                "2: [control] socket: the text is empty; expected a path, in quotes, such as socket = \"ctl.sock\"",
+                "2: [control] socket: the string is empty; expected a path, in quotes, such as socket = \"ctl.sock\"",
             ],
         ),
         (
@@ -337,7 +332,7 @@ fn orders_need_two_paths() {
         ),
         (
             "[control]\nsocket = \"s\"\nstate = \"s\"\n",
-            &["3: [control] state: it is the path of the socket too; name a file of its own"],
+            &["3: [control] state: it is also the path of the socket; name a file of its own"],
         ),
     ]);
     accepted(&["[control]\nsocket = \"s\"\n", "[control]\nsocket = \"s\"\nstate = \"t\"\n"]);
@@ -367,18 +362,18 @@ fn schedules_that_never_apply_or_can_not_be_read() {
                 "4: [[schedule]] windows: `someday` is not a window; expected one such as `Mon-Fri 08:00-15:30`",
             ],
         ),
-        (&schedule(""), &["1: [[schedule]]: the schedule has no times; give `windows`, `from` or `until`"]),
+        (&schedule(""), &["1: [[schedule]]: the schedule sets no times; give `windows`, `from` or `until`"]),
         (
             &schedule("from = \"2026-09-01\"\nuntil = \"2026-09-01\""),
-            &["5: [[schedule]] until: it ends before it starts; let `until` be later than `from`"],
+            &["5: [[schedule]] until: it ends before it begins; set `until` later than `from`"],
         ),
         (
             &list("from = \"2027-01-01\""),
-            &["10: [[list]] from: it ends before it starts; let `until` be later than `from`"],
+            &["10: [[list]] from: it ends before it begins; set `until` later than `from`"],
         ),
         (
             &list("until = \"2026-01-01\""),
-            &["10: [[list]] until: it ends before it starts; let `until` be later than `from`"],
+            &["10: [[list]] until: it ends before it begins; set `until` later than `from`"],
         ),
         (
             &list("from = \"soon\""),
@@ -389,7 +384,7 @@ fn schedules_that_never_apply_or_can_not_be_read() {
         (
             "[[list]]\nname = \"l\"\nrules = []\nfrom = \"2026-09-01\"\n",
             &[
-                "4: [[list]] from: `2026-09-01` does not say in which time zone; add an offset, as in \"2026-09-01T08:00:00+02:00\", or name a schedule with a zone",
+                "4: [[list]] from: `2026-09-01` has no time zone; add an offset, as in \"2026-09-01T08:00:00+02:00\", or name a schedule with a zone",
             ],
         ),
     ]);
@@ -406,7 +401,7 @@ fn a_rule_with_a_time_is_narrowed_by_its_lists() {
     };
     let (from, until) = ("\"2026-09-01T00:00:00Z\"", "\"2026-12-01T00:00:00Z\"");
     let part = |when: &str, rule: &str| {
-        let settings = read(&list(when, rule)).unwrap_or_else(|told| panic!("{told:?}"));
+        let settings = read(&list(when, rule)).unwrap_or_else(|got| panic!("{got:?}"));
         let lists: Vec<_> = settings.lists.iter().map(|l| l.schedule.clone()).collect();
         let own = lists.last().unwrap().clone().unwrap();
         (lists.len(), own.windows.len(), own.from, own.until, own.zone.iana_name().unwrap_or("").to_owned())
@@ -430,7 +425,7 @@ fn a_rule_with_a_time_is_narrowed_by_its_lists() {
             "until = \"2030-01-01T00:00:00Z\"".into(),
             (1, 0, None, Some(december), "UTC".into()),
         ),
-        // The same windows are no narrower.
+        // The same windows are not narrower.
         ("schedule = \"lessons\"", "schedule = \"lessons\"".into(), (1, 1, None, None, berlin)),
     ] {
         assert_eq!(part(when, &rule), expected, "{when} {rule}");
@@ -445,7 +440,7 @@ fn a_rule_with_a_time_is_narrowed_by_its_lists() {
         (
             &list("until = \"2026-09-01T00:00:00Z\"", &format!("from = {from}")),
             &[
-                "13: [[list]] rules: the rule and its list are never in force together; let the times of the rule and of its list overlap",
+                "13: [[list]] rules: the rule and its list are never in force together; make the times of the rule and of its list overlap",
             ],
         ),
     ]);

@@ -1,4 +1,4 @@
-//! `[upstream]`: the servers that are asked what nobody here knows.
+//! `[upstream]`: the servers to which queries are forwarded.
 
 use super::check::Check;
 use super::error::like;
@@ -6,10 +6,10 @@ use super::key::{Form, Key, Kind, words};
 use super::table::Table;
 use crate::settings::Settings;
 
-/// What queries get for which there is no room, and whether that is silence.
+/// The responses to queries beyond the limit, and whether that is silence.
 const WHEN_FULL_WORDS: [(&str, bool); 2] = [("servfail", false), ("drop", true)];
 
-/// What the servers of an upstream are.
+/// The kind of the servers of an upstream.
 pub(super) const SERVERS_KIND: Kind = Kind::Texts("servers");
 
 const SERVERS: Key = Key::optional("servers", SERVERS_KIND, "the system's resolvers")
@@ -21,20 +21,20 @@ const SERVERS: Key = Key::optional("servers", SERVERS_KIND, "the system's resolv
 const BOOTSTRAP: Key = Key::optional("bootstrap", Kind::Texts("addresses"), "the system's resolvers")
     .like(r#"["192.0.2.1"]"#)
     .means(
-        "Who is asked for the addresses of servers that are given by name, in groups and forwards too: addresses, with \
-        a port if it is not 53. They are asked again when their TTL is over and when a server does not answer.",
+        "The servers that resolve upstreams given by name, in groups and forwards too: addresses, with a port if it is \
+        not 53. They are asked again when the TTL expires and when an upstream does not answer.",
     );
 const TIMEOUT: Key =
-    Key::with("timeout", Kind::Duration, r#""2s""#).means("How long one try at one server may take.");
+    Key::with("timeout", Kind::Duration, r#""2s""#).means("The time limit of one attempt at one server.");
 const MAX_WAITING: Key = Key::with("max-waiting", Kind::Number(1, 1_000_000), "20000")
-    .means("The most queries that wait for servers at once; at most a quarter of them for one domain.");
+    .means("The most queries that may wait for servers at once; at most a quarter of them for one domain.");
 const WHEN_FULL: Key = Key::with("when-full", Kind::Word(|| words(&WHEN_FULL_WORDS)), r#""servfail""#)
-    .means("What a query gets for which there is no room: SERVFAIL, or no answer at all.");
+    .means("The response to a query beyond that limit: SERVFAIL, or none.");
 
 pub(super) static FORM: Form = Form {
     header: "[upstream]",
-    meaning: "The servers that are asked what neither a list, a zone nor the cache answers. Without this table: the \
-        system's resolvers.",
+    meaning: "The servers for queries that no list, zone or cached reply answers. Without this table: the system's \
+        resolvers.",
     keys: &[SERVERS, BOOTSTRAP, TIMEOUT, MAX_WAITING, WHEN_FULL],
     also: &[
         ("server", "servers"),
@@ -60,7 +60,7 @@ impl Check<'_> {
         }
         if let Some(timeout) = self.span_of(&mut table, TIMEOUT) {
             if timeout.is_zero() {
-                let problem = "no server answers in no time".to_owned();
+                let problem = "the timeout is zero".to_owned();
                 self.wrong(&table.key(TIMEOUT), &table.place(TIMEOUT.name), problem, like(TIMEOUT.example));
             }
             settings.upstream.timeout = timeout;

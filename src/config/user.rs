@@ -1,14 +1,14 @@
-//! Whom the program runs as, for errors about files that may not be read.
+//! The user that the program runs as, for errors about unreadable files.
 
 use std::io::{Error, ErrorKind};
 
-/// What to do about a file that the system does not let us read; `None` for other errors.
+/// The remedy for a file that this user may not read; `None` for other errors.
 pub(super) fn permission(error: &Error) -> Option<String> {
     (error.kind() == ErrorKind::PermissionDenied)
-        .then(|| format!("let {} read it, and enter the folders above it", me()))
+        .then(|| format!("allow {} to read it and to enter the folders above it", me()))
 }
 
-/// The user of this process, by name if the system's file of users has it.
+/// The user of this process, by name if the system's user file has it.
 #[cfg(unix)]
 fn me() -> String {
     let id = rustix::process::geteuid().as_raw();
@@ -45,7 +45,7 @@ mod tests {
             assert_eq!(name_of(id, users), name, "{id}");
         }
         let denied = permission(&ErrorKind::PermissionDenied.into()).unwrap();
-        assert!(denied.starts_with("let the user "), "{denied}");
+        assert!(denied.starts_with("allow the user "), "{denied}");
         assert_eq!(permission(&ErrorKind::NotFound.into()), None);
     }
 }

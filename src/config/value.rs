@@ -1,4 +1,4 @@
-//! Values that many keys have: durations, sizes, names, types, files, and what is done to a blocked name.
+//! Values that many keys have: durations, sizes, names, types, files, and actions for blocked names.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,7 +37,7 @@ const CNAME: Key = Key::optional("cname", Kind::TextOf("a domain name"), "").lik
 static ACTION: Form = Form { header: "", meaning: "", keys: &[ADDRESS, CNAME], also: &[] };
 
 impl Check<'_> {
-    /// What a client gets for a blocked name.
+    /// The answer for a blocked name.
     pub(super) fn action(&mut self, table: &mut Table<'_>, key: Key) -> Option<Action> {
         let value = table.value(key)?;
         let path = table.key(key);
@@ -176,7 +176,7 @@ impl Check<'_> {
     }
 
     pub(super) fn qtype(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<Qtype> {
-        // What only questions may ask for, no record is (RFC 6895 §3.1).
+        // A type that only queries may have is not a type of records (RFC 6895 §3.1).
         let found = text.get_ref().parse().ok().filter(|t: &Qtype| !t.is_meta() && t.0 != 0);
         if found.is_none() {
             let problem = format!("`{}` is not a record type", text.get_ref());
@@ -185,7 +185,7 @@ impl Check<'_> {
         found
     }
 
-    /// A text of the program's own, or a file that can be read.
+    /// A built-in text, or a readable file.
     pub(super) fn source(&mut self, key: &KeyPath, source: &Spanned<String>) -> Option<TextSource> {
         let text = source.get_ref();
         if let Some(name) = text.strip_prefix("builtin:") {
@@ -199,12 +199,12 @@ impl Check<'_> {
         }
         if text.starts_with("https://") || text.starts_with("http://") {
             let problem = "this version does not fetch lists from URLs".into();
-            self.wrong(key, &source.span(), problem, "fetch it to a file and name the file");
+            self.wrong(key, &source.span(), problem, "download it to a file and name the file");
             return None;
         }
         let path = self.folder().join(text);
         let found = fs::metadata(&path).and_then(|found| match found.is_file() {
-            // A file that may not be read is there too.
+            // An unreadable file exists as well.
             true => fs::File::open(&path).map(|_| true),
             false => Ok(false),
         });
@@ -223,7 +223,7 @@ impl Check<'_> {
         None
     }
 
-    /// What paths are relative to.
+    /// The directory that paths are relative to.
     pub(super) fn folder(&self) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).to_path_buf()
     }

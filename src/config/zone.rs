@@ -1,4 +1,4 @@
-//! `[[zone]]`: zones that are answered with authority.
+//! `[[zone]]`: zones that the server is authoritative for.
 
 use super::check::{Check, Names};
 use super::key::{Form, Key, Kind};
@@ -7,14 +7,14 @@ use crate::settings::{Settings, ZoneSettings};
 
 const ORIGIN: Key = Key::required("origin", Kind::TextOf("a domain name"))
     .like(r#""school.test""#)
-    .means("The name at the top of the zone.");
+    .means("The name of the zone's apex.");
 const FILE: Key = Key::required("file", Kind::TextOf("a path"))
     .like(r#""zones/school.test.zone""#)
     .means("Its master file (RFC 1035 §5).");
 
 pub(super) static FORM: Form = Form {
     header: "[[zone]]",
-    meaning: "A zone that is answered with authority, before the cache and the upstreams.",
+    meaning: "A zone that the server is authoritative for. It takes precedence over the cache and the upstreams.",
     keys: &[ORIGIN, FILE],
     also: &[("name", "origin"), ("zone", "origin"), ("source", "file"), ("path", "file")],
 };

@@ -1,5 +1,5 @@
-//! Accepts connections, for whatever listens: bounded in all and for each client network, without spinning
-//! where the kernel gives none, and with descriptors left over for everything else.
+//! Accepts connections for all listeners: bounded in total and for each client network, without spinning when
+//! the kernel has none, and with descriptors left for everything else.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -15,17 +15,17 @@ use tokio::time::sleep;
 
 use crate::observe::counters::ConnectionCounters;
 
-/// A pause before the next try where no connection can be accepted.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(50);
-/// So many connections accepted without a failure, and the next failure is logged again.
+/// After this many connections without a failure, the next failure is logged again.
 const CALM: u32 = 1000;
-/// So many connections any client network may have, where there are places at all.
+/// The connections that any client network may have while there is room.
 const FEW: usize = 16;
-/// At most so many descriptors are kept for UDP sockets, upstreams and files.
+/// The most descriptors kept for UDP sockets, upstreams and files.
 const RESERVE: usize = 1024;
 
-/// Accepts from `listener` until `until` is over, then waits for the connections to end. Dropped, it ends
-/// them. `admits` says who may connect at all, by address; others are hung up on at once. `what` names the
+/// Accepts from `listener` until `until` is ready, then waits for the connections to end. Dropping it ends
+/// them. `admits` decides by address who may connect; other connections are closed at once. `what` names the
 /// listener in the log.
 pub async fn accept<L: Listener, C: Future<Output = ()> + Send + 'static>(
     listener: L,
@@ -64,10 +64,10 @@ pub async fn accept<L: Listener, C: Future<Output = ()> + Send + 'static>(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // Most often all descriptors are taken, and the next try would fail as well.
+                // Usually all descriptors are taken, and the next attempt would fail as well.
                 connections.counters.failed.fetch_add(1, Relaxed);
                 if calm >= CALM {
-                    tracing::warn!(%error, "cannot accept a connection to {what}; closing the one that is idle for longest");
+                    tracing::warn!(%error, "cannot accept a connection to {what}; closing the one that has been idle longest");
                 }
                 calm = 0;
                 connections.close_oldest();
@@ -82,13 +82,13 @@ pub async fn accept<L: Listener, C: Future<Output = ()> + Send + 'static>(
     while tasks.join_next().await.is_some() {}
 }
 
-/// Something that connections come from.
+/// A source of connections.
 pub trait Listener {
     /// A connection.
     type Stream: Send + 'static;
 
-    /// The next connection and who made it; `None` for those without an address. Nothing is lost when it is
-    /// dropped.
+    /// The next connection and its client; `None` for clients without an address. Dropping the future loses
+    /// nothing.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<SocketAddr>)>> + Send;
 }
 
@@ -112,30 +112,30 @@ impl Listener for tokio::net::UnixListener {
 /// How many connections may be open at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Of all clients together.
+    /// For all clients together.
     pub open: usize,
-    /// Of one client network, so that nobody takes the places of all others: an IPv4 address, which is one
-    /// site already, or an IPv6 /56, the least that one site is given (RFC 6177 §2), in which a client picks
-    /// addresses as it likes.
+    /// For one client network, so that no client takes all places: an IPv4 address, which already is one
+    /// site, or an IPv6 /56, the least that one site is given (RFC 6177 §2), in which a client may use any
+    /// address.
     pub each: usize,
 }
 
 impl Bounds {
-    /// So many in all; a quarter of them, but not less than 16, for one client network.
+    /// This many in total; a quarter of them, but at least 16, for one client network.
     #[must_use]
     pub fn of(open: usize) -> Self {
         Self { open, each: open.div_ceil(4).max(FEW).min(open) }
     }
 
-    /// The same for `part` of what the limit on open files allows, but no more than `most`.
+    /// The same for one `part`th of the connections that the limit on open files allows, at most `most`.
     #[must_use]
     pub fn part(part: usize, most: usize) -> Self {
         Self::of((room() / part.max(1)).clamp(1, most.max(1)))
     }
 }
 
-/// How many descriptors connections may take in all: what the limit on open files leaves when half of it,
-/// and never more than [`RESERVE`], is kept for UDP sockets, upstreams and files.
+/// The most descriptors for connections: the limit on open files less half of it, or less [`RESERVE`] if
+/// that is smaller, for UDP sockets, upstreams and files.
 fn room() -> usize {
     #[cfg(unix)]
     let limit = rlimit::Resource::NOFILE.get_soft().ok().and_then(|soft| usize::try_from(soft).ok());
@@ -152,7 +152,7 @@ pub struct Connections {
     table: Mutex<Table>,
     /// How many there are.
     open: AtomicUsize,
-    /// Goes up whenever a connection becomes idle: who became so first has the lowest number.
+    /// Grows whenever a connection becomes idle: the one that has been idle longest has the lowest number.
     turns: AtomicU64,
 }
 
@@ -184,8 +184,8 @@ impl Connections {
         Arc::new(Self { bounds, counters, table, open, turns })
     }
 
-    /// A place for one more connection. Where there is none, the connection that is idle for longest makes
-    /// room: one of the same network if that has too many, else any. `None`: all are busy.
+    /// A place for one more connection. If there is none, the connection that has been idle longest is
+    /// closed: one of the same network if that has too many, else any. `None`: all are busy.
     pub(crate) fn seat(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Seat> {
         let network = client.map(network_of);
         let mut table = self.lock();
@@ -213,17 +213,17 @@ impl Connections {
     fn begun(&self, number: u64, task: AbortHandle) {
         match self.lock().open.get_mut(&number) {
             Some(entry) => entry.task = Some(task),
-            // It has ended meanwhile, or has made room for another.
+            // It has ended, or has been closed for another.
             None => task.abort(),
         }
     }
 
-    /// Closes the connection that is idle for longest.
+    /// Closes the connection that has been idle longest.
     fn close_oldest(&self) {
         self.close(&mut self.lock(), |_| true);
     }
 
-    /// Closes the connection that is idle for longest among some; says whether there was one.
+    /// Closes the connection among some that has been idle longest; returns whether there was one.
     fn close(&self, table: &mut Table, among: impl Fn(&Entry) -> bool) -> bool {
         let idle = table.open.iter().filter(|(_, e)| !e.state.busy.load(Relaxed) && among(e));
         let oldest = idle.min_by_key(|(_, e)| e.state.idle.load(Relaxed)).map(|(number, _)| *number);
@@ -270,7 +270,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Whether something is under way on the connection, so that it is not closed to make room.
+    /// Sets whether the connection is busy; a busy one is not closed to make room.
     pub fn busy(&self, busy: bool) {
         if !busy {
             self.state.idle.store(self.connections.turns.fetch_add(1, Relaxed), Relaxed);
@@ -278,8 +278,8 @@ impl Seat {
         self.state.busy.store(busy, Relaxed);
     }
 
-    /// How long the connection may be idle: `most`, and when more than half of all places are taken less, down
-    /// to a tenth (RFC 7766 §6.2.3).
+    /// How long the connection may be idle: `most`, but less when more than half of all places are taken,
+    /// down to a tenth (RFC 7766 §6.2.3).
     #[must_use]
     pub fn patience(&self, most: Duration) -> Duration {
         let all = self.connections.bounds.open.max(1);
@@ -337,7 +337,7 @@ mod tests {
         seats[0].busy(true);
         seats[1].busy(true);
         seats[1].busy(false);
-        // The first is busy, the second has just been.
+        // The first is busy, the second has just become idle.
         let fourth = all.seat(ip("192.0.2.4")).unwrap();
         let open: Vec<bool> = seats.iter().map(|s| is_open(&all, s)).collect();
         assert_eq!(open, [true, true, false]);
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(Bounds::part(1, 2).open, 2);
     }
 
-    /// Gives no connection, and counts how often it was asked for one.
+    /// Fails to accept, and counts the attempts.
     struct Exhausted(Arc<AtomicUsize>);
 
     impl Listener for Exhausted {
@@ -418,8 +418,8 @@ mod tests {
         };
         let listener = Exhausted(Arc::clone(&tries));
         let accepting = accept(listener, "a test", &all, until, |_| true, |(), _, _| async {});
-        tokio::time::timeout(Duration::from_secs(10), accepting).await.expect("three failed tries");
-        assert_eq!(tries.load(Relaxed), 3, "each try is counted, and followed by a pause");
+        tokio::time::timeout(Duration::from_secs(10), accepting).await.expect("three failed attempts");
+        assert_eq!(tries.load(Relaxed), 3, "each attempt is counted, and followed by a pause");
         assert_eq!([is_open(&all, &seats[0]), is_open(&all, &seats[1])], [false, true]);
     }
 }

@@ -1,4 +1,4 @@
-//! Binds addresses, and says what to do where one can't be bound.
+//! Binds addresses, with errors that give a remedy.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that the kernel has accepted and that wait for this program to do so.
+/// The backlog: connections that the kernel has accepted and this program has not.
 const BACKLOG: i32 = 1024;
 
 /// An address that could not be bound.
@@ -27,7 +27,7 @@ impl fmt::Display for BindError {
         write!(f, "cannot listen on {address} ({transport}): {reason}")?;
         match reason.kind() {
             io::ErrorKind::AddrInUse => f.write_str(
-                "; another program uses it: stop it, or listen on another port (port 0 takes any free one)",
+                "; another program uses it: stop it, or listen on another port (port 0 picks a free one)",
             ),
             io::ErrorKind::PermissionDenied => {
                 f.write_str("; ports below 1024 need a privilege: use a higher one")
@@ -43,7 +43,7 @@ impl std::error::Error for BindError {}
 /// How a UDP socket holds its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Several may share the address, if each is opened so.
+    /// Several may share the address, if each is opened this way.
     pub shared: bool,
     /// It takes packets for any address that is routed here, and sends from any.
     pub transparent: bool,
@@ -65,7 +65,7 @@ pub fn udp(address: SocketAddr, hold: Hold) -> io::Result<UdpSocket> {
     if hold.transparent {
         take_any(&socket, address)?;
     }
-    // A burst waits in the kernel rather than being lost; the kernel may give less.
+    // A burst waits in the kernel rather than being lost; the kernel may grant less.
     let _ = socket.set_recv_buffer_size(4 << 20);
     let _ = socket.set_send_buffer_size(4 << 20);
     socket.bind(&address.into())?;
@@ -85,7 +85,7 @@ pub fn tcp(address: SocketAddr, transparent: bool) -> io::Result<TcpListener> {
     if transparent {
         take_any(&socket, address)?;
     }
-    // A restart must not wait for the connections of the last run to be forgotten.
+    // A restart must not wait until the kernel forgets the connections of the last run (TIME_WAIT).
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -93,7 +93,7 @@ pub fn tcp(address: SocketAddr, transparent: bool) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Lets a socket that is yet to be bound take packets for any address, and send from any.
+/// Lets a socket, before it is bound, receive packets for any address and send from any.
 ///
 /// # Errors
 /// The kernel's, most often that a privilege is missing.
@@ -109,7 +109,7 @@ fn take_any(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     })
 }
 
-/// Other systems have no such thing.
+/// Other systems do not support this.
 ///
 /// # Errors
 /// Always.

@@ -1,4 +1,4 @@
-//! Sockets for all edges: how an address is bound, and how connections are accepted within bounds.
+//! Sockets for all edges: binding addresses, and accepting connections within bounds.
 
 pub mod accept;
 pub mod bind;

@@ -1,10 +1,10 @@
-//! The one place where the clocks are read; everything below the edge gets the time as an argument.
+//! The only place that reads the clocks; everything inside the edge gets the time as an argument.
 
 use std::time::{Instant, SystemTime};
 
 use crate::resolver::moment::Moment;
 
-/// This moment, by both clocks.
+/// The current time, by both clocks.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the edge owns the clocks")]
 pub fn now() -> Moment {

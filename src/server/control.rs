@@ -6,7 +6,7 @@
 //! {"do":"explain","name":"example.org","type":"AAAA"}   {"ok":true,"record":{…}}
 //! ```
 //!
-//! Who may connect is who may read and write the socket's file: its owner (mode 0600).
+//! The file permissions of the socket decide who may connect: its owner (mode 0600).
 
 use std::fs;
 use std::future::pending;
@@ -32,15 +32,15 @@ use crate::resolver::snapshot::Client;
 const MAX_REQUEST: u64 = 64 << 10;
 /// Connections at once; one more closes the oldest.
 const MAX_CONNECTIONS: usize = 64;
-/// A connection on which nothing happens for this long is closed.
+/// A connection that is idle for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// Why there is no socket for orders.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Something else has the path.
+    /// Another file has the path.
     #[error("{} exists and is not a socket; name another path in [control] socket", .0.display())]
     NotASocket(PathBuf),
-    /// A server listens there.
+    /// Another server listens there.
     #[error("another server listens on {}; name another path in [control] socket", .0.display())]
     Taken(PathBuf),
     /// The kernel's reason.
@@ -48,8 +48,8 @@ pub enum BindError {
     Io(PathBuf, io::Error),
 }
 
-/// A socket at `path` that its owner alone may use. One that a server which has ended left there is
-/// replaced. Must run within a runtime.
+/// A socket at `path` that only its owner may use. A socket left there by an earlier server is replaced.
+/// Must run within a runtime.
 ///
 /// # Errors
 /// See [`BindError`].
@@ -61,7 +61,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     }
 }
 
-/// Binds within a folder that nobody else may enter, and moves the socket out when its mode is set.
+/// Binds within a folder that no other user may enter, and moves the socket out once its mode is set.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     let mut folder = path.as_os_str().to_owned();
     folder.push(format!(".{}", std::process::id()));
@@ -74,7 +74,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
         fs::rename(&inside, path)?;
         Ok(listener)
     })();
-    // If it can't be removed it is in nobody's way.
+    // If it cannot be removed, it does no harm.
     let _ = fs::remove_dir_all(folder);
     made
 }
@@ -123,7 +123,7 @@ async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {
         let answer = format!("{answer}\n");
         match tokio::time::timeout(IDLE, writer.write_all(answer.as_bytes())).await {
             Ok(written) => written?,
-            // Whoever asks and does not read is not waited for.
+            // The server does not wait for a client that does not read.
             Err(_) => return Ok(()),
         }
         if !whole {

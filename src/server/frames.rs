@@ -1,5 +1,4 @@
-//! Messages on a stream, each behind its length (RFC 1035 §4.2.2): the octets that came, and those that are to
-//! leave.
+//! Messages on a stream, each after its length (RFC 1035 §4.2.2): received octets, and octets to be sent.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,17 +8,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
 
-/// So many octets of replies are progress.
+/// The octets of replies that count as progress.
 const STEP: usize = 4096;
 /// Room for a read, in octets; most queries are shorter.
 const READ: usize = 512;
-/// A buffer that has become longer than this, in octets, is given up when it is empty.
+/// A buffer that has grown beyond this, in octets, is freed when it is empty.
 const KEEP: usize = 16_384;
 
-/// Called with a message that has left.
+/// Called with a message that has been sent.
 pub(super) type Left = Box<dyn FnOnce(Vec<u8>) + Send>;
 
-/// Octets that came and are not dealt with. It grows with what comes, whatever lengths are announced.
+/// Received octets that are not processed. It grows with the octets received, not with announced lengths.
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) octets: Vec<u8>,
@@ -28,7 +27,7 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// The message behind the next length, if it has come whole.
+    /// The message after the next length, if it is complete.
     pub(super) fn peek(&self) -> Option<Range<usize>> {
         let start = self.at + 2;
         let [high, low] = *self.octets.get(self.at..start)? else { return None };
@@ -46,13 +45,13 @@ impl Inbox {
         Some(message)
     }
 
-    /// Where the next octets go.
+    /// The space for the next octets.
     pub(super) fn room(&mut self) -> &mut Vec<u8> {
         self.octets.reserve(READ);
         &mut self.octets
     }
 
-    /// Forgets what was dealt with.
+    /// Discards the processed octets.
     pub(super) fn tidy(&mut self) {
         self.octets.drain(..self.at);
         self.at = 0;
@@ -62,23 +61,22 @@ impl Inbox {
     }
 }
 
-/// Replies that have not left, each behind its length.
+/// Replies that are not sent yet, each after its length.
 #[derive(Default)]
 pub(super) struct Outbox {
     octets: Vec<u8>,
-    /// How many of them have left.
+    /// How many of the octets are sent.
     at: usize,
-    /// Those of which somebody wants to know: where they end, and whom to tell.
+    /// Replies with a callback: where they end, and the callback.
     leaving: VecDeque<(usize, Vec<u8>, Left)>,
-    /// The stream may hold some back.
+    /// The stream may have buffered some octets.
     unflushed: bool,
-    /// Octets that have left since the last progress.
+    /// Octets sent since the last progress.
     step: usize,
 }
 
 impl Outbox {
-    /// Puts a reply behind the others and says where it is; nothing for an empty one, or one that no stream
-    /// can carry.
+    /// Appends a reply and returns its place; ignores an empty one, or one that is too long for a stream.
     pub(super) fn push(&mut self, message: &[u8]) -> Option<Range<usize>> {
         let len = u16::try_from(message.len()).ok().filter(|len| *len > 0)?;
         self.octets.extend_from_slice(&len.to_be_bytes());
@@ -98,7 +96,7 @@ impl Outbox {
         }
     }
 
-    /// How many octets have not left.
+    /// How many octets are not sent yet.
     pub(super) fn unwritten(&self) -> usize {
         self.octets.len() - self.at
     }
@@ -107,7 +105,7 @@ impl Outbox {
         self.unwritten() == 0 && !self.unflushed
     }
 
-    /// Writes what the stream takes now; says whether that is progress.
+    /// Writes as much as the stream accepts now; returns whether that is progress.
     pub(super) fn write(
         &mut self,
         mut stream: Pin<&mut impl AsyncWrite>,
@@ -138,7 +136,7 @@ impl Outbox {
         Ok(progress)
     }
 
-    /// Forgets what has left. A client that always leaves some replies unread is no reason to keep the others.
+    /// Discards the sent octets, even if a client always leaves some replies unread.
     pub(super) fn tidy(&mut self) {
         // What is moved is never more than what is forgotten.
         if self.at >= self.unwritten() {
@@ -174,7 +172,7 @@ mod tests {
         inbox.octets.resize(2 + MAX_MESSAGE, 0);
         assert_eq!(inbox.next(), Some(2..2 + MAX_MESSAGE));
         inbox.tidy();
-        assert_eq!(inbox.octets.capacity(), 0, "and what was long is given back");
+        assert_eq!(inbox.octets.capacity(), 0, "and a long buffer is freed");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! A place before the resolver: who stands there may take a query over, and answer it in ways of its own.
+//! A hook before the resolver: an interceptor may take over a query and answer it itself.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
@@ -9,29 +9,29 @@ use super::udp::{Return, send_marked};
 use crate::resolver::moment::Moment;
 use crate::resolver::snapshot::Client;
 
-/// Stands before the resolver, on every transport.
+/// Sees every query before the resolver, on every transport.
 pub trait Interceptor: Send + Sync {
-    /// Takes over a packet that came at `at`; what is sent for it goes out by `path`, now or later. Must not
+    /// Takes over a packet that arrived at `at`; replies to it go out by `path`, now or later. Must not
     /// block. Called within a runtime.
     ///
     /// # Errors
     /// The path back: the packet is for the resolver.
     fn intercept(&self, packet: &[u8], client: Client, at: Moment, path: ReplyPath) -> Result<(), ReplyPath>;
 
-    /// How many things are still to be sent or waited for.
+    /// How many packets are still to be sent or waited for.
     fn under_way(&self) -> usize;
 
-    /// Ends all that is under way.
+    /// Cancels everything in progress.
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-/// The way back to the client for all that is sent for one query.
+/// The way back to the client for all replies to one query.
 pub enum ReplyPath {
     /// Datagrams.
     Datagram {
         /// The socket that the query came to, from which all replies leave.
         socket: Arc<UdpSocket>,
-        /// Who gets them.
+        /// The client.
         to: Return,
     },
     /// Messages on a connection.
@@ -39,7 +39,7 @@ pub enum ReplyPath {
 }
 
 impl ReplyPath {
-    /// The address and port that were asked.
+    /// The address and port that the query was sent to.
     #[must_use]
     pub fn server(&self) -> Option<SocketAddr> {
         match self {
@@ -53,12 +53,12 @@ impl ReplyPath {
     }
 
     /// Sends a message from any thread, a datagram in an IP packet with this time to live where the system can
-    /// (Linux); `None` leaves it to the system. `left` gets the message back when it has left; when it can't
-    /// leave any more, `left` is dropped.
+    /// (Linux); `None` leaves it to the system. `left` gets the message back once it is sent; if it can no
+    /// longer be sent, `left` is dropped.
     pub fn send(&self, message: Vec<u8>, ip_ttl: Option<u8>, left: impl FnOnce(Vec<u8>) + Send + 'static) {
         match self {
             Self::Datagram { socket, to } => {
-                // A datagram that the kernel will not take is lost as any may be.
+                // A datagram that the kernel rejects is lost, as any may be.
                 let _ = send_marked(socket, &message, to, ip_ttl);
                 left(message);
             }
@@ -66,14 +66,14 @@ impl ReplyPath {
         }
     }
 
-    /// Closes the connection, if there is one, when all that was sent has left.
+    /// Closes the connection, if there is one, after all pending messages are sent.
     pub fn close(&self) {
         if let Self::Stream(reply) = self {
             reply.close();
         }
     }
 
-    /// Resets the connection, if there is one, when all that was sent has left.
+    /// Resets the connection, if there is one, after all pending messages are sent.
     pub fn reset(&self) {
         if let Self::Stream(reply) = self {
             reply.reset();

@@ -1,4 +1,4 @@
-//! The server of DNS over UDP and TCP: bound, running, stopped.
+//! The DNS server over UDP and TCP: bound, running, stopped.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,10 +17,10 @@ use crate::net::bind::{self, BindError, Hold};
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
 
-/// How long a stop waits for answers that are still under way.
+/// How long a stop waits for queries that are still in progress.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Sockets that are bound and not yet served.
+/// Sockets that are bound and not served yet.
 pub struct Bound {
     sockets: Vec<Vec<UdpSocket>>,
     listeners: Vec<TcpListener>,
@@ -36,8 +36,8 @@ pub fn bind(addresses: &[SocketAddr], threads: usize) -> Result<Bound, BindError
     bind_as(addresses, threads, false)
 }
 
-/// Binds UDP and TCP on each address, which must be wildcards, to answer for any address that packets are
-/// routed to this machine for. Linux only. Must run within a runtime.
+/// Binds UDP and TCP on each address, which must be a wildcard, to answer for any address whose packets are
+/// routed to this machine. Linux only. Must run within a runtime.
 ///
 /// # Errors
 /// The first address that could not be bound, most often because a privilege is missing; everything bound
@@ -63,8 +63,8 @@ fn bind_as(addresses: &[SocketAddr], threads: usize, transparent: bool) -> Resul
     Ok(bound)
 }
 
-/// One address for both transports. Under port 0 the port that UDP got may be taken for TCP, so
-/// some are tried.
+/// One address for both transports. With port 0, the port that UDP got may be taken for TCP, so several
+/// are tried.
 fn bind_pair(
     wanted: SocketAddr,
     transparent: bool,
@@ -73,7 +73,7 @@ fn bind_pair(
     loop {
         tries -= 1;
         let udp = |reason| BindError { address: wanted, transport: "UDP", reason };
-        // SO_REUSEPORT would let a second server share the port unseen, so the address is claimed
+        // SO_REUSEPORT would let a second server share the port silently, so the address is bound
         // without it first.
         drop(worker::bind(wanted, Hold { shared: false, transparent }).map_err(udp)?);
         let socket = worker::bind(wanted, Hold { shared: true, transparent }).map_err(udp)?;
@@ -86,16 +86,16 @@ fn bind_pair(
     }
 }
 
-/// How the UDP threads work.
+/// Settings of the UDP threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpThreads {
-    /// The most datagrams that one call into the kernel moves.
+    /// The most datagrams per system call.
     pub batch: usize,
-    /// Each stays on a processor of its own.
+    /// Pins each thread to a processor of its own.
     pub pin: bool,
 }
 
-/// A server that answers; [`Running::stop`] drains it.
+/// A running server; [`Running::stop`] drains it.
 pub struct Running {
     engine: Arc<Engine>,
     stop: Arc<AtomicBool>,
@@ -104,7 +104,7 @@ pub struct Running {
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// Serves what was bound. Must run within a multi-threaded runtime, on which queries wait.
+/// Serves the bound sockets. Must run within a multi-threaded runtime, on which queries wait.
 ///
 /// # Errors
 /// The kernel's, when a thread cannot be started.
@@ -112,7 +112,8 @@ pub fn start(bound: Bound, engine: &Arc<Engine>, clock: Clock, threads: UdpThrea
     start_behind(None, bound, engine, clock, threads)
 }
 
-/// Serves what was bound, with somebody before the resolver. Must run within a multi-threaded runtime.
+/// Serves the bound sockets, with an interceptor before the resolver. Must run within a multi-threaded
+/// runtime.
 ///
 /// # Errors
 /// The kernel's, when a thread cannot be started.
@@ -133,7 +134,7 @@ pub fn start_behind(
         interceptor: interceptor.clone(),
     };
     let mut threads = Vec::new();
-    // The nth socket of each address stays on the nth processor.
+    // The thread of the nth socket of each address stays on the nth processor.
     for (sockets, listener) in bound.sockets.into_iter().zip(0u16..) {
         for (number, socket) in sockets.into_iter().enumerate() {
             let (socket, shared) = (Arc::new(socket), shared.clone());
@@ -154,7 +155,7 @@ pub fn start_behind(
 }
 
 impl Running {
-    /// Takes no more queries, waits for those under way, and ends.
+    /// Takes no more queries, waits for those in progress, and ends.
     pub async fn stop(mut self) {
         self.stop.store(true, Relaxed);
         self.tcp.close();
@@ -175,7 +176,7 @@ impl Running {
         };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             let (waiting, packets) = (engine.waiting.len(), intercepted());
-            tracing::warn!(waiting, packets, "stopped before all answers had come or were sent");
+            tracing::warn!(waiting, packets, "stopped before all replies had arrived or were sent");
         }
         self.tcp.stop().await;
         if let Some(interceptor) = self.interceptor {

@@ -1,7 +1,7 @@
-//! DNS messages on a stream (RFC 1035 §4.2.2, RFC 7766): reads queries, answers each when its answer is
-//! there, and passes replies on octet for octet.
+//! DNS messages on a stream (RFC 1035 §4.2.2, RFC 7766): reads queries, answers each as soon as its answer
+//! is available, and relays replies octet for octet.
 //!
-//! What a client may take is bounded: queries under way, replies that it does not read, and time.
+//! Each client's share is bounded: queries in progress, unread replies, and time.
 
 use std::cell::Cell;
 use std::io;
@@ -31,22 +31,22 @@ use crate::resolver::outcome::Outcome;
 use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::{Client, Snapshot};
 
-/// Queries of one connection that are answered at once; the next is read when one is done.
+/// Queries of one connection that are in progress at the same time; the next is read when one is done.
 const QUERIES: usize = 64;
-/// While so many octets of replies are unread, no more queries are read.
+/// While this many octets of replies are unread, no more queries are read.
 const UNREAD: usize = 65_536;
-/// So many octets of replies unread are too many: the client does not read.
+/// With more unread octets of replies than this, the connection is closed: the client does not read.
 const TOO_MUCH: usize = 1 << 20;
-/// The longest that the end of a connection takes.
+/// The longest time that closing a connection takes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long the server waits for a client.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
-    /// A connection on which nothing happens for this long is closed (RFC 7766 §6.2.3), and so is one whose client
-    /// needs longer for a whole query.
+    /// A connection that is idle for this long is closed (RFC 7766 §6.2.3), and so is one whose client needs
+    /// longer to send a whole query.
     pub(super) idle: Duration,
-    /// In this time a client reads all replies, or 4,096 octets of them.
+    /// In this time a client must read all replies, or 4,096 octets of them.
     pub(super) stall: Duration,
 }
 
@@ -62,23 +62,23 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) patience: Patience,
-    /// Stands before the resolver.
+    /// The interceptor before the resolver.
     pub(super) interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// How far the server has come.
+/// The phase of the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It serves.
     Serves,
-    /// It takes nothing more, and answers what it has taken.
+    /// It takes no more queries, and answers those it has.
     Drains,
     /// It ends.
     Ends,
 }
 
-/// Serves a connection, until the client or the server ends it, or nothing happens on it. If it is to be
-/// reset it is given back for that; else it is closed.
+/// Serves a connection until the client or the server ends it, or it is idle for too long. A connection to be
+/// reset is returned for that; any other is closed.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     client: Client,
@@ -119,7 +119,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     }
-    // With octets unread, closing would reset the connection and might destroy replies on their way.
+    // With octets unread, closing would reset the connection and might destroy replies in flight.
     let mut stream = connection.stream;
     let mut rest = vec![0; 4096];
     let farewell = async {
@@ -146,21 +146,21 @@ struct Connection<S> {
     shared: Arc<Shared>,
     inbox: Inbox,
     outbox: Outbox,
-    /// Queries that were answered at once and are yet to be observed, and the generation that they saw.
+    /// Queries that were answered at once and are not observed yet, and the generation that they used.
     answered: Vec<Answered>,
     snapshot: Option<Arc<Snapshot>>,
     items: UnboundedReceiver<Item>,
     sender: UnboundedSender<Item>,
-    /// Queries under way.
+    /// Queries in progress.
     open: Arc<AtomicUsize>,
     /// No more is read: the client has closed its side.
     closed: bool,
     /// No more is read: the server stops.
     drains: bool,
     ended: Option<Ending>,
-    /// Something is under way, as its seat knows.
+    /// The connection is busy, as recorded in its seat.
     busy: bool,
-    /// When a query came last, or a reply left.
+    /// When the last query arrived or the last reply was sent.
     moved: Instant,
 }
 
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Does what can be done now. Ready when the connection is done with, with the end that it is to have.
+    /// Makes progress. Ready when the connection is finished, with the way it is to end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Ending>>> {
         let mut active = false;
         loop {
@@ -248,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Takes what has come from those who answer.
+    /// Handles the events from the answering side.
     fn gather(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         while let Poll::Ready(Some(item)) = self.items.poll_recv(cx) {
@@ -263,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn take(&mut self, item: Item) {
         match item {
-            // Nothing goes behind the end.
+            // Nothing is sent after the end.
             _ if self.ended.is_some() => {}
             Item::Message(message, left) => self.outbox.message(message, left),
             Item::End(ending) => self.ended = Some(ending),
@@ -275,7 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn takes_queries(&self) -> bool {
         !self.closed
             && self.may_answer()
-            // What is there already goes first.
+            // Buffered queries go first.
             && !self.inbox.has_message()
     }
 
@@ -286,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && self.open.load(Ordering::Acquire) < QUERIES
     }
 
-    /// Answers the queries that have come, as far as there is room for their answers.
+    /// Answers the received queries, as far as there is room for their replies.
     fn answer(&mut self, now: Moment) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut any = false;
@@ -302,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(interceptor) = &shared.interceptor {
                 let path = ReplyPath::Stream(self.reply());
                 if interceptor.intercept(octets, self.client, now, path).is_ok() {
-                    // What it has sent already, and above all the end, comes before the next query.
+                    // The events it has sent, above all the end, are handled before the next query.
                     while let Ok(item) = self.items.try_recv() {
                         self.take(item);
                     }
@@ -342,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         any
     }
 
-    /// Observes what was answered at once, after it has left as far as the client reads.
+    /// Observes the queries answered at once, after their replies were sent as far as the client reads.
     fn observe(&mut self, received: Option<Moment>) {
         let (Some(snapshot), Some(received)) = (self.snapshot.take(), received) else { return };
         let Shared { engine, counters, clock, .. } = &*self.shared;
@@ -360,8 +360,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Reply::new(self.sender.clone(), Arc::clone(&self.open), self.server)
     }
 
-    /// True when nothing more is to be sent. Who has sent all questions and closed its side still gets its
-    /// answers (RFC 7766 §6.2.4).
+    /// True when nothing more is to be sent. A client that closes its side after its queries still gets the
+    /// replies (RFC 7766 §6.2.4).
     fn is_done(&self) -> bool {
         if !self.outbox.is_empty() {
             return false;
@@ -370,11 +370,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return true;
         }
         let no_more = self.drains || (self.closed && !self.inbox.has_message());
-        // In this order: who is done has sent before.
+        // In this order: a finished query has sent its replies already.
         no_more && self.open.load(Ordering::Acquire) == 0 && self.items.is_empty()
     }
 
-    /// When the client's patience with the server, or the other way round, is over.
+    /// When the connection times out, idle or unread.
     fn until(&self, now: Instant) -> Instant {
         let Patience { idle, stall } = self.shared.patience;
         if !self.outbox.is_empty() {
@@ -387,8 +387,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Lends room for the longest message. A thread has one, because most messages are far shorter, and connections
-/// many.
+/// Lends a buffer for the longest message. There is one for each thread, because most messages are far
+/// shorter and connections are many.
 fn with_room<T>(write: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -416,7 +416,7 @@ mod tests {
     use crate::settings::{Settings, UpstreamSettings};
     use crate::sources::{self, Build};
 
-    /// How long a test waits for what must come.
+    /// How long a test waits for an expected event.
     const PATIENT: Duration = Duration::from_secs(10);
     const NEVER: Duration = Duration::from_secs(3600);
 
@@ -439,7 +439,7 @@ mod tests {
             timeout(PATIENT, wait).await.expect(&message);
         }
 
-        /// Answers one with its own octets.
+        /// Answers a query with its own octets.
         fn answer(&self, at: usize) {
             let (packet, path) = self.0.lock().unwrap().remove(at);
             path.send(packet, None, drop);
@@ -461,7 +461,7 @@ mod tests {
         }
     }
 
-    /// A connection in memory to a server that refuses every name, and what it takes to look into it.
+    /// A connection in memory to a server that refuses every name, with access to its state.
     struct Tried {
         client: DuplexStream,
         done: JoinHandle<Option<DuplexStream>>,
@@ -493,7 +493,7 @@ mod tests {
         Patience { idle, stall }
     }
 
-    /// A query with this id behind its length.
+    /// A query with this id, after its length.
     fn query(id: u16) -> Vec<u8> {
         let mut packet = encode(NameBuf::from_text("a.test").unwrap().as_name(), Qtype::A);
         packet[..2].copy_from_slice(&id.to_be_bytes());
@@ -524,7 +524,11 @@ mod tests {
             for id in 0..3 {
                 assert_eq!(reply(&mut tried.client).await, Some(id), "in pieces of {piece}");
             }
-            assert_eq!(reply(&mut tried.client).await, None, "who has closed its side gets the end");
+            assert_eq!(
+                reply(&mut tried.client).await,
+                None,
+                "a client that has closed its side sees the end"
+            );
         }
     }
 
@@ -542,7 +546,7 @@ mod tests {
         keeper.answer(5);
         assert_eq!(reply(&mut tried.client).await, Some(5));
         keeper.wait(QUERIES).await;
-        // What has been taken is answered though the server stops; what has not is not.
+        // The server answers the queries it has taken before it stops, and no others.
         tried.phase.send(Phase::Drains).unwrap();
         for _ in 0..QUERIES {
             keeper.answer(0);
@@ -556,7 +560,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_as_whoever_stands_before_the_resolver_wants() {
+    async fn it_ends_as_the_interceptor_wants() {
         for (reset, ids) in [(false, vec![0, 1]), (true, vec![0, 1])] {
             let keeper = Arc::<Keeper>::default();
             let mut tried = connect(patience(NEVER, NEVER), 1 << 16, Some(Arc::clone(&keeper)));

@@ -26,7 +26,7 @@ impl Tcp {
     pub(super) fn start(listeners: Vec<TcpListener>, shared: &Arc<Shared>) -> Self {
         let (phase, at) = watch::channel(Phase::Serves);
         let counters = Arc::clone(&shared.engine.counters.connections);
-        // The other half is for the pages, the control socket, and transports to come.
+        // The other half is for the pages, the control socket, and future transports.
         let connections = Connections::new(Bounds::part(2, CONNECTIONS), counters);
         let mut tasks = JoinSet::new();
         for (listener, number) in listeners.into_iter().zip(0u16..) {
@@ -41,7 +41,7 @@ impl Tcp {
         let _ = self.phase.send(Phase::Drains);
     }
 
-    /// Waits until all queries are answered; of use after [`Tcp::close`].
+    /// Waits until all queries are answered; call it after [`Tcp::close`].
     pub(super) async fn drained(&mut self) {
         while self.listeners.join_next().await.is_some() {}
     }
@@ -66,7 +66,7 @@ async fn listen(
         let _ = at.wait_for(|phase| *phase != Phase::Serves).await;
     };
     let engine = Arc::clone(&shared.engine);
-    // Who may not ask holds no connection.
+    // A client that may not ask gets no connection.
     let admits = |ip| engine.snapshot().acl.admits(ip);
     accept(listener, "DNS over TCP", connections, closed, admits, |stream, client, seat| {
         let (shared, phase) = (Arc::clone(&shared), phase.clone());
@@ -84,10 +84,10 @@ async fn listen(
     .await;
 }
 
-/// Ends a connection by RST: what lingers for no time at all is ended so (tcp(7), SO_LINGER).
+/// Ends a connection by RST, which a linger time of zero causes (tcp(7), SO_LINGER).
 fn reset(stream: TcpStream) {
     if let Err(reason) = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
-        tracing::debug!(%reason, "the connection can't be reset and is closed");
+        tracing::debug!(%reason, "the connection cannot be reset and is closed");
     }
     drop(stream);
 }

@@ -1,14 +1,14 @@
 //! Exchanges as packets in a pcapng file (draft-ietf-opsawg-pcapng), which Wireshark, tshark and tcpdump open.
 //!
-//! Nothing was caught on a wire: each packet is made from its exchange, with the addresses, the IP TTL and the
-//! moment that it had. What is not known is made up: the port of the server is always 53, so that every
-//! tool reads DNS there; the Ethernet addresses mean nothing; TCP has a handshake at the first question of
-//! a connection, and segments as long as IP allows. A packet's comment says which rule sent it and why.
+//! Nothing was captured on a wire: each packet is made from its exchange, with its addresses, IP TTL and
+//! time. Unknown values are synthetic: the port of the server is always 53, so that every tool reads DNS
+//! there; the Ethernet addresses mean nothing; TCP has a handshake at the first query of a connection, and
+//! segments as long as IP allows. A packet's comment gives the rule that sent it and the reason.
 //!
-//! Each network is an interface. The time is the real one, not the scenario's. The packets of one question
-//! stand together, so those of questions that overlap are not in order; `reordercap` sorts them.
+//! Each network is an interface. The time is the real one, not the scenario's. The packets of one query are
+//! written together, so those of overlapping queries are out of order; `reordercap` sorts them.
 //!
-//! Three kinds of blocks are all that is written, which is less than a crate for it would need around it.
+//! Only three kinds of blocks are needed, which is less code than using a crate would take.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -21,40 +21,40 @@ use super::exchange::{Exchange, Sent};
 use crate::censor::{End, Network};
 use crate::dns::Transport;
 
-/// The link type (LINKTYPE_ETHERNET). Packets that begin with their IP header (LINKTYPE_RAW) would need nothing
-/// made up, but libpcap, and so tcpdump, refuses them where there are two interfaces: it compares the
-/// number in the file with its own for the same type, and Ethernet's are equal.
+/// The link type (LINKTYPE_ETHERNET). Packets that begin with their IP header (LINKTYPE_RAW) would need no
+/// synthetic header, but libpcap, and so tcpdump, refuses them where there are two interfaces: it compares
+/// the number in the file with its own for the same type, and Ethernet's are equal.
 const ETHERNET: u16 = 1;
 /// The Ethernet address of all clients, a locally administered one (RFC 9542 §2.1).
 const CLIENT: [u8; 6] = [2, 0, 0, 0, 0, 1];
 /// The Ethernet address of all servers.
 const SERVER: [u8; 6] = [2, 0, 0, 0, 0, 53];
-/// Where all servers listen in a capture.
+/// The port of all servers in a capture.
 const PORT: u16 = 53;
-/// The IP TTL where the exchange has none: what most systems send.
+/// The IP TTL where the exchange has none: the default of most systems.
 const TTL: u8 = 64;
-/// The window in all segments; nobody waits for it.
+/// The window in all segments, which has no effect.
 const WINDOW: u16 = u16::MAX;
 /// The longest data of a UDP datagram over IPv4: 65,535 octets less both headers.
 const MAX_DATAGRAM: usize = 65_507;
 /// The longest data of a TCP segment over IPv4.
 const MAX_SEGMENT: usize = 65_495;
-/// How many open TCP connections are remembered; one that was forgotten begins anew.
+/// How many open TCP connections are tracked; one that was evicted begins with a new handshake.
 const MAX_CONNECTIONS: usize = 4096;
 /// The longest text of an option, in characters.
 const MAX_TEXT: usize = 4000;
 
-/// A capture under way.
+/// A capture in progress.
 pub struct Capture<W> {
     out: W,
     started: i64,
     networks: Vec<String>,
     connections: HashMap<Flow, Numbers>,
-    /// Connections looked up so far: the clock by which the oldest is found.
+    /// Connections looked up so far: a logical clock, to find the oldest.
     lookups: u64,
 }
 
-/// Who talks to whom.
+/// The two ends of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Flow {
     interface: u32,
@@ -70,10 +70,10 @@ struct Numbers {
     used: u64,
 }
 
-/// One packet to be made.
+/// One packet to be written.
 #[derive(Clone, Copy)]
 struct Packet<'p> {
-    /// It goes from the client to the server.
+    /// True for packets from the client to the server.
     asks: bool,
     /// Microseconds since 1970.
     at: u64,
@@ -97,7 +97,7 @@ impl<W: Write> Capture<W> {
     /// in microseconds since 1970 (UTC), at which the scenario's uptime was 0.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Errors of the writer.
     pub fn new(out: W, networks: &[Network], started_unix_us: i64) -> io::Result<Self> {
         let (started, connections) = (started_unix_us, HashMap::new());
         let mut capture = Self { out, started, networks: Vec::new(), connections, lookups: 0 };
@@ -121,18 +121,18 @@ impl<W: Write> Capture<W> {
     /// Writes the packets of one exchange.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Errors of the writer.
     pub fn write(&mut self, exchange: &Exchange) -> io::Result<()> {
         let known = self.networks.iter().position(|n| *n == exchange.network);
         let interface = match known {
             Some(place) => place,
-            // A reload brought it.
+            // A network added by a reload.
             None => self.add(&exchange.network, "")?,
         };
         let interface = u32::try_from(interface).unwrap_or_default();
         let flow = Flow { interface, client: exchange.client, server: exchange.server };
         let asked = self.time(exchange, Duration::ZERO);
-        let comment = format!("question {} in network {}", exchange.number, exchange.network);
+        let comment = format!("query {} in network {}", exchange.number, exchange.network);
         let query = Packet { asks: true, at: asked, ttl: TTL, data: &exchange.query, comment: &comment };
         let replies = exchange.replies.iter().map(|sent| (sent, comment_on(exchange, sent)));
         let replies: Vec<(&Sent, String)> = replies.collect();
@@ -150,15 +150,15 @@ impl<W: Write> Capture<W> {
         }
     }
 
-    /// Hands everything to the system.
+    /// Flushes all buffers.
     ///
     /// # Errors
-    /// What the writer says.
+    /// Errors of the writer.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
-    /// When something was sent, in real microseconds since 1970.
+    /// When a packet was sent, in real microseconds since 1970.
     fn time(&self, exchange: &Exchange, after: Duration) -> u64 {
         let passed = i64::try_from(exchange.uptime.saturating_add(after).as_micros()).unwrap_or(i64::MAX);
         u64::try_from(self.started.saturating_add(passed)).unwrap_or_default()
@@ -173,13 +173,13 @@ impl<W: Write> Capture<W> {
         self.packet(flow, packet, &octets)
     }
 
-    /// The segments of one question and its replies.
+    /// The segments of one query and its replies.
     fn stream(&mut self, flow: Flow, packets: &[Packet<'_>], exchange: &Exchange) -> io::Result<()> {
         let first = self.time(exchange, Duration::ZERO);
         let mut numbers = self.open(flow, exchange, first)?;
         let mut last = first;
         for packet in packets {
-            // Each message has its length before it (RFC 1035 §4.2.2).
+            // Each message follows its length (RFC 1035 §4.2.2).
             let len = u16::try_from(packet.data.len()).unwrap_or(u16::MAX);
             let mut message = len.to_be_bytes().to_vec();
             message.extend(packet.data.iter().take(usize::from(len)));
@@ -201,7 +201,7 @@ impl<W: Write> Capture<W> {
         self.segment(flow, &mut numbers, control, packet)
     }
 
-    /// The numbers of a connection, which begins with a handshake if it is not known.
+    /// The sequence numbers of a connection; an unknown one begins with a handshake.
     fn open(&mut self, flow: Flow, exchange: &Exchange, at: u64) -> io::Result<Numbers> {
         if let Some(known) = self.connections.remove(&flow) {
             return Ok(known);
@@ -210,7 +210,7 @@ impl<W: Write> Capture<W> {
         let ticks = (exchange.uptime.as_micros() / 4) & u128::from(u32::MAX);
         let client = u32::try_from(ticks).unwrap_or_default();
         let mut numbers = Numbers { client, server: client ^ 1 << 31, used: 0 };
-        let comment = "handshake, made up";
+        let comment = "synthetic handshake";
         let packet = |asks| Packet { asks, at, ttl: TTL, data: &[], comment };
         self.segment(flow, &mut numbers, Control::Syn, packet(true))?;
         self.segment(flow, &mut numbers, Control::Syn, packet(false))?;
@@ -218,7 +218,7 @@ impl<W: Write> Capture<W> {
         Ok(numbers)
     }
 
-    /// Keeps the numbers of a connection, and forgets another if there are too many.
+    /// Stores the sequence numbers of a connection, and evicts another if there are too many.
     fn remember(&mut self, flow: Flow, numbers: Numbers) {
         if self.connections.len() >= MAX_CONNECTIONS {
             let oldest = self.connections.iter().min_by_key(|(_, n)| n.used).map(|(flow, _)| *flow);
@@ -242,7 +242,7 @@ impl<W: Write> Capture<W> {
             (&mut numbers.server, numbers.client)
         };
         let mut header = TcpHeader::new(from, to, *own, WINDOW);
-        // Everything but the very first segment acknowledges.
+        // Every segment but the first acknowledges.
         if !(control == Control::Syn && packet.asks) {
             header.ack = true;
             header.acknowledgment_number = other;
@@ -251,7 +251,7 @@ impl<W: Write> Capture<W> {
         header.psh = control == Control::Push;
         header.fin = control == Control::Fin;
         header.rst = control == Control::Reset;
-        // SYN and FIN have a number of their own (RFC 9293 §3.4).
+        // SYN and FIN take a sequence number (RFC 9293 §3.4).
         let len = u32::try_from(packet.data.len()).unwrap_or_default();
         *own = own.wrapping_add(len + u32::from(header.syn || header.fin));
         let mut octets = Vec::with_capacity(packet.data.len() + 74);
@@ -305,7 +305,8 @@ impl Flow {
         if asks { (self.client.port(), PORT) } else { (PORT, self.client.port()) }
     }
 
-    /// The headers of a packet, IP and what is under it. Where but one side has an IPv4 address, the other sees it as a mapped one.
+    /// The headers of a packet: Ethernet and IP. If only one side has an IPv4 address, that becomes a mapped
+    /// one.
     fn head(self, packet: Packet<'_>) -> PacketBuilderStep<IpHeaders> {
         let (client, server) = (self.client.ip().to_canonical(), self.server.ip().to_canonical());
         let (from, to) = if packet.asks { (client, server) } else { (server, client) };
@@ -331,7 +332,7 @@ fn comment_on(exchange: &Exchange, sent: &Sent) -> String {
     ruled(exchange, &format!("forged, planned {planned} ms"))
 }
 
-/// What was done, and by which rule.
+/// The event, with the rule that caused it.
 fn ruled(exchange: &Exchange, what: &str) -> String {
     match &exchange.rule {
         Some(rule) if rule.intent.is_empty() => format!("rule {}: {what}", rule.id),
@@ -340,7 +341,7 @@ fn ruled(exchange: &Exchange, what: &str) -> String {
     }
 }
 
-/// A text for an option: of one line, and not too long.
+/// Text for an option: one line of limited length.
 fn text(text: &str) -> String {
     text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -354,7 +355,7 @@ fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     pad(body);
 }
 
-/// Everything in a block begins at a multiple of 4 octets.
+/// Pads to a multiple of 4 octets.
 fn pad(body: &mut Vec<u8>) {
     body.resize(body.len().next_multiple_of(4), 0);
 }
@@ -369,7 +370,7 @@ mod tests {
     use crate::censor::Evidence;
     use crate::stage::exchange::Decided;
 
-    /// A packet as a reader of the file finds it.
+    /// A packet as read from the file.
     #[derive(Debug)]
     struct Found {
         interface: u32,
@@ -437,7 +438,7 @@ mod tests {
         (interfaces, packets)
     }
 
-    /// The sum that is all ones over a header or packet whose checksum is right (RFC 1071 §1).
+    /// The sum that is all ones over a header or packet with a correct checksum (RFC 1071 §1).
     fn sum(bytes: &[u8]) -> u16 {
         let pairs = bytes.chunks(2).map(|p| u32::from(p[0]) << 8 | u32::from(*p.get(1).unwrap_or(&0)));
         let mut sum: u32 = pairs.sum();
@@ -447,7 +448,7 @@ mod tests {
         sum as u16
     }
 
-    /// Checks both checksums; gives IP TTL and TCP or UDP.
+    /// Checks both checksums; returns the IP TTL, and TCP or UDP.
     fn sliced(octets: &[u8]) -> (u8, TransportSlice<'_>) {
         let packet = SlicedPacket::from_ethernet(octets).unwrap();
         let (ttl, head, pseudo, kind) = match packet.net.unwrap() {
@@ -526,7 +527,7 @@ mod tests {
                 captured(&[exchange(3, client, Transport::Udp, replies(), End::Open)]);
             assert_eq!(interfaces, ["a: First", "b"]);
             let wanted = [
-                (&b"query"[..], 64, (4000, 53), 0, "question 3 in network b"),
+                (&b"query"[..], 64, (4000, 53), 0, "query 3 in network b"),
                 (b"forged", 7, (53, 4000), 2000, "rule liar: forged, planned 1.5 ms: A lie, and more"),
                 (b"genuine", 64, (53, 4000), 2000, "genuine answer, planned 1.5 ms"),
             ];
@@ -544,7 +545,7 @@ mod tests {
         }
     }
 
-    /// Puts the segments of both sides together: what was asked, what was said, and the flags in order.
+    /// Reassembles the segments of both sides: the queries, the replies, and the flags in order.
     fn reassembled(packets: &[Found]) -> (Vec<u8>, Vec<u8>, String) {
         let (mut asked, mut said, mut flags) = (Vec::new(), Vec::new(), String::new());
         let mut next = [None; 2];
@@ -593,7 +594,7 @@ mod tests {
         let clients: Vec<String> = (0..count).map(|n| format!("192.0.2.9:{}", 1000 + n)).collect();
         for (n, client) in (0..).zip(&clients) {
             capture.write(&exchange(n, client, Transport::Tcp, vec![], End::Open)).unwrap();
-            // The first asks all the time, and so is never the oldest.
+            // The first connection is always in use, and so is never the oldest.
             capture.write(&exchange(n, &clients[0], Transport::Tcp, vec![], End::Open)).unwrap();
         }
         assert_eq!(capture.connections.len(), MAX_CONNECTIONS);

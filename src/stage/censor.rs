@@ -1,4 +1,4 @@
-//! A censor in force: what it makes of each packet, and its counters.
+//! A running censor: its decision for each packet, and its counters.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,47 +12,47 @@ use crate::dns::Query;
 use crate::resolver::moment::Moment;
 use crate::resolver::snapshot::{Client, Snapshot};
 
-/// Questions are counted by so many counters; the few that share one only fall another way, and always
-/// the same.
+/// The number of counters for questions. A few questions share a counter; their draws differ, but stay
+/// reproducible.
 const COUNTERS: usize = 4096;
 
-/// Who wants to know what happens; must not block.
+/// Receives the events of a censor; must not block.
 pub trait Observer: Send + Sync {
-    /// A query has come, and it is decided what is done with it; nothing was sent yet, and at which
-    /// address it came is not told yet.
+    /// A query has arrived and is decided; nothing was sent yet, and the address it was sent to is not
+    /// known yet.
     fn begun(&self, exchange: &Exchange);
 
-    /// All packets have left.
+    /// All packets have been sent.
     fn ended(&self, exchange: Exchange);
 }
 
-/// A censor on the way of every query.
+/// A censor on the path of every query.
 pub struct Censor {
-    /// What is imitated.
+    /// The scenario that it imitates.
     pub scenario: Arc<Scenario>,
-    /// What all draws start from.
+    /// The seed of all random draws.
     pub seed: u64,
     /// The scenario's clock.
     pub clock: Arc<Clock>,
     /// The network of each listener, by its place; a listener without one takes clients of all networks.
     pub listeners: Vec<Option<u16>>,
-    /// It stands between clients and the resolvers that they ask, so that what it can't read is not for it
-    /// to answer.
+    /// It is on the path between clients and their resolvers, so it does not answer packets that it cannot
+    /// parse.
     pub between: bool,
-    /// Who wants to know what happens.
+    /// The receiver of events.
     pub observer: Option<Arc<dyn Observer>>,
     run: Arc<Run>,
     turns: Turned,
-    /// The queries that were told of. Whoever holds it counts its query and draws for it, so that who asks
-    /// again in the order of the numbers draws the same.
+    /// The number of observed queries. The lock covers counting a query and drawing for it, so that a replay
+    /// in the order of the numbers draws the same.
     queries: Mutex<u64>,
 }
 
-/// What the censor makes of one packet.
+/// The censor's decision for one packet.
 pub struct Interception {
     /// The packets and their times.
     pub plan: Plan,
-    /// What is known of the exchange so far, if somebody wants to know it.
+    /// The exchange so far, if there is an observer.
     pub exchange: Option<(Exchange, Arc<dyn Observer>)>,
 }
 
@@ -67,9 +67,9 @@ impl Censor {
         Self { scenario, seed, clock, listeners, between, observer, run, turns, queries }
     }
 
-    /// What becomes of one packet; `None`: the network behind answers as if there were no censor, because the
-    /// client may not ask, or the packet is no query. Between clients and other resolvers, what is no query is
-    /// let through, and nothing is told of it.
+    /// Decides one packet; `None`: the honest network answers as if there were no censor, because the client
+    /// may not ask, or the packet is not a query. On the path to other resolvers, a packet that is not a
+    /// query is let through and not observed.
     #[must_use]
     pub fn intercept(
         &self,
@@ -113,8 +113,8 @@ impl Censor {
 
     fn unread(&self, client: Client) -> Interception {
         let network = self.scenario.networks.get(usize::from(self.network(client)));
-        let nobody = network.is_some_and(|n| n.injector_only);
-        let plan = Plan { genuine: (!nobody).then_some(Duration::ZERO), ..Plan::default() };
+        let injector_only = network.is_some_and(|n| n.injector_only);
+        let plan = Plan { genuine: (!injector_only).then_some(Duration::ZERO), ..Plan::default() };
         Interception { plan, exchange: None }
     }
 
@@ -153,7 +153,7 @@ impl Censor {
         }
     }
 
-    /// Counts from the start again, so that what comes falls as it fell at the first time.
+    /// Resets the counters, so that the same queries draw the same again.
     pub fn rewind(&self) {
         let mut queries = self.counted();
         self.turns.rewind();
@@ -170,7 +170,7 @@ struct Turned {
 impl Turned {
     fn new(pools: usize) -> Self {
         let counters = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
-        // A pool whose names see different parts of it counts for each name, as far as the counters go.
+        // A pool with `per-name` counts for each name, as far as the counters allow.
         Self { questions: counters(COUNTERS), pools: counters(pools.max(1) * COUNTERS) }
     }
 

@@ -1,9 +1,9 @@
-//! The clock of a scenario, which need not be that on the wall.
+//! The clock of a scenario, which may differ from real time.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The scenario's clock: it stands, or runs so many times as fast as the one on the wall.
+/// The scenario's clock: it stands still, or runs at a multiple of real time.
 pub struct Clock {
     started: Instant,
     state: Mutex<State>,
@@ -11,16 +11,16 @@ pub struct Clock {
 
 #[derive(Clone, Copy)]
 struct State {
-    /// When it was set, and to what.
+    /// When it was set, and the time it was set to.
     at: Instant,
     unix: i64,
     speed: f64,
-    /// The uptime that is told; `None`: the true one.
+    /// The uptime that it reports; `None`: the true one.
     uptime: Option<Duration>,
 }
 
 impl Clock {
-    /// A clock that shows `unix` at `now`, and from then on runs at `speed`; 0: it stands.
+    /// A clock that shows `unix` at `now`, and from then on runs at `speed`; 0: it stands still.
     #[must_use]
     pub fn new(now: Instant, unix: i64, speed: f64) -> Self {
         Self { started: now, state: Mutex::new(State { at: now, unix, speed, uptime: None }) }
@@ -32,14 +32,14 @@ impl Clock {
         (state.at, state.unix) = (now, unix);
     }
 
-    /// Lets it run at another speed from now on.
+    /// Changes its speed from now on.
     pub fn run(&self, now: Instant, speed: f64) {
         let (unix, _) = self.read(now);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         (state.at, state.unix, state.speed) = (now, unix, speed);
     }
 
-    /// Tells this uptime from now on, whatever is true: TTLs that tick stand still.
+    /// Reports this uptime from now on: TTLs that count down stand still.
     pub fn hold_uptime(&self, uptime: Duration) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).uptime = Some(uptime);
     }

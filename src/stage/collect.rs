@@ -1,7 +1,7 @@
-//! Sends one query and keeps everything that comes back, however late and however often.
+//! Sends one query and keeps all replies, including late and repeated ones.
 //!
-//! Clients take the first reply and close the port; what an injector sends before or behind the genuine
-//! reply is only seen by who keeps listening. Times are counted from when the query was sent.
+//! Clients take the first reply and close the port; to see what an injector sends before or after the genuine
+//! reply, one must keep listening. Times count from the sending of the query.
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -15,28 +15,28 @@ use tokio::time::timeout_at;
 use crate::censor::{End, Seen};
 use crate::dns::MAX_MESSAGE;
 
-/// The most replies that are kept; behind them nobody listens any more.
+/// The most replies that are kept; after them the socket is closed.
 pub const MOST_REPLIES: usize = 64;
 /// The most octets that are kept, all replies together.
 pub const MOST_OCTETS: usize = 1 << 20;
 
-/// How long to listen.
+/// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// If nothing comes.
+    /// For the first reply.
     pub timeout: Duration,
-    /// After the first reply.
+    /// For further replies.
     pub wait: Duration,
 }
 
 impl Default for Patience {
-    /// What OONI's `web_connectivity` waits: 5 s, and 500 ms for further replies.
+    /// The waits of OONI's `web_connectivity`: 5 s, and 500 ms for further replies.
     fn default() -> Self {
         Self { timeout: Duration::from_secs(5), wait: Duration::from_millis(500) }
     }
 }
 
-/// What is kept, and until when it is listened.
+/// The kept replies, and the end of the wait.
 struct Collected {
     seen: Seen,
     octets: usize,
@@ -52,7 +52,7 @@ impl Collected {
         Self { seen: Seen::default(), octets: 0, sent, until, wait: patience.wait }
     }
 
-    /// Keeps a message; says whether more may come.
+    /// Keeps a message; returns whether to wait for more.
     fn keep(&mut self, message: &[u8]) -> bool {
         let at = now();
         self.heard(at);
@@ -64,24 +64,24 @@ impl Collected {
         self.seen.replies.len() < MOST_REPLIES
     }
 
-    /// Something came: from the first time on it is listened for `wait`.
+    /// Notes a reply: after the first, the socket listens for `wait`.
     fn heard(&mut self, at: Instant) {
         if self.seen.replies.is_empty() {
             self.until = at + self.wait;
         }
     }
 
-    /// What is done in time; `None`: the time is over.
+    /// The result, if it comes in time; `None`: it does not.
     async fn in_time<T>(&self, doing: impl Future<Output = T>) -> Option<T> {
         timeout_at(self.until.into(), doing).await.ok()
     }
 }
 
-/// Sends the query in one datagram from a socket that takes datagrams from the server alone, and keeps all
-/// that come. `local` is the address to send from; the port is any free one.
+/// Sends the query in one datagram from a socket that receives only from the server, and keeps all replies.
+/// `local` is the address to send from; the port is any free one.
 ///
 /// # Errors
-/// The query could not be sent, or nothing came and the system says that nobody listens there
+/// The query could not be sent, or nothing arrived and the system reports that nothing listens there
 /// ([`ErrorKind::ConnectionRefused`]).
 pub async fn udp(
     server: SocketAddr,
@@ -102,7 +102,7 @@ pub async fn udp(
                     break;
                 }
             }
-            // An injector may speak for an address where nobody is at home.
+            // An injector may answer for an address without a resolver.
             Some(Err(error)) if refused.is_none() => {
                 refused = Some(error);
                 collected.heard(now());
@@ -116,9 +116,9 @@ pub async fn udp(
     }
 }
 
-/// Opens a TCP connection, sends the query behind its length (RFC 1035 §4.2.2), and keeps all whole
-/// messages that come until the connection ends or the time is over. A message that is cut off by the
-/// end is left out.
+/// Opens a TCP connection, sends the query after its length (RFC 1035 §4.2.2), and keeps all complete
+/// messages until the connection ends or the time is over. A message that is cut off by the end is left
+/// out.
 ///
 /// # Errors
 /// The connection could not be opened; [`ErrorKind::TimedOut`] if that took too long.
@@ -186,7 +186,7 @@ const fn unspecified(server: SocketAddr) -> IpAddr {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "when a packet comes is what is measured here")]
+#[expect(clippy::disallowed_methods, reason = "arrival times are measured here")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -210,13 +210,13 @@ mod tests {
     async fn datagrams_are_kept_until_the_wait_is_over() {
         let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
-        // Other systems have but one address on loopback.
+        // Other systems have only one address on loopback.
         let local = if cfg!(target_os = "linux") { "127.0.0.2" } else { "127.0.0.1" };
         tokio::spawn(async move {
             let mut buffer = [0; 16];
             let (len, from) = server.recv_from(&mut buffer).await.unwrap();
             assert_eq!((&buffer[..len], from.ip().to_string()), (&b"query"[..], local.into()));
-            // Who is not connected is not heard.
+            // Datagrams from other senders are ignored.
             let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             other.send_to(b"other", from).await.unwrap();
             server.send_to(b"one", from).await.unwrap();
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(seen.replies.len(), MOST_REPLIES);
     }
 
-    /// What a TCP server sends, and how it ends.
+    /// The octets that a TCP server sends, and how it ends.
     async fn over_tcp(sends: &'static [u8], end: End) -> Seen {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -275,7 +275,7 @@ mod tests {
                 End::Open => wait(1200).await,
                 End::Close => {}
                 End::Reset => {
-                    // What is sent must be read before the RST throws it away.
+                    // The data must be read before the RST discards it.
                     wait(50).await;
                     let stream = stream.into_std().unwrap();
                     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();

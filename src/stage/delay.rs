@@ -1,8 +1,7 @@
-//! Does things at their time, on a thread of its own: to a fraction of a millisecond, and with bounded
-//! memory.
+//! Runs jobs at their due time, on a thread of its own: to a fraction of a millisecond, in bounded memory.
 //!
-//! The timers of the runtime count whole milliseconds, which is too coarse for a forged answer that must
-//! come a millisecond after its question.
+//! The timers of the runtime count whole milliseconds, which is too coarse for a forged reply that must
+//! arrive a millisecond after its query.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use crate::resolver::moment::Clock;
 
-/// What may wait.
+/// Limits on the jobs that wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// So many things at once.
+    /// The most jobs at once.
     pub count: usize,
-    /// So many octets of packets in them.
+    /// The most octets of packets in them.
     pub octets: usize,
 }
 
@@ -29,10 +28,10 @@ impl Default for Bound {
     }
 }
 
-/// Something to be done.
+/// A job to be done.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The things that wait, and the thread that does them.
+/// The jobs that wait, and the thread that runs them.
 pub struct Delayer {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -40,7 +39,7 @@ pub struct Delayer {
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Something earlier than all before has come, or the end.
+    /// Signals a job earlier than all others, or the end.
     sooner: Condvar,
     bound: Bound,
     clock: Clock,
@@ -49,7 +48,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// When, in the order of coming where the times are the same.
+    /// The due time, then the order of arrival.
     times: BinaryHeap<Reverse<(Instant, u64)>>,
     jobs: std::collections::HashMap<u64, (usize, Job)>,
     octets: usize,
@@ -75,7 +74,7 @@ impl Delayer {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Does `job` at `due`, or at once if that has passed, or if too many others wait already; says whether
+    /// Runs `job` at `due`, or at once if that has passed or too many others wait already; returns whether
     /// it waits.
     pub fn at(&self, due: Instant, octets: usize, job: impl FnOnce() + Send + 'static) -> bool {
         if due <= (self.shared.clock)().at {
@@ -85,8 +84,8 @@ impl Delayer {
         self.in_turn(due, octets, job)
     }
 
-    /// Does `job` at `due`, and never before others that are due earlier, even if they are late; at once if
-    /// too many others wait already. Says whether it waits.
+    /// Runs `job` at `due`, and never before others that are due earlier, even if they are late; at once if
+    /// too many others wait already. Returns whether it waits.
     pub fn in_turn(&self, due: Instant, octets: usize, job: impl FnOnce() + Send + 'static) -> bool {
         let mut queue = self.shared.lock();
         let full =
@@ -94,7 +93,7 @@ impl Delayer {
         if full || queue.ended {
             drop(queue);
             if full && self.shared.hurried.fetch_add(1, Relaxed) == 0 {
-                tracing::warn!("more packets wait for their time than are allowed; some are sent early");
+                tracing::warn!("too many packets are delayed at once; some are sent early");
             }
             job();
             return false;
@@ -112,7 +111,7 @@ impl Delayer {
         true
     }
 
-    /// How many things were done too early because too many waited.
+    /// How many jobs ran early because too many waited.
     #[must_use]
     pub fn hurried(&self) -> u64 {
         self.shared.hurried.load(Relaxed)
@@ -124,7 +123,7 @@ impl Delayer {
         self.shared.lock().jobs.len()
     }
 
-    /// Ends the thread; what still waits is not done.
+    /// Ends the thread; jobs that still wait are dropped.
     pub fn stop(&self) {
         let jobs = {
             let mut queue = self.shared.lock();
@@ -167,7 +166,7 @@ impl Shared {
                 }
             }
             if !due.is_empty() {
-                // Sending takes its time, and others want to queue up meanwhile.
+                // Sending takes time, during which others may queue jobs.
                 drop(queue);
                 due.drain(..).for_each(|job| job());
                 queue = self.lock();
@@ -177,7 +176,7 @@ impl Shared {
             queue = match wait {
                 None => self.sooner.wait(queue).unwrap_or_else(PoisonError::into_inner),
                 Some(wait) => {
-                    // The kernel may wake a thread too early, never by more than this loop mends.
+                    // The kernel may wake the thread early; this loop waits for the rest.
                     let waited = self.sooner.wait_timeout(queue, wait.max(Duration::from_micros(1)));
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -196,15 +195,15 @@ mod tests {
         crate::resolver::moment::Moment { at: Instant::now(), unix: 0 }
     }
 
-    /// How long a test waits for what must come.
+    /// How long a test waits for an expected event.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
     fn things_are_done_in_the_order_of_their_times_and_never_early() {
         let delayer = Delayer::start(now, Bound::default()).unwrap();
         let (sender, receiver) = mpsc::channel();
-        // Nothing is done before all of it is known, however long this thread is held up: the delayer's thread
-        // is busy until then, and `in_turn` does nothing on this one.
+        // No job runs before all are queued, however long this thread is delayed: the delayer's thread is busy
+        // until then, and `in_turn` runs nothing on this one.
         let ((began, begun), (go, held)) = (mpsc::channel(), mpsc::channel::<()>());
         let start = now().at;
         delayer.in_turn(start, 1, move || {
@@ -261,6 +260,6 @@ mod tests {
         delayer.stop();
         drop(sender);
         let end = receiver.recv_timeout(PATIENCE);
-        assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "what waits at the end is not done");
+        assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected), "jobs that still wait are dropped");
     }
 }

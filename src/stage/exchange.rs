@@ -1,4 +1,4 @@
-//! The truth about one query under a scenario: what was asked, what was done and why.
+//! The truth about one query under a scenario: the query, the replies, and the rule behind them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,46 +8,46 @@ use crate::censor::{End, Evidence, StubMode};
 use crate::dns::{self, Query, Rcode, Transport};
 use crate::observe::sink::Item;
 
-/// One question with all that was sent for it.
+/// One query with all packets that were sent for it.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// What was played.
+    /// The run that it is part of.
     pub run: Arc<Run>,
     /// Its number since the start, from 1.
     pub number: u64,
     /// The scenario's clock, in seconds since 1970 (UTC).
     pub at: i64,
-    /// How long the scenario had run when the query came.
+    /// How long the scenario had run when the query arrived.
     pub uptime: Duration,
     /// The network, by its id.
     pub network: String,
-    /// Who asked.
+    /// The client.
     pub client: SocketAddr,
-    /// The address and port that were asked.
+    /// The address and port that the query was sent to.
     pub server: SocketAddr,
-    /// How.
+    /// The transport.
     pub transport: Transport,
     /// The query's octets.
     pub query: Vec<u8>,
-    /// The rule that decided; `None`: none did, the genuine answer was let through.
+    /// The rule that decided; `None`: none did, and the genuine answer was let through.
     pub rule: Option<Decided>,
-    /// What was sent, in the order of its sending.
+    /// The packets sent, in order.
     pub replies: Vec<Sent>,
     /// How the TCP connection was ended.
     pub end: End,
-    /// Not all that was planned was sent: the connection ended before, or the server did.
+    /// Not all planned packets were sent: the connection or the server ended before.
     pub cut: bool,
 }
 
 impl Exchange {
-    /// The question: `linkedin.com A`; `?` if the query is too broken to tell.
+    /// The question: `linkedin.com A`; `?` if the query cannot be parsed.
     #[must_use]
     pub fn question(&self) -> String {
         Query::parse(&self.query).map_or_else(|_| "?".into(), |q| format!("{} {}", q.qname, q.qtype))
     }
 
-    /// True if the honest network does not know the name either: it is outside the scenario's zones, and
-    /// nobody else is asked.
+    /// True if the honest network refuses the name as well: it is outside the scenario's zones, and there is
+    /// no upstream.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
         let refused = |sent: &Sent| dns::rcode(&sent.octets) == Some(Rcode::REFUSED);
@@ -73,14 +73,14 @@ impl Item for Exchange {
     }
 }
 
-/// What an exchange is part of: the same of all that, and the same questions, give the same exchange.
+/// The run that an exchange is part of: the same run and the same queries give the same exchange.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// The scenario's name.
     pub scenario: String,
-    /// What all draws start from.
+    /// The seed of all random draws.
     pub seed: u64,
-    /// What addresses are given out.
+    /// The kind of addresses in forged answers.
     pub stubs: StubMode,
 }
 
@@ -91,22 +91,22 @@ pub struct Decided {
     pub id: String,
     /// The kind of its action, as it is written in the file.
     pub action: String,
-    /// What is imitated, in words.
+    /// The imitated behaviour, in words.
     pub intent: String,
-    /// How sure that is.
+    /// The evidence for it.
     pub evidence: Evidence,
 }
 
 /// One packet that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// How long after the query it was meant to be sent.
+    /// The planned time of sending after the query.
     pub planned: Duration,
-    /// How long after the query it was.
+    /// The real time of sending after the query.
     pub after: Duration,
     /// The message.
     pub octets: Vec<u8>,
-    /// It is what the honest network says.
+    /// It is the honest network's reply.
     pub genuine: bool,
     /// The TTL of the IP packet; `None`: the system's.
     pub ip_ttl: Option<u8>,

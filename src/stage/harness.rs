@@ -1,5 +1,5 @@
-//! A censored network inside a test: sockets on free ports, a clock that the test sets, and every query
-//! that came.
+//! A censored network inside a test: sockets on free ports, a clock that the test sets, and all received
+//! queries.
 //!
 //! ```no_run
 //! use portcullis::stage::Harness;
@@ -26,13 +26,13 @@ use crate::censor::{Scenario, StubMode};
 use crate::config::scenario as config;
 use crate::server::{self, Running};
 
-/// What is to be started.
+/// A scenario to be started.
 pub struct Harness {
     scenario: Scenario,
     setting: Setting,
 }
 
-/// A scenario that plays until it is dropped.
+/// A running scenario, which ends when dropped.
 pub struct Playing {
     runtime: Option<Runtime>,
     running: Option<Running>,
@@ -43,15 +43,15 @@ pub struct Playing {
 }
 
 impl Harness {
-    /// A scenario that comes with the program, or a file, by name.
+    /// A scenario by name: one that comes with the program, or a file.
     ///
     /// # Errors
-    /// There is none, or it is wrong: each mistake with its line.
+    /// There is no such scenario, or it is invalid: each mistake with its line.
     pub fn new(name: &str) -> Result<Self, String> {
         Ok(Self { scenario: shipped::load(name)?, setting: Setting::default() })
     }
 
-    /// A scenario of a text of its own.
+    /// A scenario from text.
     ///
     /// # Errors
     /// Each mistake with its line.
@@ -63,27 +63,27 @@ impl Harness {
     /// Sets the clock before the start, to a time as in RFC 3339.
     ///
     /// # Errors
-    /// It is no such time.
+    /// It is not such a time.
     pub fn at(mut self, time: &str) -> Result<Self, String> {
         self.setting.at = Some(unix(time)?);
         Ok(self)
     }
 
-    /// Lets the clock run so many times as fast as the one on the wall; it stands otherwise.
+    /// Runs the clock at this multiple of real time; by default it stands still.
     #[must_use]
     pub fn speed(mut self, speed: f64) -> Self {
         self.setting.speed = speed;
         self
     }
 
-    /// Starts all draws from this seed in the place of the scenario's.
+    /// Sets the seed of all random draws, instead of the scenario's.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.setting.seed = Some(seed);
         self
     }
 
-    /// Gives out other addresses than those for documentation.
+    /// Chooses the addresses in forged answers; the default is those for documentation.
     #[must_use]
     pub fn stubs(mut self, mode: StubMode) -> Self {
         self.setting.stubs = Some(mode);
@@ -116,7 +116,7 @@ impl Harness {
 }
 
 impl Playing {
-    /// Where a network is asked, UDP and TCP.
+    /// The address of a network, UDP and TCP.
     #[must_use]
     pub fn address(&self, network: &str) -> Option<SocketAddr> {
         let place = self.world.censor.scenario.networks.iter().position(|n| n.id == network)?;
@@ -128,7 +128,7 @@ impl Playing {
         self.world.censor.scenario.networks.iter().map(|n| n.id.as_str()).zip(self.addresses.iter().copied())
     }
 
-    /// The scenario, with the addresses that it gives out.
+    /// The scenario, with the addresses in its forged answers.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
         &self.world.censor.scenario
@@ -137,7 +137,7 @@ impl Playing {
     /// Sets the clock, to a time as in RFC 3339.
     ///
     /// # Errors
-    /// It is no such time.
+    /// It is not such a time.
     pub fn set_clock(&self, time: &str) -> Result<(), String> {
         self.set_clock_unix(unix(time)?);
         Ok(())
@@ -148,35 +148,35 @@ impl Playing {
         self.world.censor.clock.set(server::now().at, unix);
     }
 
-    /// Lets the clock run at this speed from now on; 0: it stands.
+    /// Runs the clock at this speed from now on; 0: it stands still.
     pub fn run_clock(&self, speed: f64) {
         self.world.censor.clock.run(server::now().at, speed);
     }
 
-    /// TTLs that tick are those after this uptime, however long it really is.
+    /// Fixes the uptime that TTLs which count down depend on.
     pub fn hold_uptime(&self, uptime: Duration) {
         self.world.censor.clock.hold_uptime(uptime);
     }
 
-    /// Lets all draws and pools begin again as at the start.
+    /// Restarts all draws and pools.
     pub fn rewind(&self) {
         self.world.censor.rewind();
     }
 
-    /// Every query so far, in the order in which they came; what was sent for them is in
+    /// Every query so far, in order of arrival; the replies are in
     /// [`Playing::exchanges`].
     #[must_use]
     pub fn queries(&self) -> Vec<Exchange> {
         self.observed.lock().begun.clone()
     }
 
-    /// Every query whose answers have all left, with all of them.
+    /// Every query whose replies have all been sent, with the replies.
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.observed.lock().ended.clone()
     }
 
-    /// Waits until the exchanges are as a test wants them; `None`: they did not become so in time.
+    /// Waits until the exchanges satisfy a condition; `None`: they did not in time.
     pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Exchange]) -> bool) -> Option<Vec<Exchange>> {
         let end = server::now().at + patience;
         let mut observed = self.observed.lock();
@@ -190,7 +190,7 @@ impl Playing {
         }
     }
 
-    /// How many packets were sent before their time because too many waited for theirs.
+    /// How many packets were sent early because too many were delayed.
     #[must_use]
     pub fn hurried(&self) -> u64 {
         self.player.hurried()
@@ -212,18 +212,16 @@ impl Drop for Playing {
 /// A time as in RFC 3339, in seconds since 1970 (UTC).
 ///
 /// # Errors
-/// It is none.
+/// It is not such a time.
 pub fn unix(time: &str) -> Result<i64, String> {
     let parsed = time.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_second);
     parsed.map_err(|_| match time.parse::<jiff::civil::DateTime>() {
-        Ok(_) => format!(
-            "`{time}` does not say in which time zone; add an offset, as in 2016-11-17T12:00:00+03:00"
-        ),
+        Ok(_) => format!("`{time}` has no time zone; add an offset, as in 2016-11-17T12:00:00+03:00"),
         Err(_) => format!("`{time}` is not a time; expected one such as 2016-11-17T12:00:00+03:00"),
     })
 }
 
-/// Seconds since 1970 (UTC) as RFC 3339 has them, where the clocks are so many seconds ahead of UTC.
+/// Seconds since 1970 (UTC) as RFC 3339 text, at an offset from UTC in seconds.
 #[must_use]
 pub fn time_text(unix: i64, ahead: i32) -> String {
     let offset = jiff::tz::Offset::from_seconds(ahead).unwrap_or(jiff::tz::Offset::UTC);

@@ -1,5 +1,4 @@
-//! The simulator of censors: scenarios read from files, played on sockets of their own, recorded and
-//! judged.
+//! The censorship simulator: scenarios read from files, played on their own sockets, recorded and judged.
 
 pub mod capture;
 pub mod censor;

@@ -1,7 +1,7 @@
-//! The way on to the resolver that was really asked, for a censor that stands between it and its clients.
+//! Forwards queries to the resolver they were sent to, for a censor on the path.
 //!
-//! A query goes out from a socket of our own as it came, and the reply comes back octet for octet. What
-//! nobody answers stays without an answer. Which packets come to us is a matter of the machine's routes.
+//! A query leaves unchanged from a socket of our own, and the reply is relayed octet for octet. Without a
+//! reply, the client gets none. The machine's routes decide which packets arrive here.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,34 +18,34 @@ use tokio::time::timeout;
 
 use crate::dns::{Header, MAX_MESSAGE, Query, Rcode, ReplyMatch, flag, match_reply};
 
-/// How long the resolver may take.
+/// The time-out of the resolver.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Queries that may be on their way at once; each has a socket.
+/// The most queries in flight; each has a socket.
 const IN_FLIGHT: usize = 4096;
 
-/// Carries queries on.
+/// Forwards queries.
 pub struct Passthrough {
     places: Semaphore,
-    /// Queries that found no place.
+    /// Queries that were dropped because too many were in flight.
     dropped: AtomicU64,
-    /// Where our own queries come from.
+    /// The addresses of our own queries.
     own: Mutex<HashSet<SocketAddr>>,
-    /// It was told that our own queries come back to us.
-    told: AtomicBool,
+    /// A warning that our own queries come back was logged.
+    warned: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Passthrough {
-    /// A way on with nobody on it.
+    /// A forwarder without queries in flight.
     ///
     /// # Errors
-    /// This machine's own addresses can't be told from others.
+    /// This machine's addresses cannot be distinguished from others.
     pub fn open() -> io::Result<Self> {
         for family in ["ipv4", "ipv6"] {
             let path = format!("/proc/sys/net/{family}/ip_nonlocal_bind");
             if std::fs::read_to_string(path).is_ok_and(|set| set.trim() != "0") {
                 return Err(io::Error::other(format!(
-                    "the addresses of this machine can't be told from others: set the sysctl \
+                    "the addresses of this machine cannot be distinguished from others: set the sysctl \
                      net.{family}.ip_nonlocal_bind to 0"
                 )));
             }
@@ -54,54 +54,54 @@ impl Passthrough {
             places: Semaphore::new(IN_FLIGHT),
             dropped: AtomicU64::new(0),
             own: Mutex::default(),
-            told: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
             tasks: Mutex::default(),
         })
     }
 
-    /// Whether a query is to go on: not if this machine itself was asked, as there is nobody behind it.
+    /// Whether to forward a query: not if it was sent to this machine, which has no resolver behind it.
     pub(super) fn leads_on(asked: SocketAddr) -> bool {
         !asked.ip().is_unspecified() && !is_here(asked.ip())
     }
 
-    /// Whether a query comes from ourselves, because the routes send back what we send on.
+    /// Whether a query is our own, because the routes return what we forward.
     pub(super) fn is_own(&self, client: SocketAddr) -> bool {
         let own = lock(&self.own).contains(&client);
-        if own && !self.told.swap(true, Relaxed) {
+        if own && !self.warned.swap(true, Relaxed) {
             tracing::warn!(
-                "queries that are passed on come back: the rule that routes port 53 here must name the clients' \
+                "forwarded queries come back: the rule that routes port 53 here must name the clients' \
                  interface (iif)"
             );
         }
         own
     }
 
-    /// How many queries were dropped because too many were on their way.
+    /// How many queries were dropped because too many were in flight.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
 
-    /// Lets something run until it is done, or the end comes. Must be called within a runtime.
+    /// Runs a task until it is done, or this ends. Must be called within a runtime.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 
-    /// How many queries that came over UDP are on their way.
+    /// How many queries over UDP are in flight.
     pub(super) fn passing(&self) -> usize {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.len()
     }
 
-    /// Ends all that is on its way.
+    /// Drops all queries in flight.
     pub(super) async fn stop(&self) {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
     }
 
-    /// Asks over UDP; `None`: nobody answers.
+    /// Queries over UDP; `None`: no reply.
     pub(super) async fn over_udp(&self, asked: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
         self.within(async {
             let any: IpAddr =
@@ -111,7 +111,7 @@ impl Passthrough {
             let _own = self.goes_out(socket.local_addr()?);
             socket.send(packet).await?;
             loop {
-                // The room is taken when there is something to be read: most of the time nothing is.
+                // The buffer is allocated when there is a reply to read: most of the time there is none.
                 socket.readable().await?;
                 let mut reply = vec![0; MAX_MESSAGE];
                 match socket.try_recv(&mut reply) {
@@ -128,7 +128,7 @@ impl Passthrough {
         .await
     }
 
-    /// Asks over TCP, on a connection of its own; `None`: nobody answers.
+    /// Queries over TCP, on a new connection; `None`: no reply.
     pub(super) async fn over_tcp(&self, asked: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
         self.within(async {
             let mut stream = TcpStream::connect(asked).await?;
@@ -142,18 +142,18 @@ impl Passthrough {
         .await
     }
 
-    /// What comes of an exchange in time, if there is room for it.
+    /// The result of an exchange, if it comes in time and there is room for it.
     async fn within(&self, exchange: impl Future<Output = io::Result<Vec<u8>>>) -> Option<Vec<u8>> {
         let Ok(_place) = self.places.try_acquire() else {
             if self.dropped.fetch_add(1, Relaxed) == 0 {
-                tracing::warn!("more queries are on their way than are allowed; some are dropped");
+                tracing::warn!("too many queries are in flight; some are dropped");
             }
             return None;
         };
         match timeout(PATIENCE, exchange).await {
             Ok(Ok(reply)) => Some(reply),
             Ok(Err(reason)) => {
-                tracing::debug!(%reason, "a query that was passed on got no answer");
+                tracing::debug!(%reason, "a forwarded query got no reply");
                 None
             }
             Err(_) => None,
@@ -166,7 +166,7 @@ impl Passthrough {
     }
 }
 
-/// A socket of ours, as long as it is there.
+/// A registered socket of ours, until dropped.
 struct Own<'p> {
     passthrough: &'p Passthrough,
     from: SocketAddr,
@@ -182,19 +182,19 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether an address is one of this machine's: only those can be bound.
+/// Whether an address belongs to this machine: only such an address can be bound.
 fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || std::net::UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// Whether `reply` is one to `packet`: the same id and, unless an error leaves it out, the same question.
 fn answers(packet: &[u8], reply: &[u8]) -> bool {
-    let (Some(asked), Some(told)) = (Header::read(packet), Header::read(reply)) else { return false };
-    // What is no plain query is not understood here, nor is what comes back.
-    let Ok(query) = Query::parse(packet) else { return told.id == asked.id && told.has(flag::QR) };
+    let (Some(asked), Some(answered)) = (Header::read(packet), Header::read(reply)) else { return false };
+    // Other messages than plain queries are not parsed here, nor are their replies.
+    let Ok(query) = Query::parse(packet) else { return answered.id == asked.id && answered.has(flag::QR) };
     match match_reply(asked.id, query.question(), reply) {
         Some(ReplyMatch::Question) => true,
-        Some(ReplyMatch::IdOnly) => told.rcode() != Rcode::NOERROR,
+        Some(ReplyMatch::IdOnly) => answered.rcode() != Rcode::NOERROR,
         None => false,
     }
 }
@@ -214,7 +214,7 @@ mod tests {
             answers(&query, &reply)
         };
         assert!(reply(&|_| {}));
-        assert!(reply(&|r| r[13] = b'e'), "case is the resolver's own affair");
+        assert!(reply(&|r| r[13] = b'e'), "the resolver may change the case");
         assert!(!reply(&|r| r[0] ^= 1), "another id");
         assert!(!reply(&|r| r[2] &= 0x7f), "a query");
         assert!(!reply(&|r| r[14] = b'y'), "another name");

@@ -1,5 +1,5 @@
-//! Plays what a censor planned for a query, each packet at its time, over UDP and TCP alike; hands the exchange
-//! to its observer when all have left.
+//! Sends the packets that a censor planned for a query, each at its time, over UDP and TCP; passes the
+//! exchange to its observer when all are sent.
 
 use std::io;
 use std::pin::Pin;
@@ -24,30 +24,30 @@ use crate::resolver::snapshot::Client;
 use crate::server::intercept::{Interceptor, ReplyPath};
 use crate::server::{self, Bound, Running, UdpThreads};
 
-/// A censor is no faster than one thread an address.
+/// A censor is not faster than one thread per address.
 const UDP: UdpThreads = UdpThreads { batch: 64, pin: false };
 
-/// Stands before the resolver as the censor of a scenario.
+/// The interceptor that plays the censor of a scenario.
 pub struct Player {
     parts: Parts,
     censor: Arc<Censor>,
-    /// The way on to whoever was asked, for a censor that stands on it.
+    /// Forwards to the resolver that was asked, for a censor on the path.
     passthrough: Option<Arc<Passthrough>>,
 }
 
-/// What playing needs on any thread.
+/// State that all threads share.
 #[derive(Clone)]
 struct Parts {
     engine: Arc<Engine>,
     counters: Arc<Counters>,
     clock: Clock,
-    /// Keeps the packets until it is their time.
+    /// Holds the packets until they are due.
     delayer: Arc<Delayer>,
 }
 
 impl Player {
-    /// Plays a scenario on sockets that are bound; with `passthrough`, what the censor lets through goes on to
-    /// whoever was asked. Must run within a multi-threaded runtime.
+    /// Plays a scenario on bound sockets; with `passthrough`, queries that the censor lets through are
+    /// forwarded to the resolver that was asked. Must run within a multi-threaded runtime.
     ///
     /// # Errors
     /// The kernel's, when a thread cannot be started.
@@ -70,13 +70,13 @@ impl Player {
         Ok((player, running))
     }
 
-    /// How many packets were sent before their time, because too many waited for theirs.
+    /// How many packets were sent early, because too many were delayed.
     #[must_use]
     pub fn hurried(&self) -> u64 {
         self.parts.delayer.hurried()
     }
 
-    /// How many queries were not passed on to whoever was asked, because too many were on their way.
+    /// How many queries were not forwarded, because too many were in flight.
     #[must_use]
     pub fn held_up(&self) -> u64 {
         self.passthrough.as_ref().map_or(0, |p| p.dropped())
@@ -170,7 +170,7 @@ impl Interceptor for Player {
     }
 
     fn under_way(&self) -> usize {
-        // What has passed may then wait for its time.
+        // A forwarded query's reply may then wait for its time.
         self.passthrough.as_ref().map_or(0, |p| p.passing()) + self.parts.delayer.waiting()
     }
 
@@ -192,7 +192,7 @@ fn longest(transport: Transport) -> usize {
     }
 }
 
-/// What is counted for a query that the censor answered, or kept from being answered.
+/// The counts for a query that the censor answered, or left unanswered.
 fn censored(plan: &Plan, client: Client) -> Option<Event> {
     if plan.forged.is_empty() && plan.genuine.is_some() {
         return None;
@@ -201,20 +201,20 @@ fn censored(plan: &Plan, client: Client) -> Option<Event> {
     Some(Event { source: Source::Censor, rcode, ..Event::new(client.address, client.transport) })
 }
 
-/// What is counted for a query that was passed on to whoever was asked.
+/// The counts for a query that was forwarded to the resolver that was asked.
 fn passed(reply: Option<&[u8]>, client: Client, came: Moment, clock: Clock) -> Event {
     let rcode = reply.and_then(dns::rcode);
     let took = clock().at.saturating_duration_since(came.at);
     Event { source: Source::Upstream, rcode, took, ..Event::new(client.address, client.transport) }
 }
 
-/// The way out for all packets of one query.
+/// Sends all packets of one query.
 struct Outgoing {
     open: Arc<Open>,
     delayer: Arc<Delayer>,
     /// The octets of the query.
     query: usize,
-    /// A packet before the next one waits for its time.
+    /// A packet before the next one is delayed.
     waits: bool,
 }
 
@@ -224,7 +224,7 @@ impl Outgoing {
         // The query waits too, in its exchange.
         let (due, octets) = (open.at.at + shot.after, shot.octets.len() + self.query);
         let job = move || open.send(shot, genuine);
-        // Where one waits those behind it do too, or they might overtake it.
+        // If one waits, later ones wait too, or they might overtake it.
         self.waits = if self.waits {
             self.delayer.in_turn(due, octets, job)
         } else {
@@ -232,7 +232,7 @@ impl Outgoing {
         };
     }
 
-    /// What the honest network says, if it says anything.
+    /// The honest network's reply, if any.
     fn genuine(mut self, after: Duration, octets: Vec<u8>) {
         if octets.is_empty() {
             self.open.silent();
@@ -242,24 +242,24 @@ impl Outgoing {
     }
 }
 
-/// An exchange under way. When the last who has something to send is gone, the connection ends as planned, and
-/// the observer gets the exchange.
+/// An exchange in progress. When the last sender is dropped, the connection ends as planned, and the observer
+/// gets the exchange.
 struct Open {
     path: ReplyPath,
     client: Client,
-    /// When the query came.
+    /// When the query arrived.
     at: Moment,
     clock: Clock,
-    /// How the connection is to end.
+    /// The planned end of the connection.
     end: End,
-    /// Packets that have yet to be sent.
+    /// Packets that are still to be sent.
     ahead: AtomicUsize,
     exchange: Option<(Mutex<Exchange>, Arc<dyn Observer>)>,
 }
 
 impl Open {
     fn send(self: Arc<Self>, Shot { after: planned, octets, ip_ttl }: Shot, genuine: bool) {
-        // On a stream there is no empty message.
+        // A stream cannot carry an empty message.
         if octets.is_empty() && self.client.transport == Transport::Tcp {
             return self.silent();
         }
@@ -274,7 +274,7 @@ impl Open {
         });
     }
 
-    /// There is nothing to be sent in the place of a packet that was planned.
+    /// Records that a planned packet has nothing to send.
     fn silent(&self) {
         self.ahead.fetch_sub(1, Relaxed);
     }

@@ -1,7 +1,7 @@
 //! The record of the truth: an [`Exchange`] as one line of JSON, and back for a replay.
 //!
-//! The octets are what counts, in hexadecimal. Names, types, codes and texts are read out of them for
-//! people and scripts; [`from_json`] looks at none of these.
+//! The octets, in hexadecimal, are authoritative. Names, types, codes and texts are derived from them for
+//! people and scripts; [`from_json`] ignores these.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::exchange::{Decided, Exchange, Run, Sent};
 use crate::censor::{End, Evidence, StubMode};
 use crate::dns::{self, Class, Header, Message, Name, Qtype, Rcode, Record, Section, Transport};
 
-/// The exchange as one JSON object. What can't be read out of a broken message is `null` there.
+/// The exchange as one JSON object. Fields that a broken message lacks are `null`.
 #[must_use]
 pub fn to_json(exchange: &Exchange) -> Value {
     let question = question(&exchange.query);
@@ -45,10 +45,10 @@ pub fn to_json(exchange: &Exchange) -> Value {
 /// The exchange in a line of the record.
 ///
 /// # Errors
-/// What is missing or wrong, in words.
+/// The missing or invalid field.
 pub fn from_json(line: &str) -> Result<Exchange, String> {
-    let value: Value = serde_json::from_str(line).map_err(|e| format!("no JSON: {e}"))?;
-    let fields = Fields { of: value.as_object().ok_or("no JSON object")?, at: "" };
+    let value: Value = serde_json::from_str(line).map_err(|e| format!("not JSON: {e}"))?;
+    let fields = Fields { of: value.as_object().ok_or("not a JSON object")?, at: "" };
     let rule = match fields.optional("rule") {
         None => None,
         Some(_) => Some(Decided {
@@ -58,7 +58,7 @@ pub fn from_json(line: &str) -> Result<Exchange, String> {
             evidence: fields.word("evidence", &EVIDENCE, Evidence::word)?,
         }),
     };
-    let replies = fields.get("replies")?.as_array().ok_or("`replies` is no list")?;
+    let replies = fields.get("replies")?.as_array().ok_or("`replies` is not a list")?;
     Ok(Exchange {
         run: Arc::new(Run {
             scenario: fields.text("scenario")?.to_owned(),
@@ -66,7 +66,7 @@ pub fn from_json(line: &str) -> Result<Exchange, String> {
             stubs: fields.word("stub_mode", &StubMode::WORDS.map(|(_, mode)| mode), stub_word)?,
         }),
         number: fields.number("number")?,
-        at: fields.get("at_unix")?.as_i64().ok_or("`at_unix` is no number of seconds")?,
+        at: fields.get("at_unix")?.as_i64().ok_or("`at_unix` is not a number of seconds")?,
         uptime: fields.duration("uptime_us")?,
         network: fields.text("network")?.to_owned(),
         client: fields.address("client")?,
@@ -95,8 +95,7 @@ const fn stub_word(mode: StubMode) -> &'static str {
     }
 }
 
-/// The name that a query is for, and the type if the packet goes on that far. The rest of it may be as
-/// broken as it likes.
+/// The QNAME of a query, and the QTYPE if the packet is long enough. The rest may be malformed.
 fn question(query: &[u8]) -> Option<(Name<'_>, Option<Qtype>)> {
     let rest = query.get(dns::HEADER_LEN..)?;
     let name = Name::parse(rest).ok()?;
@@ -139,7 +138,8 @@ fn answers(message: &Message<'_>) -> Vec<String> {
 
 fn reply(place: usize, value: &Value) -> Result<Sent, String> {
     let at = format!("replies[{place}].");
-    let fields = Fields { of: value.as_object().ok_or(format!("`replies[{place}]` is no object"))?, at: &at };
+    let fields =
+        Fields { of: value.as_object().ok_or(format!("`replies[{place}]` is not an object"))?, at: &at };
     let ip_ttl = match fields.optional("ip_ttl") {
         None => None,
         Some(_) => {
@@ -158,7 +158,7 @@ fn reply(place: usize, value: &Value) -> Result<Sent, String> {
     })
 }
 
-/// An object of the record, and where it stands for messages.
+/// An object of the record, and its place, for messages.
 struct Fields<'v> {
     of: &'v Map<String, Value>,
     at: &'v str,
@@ -179,7 +179,7 @@ impl<'v> Fields<'v> {
     }
 
     fn text(&self, key: &str) -> Result<&'v str, String> {
-        self.get(key)?.as_str().ok_or_else(|| self.wrong(key, "a text"))
+        self.get(key)?.as_str().ok_or_else(|| self.wrong(key, "a string"))
     }
 
     fn number(&self, key: &str) -> Result<u64, String> {
@@ -203,11 +203,11 @@ impl<'v> Fields<'v> {
     }
 
     fn octets(&self, key: &str) -> Result<Vec<u8>, String> {
-        unhex(self.text(key)?).ok_or_else(|| self.wrong(key, "a text of hexadecimal octets"))
+        unhex(self.text(key)?).ok_or_else(|| self.wrong(key, "a string of hexadecimal octets"))
     }
 }
 
-/// Microseconds, at most as many as there are numbers for.
+/// Microseconds, saturating.
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -323,12 +323,12 @@ mod tests {
         }
         for (place, wrong, says) in [
             ("/client", json!("nobody"), "`client` is not an address and a port"),
-            ("/query", json!("abc"), "`query` is not a text of hexadecimal octets"),
-            ("/query", json!("+1"), "`query` is not a text of hexadecimal octets"),
+            ("/query", json!("abc"), "`query` is not a string of hexadecimal octets"),
+            ("/query", json!("+1"), "`query` is not a string of hexadecimal octets"),
             ("/end", json!("later"), "`end` is not one of open, reset, close"),
             ("/number", json!(-1), "`number` is not a number from 0"),
             ("/cut", json!("yes"), "`cut` is not `true` or `false`"),
-            ("/replies/0", json!(1), "`replies[0]` is no object"),
+            ("/replies/0", json!(1), "`replies[0]` is not an object"),
             ("/replies/0/ip_ttl", json!(256), "`replies[0].ip_ttl` is not an IP TTL"),
             ("/replies/0/genuine", json!(1), "`replies[0].genuine` is not `true` or `false`"),
         ] {
@@ -336,8 +336,8 @@ mod tests {
             *json.pointer_mut(place).unwrap() = wrong;
             assert_eq!(from_json(&json.to_string()).unwrap_err(), says);
         }
-        assert_eq!(from_json("[]").unwrap_err(), "no JSON object");
-        assert!(from_json("{").unwrap_err().starts_with("no JSON: "));
+        assert_eq!(from_json("[]").unwrap_err(), "not a JSON object");
+        assert!(from_json("{").unwrap_err().starts_with("not JSON: "));
     }
 
     fn exchanges() -> impl Strategy<Value = Exchange> {

@@ -1,4 +1,4 @@
-//! Writes the record and the capture next to it, in a thread of its own: who sends packets never waits for it.
+//! Writes the record and the capture beside it, in a thread of its own: sending packets never waits for it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -11,7 +11,7 @@ use super::record;
 use crate::censor::Network;
 use crate::observe::sink::{self, Capacity, Drain};
 
-/// A record under way.
+/// A record in progress.
 pub struct Recorder {
     sink: Sink,
     thread: JoinHandle<Written>,
@@ -19,39 +19,39 @@ pub struct Recorder {
     capture: PathBuf,
 }
 
-/// Where the answering threads put what is to be recorded.
+/// The sender's side for the answering threads: it drops and counts, and never blocks.
 pub type Sink = sink::Sink<Exchange>;
 
-/// What became of the exchanges.
+/// The counts of the exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Exchanges that are in both files.
     pub written: u64,
-    /// Exchanges that are not, or not for sure: the writer was too slow, or could not write.
+    /// Exchanges that are not, or may not be: the writer was too slow, or could not write.
     pub dropped: u64,
-    /// Why nothing more could be written.
+    /// Why writing failed.
     pub problem: Option<String>,
 }
 
 impl Recorder {
     /// Begins a record in the file `path`, which gets lines of JSON, and a capture in the file of the same name
-    /// that ends in `.pcapng`. Without an ending of its own, `path` gets `.jsonl`. What was in the files before
-    /// is lost. `started_unix_us` is the real time at which the scenario's uptime was 0, as
+    /// that ends in `.pcapng`. Without an ending of its own, `path` gets `.jsonl`. Existing contents of
+    /// the files are lost. `started_unix_us` is the real time at which the scenario's uptime was 0, as
     /// [`Capture::new`] takes it.
     ///
     /// # Errors
-    /// Why there can be no such file, in words.
+    /// Why the files cannot be created.
     pub fn create(path: &Path, networks: &[Network], started_unix_us: i64) -> Result<Self, String> {
         let (record, capture) = paths(path)?;
         let cannot = |path: &Path, e: io::Error| format!("cannot write {}: {e}", path.display());
-        // Nothing is lost unless both can be written.
+        // Neither file is truncated unless both can be written.
         let open = |path: &Path| {
             let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
             file.map_err(|e| cannot(path, e))
         };
         let files = [(open(&record)?, &record), (open(&capture)?, &capture)];
         let [lines, packets] = files.map(|(file, path)| {
-            // There is nothing in a pipe that could be cut.
+            // A pipe cannot be truncated.
             let cut = match file.metadata() {
                 Ok(is) if is.is_file() => file.set_len(0),
                 is => is.map(drop),
@@ -69,7 +69,7 @@ impl Recorder {
         Ok(Self { sink, thread, record, capture })
     }
 
-    /// A handle that takes exchanges; there may be any number of them, and they may outlive the record.
+    /// A handle for exchanges; there may be any number of them, and they may outlive the record.
     #[must_use]
     pub fn sink(&self) -> Sink {
         self.sink.clone()
@@ -81,14 +81,14 @@ impl Recorder {
         (&self.record, &self.capture)
     }
 
-    /// Writes what was handed over until now, and ends. What comes later counts as dropped, though no
-    /// longer in the summary.
+    /// Writes all exchanges received so far, and ends. Later ones count as dropped, but are not in the
+    /// summary.
     ///
     /// # Errors
-    /// The thread that writes is gone, which no input should bring about.
+    /// The writing thread has panicked, which no input should cause.
     pub fn finish(self) -> Result<Summary, String> {
         self.sink.end();
-        let done = self.thread.join().map_err(|_| "the thread that records has failed")?;
+        let done = self.thread.join().map_err(|_| "the recording thread has failed")?;
         let dropped = self.sink.dropped() + done.lost;
         Ok(Summary { written: done.written, dropped, problem: done.problem })
     }
@@ -97,11 +97,11 @@ impl Recorder {
 /// The files of a record: lines of JSON and packets.
 fn paths(path: &Path) -> Result<(PathBuf, PathBuf), String> {
     if path.file_name().is_none() {
-        return Err(format!("`{}` is no name for a file", path.display()));
+        return Err(format!("`{}` is not a file name", path.display()));
     }
     match path.extension() {
         Some(ending) if ending.eq_ignore_ascii_case("pcapng") => Err(format!(
-            "{} is for lines of JSON; the capture gets the ending .pcapng by itself",
+            "{} is for lines of JSON; the capture gets the ending .pcapng automatically",
             path.display()
         )),
         Some(_) => Ok((path.to_owned(), path.with_extension("pcapng"))),
@@ -109,7 +109,7 @@ fn paths(path: &Path) -> Result<(PathBuf, PathBuf), String> {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 struct Writer {
     lines: BufWriter<File>,
     packets: Capture<BufWriter<File>>,
@@ -131,9 +131,9 @@ struct Written {
 
 impl Writer {
     fn run(mut self, mut drain: Drain<Exchange>) -> Written {
-        // The head of the capture goes out at once, so that it can be opened.
+        // The header of the capture is written at once, so that the file can be opened.
         self.flush();
-        // When there is nothing to do, what is in the buffers can be seen by who reads along.
+        // Flushed whenever the queue is empty, so that readers of the file see everything.
         while let Some(exchange) = drain.next_or(|| self.flush()) {
             self.write(&exchange);
         }
@@ -143,7 +143,7 @@ impl Writer {
 
     fn write(&mut self, exchange: &Exchange) {
         self.unsure += 1;
-        // After a failure half a line may stand at the end: nothing goes behind it.
+        // After a failure the file may end in half a line: nothing is appended to it.
         let done = match self.done.problem {
             Some(_) => Err(None),
             None => self.put(exchange).map_err(Some),
@@ -170,7 +170,7 @@ impl Writer {
         }
     }
 
-    /// Counts what is not in the files for sure, and tells of the first problem.
+    /// Counts the exchanges that may be missing, and logs the first problem.
     fn fail(&mut self, problem: Option<io::Error>) {
         self.done.lost += std::mem::take(&mut self.unsure);
         if let Some(problem) = problem {
@@ -192,7 +192,7 @@ mod tests {
             ("truth", Ok(("truth.jsonl", "truth.pcapng"))),
             (".truth", Ok((".truth.jsonl", ".truth.pcapng"))),
             ("truth.PcapNG", Err("is for lines of JSON")),
-            ("a/..", Err("is no name for a file")),
+            ("a/..", Err("is not a file name")),
         ] {
             match (paths(Path::new(path)), expected) {
                 (Ok((record, capture)), Ok(wanted)) => {

@@ -12,7 +12,7 @@ macro_rules! scenarios {
     };
 }
 
-/// Name and text of each, in the order in which they are listed.
+/// The name and text of each, in listing order.
 pub const ALL: &[(&str, &str)] = scenarios![
     "ru-2016-linkedin",
     "ru-2017-ertelecom",
@@ -27,10 +27,10 @@ pub const ALL: &[(&str, &str)] = scenarios![
     "school-safesearch",
 ];
 
-/// The scenario of this name that comes with the program, or that is in the file of this name.
+/// The shipped scenario of this name, or the scenario in the file of this name.
 ///
 /// # Errors
-/// There is neither, or the file is wrong: each mistake with its line.
+/// There is neither, or the file is invalid: each mistake with its line.
 pub fn load(name: &str) -> Result<Scenario, String> {
     if let Some((name, text)) = ALL.iter().find(|(known, _)| *known == name) {
         let file = format!("blocklists/scenarios/{name}.toml");
@@ -41,16 +41,18 @@ pub fn load(name: &str) -> Result<Scenario, String> {
     if path.extension().is_none() && !path.exists() {
         let meant = meant(name);
         let hint = if meant.is_empty() {
-            "`portcullis scenario list` shows those that there are".into()
+            "`portcullis scenario list` shows all scenarios".into()
         } else {
             format!("did you mean `{}`?", meant.join("` or `"))
         };
-        return Err(format!("`{name}` is no scenario that comes with the program, and no file; {hint}"));
+        return Err(format!(
+            "`{name}` is not a scenario that comes with the program, and not a file; {hint}"
+        ));
     }
     with_zones(scenario::load(path).map_err(|e| e.to_string())?, path)
 }
 
-/// The names that a part of one, or a mistyped one, may stand for.
+/// The names that a part of a name, or a misspelt one, may stand for.
 fn meant(name: &str) -> Vec<&'static str> {
     let typed = name.to_ascii_lowercase();
     let known = || ALL.iter().map(|(known, _)| *known);
@@ -66,7 +68,7 @@ fn meant(name: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The scenario, if its zones can be read.
+/// The scenario, if its zones are valid.
 fn with_zones(scenario: Scenario, file: &Path) -> Result<Scenario, String> {
     let wrong = |zone: &ZoneText| {
         let errors = read::parse(zone.text.as_bytes(), &zone.origin, None).err().unwrap_or_default();

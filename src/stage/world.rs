@@ -1,5 +1,4 @@
-//! A scenario set up: the honest network, the censor before it, and the question put to both without a
-//! socket.
+//! A scenario set up: the honest network, the censor before it, and queries to both without sockets.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,26 +22,26 @@ use crate::sources::{self, Build};
 use super::exchange::Exchange;
 use crate::upstream::Server;
 
-/// How a scenario is set up.
+/// The options for setting up a scenario.
 #[derive(Clone, Default)]
 pub struct Setting {
-    /// What all draws start from; `None`: as the scenario says.
+    /// The seed of all random draws; `None`: the scenario's.
     pub seed: Option<u64>,
     /// The clock, in seconds since 1970 (UTC); `None`: the scenario's last state.
     pub at: Option<i64>,
-    /// How many times as fast as on the wall it runs; 0: it stands.
+    /// The clock's speed as a multiple of real time; 0: it stands still.
     pub speed: f64,
-    /// What forged addresses are given out; `None`: as the scenario says.
+    /// The kind of addresses in forged answers; `None`: as the scenario says.
     pub stubs: Option<StubMode>,
-    /// Where names are asked that the scenario has no zone for; empty: nowhere.
+    /// The upstreams for names outside the scenario's zones; empty: such names are refused.
     pub upstreams: Vec<SocketAddr>,
-    /// The listeners belong to the networks in their order; else clients are told apart by their address.
+    /// Each listener belongs to a network, in order; otherwise the client's address selects the network.
     pub by_listener: bool,
-    /// The censor stands between clients and the resolvers that they ask.
+    /// The censor is on the path between clients and their resolvers.
     pub between: bool,
-    /// Who may ask; empty: loopback and private networks.
+    /// The clients that may ask; empty: loopback and private networks.
     pub allow: Vec<ipnet::IpNet>,
-    /// Who wants to know what happens.
+    /// The receiver of events.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
@@ -58,7 +57,7 @@ impl World {
     /// Sets a scenario up.
     ///
     /// # Errors
-    /// A zone that can't be read, or an upstream that can't be asked.
+    /// An invalid zone, or an upstream that cannot be used.
     pub fn new(mut scenario: Scenario, setting: &Setting, now: Moment) -> Result<Self, String> {
         let mode = setting.stubs.unwrap_or(scenario.stub_mode);
         censor::apply_stubs(&mut scenario, mode);
@@ -80,7 +79,7 @@ impl World {
         let cache = Arc::new(Cache::new(settings.cache.size));
         let (mut behind, _) = sources::build(&settings, &cache, &counters, Build::default(), now.unix)
             .map_err(|e| e.to_string())?;
-        // Clients ask resolvers; an authoritative answer would tell the genuine one from the forged.
+        // Clients ask resolvers; the AA bit would reveal the genuine answer.
         behind.authority = false;
         let unix = setting.at.unwrap_or_else(|| scenario.last_state());
         let clock = Arc::new(Clock::new(now.at, unix, setting.speed));
@@ -95,8 +94,8 @@ impl World {
         Ok(Self { engine: Arc::new(Engine::new(behind, counters, None)), censor: Arc::new(censor) })
     }
 
-    /// What comes back for one packet, told without sending any: each reply at exactly the time that was
-    /// planned. What an upstream would have to say is left out.
+    /// The replies to one packet, without sending any: each at exactly its planned time. Replies that would
+    /// come from an upstream are left out.
     #[must_use]
     pub fn ask(&self, packet: &[u8], client: Client, now: Moment) -> Seen {
         let intercepted = self.censor.intercept(packet, &self.engine.snapshot(), client, now);
@@ -112,7 +111,7 @@ impl World {
         Seen { replies, end: plan.end }
     }
 
-    /// What the honest network says.
+    /// The honest network's reply.
     #[must_use]
     pub fn genuine(&self, packet: &[u8], client: Client, now: Moment) -> Option<Vec<u8>> {
         let mut out = vec![0; MAX_MESSAGE];
@@ -124,8 +123,7 @@ impl World {
         }
     }
 
-    /// Asks what is expected of the scenario, each question as if nobody had asked before; needs listeners
-    /// by network.
+    /// Verifies the scenario's expectations, each query from a fresh state; needs listeners by network.
     ///
     /// # Errors
     /// The expectations that do not hold: line and difference.
@@ -145,7 +143,7 @@ impl World {
     }
 }
 
-/// Who asks what is expected.
+/// The client of an expectation.
 pub(super) fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
     let network = scenario.networks.get(usize::from(expect.network));
     let ip = expect.client.or_else(|| network.and_then(Network::first_client));
@@ -153,7 +151,7 @@ pub(super) fn client_of(scenario: &Scenario, expect: &Expect) -> Client {
     Client { address: SocketAddr::new(ip, 0), transport: expect.transport, listener: expect.network }
 }
 
-/// The client of an exchange, as it asks again.
+/// The client of an exchange, for its replay.
 #[must_use]
 pub fn client_again(scenario: &Scenario, exchange: &Exchange) -> Client {
     let network = scenario.networks.iter().position(|n| n.id == exchange.network).unwrap_or(0);

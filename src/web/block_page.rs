@@ -1,12 +1,12 @@
-//! The block page: says over HTTP why a name is refused (RFC 7725).
+//! The block page: explains over HTTP why a name is refused (RFC 7725).
 //!
-//! A stub address without a server behind it is a time-out. This server stands there and gives, for
-//! any Host, method and path, one answer: 451 where an authority outside demands the block, 403
-//! where the operator wants it, and 404 for a name that is not blocked. Requests' bodies are not read.
+//! A stub address without a server behind it means a time-out. This server listens there and gives, for
+//! any Host, method and path, one response: 451 where an outside authority demands the block, 403
+//! where the operator wants it, and 404 for a name that is not blocked. Request bodies are not read.
 //!
-//! Over TLS it can't be had honestly: a page for `https://name/` needs a certificate for `name`,
-//! which nobody but its owner gets, and a forged one teaches people to click warnings away. So a
-//! TLS client is refused at once, by an alert (see [`refuse_tls`]), rather than left to hang.
+//! Over TLS there is no honest block page: `https://name/` needs a certificate for `name`, which only
+//! its owner can get, and a forged one teaches people to ignore warnings. So a TLS client is refused at
+//! once, by an alert (see [`refuse_tls`]), rather than left to hang.
 
 mod answer;
 mod connections;
@@ -25,10 +25,10 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::dns::NameBuf;
 use crate::net::accept::{Bounds, Connections, accept};
 
-/// One listener takes this part of the connections that there may be; DNS takes half of them.
+/// One listener may have one in this many of all connections; DNS has half of them.
 const PART: usize = 8;
 
-/// Why a name is refused, in the words that a person gets to read.
+/// Why a name is refused, as text for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The name that is refused.
@@ -39,29 +39,29 @@ pub struct Refusal {
     pub reason: Option<String>,
     /// The outside authority that demands the block; with one, the status is 451 (RFC 7725 §3).
     pub authority: Option<String>,
-    /// The URI of who implements the block, for `Link: …; rel="blocked-by"` (RFC 7725 §4).
+    /// The URI of the party that implements the block, for `Link: …; rel="blocked-by"` (RFC 7725 §4).
     pub blocked_by: Option<String>,
-    /// Since when, in any form that people read.
+    /// Since when, as text for people.
     pub since: Option<String>,
-    /// The URIs of those to ask.
+    /// The URIs of the contact.
     pub contact: Vec<String>,
-    /// Who runs the resolver.
+    /// The operator of the resolver.
     pub organization: Option<String>,
-    /// What to quote when asking.
+    /// The reference to quote to the contact.
     pub id: String,
 }
 
-/// Says why a client, by its address, is refused a name; `None`: it is not.
+/// Finds why a client, by its address, is refused a name; `None`: it is not.
 pub type Why = Arc<dyn Fn(IpAddr, &NameBuf) -> Option<Refusal> + Send + Sync>;
 
-/// What one client, and all of them together, may take.
+/// Limits for one client, and for all of them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of the request line and the headers; what is longer gets 431 (RFC 6585 §5). At least 8,192.
+    /// Octets of the request line and the headers; a longer head gets 431 (RFC 6585 §5). At least 8,192.
     pub head: usize,
     /// The longest wait for a whole request head, and on an idle connection for the next one.
     pub wait: Duration,
-    /// After this long a connection ends, whatever it does.
+    /// The longest lifetime of a connection.
     pub life: Duration,
     /// Connections open at the same time; one more closes the oldest.
     pub open: usize,
@@ -73,19 +73,19 @@ impl Default for Limits {
     }
 }
 
-/// What a block page says, and to whom how much.
+/// The contents and limits of a block page.
 #[derive(Clone)]
 pub struct Site {
     /// Decides.
     pub why: Why,
-    /// Who runs the resolver, for the page that is about no name.
+    /// The operator of the resolver, for the page without a name.
     pub operator: Option<String>,
-    /// What clients may take.
+    /// Limits for clients.
     pub limits: Limits,
 }
 
-/// Serves the block page over plain HTTP/1 until it is dropped, and its connections with it. A client
-/// that begins with a TLS handshake is refused as [`refuse_tls`] does.
+/// Serves the block page over plain HTTP/1. Dropping it ends its connections. A client that begins with a
+/// TLS handshake is refused as by [`refuse_tls`].
 pub async fn serve(listener: TcpListener, site: Site) {
     let limits = site.limits;
     let site = Arc::new(site);
@@ -95,13 +95,13 @@ pub async fn serve(listener: TcpListener, site: Site) {
     .await;
 }
 
-/// Refuses every TLS handshake with the alert `access_denied` (RFC 8446 §6.2), until it is dropped.
+/// Refuses every TLS handshake with the alert `access_denied` (RFC 8446 §6.2) until dropped.
 pub async fn refuse_tls(listener: TcpListener, limits: Limits) {
     each(listener, "the block page (TLS)", limits, |stream, _| tls::turn_away(stream, limits)).await;
 }
 
-/// Has one task hold each connection. One more than allowed closes the oldest: an answer takes milliseconds,
-/// so what has been open longest is idle, or a client that holds on to keep others out.
+/// Runs a task for each connection. One more than allowed closes the oldest: a response takes milliseconds,
+/// so the oldest connection is idle, or held open to keep others out.
 async fn each<C: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     what: &str,

@@ -1,6 +1,6 @@
-//! Serves routes over HTTP/1 to those who know what they want: programs that read metrics.
+//! Serves routes over HTTP/1 to programs that read metrics.
 //!
-//! `axum::serve` has no limits to set, so hyper does it, behind the accept loop that all listeners share.
+//! `axum::serve` has no configurable limits, so this uses hyper, behind the accept loop of all listeners.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::net::accept::{Bounds, Connections, accept};
 
 /// Connections at the same time; one more closes the oldest.
 const OPEN: usize = 64;
-/// One listener takes this part of the connections that there may be at most.
+/// One listener may have one in this many of all connections.
 const PART: usize = 16;
 /// Octets of a request's line and headers.
 const HEAD: usize = 16 * 1024;
 /// The longest wait for a whole request head, and on an idle connection for the next one.
 const WAIT: Duration = Duration::from_secs(75);
-/// After this long a connection ends, whatever it does.
+/// The longest lifetime of a connection.
 const LIFE: Duration = Duration::from_secs(3600);
-/// How long a connection whose time is over may take to finish the answer under way.
+/// How long a connection at the end of its lifetime may take to finish the current response.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Serves these routes until it is dropped, and its connections with it. `what` names them in the log.
+/// Serves these routes. Dropping it ends its connections. `what` names them in the log.
 pub async fn serve(listener: TcpListener, what: &str, routes: Router) {
     let connections = Connections::new(Bounds::part(PART, OPEN), Arc::default());
     accept(
@@ -47,7 +47,7 @@ pub async fn serve(listener: TcpListener, what: &str, routes: Router) {
                     .max_buf_size(HEAD);
                 let mut conversation = pin!(http.serve_connection(TokioIo::new(stream), service));
                 tokio::select! {
-                    // A client's mistakes have been answered, and its absence needs no answer.
+                    // Invalid requests have been answered, and a client that has gone away needs no answer.
                     _ = conversation.as_mut() => {}
                     () = sleep(LIFE) => {
                         conversation.as_mut().graceful_shutdown();

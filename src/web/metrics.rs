@@ -1,7 +1,7 @@
 //! Prometheus text from the counters, through the `metrics` facade.
 //!
-//! The threads count by themselves; when somebody reads, the sums are handed to the facade as
-//! absolute values and rendered. Labels come from the configuration and from fixed sets alone.
+//! Each thread has its own counters; at each request the sums are set in the facade as absolute
+//! values and rendered. Labels come only from the configuration and from fixed sets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::dns::Rcode;
 use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 
-/// The page: a recorder of its own, so that two servers in one process do not mix.
+/// The page: a recorder of its own, so that the counters of two servers in one process stay apart.
 pub struct Page {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
@@ -35,7 +35,7 @@ impl Page {
         page
     }
 
-    /// The page's text at this moment.
+    /// The page's current text.
     #[must_use]
     pub fn render(&self) -> String {
         with_local_recorder(&self.recorder, || publish(&self.engine));
@@ -66,20 +66,17 @@ fn describe() {
         ("portcullis_responses_total", "Replies sent, by response code."),
         ("portcullis_unanswered_total", "Queries left without a reply."),
         ("portcullis_upstream_answers_total", "Replies of an upstream that were used, by upstream."),
-        ("portcullis_upstream_failures_total", "Tries at an upstream that failed, by upstream."),
+        ("portcullis_upstream_failures_total", "Failed attempts at an upstream, by upstream."),
         (
             "portcullis_tcp_connections_refused_total",
-            "Connections for DNS hung up on: the client may not ask, or all places were busy.",
+            "DNS connections refused: the client may not ask, or all places were busy.",
         ),
-        (
-            "portcullis_tcp_connections_closed_total",
-            "Connections for DNS closed while idle, to make room for another.",
-        ),
+        ("portcullis_tcp_connections_closed_total", "Idle DNS connections closed to make room for another."),
         (
             "portcullis_tcp_accept_failures_total",
-            "Times that no connection for DNS could be accepted, most often for want of descriptors.",
+            "Failures to accept a DNS connection, usually for lack of file descriptors.",
         ),
-        ("portcullis_log_lines_dropped_total", "Lines of the query log dropped for want of room."),
+        ("portcullis_log_lines_dropped_total", "Lines of the query log dropped because its queue was full."),
     ];
     for (name, help) in counters {
         describe_counter!(name, Unit::Count, help);
@@ -87,8 +84,8 @@ fn describe() {
     describe_gauge!("portcullis_rules", Unit::Count, "Rules in the index.");
     describe_gauge!("portcullis_index_bytes", Unit::Bytes, "Size of the frozen index.");
     describe_gauge!("portcullis_cache_bytes", Unit::Bytes, "Size of the reply cache.");
-    describe_gauge!("portcullis_tcp_connections", Unit::Count, "Connections for DNS that are open.");
-    describe_gauge!("portcullis_queries_waiting", Unit::Count, "Queries that wait for an upstream.");
+    describe_gauge!("portcullis_tcp_connections", Unit::Count, "Open DNS connections.");
+    describe_gauge!("portcullis_queries_waiting", Unit::Count, "Queries waiting for an upstream.");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
@@ -122,7 +119,7 @@ fn publish(engine: &Engine) {
     let dropped = engine.sink.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
     let snapshot = engine.snapshot();
-    // One server may stand in several routes.
+    // One server may be in several routes.
     let mut upstreams: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for (server, tally) in snapshot.routes.all().flat_map(|u| u.tallies()) {
         let (answered, failed) = upstreams.entry(server.to_string()).or_default();

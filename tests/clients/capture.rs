@@ -35,24 +35,24 @@ fn tshark_reads_it() {
     }
     let lines = read(&TSHARK, &arguments, &capture);
     let expected = "\
-1.000000|isp-a|Provider A|64|||a.example||question 1 in network isp-a
+1.000000|isp-a|Provider A|64|||a.example||query 1 in network isp-a
 1.001000|isp-a|Provider A|47|||a.example|5.3.3.17|rule isp-dpi: forged, planned 1 ms: Two answers race
 1.150000|isp-a|Provider A|64|||a.example|192.0.2.1|genuine answer, planned 150 ms
-2.000000|isp-a|Provider A||64||b.example||question 2 in network isp-a
+2.000000|isp-a|Provider A||64||b.example||query 2 in network isp-a
 2.002000|isp-a|Provider A||3||b.example|5.3.3.17|rule isp-dpi: forged, planned 2 ms: Two answers race
-3.000000|isp-a|Provider A|64||S|||handshake, made up
-3.000000|isp-a|Provider A|64||AS|||handshake, made up
-3.000000|isp-a|Provider A|64||A|||handshake, made up
-3.000000|isp-a|Provider A|64||AP|c.example||question 3 in network isp-a
+3.000000|isp-a|Provider A|64||S|||synthetic handshake
+3.000000|isp-a|Provider A|64||AS|||synthetic handshake
+3.000000|isp-a|Provider A|64||A|||synthetic handshake
+3.000000|isp-a|Provider A|64||AP|c.example||query 3 in network isp-a
 3.000000|isp-a|Provider A|64||AP|c.example|5.3.3.17|genuine answer, planned 0 ms
-4.000000|isp-b|Provider B|64||S|||handshake, made up
-4.000000|isp-b|Provider B|64||AS|||handshake, made up
-4.000000|isp-b|Provider B|64||A|||handshake, made up
-4.000000|isp-b|Provider B|64||AP|d.example||question 4 in network isp-b
+4.000000|isp-b|Provider B|64||S|||synthetic handshake
+4.000000|isp-b|Provider B|64||AS|||synthetic handshake
+4.000000|isp-b|Provider B|64||A|||synthetic handshake
+4.000000|isp-b|Provider B|64||AP|d.example||query 4 in network isp-b
 4.000000|isp-b|Provider B|64||AR|||rule isp-dpi: reset: Two answers race
-5.000000|isp-a|Provider A|64|||e.example||question 5 in network isp-a
+5.000000|isp-a|Provider A|64|||e.example||query 5 in network isp-a
 5.000000|isp-a|Provider A|64|||e.example||rule isp-dpi: forged, planned 0 ms: Two answers race
-6.000000|isp-a|Provider A|64||AP|a.example||question 6 in network isp-a
+6.000000|isp-a|Provider A|64||AP|a.example||query 6 in network isp-a
 6.000000|isp-a|Provider A|64||AF|||rule isp-dpi: closed: Two answers race";
     // The flags that are not set show as dots; the seconds end in the number of the question.
     let plain = |line: &String| line.chars().filter(|c| c.is_ascii() && *c != '*').collect::<String>();

@@ -1,4 +1,4 @@
-//! What the tests share: a server started from the real binary, a mock upstream, questions.
+//! Shared by the tests: a server started from the real binary, a mock upstream, queries.
 #![allow(
     dead_code,
     unused_imports,
@@ -28,7 +28,7 @@ use tempfile::TempDir;
 
 pub use wait::{Gate, PATIENCE, Process, RUN, Run, connect, find, until};
 
-/// How long a test listens for a reply that must not come.
+/// How long a test waits for a reply that must not arrive.
 pub const SILENCE: Duration = Duration::from_millis(300);
 
 /// The program under test.
@@ -81,35 +81,35 @@ impl Server {
         *self = Self::run(folder);
     }
 
-    /// Tells the server to end, waits until it has, and starts another one in its folder.
+    /// Stops the server, and starts another one in its folder.
     pub fn restart(&mut self) {
         self.stop();
         self.start_again();
     }
 
-    /// Tells the server to end and waits until it has.
+    /// Stops the server and waits for its end.
     pub fn stop(&mut self) {
         self.signal("-TERM");
         let status = self.child.ended();
         assert!(status.success(), "{status}\n{}", self.child.log());
     }
 
-    /// Asks over UDP.
+    /// Queries over UDP.
     pub fn ask(&self, name: &str, qtype: &str) -> Reply {
         self.send(&question(name, qtype)).expect("a reply")
     }
 
-    /// Asks over TCP.
+    /// Queries over TCP.
     pub fn ask_tcp(&self, name: &str, qtype: &str) -> Reply {
         self.send_tcp(&question(name, qtype)).expect("a reply")
     }
 
-    /// Sends a packet over UDP; `None` if nothing comes back.
+    /// Sends a packet over UDP; `None`: no reply.
     pub fn send(&self, packet: &[u8]) -> Option<Reply> {
         exchange(self.dns, packet, PATIENCE)
     }
 
-    /// Sends a packet over TCP; `None` if nothing comes back.
+    /// Sends a packet over TCP; `None`: no reply.
     pub fn send_tcp(&self, packet: &[u8]) -> Option<Reply> {
         let mut stream = connect(self.dns);
         write_framed(&mut stream, packet);
@@ -131,7 +131,7 @@ impl Server {
     }
 }
 
-/// Waits until a server is ready; gives what it says then.
+/// Waits until a server is ready; returns its ready line.
 fn ready(server: &Process) -> serde_json::Value {
     let Some(line) = server.line() else { panic!("the server did not start: {}", server.log()) };
     let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -148,7 +148,7 @@ impl Reply {
         Message::parse(&self.0).unwrap_or_else(|| panic!("not a whole message: {:?}", self.0))
     }
 
-    /// The reply in words: status and flags, errors, records.
+    /// The reply as text: status and flags, errors, records.
     pub fn text(&self) -> String {
         self.message().to_string()
     }
@@ -174,7 +174,7 @@ pub fn question(name: &str, qtype: &str) -> Vec<u8> {
     packet
 }
 
-/// The same question without EDNS.
+/// The same query without EDNS.
 pub fn without_edns(mut packet: Vec<u8>) -> Vec<u8> {
     packet.truncate(packet.len() - 11);
     packet[11] = 0;
@@ -205,7 +205,7 @@ pub fn read_framed(stream: &mut impl Read) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// An upstream that answers as the test wants, and counts.
+/// A mock upstream, which counts its queries.
 pub struct Upstream {
     pub addr: SocketAddr,
     pub asked: Arc<AtomicUsize>,
@@ -311,7 +311,7 @@ pub fn reply(
     out
 }
 
-/// The RDATA of a SOA whose MINIMUM is `minimum`.
+/// The RDATA of an SOA whose MINIMUM is `minimum`.
 pub fn soa(minimum: u32) -> Vec<u8> {
     let mut rdata = b"\x02ns\0\x04host\0".to_vec();
     for word in [1, 2, 3, 4, minimum] {

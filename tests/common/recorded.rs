@@ -15,7 +15,7 @@ fn query(name: &str, qtype: Qtype) -> Vec<u8> {
     encode(NameBuf::from_text(name).unwrap().as_name(), qtype)
 }
 
-/// A reply with as many addresses as are given.
+/// A reply with these addresses.
 fn reply(query: &[u8], addresses: impl IntoIterator<Item = [u8; 4]>) -> Vec<u8> {
     let query = Query::parse(query).unwrap();
     let mut buf = vec![0; MAX_MESSAGE];
@@ -113,7 +113,7 @@ pub fn recorded(folder: &Path) {
     let count = exchanges.len() as u64;
     exchanges.into_iter().for_each(|s| sink.push(s));
     assert_eq!(recorder.finish().unwrap(), Summary { written: count, dropped: 0, problem: None });
-    // Whoever still has a handle loses what it hands over, and is not held up.
+    // A handle that outlives the record drops exchanges without blocking.
     sink.push(self::exchanges().remove(0));
     assert_eq!(sink.dropped(), 1);
 }

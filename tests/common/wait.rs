@@ -1,4 +1,4 @@
-//! Every wait of the tests has a limit, and says what it waited for.
+//! Every wait of the tests has a limit, and a failure names the awaited event.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,19 +7,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must come. Only a test that fails waits as long, so that it leaves room for
-/// a machine that has much else to do.
+/// How long a test waits for an expected event. Only a failing test waits this long, so the limit leaves
+/// room for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a program may take that does its work and ends.
+/// How long a program may run that ends by itself.
 pub const RUN: Duration = Duration::from_secs(120);
 
-/// Looks until there is what is awaited.
+/// Polls until there is a value.
 #[track_caller]
 pub fn find<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     find_within(what, PATIENCE, &mut look)
 }
 
-/// Looks until something is so.
+/// Polls until a condition holds.
 #[track_caller]
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     find_within(what, PATIENCE, &mut || so().then_some(()));
@@ -33,7 +33,7 @@ fn find_within<T>(what: &str, limit: Duration, look: &mut dyn FnMut() -> Option<
             return found;
         }
         assert!(begin.elapsed() < limit, "waited {limit:?} for this: {what}");
-        // Leaves the processor to what is waited for.
+        // Yields the processor to the awaited work.
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -47,7 +47,7 @@ pub fn connect(server: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What holds others up until it is opened.
+/// A gate that blocks others until it is opened.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -65,15 +65,15 @@ impl Gate {
     }
 }
 
-/// Programs that do their work and end.
+/// Programs that end by themselves.
 pub trait Run {
-    /// Runs it to its end and gives what it printed; panics if it takes longer than [`RUN`].
+    /// Runs it to its end and returns its output; panics if it takes longer than [`RUN`].
     fn run(&mut self) -> Output;
 
-    /// The same with this on its standard input.
+    /// The same with this standard input.
     fn run_with(&mut self, input: &str) -> Output;
 
-    /// The same of a program that may not be there.
+    /// The same for a program that may not be installed.
     fn try_run(&mut self, input: &str) -> std::io::Result<Output>;
 }
 
@@ -103,11 +103,11 @@ impl Run for Command {
         // It may end without reading all of it.
         let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
         let status = process.ended();
-        // What it started may still hold the pipes.
+        // Its children may still hold the pipes.
         let take = |octets: Receiver<Vec<u8>>| {
             octets
                 .recv_timeout(PATIENCE)
-                .unwrap_or_else(|_| panic!("{}: its output has no end", process.what))
+                .unwrap_or_else(|_| panic!("{}: its output does not end", process.what))
         };
         Ok(Output { status, stdout: take(out), stderr: take(err) })
     }
@@ -124,10 +124,10 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     octets
 }
 
-/// The last of what a program said on standard error.
+/// The end of a program's standard error.
 type Log = Arc<Mutex<String>>;
 
-/// A program that goes on until it is told to end, or the test lets go of it.
+/// A program that runs until it is stopped or dropped.
 pub struct Process {
     child: Child,
     pub stdin: Option<ChildStdin>,
@@ -137,7 +137,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it. Its output is read as it comes, so that no pipe is ever full.
+    /// Starts it. Its output is read continuously, so that no pipe fills up.
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
         let what = format!("{command:?}");
@@ -176,7 +176,7 @@ impl Process {
         std::iter::from_fn(|| self.line())
     }
 
-    /// What it has said on standard error so far.
+    /// Its standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

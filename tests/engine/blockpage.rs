@@ -135,7 +135,7 @@ async fn each_gets_the_status_the_form_and_the_language_that_are_due() {
             &["<html lang=\"en\" dir=\"ltr\">", "This site is blocked", "own.test", "Advertising", "7f3a"],
         ),
         ("OWN.test:80", "Accept: */*\r\n", 403, html, &["own.test", "403 · Access refused"]),
-        ("a.own.test.", "", 403, html, &["a.own.test", "ask whoever runs this network"]),
+        ("a.own.test.", "", 403, html, &["a.own.test", "contact the operator of this network"]),
         ("local.test", "", 403, html, &["local.test"]),
         (
             "legal.test",

@@ -68,9 +68,9 @@ fn what_cannot_be_written_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let create = |name: &str| Recorder::create(&folder.path().join(name), &networks(), STARTED).map(|_| ());
     for (name, says) in [
-        ("truth.pcapng", "the capture gets the ending .pcapng by itself"),
+        ("truth.pcapng", "the capture gets the ending .pcapng automatically"),
         ("nowhere/truth.jsonl", "cannot write "),
-        ("..", "is no name for a file"),
+        ("..", "is not a file name"),
     ] {
         let problem = create(name).unwrap_err();
         assert!(problem.contains(says), "{problem}");

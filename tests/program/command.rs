@@ -30,7 +30,7 @@ fn every_config_mistake_is_told_with_line_and_remedy() {
         (
             "[server]\nthreads = \"two\"\n".into(),
             "toml:2",
-            "[server] threads: found a text; expected a whole number from 0 to 256, such as threads = 0",
+            "[server] threads: found a string; expected a whole number from 0 to 256, such as threads = 0",
         ),
         (
             "[server]\nlisten = [\"127.0.0.1\"]\n".into(),
@@ -285,8 +285,8 @@ fn check_tells_who_is_served_what() {
     let done = portcullis().args(["check", "-c"]).arg(&path).run();
     let text = String::from_utf8(done.stdout).unwrap();
     for line in [
-        "group kids: 2 networks; lists ads; out of its schedule now",
-        "group others: everybody else; no list",
+        "group kids: 2 networks; lists ads; inactive now by its schedule",
+        "group others: all other clients; no list",
         "forward corp.test: 192.0.2.53:53",
         "block page: 127.0.0.1:8080",
     ] {

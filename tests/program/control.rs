@@ -118,10 +118,13 @@ fn what_ctl_says_and_how_it_exits() {
     assert_eq!(done(&server, "resume"), "nothing is paused\n");
     assert_eq!(done(&server, "allow a.test --keep"), "order 1, until it is revoked\n");
     assert!(done(&server, "pause --for 10m --group kids").starts_with("order 2, until 2"));
-    assert_eq!(done(&server, "resume --client 10.0.0.1"), "nothing is paused for them alone\n");
+    assert_eq!(
+        done(&server, "resume --client 10.0.0.1"),
+        "no pause is in force for that group or client alone\n"
+    );
     let list = done(&server, "list");
     let lines: Vec<&str> = list.lines().collect();
-    assert_eq!(lines[0], "    1  allow a.test for everybody, until it is revoked, kept");
+    assert_eq!(lines[0], "    1  allow a.test for all clients, until it is revoked, kept");
     assert!(lines[1].starts_with("    2  pause  for the group kids, until 2"), "{list}");
     let json: Value = serde_json::from_str(&done(&server, "--json list")).unwrap();
     assert_eq!(json["orders"][0]["name"], "a.test");
@@ -218,7 +221,9 @@ fn kept_orders_outlive_the_server_and_the_others_do_not() {
     assert_eq!(status(&server), BLOCKED);
     assert_eq!(server.ask("other.test", "A").status(), BLOCKED);
     let list = done(&server, "list");
-    assert!(list.starts_with("    2  block other.test for everybody, until 2") && list.ends_with(", kept\n"));
+    assert!(
+        list.starts_with("    2  block other.test for all clients, until 2") && list.ends_with(", kept\n")
+    );
     done(&server, "revoke 2");
     server.restart();
     assert_eq!(server.ask("other.test", "A").status(), PASSED);

@@ -170,7 +170,7 @@ fn people_get_a_line_or_a_block() {
         "then NOERROR 93.184.215.14 (TTL 300) after ",
         "OONI       inconsistent, flags 4 (unexpected-addrs), blocking \"dns\" if the page fails, duplicate responses 1\n",
         "pipeline   answer_unmatched: blocked 0.75, down 0, ok 0.25\n",
-        "Satellite  anomaly: it would fetch the page now\n",
+        "Satellite  anomaly: Satellite would now fetch the page\n",
         "2 names: 1 ok, 1 injected\n",
     ] {
         assert!(done.out.contains(part), "{part}\n{}", done.out);
@@ -211,7 +211,9 @@ fn tcp_is_asked_too() {
     let (honest, other) = (honest(), honest());
     let done = run(honest.addr, other.addr, &["--tcp", "--edns", "-v", "clean.example.com"], "");
     assert_eq!(done.code, Some(0), "{}", done.err);
-    for part in ["clean.example.com: ok\n", "OONI       consistent, flags 0\n", "- (it asks over UDP)\n"] {
+    for part in
+        ["clean.example.com: ok\n", "OONI       consistent, flags 0\n", "- (Satellite queries over UDP)\n"]
+    {
         assert!(done.out.contains(part), "{part}\n{}", done.out);
     }
 }
@@ -223,11 +225,11 @@ fn mistakes_and_servers_that_are_not_there() {
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     for (resolver, control, more, problem) in [
-        (liar.addr, nobody, &["clean.example.com"][..], "gave no reply"),
-        (liar.addr, silent.local_addr().unwrap(), &["clean.example.com"], "gave no reply"),
-        (nobody, honest.addr, &["clean.example.com"], "is not there"),
-        (liar.addr, honest.addr, &["a..b"], "`a..b` is no domain name"),
-        (liar.addr, honest.addr, &["-"], "there are no names"),
+        (liar.addr, nobody, &["clean.example.com"][..], "sent no reply"),
+        (liar.addr, silent.local_addr().unwrap(), &["clean.example.com"], "sent no reply"),
+        (nobody, honest.addr, &["clean.example.com"], "is unreachable"),
+        (liar.addr, honest.addr, &["a..b"], "`a..b` is not a domain name"),
+        (liar.addr, honest.addr, &["-"], "no names were given"),
         (liar.addr, honest.addr, &["a.test", "--asn", "/does/not/exist"], "/does/not/exist: "),
         (
             liar.addr,

@@ -120,7 +120,7 @@ fn show_tells_names_networks_and_days_as_they_were_there() {
     let (_, shown, _) = run(&["scenario", "show", "ru-2016-linkedin"]);
     for part in [
         "  auto-block-page, stub (modelled): in isp-auto\n    linkedin.com and below\n",
-        "Names it knows:\n  linkedin.com, ",
+        "Its zones:\n  linkedin.com, ",
     ] {
         assert!(shown.contains(part), "no `{part}` in {shown}");
     }
@@ -182,7 +182,7 @@ fn what_was_recorded_is_answered_alike_again_and_not_by_another_seed() {
         |more: &[&str]| run(&[&["scenario", "run", "cn-gfw-injection", "--replay", record], more].concat());
     let (code, told, problem) = replay(&[]);
     assert_eq!(code, 0, "{told}{problem}");
-    assert!(told.contains("0 answered otherwise"), "{told}");
+    assert!(told.contains("0 answered differently"), "{told}");
     let (code, told, _) = replay(&["--seed", "12345"]);
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("\n  - ") && told.contains("\n  + "), "{told}");
@@ -191,7 +191,7 @@ fn what_was_recorded_is_answered_alike_again_and_not_by_another_seed() {
         code == 2 && problem.contains("run.jsonl:1: this is a record of `cn-gfw-injection`"),
         "{code} {problem}"
     );
-    for (text, words) in [("{\"number\": 1}\n", "run.jsonl:1: "), ("\n", "nothing was recorded")] {
+    for (text, words) in [("{\"number\": 1}\n", "run.jsonl:1: "), ("\n", "the record is empty")] {
         std::fs::write(record, text).unwrap();
         let (code, _, problem) = replay(&[]);
         assert!(code == 2 && problem.contains(words), "{code} {problem}");

@@ -85,7 +85,7 @@ fn a_change_of_sockets_is_told_at_each_reload_until_it_is_taken_back() {
         // The line after it, if any: the next reload begins with the same line.
         server.signal("-USR1");
         let rest = server.until("status");
-        let line = first.into_iter().chain(rest).find(|line| line.contains("takes effect at the next start"));
+        let line = first.into_iter().chain(rest).find(|line| line.contains("take effect at the next start"));
         line.map(|line| line.split("next start: ").nth(1).unwrap().to_owned())
     };
     let metrics = format!("{CONFIG}[metrics]\nlisten = \"127.0.0.1:0\"\n");

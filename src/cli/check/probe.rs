@@ -1,4 +1,4 @@
-//! `check --probe`: one question to each upstream, as the server would put it.
+//! `check --probe`: one query to each upstream, as the server would send it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::sources;
 use crate::upstream::hickory::Bootstrap;
 use crate::upstream::{Forwarder, Question, Server};
 
-/// What one server did.
+/// The result for one server.
 pub(super) struct Probed {
     server: String,
     /// The response code, or why there is none.
@@ -77,11 +77,11 @@ async fn ask(server: Server, question: &Question, timeout: Duration, bootstrap: 
             None => Err("the reply is not a DNS message".to_owned()),
         },
         Ok(Err(failure)) => {
-            // The engine names the server in what it says of one.
+            // The engine's message begins with the server, which is printed already.
             let (said, address) = (failure.to_string(), name.split_once("://").map_or("", |(_, at)| at));
             Err(said.strip_prefix(&format!("{address}: ")).unwrap_or(&said).to_owned())
         }
-        Err(_) => Err("no answer in time".to_owned()),
+        Err(_) => Err("no reply in time".to_owned()),
     };
     Probed { server: name, answer, took: now().at.saturating_duration_since(began) }
 }

@@ -1,4 +1,4 @@
-//! What `check` says beside lists and zones: where the server would listen, who may ask, and whom it would ask.
+//! What `check` reports beside lists and zones: listeners, permitted clients, and upstreams.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(super) fn text(settings: &Settings) -> Vec<String> {
     let mut out = vec![format!("listens on {} (UDP and TCP)", some(&settings.server.listen))];
     let private = settings.server.allow == private_networks();
     out.push(match settings.server.allow.as_slice() {
-        [] => "nobody may ask: [server] allow is empty".to_owned(),
+        [] => "no client may ask: [server] allow is empty".to_owned(),
         allow if private => format!("loopback, private and link-local networks may ask: {}", some(allow)),
         allow => format!("may ask: {}", some(allow)),
     });
@@ -62,7 +62,7 @@ fn left_out(settings: &Settings) -> Vec<String> {
     system.map(|system| system.left_out).unwrap_or_default()
 }
 
-/// A server as the configuration has it.
+/// A server as the configuration writes it.
 pub(super) fn name(server: &Server) -> String {
     let scheme = if server.tcp_only { "tcp" } else { "udp" };
     format!("{scheme}://{}", server.at)

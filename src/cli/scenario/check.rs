@@ -1,4 +1,4 @@
-//! `portcullis scenario check`: reads scenario files and asks everything that they expect.
+//! `portcullis scenario check`: reads scenario files and verifies their expectations.
 
 use std::path::PathBuf;
 
@@ -10,12 +10,12 @@ use crate::stage::world::{Setting, World};
 /// Options of `scenario check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis scenario check my-provider.toml\n\n\
-    Exit codes: 0 all is well; 2 a mistake in a file, or something expected does not hold.")]
+    Exit codes: 0 no errors; 2 an error in a file, or an expectation that does not hold.")]
 pub(in crate::cli) struct Args {
-    /// Scenario files, or names of those that come with the program; without any, all of those
+    /// Scenario files, or names of shipped scenarios; by default all that are shipped
     #[arg(value_name = "FILE")]
     files: Vec<String>,
-    /// Print one line of JSON for each
+    /// Print one line of JSON for each scenario
     #[arg(long)]
     json: bool,
 }
@@ -26,8 +26,8 @@ pub(super) fn run(args: &Args) -> u8 {
     let files: Vec<String> = if args.files.is_empty() { all() } else { args.files.clone() };
     let mut code = OK;
     for file in &files {
-        let (told, problem) = match checked(file) {
-            Ok(told) => (Some(told), None),
+        let (summary, problem) = match checked(file) {
+            Ok(summary) => (Some(summary), None),
             Err(problem) => (None, Some(problem)),
         };
         if problem.is_some() {
@@ -39,13 +39,13 @@ pub(super) fn run(args: &Args) -> u8 {
         } else if let Some(problem) = problem {
             say_error(&problem);
         } else {
-            say(&format!("{file}: {}", told.unwrap_or_default()));
+            say(&format!("{file}: {}", summary.unwrap_or_default()));
         }
     }
     code
 }
 
-/// Reads a file and asks what it expects.
+/// Reads a file and verifies its expectations.
 fn checked(file: &str) -> Result<String, String> {
     let scenario = shipped::load(file)?;
     let (rules, networks) = (scenario.rules.len(), scenario.networks.len());
@@ -54,7 +54,7 @@ fn checked(file: &str) -> Result<String, String> {
         true => format!("blocklists/scenarios/{file}.toml").into(),
         false => file.into(),
     };
-    // Nothing is sent, so that the addresses may be those of the file, and are told as they stand there.
+    // Nothing is sent, so the file's own addresses are safe, and errors show them as the file has them.
     let stubs = Some(StubMode::Historical);
     let setting = Setting { by_listener: true, stubs, ..Setting::default() };
     let now = now();

@@ -1,25 +1,25 @@
-//! What is done with scenarios: a word each.
+//! The subcommands of `portcullis scenario`.
 
 use super::{check, judge, list, play, show, worksheet};
 
-/// What is done with scenarios.
+/// The subcommands.
 #[derive(clap::Subcommand)]
 pub(in crate::cli) enum Command {
-    /// The scenarios that come with the program
+    /// List the scenarios that come with the program
     List(list::Args),
-    /// What a scenario imitates: its story, networks, rules, and how sure each of them is
+    /// Show what a scenario imitates: events, networks, and rules with their evidence
     Show(show::Args),
     /// Play a scenario: answer as the censor did
     Run(play::Args),
-    /// Read a scenario file, ask everything that it expects, and say what is wrong
+    /// Read a scenario file, verify its expectations, and report errors
     Check(check::Args),
-    /// Ask a resolver and a control, and say what probes for censorship would make of the answers
+    /// Query a resolver and a control, and judge the replies as censorship probes would
     Judge(judge::Args),
-    /// A sheet of questions for a class, and its key
+    /// Print a worksheet for a class, or its answer key
     Worksheet(worksheet::Args),
 }
 
-/// Runs one of them.
+/// Runs a subcommand.
 pub(in crate::cli) fn run(command: &Command) -> Result<u8, String> {
     match command {
         Command::List(args) => list::run(args),

@@ -1,4 +1,4 @@
-//! Commands on standard input to a scenario that plays: its clock, and its draws.
+//! Commands on standard input to a running scenario: its clock, and its draws.
 
 use std::io::BufRead;
 use std::sync::Weak;
@@ -7,8 +7,7 @@ use crate::cli::say;
 use crate::stage::censor::Censor;
 use crate::stage::harness::{time_text, unix};
 
-/// Takes a command a line until the input ends, and tells after each what the clock shows: as JSON, or in
-/// words.
+/// Executes one command a line until the input ends, and prints the clock after each, as text or JSON.
 pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
     for line in input.lines().map_while(Result::ok) {
         let command = line.trim();
@@ -16,7 +15,7 @@ pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
             continue;
         }
         let Some(censor) = censor.upgrade() else { return };
-        let done = obey(command, &censor);
+        let done = execute(command, &censor);
         let (now, _) = censor.clock.read(crate::cli::now().at);
         let at = time_text(now, censor.scenario.offset);
         match (json, done) {
@@ -30,7 +29,7 @@ pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
     }
 }
 
-fn obey(command: &str, censor: &Censor) -> Result<(), String> {
+fn execute(command: &str, censor: &Censor) -> Result<(), String> {
     let now = crate::cli::now().at;
     let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     match (word, rest.trim()) {
@@ -40,7 +39,7 @@ fn obey(command: &str, censor: &Censor) -> Result<(), String> {
         ("now", "") => {}
         _ => {
             return Err(format!(
-                "`{command}` is not a command; expected `at TIME`, `speed TIMES`, `rewind` (draws and pools begin again) or `now`"
+                "`{command}` is not a command; expected `at TIME`, `speed TIMES`, `rewind` (restart draws and pools) or `now`"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! `portcullis scenario judge`: what probes for censorship would say of a resolver's answers.
+//! `portcullis scenario judge`: judges a resolver's replies as censorship probes would.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, ErrorKind, IsTerminal};
@@ -22,7 +22,7 @@ use crate::config::value::duration_of;
 use crate::dns::{NameBuf, Qtype};
 use crate::stage::collect::{self, Patience};
 
-/// Names that are asked about at the same time.
+/// Names that are looked up at the same time.
 const AT_ONCE: usize = 16;
 
 /// Options of `scenario judge`.
@@ -31,46 +31,46 @@ const AT_ONCE: usize = 16;
     after_help = "Example:\n  portcullis scenario judge --resolver 127.0.0.1:5301 --control 127.0.0.1:5300 linkedin.com wikipedia.org\n  \
     portcullis scenario judge --resolver 127.0.0.1:5301 --control 127.0.0.1:5300 --json - < names.txt\n\n\
     Verdicts: injected, ghost, dns-interference, suspect; ok, down; no-control.\n\
-    Exit codes: 0 nothing found; 1 something found for some name; 2 a mistake, or a server that is not there."
+    Exit codes: 0 nothing found; 1 interference found for some name; 2 an error, or an unreachable server."
 )]
 pub(in crate::cli) struct Args {
-    /// The resolver in question, such as 127.0.0.1:5301; the port is 53 unless given
+    /// The resolver to test, such as 127.0.0.1:5301; the default port is 53
     #[arg(long, value_name = "ADDR:PORT", value_parser = server)]
     resolver: SocketAddr,
-    /// A resolver that is believed, to compare with
+    /// A trusted resolver to compare with
     #[arg(long, value_name = "ADDR:PORT", value_parser = server)]
     control: SocketAddr,
-    /// The names; - reads them from standard input, a line each
+    /// The names; - reads them from standard input, one a line
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// Ask over TCP; OONI and Satellite ask over UDP
+    /// Query over TCP; OONI and Satellite query over UDP
     #[arg(long)]
     tcp: bool,
-    /// Send an OPT record, so that servers may explain themselves; OONI's probe sends none
+    /// Send an OPT record, which permits Extended DNS Errors in replies; OONI's probe sends none
     #[arg(long)]
     edns: bool,
-    /// The address to ask the resolver from, which may choose the network of a scenario
+    /// The source address of queries to the resolver; it may select the network of a scenario
     #[arg(long, value_name = "IP")]
     from: Option<IpAddr>,
-    /// How long to listen for further replies, up to 1m
+    /// How long to wait for further replies, up to 1m
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = time)]
     wait: Duration,
     /// How long to wait for the first reply, up to 1m
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     timeout: Duration,
-    /// How often to ask the control
+    /// How many times to query the control
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=10))]
     tries: u8,
-    /// Networks, a line each: a prefix and the number of the autonomous system
+    /// Networks, one a line: a prefix and the number of its autonomous system
     #[arg(long, value_name = "FILE")]
     asn: Option<PathBuf>,
-    /// Known answers of censors, in the form of OONI's fingerprints_dns.csv
+    /// Known answers of censors, in the format of OONI's fingerprints_dns.csv
     #[arg(long, value_name = "FILE")]
     fingerprints: Option<PathBuf>,
-    /// The country of the resolver, such as RU: fingerprints that are expected there are proof
+    /// The country of the resolver, such as RU: fingerprints expected in that country are proof
     #[arg(long, value_name = "CC", value_parser = country)]
     country: Option<String>,
-    /// Print the whole record of names too for which nothing was found
+    /// Print the whole record even for names where nothing was found
     #[arg(short, long)]
     verbose: bool,
     /// Print a line of JSON for each name
@@ -78,7 +78,7 @@ pub(in crate::cli) struct Args {
     json: bool,
 }
 
-/// Reads an option: a server, at port 53 unless one is given.
+/// Reads an option: a server, by default at port 53.
 pub(super) fn server(text: &str) -> Result<SocketAddr, String> {
     let with_port = text.parse().ok();
     let bare = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53));
@@ -122,7 +122,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         let text = if args.json {
             record(name, probe, &judgement).to_string()
         } else {
-            told(args, name, probe, &judgement)
+            plain(args, name, probe, &judgement)
         };
         bar.aside(|| say(&text));
         bar.count("asking", done, names.len());
@@ -147,15 +147,15 @@ fn names(args: &Args) -> Result<Vec<NameBuf>, String> {
         }
     }
     let name =
-        |text: &String| NameBuf::from_text(text).map_err(|e| format!("`{text}` is no domain name: {e}"));
+        |text: &String| NameBuf::from_text(text).map_err(|e| format!("`{text}` is not a domain name: {e}"));
     let names: Vec<NameBuf> = texts.iter().map(name).collect::<Result<_, _>>()?;
     if names.is_empty() {
-        return Err("there are no names to ask about".into());
+        return Err("no names were given".into());
     }
     Ok(names)
 }
 
-/// How a server is asked.
+/// How a server is queried.
 #[derive(Clone, Copy)]
 struct How {
     server: SocketAddr,
@@ -165,8 +165,8 @@ struct How {
     patience: Patience,
 }
 
-/// Asks about all names, some at a time, and tells of each in their order.
-async fn ask_all(args: &Args, names: &[NameBuf], mut tell: impl FnMut(usize, &NameBuf, &Probe)) {
+/// Looks up all names, some at a time, and reports each in order.
+async fn ask_all(args: &Args, names: &[NameBuf], mut report: impl FnMut(usize, &NameBuf, &Probe)) {
     let patience = Patience { timeout: args.timeout, wait: args.wait };
     let how = |server, local| How { server, local, tcp: args.tcp, edns: args.edns, patience };
     let resolver = how(args.resolver, args.from);
@@ -186,7 +186,7 @@ async fn ask_all(args: &Args, names: &[NameBuf], mut tell: impl FnMut(usize, &Na
         }
         while let Some((place, name)) = next.peek().copied() {
             let Some(probe) = ready.remove(&place) else { break };
-            tell(place + 1, name, &probe);
+            report(place + 1, name, &probe);
             next.next();
         }
     }
@@ -237,14 +237,14 @@ async fn look_up(name: &NameBuf, qtype: Qtype, how: How) -> Lookup {
     }
 }
 
-/// How often there was which verdict.
+/// How often each verdict occurred.
 #[derive(Default)]
 struct Tally {
     verdicts: BTreeMap<Verdict, usize>,
     names: usize,
-    /// Names for which the resolver was not there, as the system said.
+    /// Names for which the system reported the resolver as unreachable.
     absent: usize,
-    /// Names for which it gave no reply.
+    /// Names for which it sent no reply.
     silent: usize,
 }
 
@@ -258,7 +258,7 @@ impl Tally {
         self.silent += usize::from(lookups.iter().all(|l| l.replies.is_empty()));
     }
 
-    /// Says what it comes to; the exit code.
+    /// Prints the summary; returns the exit code.
     fn end(&self, args: &Args) -> Result<u8, String> {
         if !args.json && self.names > 1 {
             let parts = Verdict::ALL.iter().rev();
@@ -267,25 +267,22 @@ impl Tally {
         }
         let without = self.verdicts.get(&Verdict::NoControl).copied().unwrap_or(0);
         if without == self.names {
-            return Err(format!("the control {} gave no reply", args.control));
+            return Err(format!("the control {} sent no reply", args.control));
         }
         if self.absent == self.names {
             return Err(format!(
-                "the resolver {} is not there: nobody listens, or no way leads to it",
+                "the resolver {} is unreachable: nothing listens there, or there is no route to it",
                 args.resolver
             ));
         }
         if self.silent == self.names && self.names > 1 {
-            say_error(&format!(
-                "the resolver {} gave no reply to any name; is it there at all?",
-                args.resolver
-            ));
+            say_error(&format!("the resolver {} sent no reply for any name; is it running?", args.resolver));
         }
         Ok(match () {
             () if self.verdicts.keys().any(|v| v.is_found()) => WARNED,
             () if without > 0 => {
                 say_error(&format!(
-                    "the control {} gave no reply for {}",
+                    "the control {} sent no reply for {}",
                     args.control,
                     count(without, "name")
                 ));
@@ -296,8 +293,8 @@ impl Tally {
     }
 }
 
-/// The judgement for a person: a line where nothing was found, else a block.
-fn told(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement) -> String {
+/// The judgement for people: a line where nothing was found, else a block.
+fn plain(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement) -> String {
     let verdict = judgement.verdict;
     let word = verdict.word();
     let colour = std::io::stdout().is_terminal();
@@ -338,9 +335,9 @@ fn told(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement) -> St
     line(
         "Satellite",
         &match judgement.satellite {
-            Some(Outcome::Anomaly) => "anomaly: it would fetch the page now".to_owned(),
+            Some(Outcome::Anomaly) => "anomaly: Satellite would now fetch the page".to_owned(),
             Some(outcome) => outcome.to_string(),
-            None if !probe.udp => "- (it asks over UDP)".to_owned(),
+            None if !probe.udp => "- (Satellite queries over UDP)".to_owned(),
             None => "-".to_owned(),
         },
     );
@@ -402,7 +399,7 @@ fn replies(lookup: &Lookup) -> Vec<String> {
 }
 
 fn reply_text(reply: &Reply) -> String {
-    let Some(said) = &reply.said else { return "no DNS message".to_owned() };
+    let Some(said) = &reply.said else { return "not a DNS message".to_owned() };
     let mut text = if said.ours { String::new() } else { "(another id) ".to_owned() };
     text.push_str(&said.rcode.to_string());
     for alias in &said.aliases {

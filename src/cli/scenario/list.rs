@@ -9,7 +9,7 @@ use crate::stage::shipped;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis scenario list")]
 pub(in crate::cli) struct Args {
-    /// Print one line of JSON for each
+    /// Print one line of JSON for each scenario
     #[arg(long)]
     json: bool,
 }
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
     }
     if !args.json {
-        say("\nportcullis scenario show NAME tells more; portcullis scenario run NAME plays it.");
+        say("\nportcullis scenario show NAME describes one; portcullis scenario run NAME plays it.");
     }
     Ok(OK)
 }

@@ -1,5 +1,4 @@
-//! `portcullis scenario`: censors that can be imitated, and what is done with them, a file for each
-//! command.
+//! `portcullis scenario`: imitates censors and tests for censorship; a file for each command.
 
 mod check;
 mod command;

@@ -1,5 +1,4 @@
-//! `portcullis scenario run`: answers as the censor did, until it is told to stop; or asks again what was
-//! recorded.
+//! `portcullis scenario run`: answers as the censor did, until a signal stops it; or replays a record.
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -41,72 +40,74 @@ const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
     portcullis scenario run ru-2016-linkedin --at 2016-11-17T09:00:00+03:00 --speed 3600\n  \
     portcullis scenario run cn-gfw-injection --record run.jsonl\n  \
     portcullis scenario run cn-gfw-injection --replay run.jsonl\n\n\
-    As a middlebox, on the router of a laboratory (Linux). Clients are behind lab0; the routes bring it what they \
-    send to port 53 of any address:\n  \
+    As a middlebox, on the router of a laboratory (Linux). Clients are behind lab0; these routes deliver their \
+    packets for port 53 of any address:\n  \
     ip rule add iif lab0 ipproto udp dport 53 lookup 100\n  \
     ip rule add iif lab0 ipproto tcp dport 53 lookup 100\n  \
     ip route add local default dev lo table 100\n  \
     portcullis scenario run cn-gfw-injection --transparent\n\n\
-    Exit codes: 0 ended as asked; 1 a replay differs; 2 a mistake.")]
+    Exit codes: 0 success; 1 a replay differs; 2 an error.")]
 pub(in crate::cli) struct Args {
-    /// A scenario that comes with the program, or a file; with --blind it may be left out
+    /// A scenario that comes with the program, or a file; may be omitted with --blind
     #[arg(required_unless_present = "blind")]
     name: Option<String>,
-    /// Set the scenario's clock, as in 2016-11-17T12:00:00+03:00; otherwise it shows the last state
+    /// Set the scenario's clock, as in 2016-11-17T12:00:00+03:00; by default it shows the last state
     #[arg(long, value_name = "TIME", value_parser = unix)]
     at: Option<i64>,
-    /// Let the clock run so many times as fast as the one on the wall; otherwise it stands
+    /// Run the clock this many times as fast as real time; by default it stands still
     #[arg(long, value_name = "TIMES", default_value_t = 0.0, value_parser = commands::speed)]
     speed: f64,
-    /// What all draws start from, in the place of the scenario's own; with --blind and no name it picks the
-    /// scenario instead
+    /// The seed of all random draws, instead of the scenario's own; with --blind and no name it picks the
+    /// scenario
     #[arg(long, value_name = "N", value_parser = crate::cli::seed)]
     seed: Option<u64>,
     /// Where forged answers lead: `doc` to addresses for documentation, `loopback` to 127.0.0.1 and ::1,
-    /// `historical` to the real addresses of the time; otherwise what the scenario says, mostly doc
+    /// `historical` to the real addresses of the time; by default as the scenario says, mostly doc
     #[arg(long, alias = "stub_mode", value_name = "MODE", value_parser = stub_mode)]
     stub_mode: Option<StubMode>,
-    /// The address to listen on, UDP and TCP; port 0 takes any free one [default: 127.0.0.1:5300; with
+    /// The address to listen on, UDP and TCP; port 0 picks a free one [default: 127.0.0.1:5300; with
     /// --transparent 0.0.0.0:53 and, where there is IPv6, [::]:53]
     #[arg(short, long, value_name = "ADDRESS:PORT", value_parser = crate::cli::socket)]
     listen: Option<SocketAddr>,
-    /// Answer for whatever resolver was asked, from its address, as a censor on the way does, and pass on to
-    /// it what is let through; packets must be routed here, as below. Linux only; needs root, or CAP_NET_ADMIN
-    /// and CAP_NET_BIND_SERVICE. For networks of your own: never use it on other people's traffic
+    /// Answer in place of any resolver that is queried, from its address, as an on-path censor does, and
+    /// forward to it the queries that are let through; packets must be routed here, as below. Linux only;
+    /// needs root, or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE. Only for your own networks: never use it on
+    /// other people's traffic
     #[arg(long, conflicts_with_all = ["port_per_network", "replay"])]
     transparent: bool,
-    /// Give each network a port of its own, from the one after that of --listen on; otherwise networks
-    /// are told apart by the client's address
+    /// Give each network its own port, starting after that of --listen; by default the client's address
+    /// selects the network
     #[arg(long)]
     port_per_network: bool,
-    /// The network of all clients that are in no other, by its id; otherwise it is the first
+    /// The id of the network for clients that are in no other; by default the first
     #[arg(long, value_name = "ID", conflicts_with_all = ["port_per_network", "replay", "blind"])]
     network: Option<String>,
-    /// Who may ask beside loopback and private networks
+    /// Clients that may ask, besides loopback and private networks
     #[arg(long, value_name = "NETWORK", value_parser = crate::cli::network)]
     allow: Vec<IpNet>,
-    /// Ask this resolver for names that the scenario has no zone for, which are refused otherwise; the port
-    /// is 53 unless given
+    /// Forward names outside the scenario's zones to this resolver, instead of refusing them; the default
+    /// port is 53
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = judge::server)]
     forward: Vec<SocketAddr>,
-    /// Write each question and its answers, and why, to this file as JSON lines, and as a capture beside it
+    /// Write each query, its replies and the reason to this file as JSON lines, and a packet capture beside
+    /// it
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Ask again what was recorded, without sockets, and show what differs
+    /// Replay the queries of a record, without sockets, and show which replies differ
     #[arg(long, value_name = "FILE", conflicts_with_all = ["record", "blind", "ready_json", "port_per_network"])]
     replay: Option<PathBuf>,
-    /// Tell neither the scenario nor the networks by name; without a name the seed picks one. At the end
-    /// it is told
+    /// Hide the names of the scenario and its networks until the end; without a name the seed picks a
+    /// scenario
     #[arg(long)]
     blind: bool,
     /// Take commands on standard input, one a line: `at TIME` and `speed TIMES` for the clock, `rewind` to
-    /// let draws and pools begin again, `now` to ask
+    /// restart draws and pools, `now` to show the clock
     #[arg(long, conflicts_with = "replay")]
     commands: bool,
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
-    /// Print each query as a line of JSON, as --record writes it; with --blind without the truth
+    /// Print each query as a line of JSON, as --record writes it; with --blind only what the wire shows
     #[arg(long)]
     json: bool,
 }
@@ -133,18 +134,18 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     app::runtime().map_err(|e| e.to_string())?.block_on(play(args, scenario))
 }
 
-/// Makes a network the one of all clients that are in no other.
+/// Makes a network the one for all clients that are in no other.
 fn settle(scenario: &mut Scenario, id: &str) -> Result<(), String> {
     let known: Vec<_> = scenario.networks.iter().map(|n| n.id.clone()).collect();
     let network = scenario.networks.iter_mut().find(|n| n.id == id);
-    let network =
-        network.ok_or_else(|| format!("there is no network `{id}`; there are {}", known.join(", ")))?;
+    let network = network
+        .ok_or_else(|| format!("there is no network `{id}`; the networks are {}", known.join(", ")))?;
     let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     network.clients.extend(all.into_iter().filter_map(|any| IpNet::new(any, 0).ok()));
     Ok(())
 }
 
-/// The scenario that a seed stands for.
+/// The scenario that a seed picks.
 fn picked(seed: u64) -> String {
     let at = usize::try_from(Draw::new(seed).below(shipped::ALL.len() as u64)).unwrap_or(0);
     shipped::ALL.get(at).map_or_else(String::new, |(name, _)| (*name).to_owned())
@@ -171,9 +172,9 @@ fn setting(args: &Args) -> Setting {
 
 async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
-    let mut signals = Signals::new().map_err(|e| format!("cannot listen to signals: {e}"))?;
+    let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
     let now = crate::cli::now();
-    let (lines, told) = sync_channel(LOG_BOUND);
+    let (lines, exchanges) = sync_channel(LOG_BOUND);
     let outputs = Arc::new(Outputs {
         recorder: OnceLock::new(),
         lines,
@@ -185,14 +186,12 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     let mode = setting.stubs.unwrap_or(scenario.stub_mode);
     if mode == StubMode::Historical {
         tracing::warn!(
-            "forged answers give the real addresses of the time: whoever connects to them leaves this machine"
+            "forged answers contain the real addresses of the time: connections to them leave this machine"
         );
     }
     let (from, until) = (scenario.from.unwrap_or(i64::MIN), scenario.until.unwrap_or(i64::MAX));
     if args.at.is_some_and(|at| !(from..=until).contains(&at)) {
-        tracing::warn!(
-            "--at lies outside the time that the scenario tells of; rules without a time apply all the same"
-        );
+        tracing::warn!("--at is outside the scenario's period; rules without a time still apply");
     }
     let world = World::new(scenario, &setting, now)?;
     drop(setting);
@@ -200,7 +199,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     let bound = bind(args, scenario)?;
     let passthrough = args.transparent.then(Passthrough::open).transpose();
     let passthrough = passthrough.map_err(|e| format!("--transparent: {e}"))?;
-    // Not before all else is well: what was in the files is lost with this.
+    // Only after everything else has succeeded: this truncates the files.
     let started = now.unix.saturating_mul(1_000_000);
     let recorder = args.record.as_deref().map(|path| Recorder::create(path, &scenario.networks, started));
     let recorder = recorder.transpose()?;
@@ -217,22 +216,22 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     }
     let style = Style {
         json: args.json,
-        quiet: args.ready_json && !args.json,
+        silent: args.ready_json && !args.json,
         blind: args.blind,
         offset: scenario.offset,
         began: world.censor.clock.read(now.at).0,
     };
     if args.commands {
-        // Not held on to, so that the end of the scenario does not wait for the end of the commands.
+        // A weak reference: the scenario can end before the commands do.
         let (censor, json) = (Arc::downgrade(&world.censor), args.ready_json || args.json);
         std::thread::spawn(move || commands::take(std::io::stdin().lock(), &censor, json));
     }
     let (shown, clock) = (Arc::clone(&world.censor.scenario), Arc::clone(&world.censor.clock));
-    let printer = std::thread::spawn(move || print(&told, &waiting, style, &shown, &clock));
+    let printer = std::thread::spawn(move || print(&exchanges, &waiting, style, &shown, &clock));
     signals.stop().await;
     let (hurried, held_up) = (player.hurried(), player.held_up());
     running.stop().await;
-    // With the last who could tell something the printer ends.
+    // The printer ends when the last sender is dropped.
     drop((world, player));
     let patience = crate::cli::now().at + FAREWELL;
     while !printer.is_finished() && crate::cli::now().at < patience {
@@ -240,28 +239,28 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     }
     let missed = missed.load(Relaxed);
     if args.json && (missed > 0 || !printer.is_finished()) {
-        tracing::warn!(missed, "queries were not printed, because who reads them is too slow");
+        tracing::warn!(missed, "queries were not printed, because the reader of the output is too slow");
     }
     let mut code = OK;
     if hurried > 0 {
-        tracing::warn!(packets = hurried, "sent before their time, because too many waited for theirs");
+        tracing::warn!(packets = hurried, "sent early, because too many packets were delayed");
     }
     if held_up > 0 {
-        tracing::warn!(queries = held_up, "not passed on, because too many were on their way");
+        tracing::warn!(queries = held_up, "not forwarded, because too many were in flight");
     }
     if let Some(recorder) = recorder {
         let (record, capture) = recorder.files();
         let files = format!("{} and {}", record.display(), capture.display());
         let summary = recorder.finish()?;
         if let Some(problem) = summary.problem {
-            say_error(&format!("the record is not whole: {problem}"));
+            say_error(&format!("the record is incomplete: {problem}"));
             code = FAILED;
         }
         if !args.json && !args.ready_json {
             let (queries, dropped) = (crate::cli::count_u64(summary.written, "question"), summary.dropped);
             say(&format!("{queries} recorded in {files}."));
             if dropped > 0 {
-                say_error(&format!("{dropped} more are left out, because the disk was too slow"));
+                say_error(&format!("{dropped} more were dropped, because the disk was too slow"));
             }
         }
     }
@@ -287,7 +286,7 @@ fn wanted(args: &Args, scenario: &Scenario) -> Result<Vec<SocketAddr>, String> {
     addresses.ok_or_else(|| {
         let networks = crate::cli::count(scenario.networks.len(), "network");
         format!(
-            "--listen {listen}: no ports are left after {} for {networks}; take a lower one",
+            "--listen {listen}: no ports are left after {} for {networks}; choose a lower one",
             listen.port()
         )
     })
@@ -310,18 +309,18 @@ fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
     let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 53));
     server::bind_transparent(&[v4, v6]).or_else(|both| {
         let bound = server::bind_transparent(&[v4]).map_err(|e| e.to_string())?;
-        tracing::warn!("IPv6 is left out: {both}");
+        tracing::warn!("not listening on IPv6: {both}");
         Ok(bound)
     })
 }
 
-/// What gets the exchanges: the record, and the terminal.
+/// Where exchanges go: the record, and the terminal.
 struct Outputs {
     recorder: OnceLock<Sink>,
     lines: SyncSender<Exchange>,
     /// Octets of the exchanges that wait to be printed.
     waiting: Arc<AtomicUsize>,
-    /// Exchanges that never will be.
+    /// Exchanges that were dropped instead.
     missed: Arc<AtomicU64>,
 }
 
@@ -342,7 +341,7 @@ impl Observer for Outputs {
     }
 }
 
-/// What is said when the sockets are bound.
+/// What is printed when the sockets are bound.
 struct Announcement<'a> {
     args: &'a Args,
     scenario: &'a Scenario,
@@ -350,13 +349,13 @@ struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    /// The network of all clients that are in no other.
+    /// The network for all clients that are in no other.
     fn own(&self) -> u16 {
         let place = |id: &String| self.scenario.networks.iter().position(|n| n.id == *id);
         self.args.network.as_ref().and_then(place).and_then(|place| u16::try_from(place).ok()).unwrap_or(0)
     }
 
-    /// Whose network it is.
+    /// The clients of a network.
     fn clients(&self, network: &Network, place: usize) -> String {
         let given = network.clients.iter().filter(|net| net.prefix_len() > 0).map(ToString::to_string);
         let others = (place == usize::from(self.own())).then(|| "all others".to_owned());
@@ -381,7 +380,7 @@ impl Announcement<'_> {
             places.map(|place| (self.name(place), address(place).into())).collect();
         let (unix, _) = world.censor.clock.read(crate::cli::now().at);
         if self.args.blind {
-            // The offset of the clock would tell the place, and the seed the scenario.
+            // The clock's offset would reveal the place, and the seed the scenario.
             let at = time_text(unix, 0);
             return serde_json::json!({
                 "ready": true, "dns": self.addresses, "at": at, "networks": networks,
@@ -401,7 +400,7 @@ impl Announcement<'_> {
             say(&format!("{} ({})\n\n{}\n", scenario.title, scenario.name, wrapped(&scenario.summary, "")));
         }
         let (unix, _) = world.censor.clock.read(crate::cli::now().at);
-        // The offset would tell where it is.
+        // The offset would reveal the place.
         let clock = time_text(unix, if args.blind { 0 } else { scenario.offset });
         let runs = match args.speed {
             0.0 => "stands at".to_owned(),
@@ -411,7 +410,7 @@ impl Announcement<'_> {
             say(&format!("The scenario's clock {runs} {clock}."));
         }
         say(if args.transparent {
-            "Answers for any resolver that is asked through this machine, UDP and TCP. Networks, by their clients:"
+            "Answers in place of any resolver that is queried through this machine, UDP and TCP. Networks, by their clients:"
         } else {
             "Networks, UDP and TCP:"
         });
@@ -443,7 +442,7 @@ impl Announcement<'_> {
                 self.addresses.first()
             };
             let Some(mut at) = at.copied() else { continue };
-            // Whoever asks is in one network only.
+            // A client is in one network only.
             if args.transparent && place != self.own() {
                 continue;
             }
@@ -460,15 +459,17 @@ impl Announcement<'_> {
             };
             say(&format!("  dig @{} -p {}{from} {} {qtype}", at.ip(), at.port(), in_shell(&name)));
         }
-        if let Some(at) = self.quiet_now(unix) {
+        if let Some(at) = self.another_time(unix) {
             let at = time_text(at, scenario.offset);
-            say(&format!("\nNothing of this is forged at this time; start it with --at {at} to see more."));
+            say(&format!(
+                "\nNone of these answers is forged at this time; start it with --at {at} to see more."
+            ));
         }
         say("\nCtrl-C ends it.\n");
     }
 
-    /// A time at which something is forged, if nothing is expected to be now and nobody chose the time.
-    fn quiet_now(&self, now: i64) -> Option<i64> {
+    /// A time at which something is forged, if nothing is expected to be now and the user chose no time.
+    fn another_time(&self, now: i64) -> Option<i64> {
         let scenario = self.scenario;
         if self.args.blind || self.args.at.is_some() || self.args.speed > 0.0 {
             return None;
@@ -499,26 +500,32 @@ fn samples(scenario: &Scenario) -> Vec<(String, String, u16)> {
 #[derive(Clone, Copy)]
 struct Style {
     json: bool,
-    quiet: bool,
+    silent: bool,
     blind: bool,
     offset: i32,
     /// What the scenario's clock showed at the start.
     began: i64,
 }
 
-/// Prints what happens: queries, and what the clock passes.
-fn print(told: &Receiver<Exchange>, waiting: &AtomicUsize, style: Style, scenario: &Scenario, clock: &Clock) {
+/// Prints queries, and the scenario's events as the clock reaches them.
+fn print(
+    exchanges: &Receiver<Exchange>,
+    waiting: &AtomicUsize,
+    style: Style,
+    scenario: &Scenario,
+    clock: &Clock,
+) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
     let mut passed = style.began;
     loop {
-        let exchange = match told.recv_timeout(std::time::Duration::from_millis(100)) {
+        let exchange = match exchanges.recv_timeout(std::time::Duration::from_millis(100)) {
             Ok(exchange) => Some(exchange),
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
         };
         exchange.as_ref().map(|exchange| waiting.fetch_sub(exchange.octets(), Relaxed));
-        if style.quiet {
+        if style.silent {
             continue;
         }
         let (now, _) = clock.read(crate::cli::now().at);
@@ -542,22 +549,22 @@ fn print(told: &Receiver<Exchange>, waiting: &AtomicUsize, style: Style, scenari
     }
 }
 
-/// The letter by which a network goes when it is not to be known.
+/// The letter that stands for a network whose name is hidden.
 fn blind_network(exchange: &Exchange, scenario: &Scenario) -> String {
     scenario.networks.iter().position(|n| n.id == exchange.network).map_or_else(String::new, letter)
 }
 
-/// What somebody at the wire could see, and nothing else.
+/// Only what an observer of the wire could see.
 fn blind_json(exchange: &Exchange, scenario: &Scenario) -> serde_json::Value {
     let mut all = record::to_json(exchange);
     if let Some(fields) = all.as_object_mut() {
-        for told in ["rule", "action", "intent", "evidence", "scenario", "seed", "stub_mode"] {
-            fields.remove(told);
+        for hidden in ["rule", "action", "intent", "evidence", "scenario", "seed", "stub_mode"] {
+            fields.remove(hidden);
         }
         fields.insert("network".into(), blind_network(exchange, scenario).into());
         for reply in fields.get_mut("replies").and_then(|r| r.as_array_mut()).into_iter().flatten() {
-            for told in ["genuine", "planned_us"] {
-                reply.as_object_mut().map(|reply| reply.remove(told));
+            for hidden in ["genuine", "planned_us"] {
+                reply.as_object_mut().map(|reply| reply.remove(hidden));
             }
         }
     }
@@ -570,13 +577,13 @@ fn line(exchange: &Exchange, scenario: &Scenario, style: Style, colour: bool) ->
     let transport = exchange.transport.word();
     if style.blind {
         let packets = crate::cli::count(exchange.replies.len(), "packet");
-        // The time would tell the country by its offset.
+        // The offset of the time would reveal the country.
         let network = blind_network(exchange, scenario);
         return format!("{network:<3} {transport} {question:<34} {packets}");
     }
     let (red, off) = if colour { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
     let what = match &exchange.rule {
-        None if exchange.is_elsewhere() => "a name that this little internet does not know".to_owned(),
+        None if exchange.is_elsewhere() => "outside the zones of this scenario".to_owned(),
         None => "let through".to_owned(),
         Some(rule) => format!("{red}{}{off} ({})", rule.id, rule.action),
     };

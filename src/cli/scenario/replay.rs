@@ -1,5 +1,5 @@
-//! `portcullis scenario run --replay`: asks again what was recorded, in the order in which it came, and
-//! shows what is answered otherwise.
+//! `portcullis scenario run --replay`: repeats the recorded queries in order, and shows which replies
+//! differ.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::stage::exchange::Exchange;
 use crate::stage::record;
 use crate::stage::world::{Setting, World, client_again};
 
-/// Replays a record. What `setting` leaves open is as it was when it was recorded.
+/// Replays a record. Where `setting` is open, the record's own seed and stub mode hold.
 pub(super) fn run(scenario: Scenario, mut setting: Setting, file: &Path, json: bool) -> Result<u8, String> {
     let exchanges = read(&scenario, file)?;
-    let first = exchanges.first().ok_or_else(|| format!("{}: nothing was recorded", file.display()))?;
+    let first = exchanges.first().ok_or_else(|| format!("{}: the record is empty", file.display()))?;
     setting.by_listener = true;
     setting.seed.get_or_insert(first.run.seed);
     setting.stubs.get_or_insert(first.run.stubs);
@@ -24,26 +24,26 @@ pub(super) fn run(scenario: Scenario, mut setting: Setting, file: &Path, json: b
         world.censor.clock.set(now.at, at.unwrap_or(exchange.at));
         world.censor.clock.hold_uptime(exchange.uptime);
         let seen = world.ask(&exchange.query, client_again(&world.censor.scenario, exchange), now);
-        // Recorded are the packets that left, in whatever order they did.
+        // The record holds the packets that were sent, in the order in which they were.
         let mut before: Vec<_> = exchange.replies.iter().map(|r| (r.planned, r.octets.clone())).collect();
         before.sort();
         let mut again = seen.replies.clone();
         again.sort();
         if exchange.cut {
-            // What did not leave can't be compared.
+            // Packets that were not sent cannot be compared.
             let mut left = before.iter().peekable();
             again.retain(|reply| left.next_if(|recorded| *recorded == reply).is_some());
         }
         if before != again || exchange.end != seen.end {
             differing += 1;
-            tell(exchange, &before, &seen.replies, json);
+            print(exchange, &before, &seen.replies, json);
         }
     }
     if json {
         say(&serde_json::json!({ "asked": exchanges.len(), "differing": differing }).to_string());
     } else {
         let asked = crate::cli::count(exchanges.len(), "question");
-        say(&format!("{asked} asked again, {differing} answered otherwise."));
+        say(&format!("{asked} asked again, {differing} answered differently."));
     }
     Ok(if differing == 0 { OK } else { WARNED })
 }
@@ -61,7 +61,7 @@ fn read(scenario: &Scenario, file: &Path) -> Result<Vec<Exchange>, String> {
         }
         if !scenario.networks.iter().any(|n| n.id == exchange.network) {
             let (network, this) = (&exchange.network, &scenario.name);
-            return Err(wrong(format!("`{network}` is no network of `{this}` any more")));
+            return Err(wrong(format!("`{this}` no longer has a network `{network}`")));
         }
         exchanges.push(exchange);
     }
@@ -69,7 +69,7 @@ fn read(scenario: &Scenario, file: &Path) -> Result<Vec<Exchange>, String> {
     Ok(exchanges)
 }
 
-fn tell(exchange: &Exchange, before: &[(Duration, Vec<u8>)], now: &[(Duration, Vec<u8>)], json: bool) {
+fn print(exchange: &Exchange, before: &[(Duration, Vec<u8>)], now: &[(Duration, Vec<u8>)], json: bool) {
     let question = exchange.question();
     if json {
         let packets = |all: &[(Duration, Vec<u8>)]| -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `portcullis scenario show`: what a scenario imitates, in words.
+//! `portcullis scenario show`: describes what a scenario imitates.
 
 use crate::censor::{Names, Pattern, Rule, Scenario};
 use crate::cli::{OK, say};
@@ -6,7 +6,7 @@ use crate::stage::harness::time_text;
 use crate::stage::shipped;
 use crate::stage::worksheet::changes;
 
-/// So many of a rule's names are shown.
+/// The most names shown for a rule.
 const SHOWN: usize = 4;
 
 /// Options of `scenario show`.
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Args {
     json: bool,
 }
 
-/// The day, where the clocks are so many seconds ahead of UTC.
+/// The day, at an offset from UTC in seconds.
 pub(super) fn day(unix: i64, ahead: i32) -> String {
     time_text(unix, ahead).chars().take(10).collect()
 }
@@ -63,11 +63,11 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     say("Networks:");
     let wide = scenario.networks.iter().map(|n| n.id.chars().count()).max().unwrap_or(0);
     for network in &scenario.networks {
-        let only = if network.injector_only { " (nobody is at home there)" } else { "" };
+        let only = if network.injector_only { " (no resolver is there, only an injector)" } else { "" };
         say(&hung(&format!("  {:<wide$}  ", network.id), &format!("{}{only}", network.title)));
     }
     if !scenario.rules.is_empty() {
-        say("\nRules, the first that applies decides:");
+        say("\nRules; the first that applies decides:");
     }
     for rule in &scenario.rules {
         let networks = networks_of(&scenario, rule);
@@ -82,10 +82,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     }
     let origins: Vec<String> = scenario.zones.iter().map(|zone| zone.origin.to_string()).collect();
     if origins.is_empty() {
-        say("\nIt has no zones: every name is refused where no rule takes it, unless --forward is given.");
+        say("\nIt has no zones: names that no rule matches are refused, unless --forward is given.");
     } else {
-        say(&format!("\nNames it knows:\n{}", wrapped(&origins.join(", "), "  ")));
-        say("  and those below them. Others are refused, unless --forward is given.");
+        say(&format!("\nIts zones:\n{}", wrapped(&origins.join(", "), "  ")));
+        say("  Other names are refused, unless --forward is given.");
     }
     say("\nSources:");
     for source in &scenario.sources {
@@ -101,7 +101,7 @@ fn networks_of<'s>(scenario: &'s Scenario, rule: &Rule) -> Vec<&'s str> {
     rule.when.networks.iter().filter_map(known).map(|n| n.id.as_str()).collect()
 }
 
-/// The first few of the names that a rule takes.
+/// The first few names that a rule matches.
 fn names_of(names: &Names) -> String {
     let few = |all: Vec<String>| match all.split_at_checked(SHOWN) {
         Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", first.join(", "), rest.len()),
@@ -150,14 +150,14 @@ fn json(scenario: &Scenario) -> serde_json::Value {
     })
 }
 
-/// Text in lines of at most 96 characters, the first behind a beginning, the rest as far from the edge.
+/// Text in lines of at most 96 characters, the first after `begin`, the rest indented as far.
 fn hung(begin: &str, text: &str) -> String {
     let blank = " ".repeat(begin.chars().count());
     let lines = wrapped(text, &blank);
     format!("{begin}{}", lines.strip_prefix(&blank).unwrap_or(&lines))
 }
 
-/// Text in lines of at most 96 characters, each behind the same beginning.
+/// Text in lines of at most 96 characters, each after the same `begin`.
 pub(super) fn wrapped(text: &str, begin: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

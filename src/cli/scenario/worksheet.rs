@@ -1,4 +1,4 @@
-//! `portcullis scenario worksheet`: a sheet of questions for a class, and its key.
+//! `portcullis scenario worksheet`: a worksheet for a class, and its answer key.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -20,19 +20,19 @@ use crate::stage::worksheet::log::Log;
 pub(in crate::cli) struct Args {
     /// A scenario that comes with the program, or a file
     name: String,
-    /// What the choice of the questions and all draws start from; otherwise the scenario's own
+    /// The seed for the choice of questions and all random draws; by default the scenario's own
     #[arg(long, value_name = "N", value_parser = crate::cli::seed)]
     seed: Option<u64>,
-    /// How many questions at most, 1 to 50: 8 are homework or a lesson, 3 are a quarter of an hour
+    /// The most questions, 1 to 50: 8 suit homework or a lesson, 3 a quarter of an hour
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=50))]
     questions: u8,
-    /// Print the key to the sheet of this seed: what comes back, and the rule behind it
+    /// Print the answer key for this seed's sheet: the replies, and the rule behind each
     #[arg(long)]
     key: bool,
-    /// Print the key to the questions in this record instead
+    /// Print the answer key for the queries in this record instead
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "blind", "questions"])]
     log: Option<PathBuf>,
-    /// Tell neither the scenario nor the networks by name, as `scenario run --blind`; the key tells both
+    /// Hide the names of the scenario and its networks, as `scenario run --blind` does; the key has both
     #[arg(long)]
     blind: bool,
     /// Print JSON

@@ -56,7 +56,7 @@ const KEYS: [&str; 29] = [
     "extra",
 ];
 
-/// How long anything may take: whoever asked has given up long before.
+/// The longest delay: clients give up long before.
 const LONGEST: Duration = Duration::from_secs(60);
 
 impl Check<'_> {
@@ -72,15 +72,16 @@ impl Check<'_> {
             "pass" => Some(Action::Pass(Delay::default())),
             "delay" => {
                 if !table.has("delay") {
-                    table.missing(self, "delay", "say how long, such as \"2s\"");
+                    table.missing(self, "delay", "give a time, such as \"2s\"");
                 }
                 Some(Action::Pass(self.delay(&mut table, "delay", "jitter", "spread")))
             }
             "drop" => Some(Action::Drop),
             word @ ("reset" | "close") => {
                 if transport == Some(Transport::Udp) {
-                    let problem = format!("`{word}` does nothing over UDP, and the rule takes nothing else");
-                    let remedy = "use the kind `drop`, or let the rule take TCP";
+                    let problem =
+                        format!("`{word}` does nothing over UDP, and the rule matches nothing else");
+                    let remedy = "use the kind `drop`, or let the rule match TCP";
                     self.wrong(&table.key("kind"), &kind.span(), problem, remedy);
                 }
                 Some(Action::End(if word == "reset" { End::Reset } else { End::Close }))
@@ -133,7 +134,7 @@ impl Check<'_> {
         Some(kind)
     }
 
-    /// A duration that a packet may take.
+    /// The delay of a packet.
     pub(super) fn short(&mut self, table: &mut Table<'_>, key: &'static str) -> Option<Duration> {
         let text = table.text(self, key)?;
         let key = table.key(key);
@@ -162,18 +163,23 @@ impl Check<'_> {
         };
         if table.has(spread) && !table.has(jitter) {
             let problem = format!("`{spread}` is given without `{jitter}`");
-            self.wrong(&table.key(spread), &table.place(spread), problem, "say how far it strays");
+            self.wrong(&table.key(spread), &table.place(spread), problem, "say how far the delay may stray");
         }
         delay
     }
 
-    /// When the genuine answer follows, if it does.
+    /// When the genuine answer follows, if at all.
     fn genuine(&mut self, table: &mut Table<'_>) -> Option<Delay> {
         let delay = self.delay(table, "genuine", "genuine-jitter", "genuine-spread");
         if !table.has("genuine") && table.has("genuine-jitter") {
             let problem = "`genuine-jitter` is given without `genuine`".to_owned();
             let key = "genuine-jitter";
-            self.wrong(&table.key(key), &table.place(key), problem, "say when the genuine answer comes");
+            self.wrong(
+                &table.key(key),
+                &table.place(key),
+                problem,
+                "set `genuine`, the delay of the genuine answer",
+            );
         }
         table.has("genuine").then_some(delay)
     }
@@ -187,10 +193,10 @@ impl Check<'_> {
         Identity { whoami, chaos_id, ttl: table.ttl(self, "ttl").map_or(300, Spanned::into_inner) }
     }
 
-    /// Texts that are sent have at most 255 octets.
+    /// Checks that a text fits into 255 octets.
     fn fits(&mut self, key: &KeyPath, text: &Spanned<String>) {
         if text.get_ref().len() > 255 {
-            let problem = format!("the text has {} octets", text.get_ref().len());
+            let problem = format!("the string has {} octets", text.get_ref().len());
             self.wrong(key, &text.span(), problem, expected("at most 255"));
         }
     }
@@ -238,13 +244,13 @@ impl Check<'_> {
         rcode
     }
 
-    /// The flags hold the code too, and they go out as they are.
+    /// The flags include the code, and are sent as they are.
     fn code_in_flags(&mut self, table: &Table<'_>, rcode: Rcode, flags: Option<Flags>) {
         let Some(flags) = flags else { return };
         let low = rcode.0 & 0xf;
         if flags.rd & 0xf != low || flags.no_rd & 0xf != low {
-            let problem = format!("the flags hold another code than {rcode}");
-            let remedy = format!("let their last digit be {low:x}");
+            let problem = format!("the flags hold a code other than {rcode}");
+            let remedy = format!("make their last digit {low:x}");
             self.wrong(&table.key("flags"), &table.place("flags"), problem, remedy);
         }
     }
@@ -287,7 +293,7 @@ impl Check<'_> {
         })
     }
 
-    /// The addresses of an answer, and what types without one get, for which there are `more` words.
+    /// The addresses of an answer, and the answer for other types, for which `more` words are valid.
     fn given(
         &mut self,
         table: &mut Table<'_>,
@@ -300,13 +306,13 @@ impl Check<'_> {
             [("nodata", Other::NoData), ("pass", Other::Pass), ("a", Other::A), ("drop", Other::Drop)];
         let other = table.word(self, "other", &[&words, more].concat()).unwrap_or_default();
         if other == Other::A && !table.filled("a") {
-            let problem = "there is no address in `a` to give".to_owned();
+            let problem = "there is no address in `a`".to_owned();
             self.wrong(&table.key("other"), &table.place("other"), problem, "give `a`");
         }
         (a, aaaa, other)
     }
 
-    /// A list of addresses, or the name of a pool that has some of their family.
+    /// A list of addresses, or the name of a pool with addresses of their family.
     fn addresses<T: Family>(
         &mut self,
         table: &mut Table<'_>,
@@ -324,7 +330,7 @@ impl Check<'_> {
             Some((pool, place)) => {
                 if T::count(pool) == 0 {
                     let problem = format!("the pool `{}` has no {} address", pool.id, T::NAME);
-                    self.wrong(&key, &name.span(), problem, "give it some, or name another");
+                    self.wrong(&key, &name.span(), problem, "add one, or name another pool");
                 }
                 return Addresses::Pool(place);
             }
@@ -340,7 +346,7 @@ impl Check<'_> {
         Addresses::default()
     }
 
-    /// How a forged answer looks.
+    /// The shape of a forged answer.
     fn shape(&mut self, table: &mut Table<'_>, kind: &str) -> Shape {
         let malforms = [
             ("append-after-opt", Malform::AppendAfterOpt),
@@ -351,7 +357,7 @@ impl Check<'_> {
         ];
         let ip_ttl = table.small(self, "ip-ttl", 1..=255).and_then(|ttl| u8::try_from(*ttl.get_ref()).ok());
         if kind == "raw" {
-            // All else is in its octets.
+            // Everything else is in its octets.
             let malform = table.word(self, "malform", &[("wrong-id", Malform::WrongId)]).unwrap_or_default();
             return Shape { ip_ttl, malform, ..Shape::default() };
         }
@@ -370,10 +376,10 @@ impl Check<'_> {
             ede: self.ede(table),
             extra: self.extra(table),
         };
-        // What would never be seen is a mistake.
+        // An error that could never be sent is a mistake.
         if shape.ede.is_some() && (shape.edns != EdnsManner::Keep || shape.malform == Malform::AppendAfterOpt)
         {
-            let problem = "it stands in an OPT record of the server's own, and there is none".to_owned();
+            let problem = "it needs an OPT record of the server's own, and there is none".to_owned();
             let remedy = "leave out `edns` and `append-after-opt`, or the error";
             self.wrong(&table.key("ede"), &table.place("ede"), problem, remedy);
         }
@@ -395,11 +401,11 @@ impl Check<'_> {
         if let Some(least) = least {
             let key = table.key("ttl-min");
             if !matches!(mode, TtlMode::Random(_)) {
-                let problem = "it is for random TTLs alone".to_owned();
+                let problem = "it applies only to random TTLs".to_owned();
                 self.wrong(&key, &least.span(), problem, "give ttl-mode = \"random\" too");
             } else if *least.get_ref() > ttl {
                 let problem = format!("{} is more than the TTL, {ttl}", least.get_ref());
-                self.wrong(&key, &least.span(), problem, "let `ttl` be the greater one");
+                self.wrong(&key, &least.span(), problem, "make `ttl` the greater one");
             }
         }
         mode
@@ -414,7 +420,7 @@ impl Check<'_> {
             None => word16(text.get_ref()).map(|word| Flags { rd: word, no_rd: word }),
         };
         if flags.is_none() {
-            let problem = format!("`{}` is not flags", text.get_ref());
+            let problem = format!("`{}` is not a set of flags", text.get_ref());
             let remedy = expected("four hexadecimal digits").such_as("\"8180\", or \"rd?8180:8400\"");
             self.wrong(&table.key("flags"), &text.span(), problem, remedy);
         }
@@ -453,7 +459,7 @@ impl Check<'_> {
             match rdata::from_text(rtype, data.get_ref(), Name::ROOT).map_err(|e| e.to_string()) {
                 Ok(rdata) => Some(Extra { owner: owner.flatten(), rtype, ttl, rdata }),
                 Err(problem) => {
-                    let remedy = expected("data as in a master file, names whole");
+                    let remedy = expected("data as in a master file, with full names");
                     self.wrong(&title.key("data"), &data.span(), problem, remedy);
                     None
                 }

@@ -1,4 +1,4 @@
-//! What must come back: `[[expect]]`.
+//! Expected replies: `[[expect]]`.
 
 use toml::Spanned;
 
@@ -10,7 +10,7 @@ use super::{line_of, word16};
 use crate::censor::{End, Expect, Network, Wanted, WantedMessage, WantedRecord, WantedReply};
 use crate::dns::{Class, Message, Name, NameBuf, Qtype, Transport, flag, rdata};
 
-/// What the replies to one question go by.
+/// The context for the replies to one query.
 #[derive(Clone, Copy)]
 struct Question {
     class: Class,
@@ -42,11 +42,11 @@ impl Check<'_> {
         let ad = table.flag(self, "ad").unwrap_or(false);
         let end = table.word(self, "end", &[("reset", End::Reset), ("close", End::Close)]);
         if table.has("end") && transport == Transport::Udp {
-            let problem = "over UDP there is no connection that could end".to_owned();
+            let problem = "UDP has no connection that could end".to_owned();
             self.wrong(&table.key("end"), &table.place("end"), problem, "give transport = \"tcp\" too");
         }
         if !table.has("replies") && !table.has("end") {
-            table.missing(self, "replies", "say what comes back; [] is silence");
+            table.missing(self, "replies", "describe the replies; [] is silence");
         }
         let question = Question { class: qclass, edns, rd };
         let replies = table.tables(self, "replies", "").unwrap_or_default();
@@ -82,7 +82,7 @@ impl Check<'_> {
         let given: Vec<&str> = ways.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
         if let [first, second, ..] = given[..] {
             let problem = format!("{first} is given together with {second}");
-            self.wrong(&table.path, &table.span, problem, "say in one way what the reply is");
+            self.wrong(&table.path, &table.span, problem, "describe the reply in one way");
         }
         let octets = table.has("hex");
         table.done(self, "", &[]);
@@ -99,7 +99,7 @@ impl Check<'_> {
         let flags = table.text(self, "flags").and_then(|text| {
             let flags = word16(text.get_ref());
             if flags.is_none() {
-                let problem = format!("`{}` is not flags", text.get_ref());
+                let problem = format!("`{}` is not a set of flags", text.get_ref());
                 let remedy = expected("four hexadecimal digits").such_as("\"8180\"");
                 self.wrong(&table.key("flags"), &text.span(), problem, remedy);
             }
@@ -132,7 +132,7 @@ impl Check<'_> {
             }
         }
         if !texts.is_empty() && !opt {
-            let problem = "errors stand in an OPT record, and there is none".to_owned();
+            let problem = "errors need an OPT record, and there is none".to_owned();
             self.wrong(&key, &table.place("ede"), problem, "give edns = true, or opt = true in the reply");
         }
         let wrong_id = table.word(self, "id", &[("wrong", true)]).unwrap_or(false);
@@ -154,10 +154,10 @@ impl Check<'_> {
     }
 }
 
-/// Keys that say what is in a message.
+/// Keys for the contents of a message.
 const MESSAGE: [&str; 8] = ["flags", "answer", "authority", "additional", "opt", "ede", "id", "case"];
 
-/// A name in the letters in which it was written: queries are asked so. Escapes and other scripts stay in
+/// A name in its original letter case, which queries keep. Escapes and other scripts stay in
 /// lower case.
 fn in_letters_of(name: NameBuf, text: &str) -> NameBuf {
     let letters = text.bytes().filter(|b| *b != b'.');
@@ -199,10 +199,10 @@ fn record(text: &str, class: Class) -> Result<WantedRecord, String> {
     if least > most {
         return Err(format!("`{ttl}` ends before it starts"));
     }
-    // The class is the question's, which is not the class of a record if any will do.
+    // The class is that of the query, unless that is ANY, which no record has.
     let class = if class == Class::ANY { Class::IN } else { class };
     if in_class.parse() != Ok(class) {
-        return Err(format!("`{in_class}` stands where the class {class} must"));
+        return Err(format!("`{in_class}` is given where the class {class} must"));
     }
     let rtype: Qtype = rtype
         .parse()
@@ -214,7 +214,7 @@ fn record(text: &str, class: Class) -> Result<WantedRecord, String> {
     Ok(WantedRecord { owner, ttl: (least, most), rtype, data })
 }
 
-/// Data as it is printed when it comes back, whichever of its forms it was written in.
+/// Data as it is printed in a reply, in whichever form it was written.
 fn as_printed(rtype: Qtype, rdata: &[u8]) -> Option<String> {
     let len = u16::try_from(rdata.len()).ok()?;
     // A header with one question and one answer, the question, and the record at the root.

@@ -1,4 +1,4 @@
-//! Which names and which queries a rule takes: `match` and `when`.
+//! The names and queries that a rule matches: `match` and `when`.
 
 use toml::Spanned;
 
@@ -9,10 +9,10 @@ use crate::censor::{Chance, Expression, Names, Network, Pattern, Sticky, When};
 use crate::dns::Transport;
 use crate::policy::schedule;
 
-/// A probability is kept as so many cases of this many.
+/// The denominator of a probability.
 const CASES: u32 = 1_000_000_000;
 
-/// The words for how a query comes.
+/// The words for the transport of a query.
 pub(super) const TRANSPORTS: [(&str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
 
 impl Check<'_> {
@@ -38,9 +38,9 @@ impl Check<'_> {
         for text in expressions {
             if text.get_ref().is_empty() || !text.get_ref().is_ascii() {
                 let (problem, remedy) = match text.get_ref().as_str() {
-                    "" => ("the expression is empty".to_owned(), "give any = true to take all names"),
+                    "" => ("the expression is empty".to_owned(), "give any = true to match all names"),
                     other => {
-                        (format!("`{other}` takes no name"), "write other scripts as A-labels (`xn--…`)")
+                        (format!("`{other}` matches no name"), "write other scripts as A-labels (`xn--…`)")
                     }
                 };
                 self.wrong(&table.key("regex"), &text.span(), problem, remedy);
@@ -50,7 +50,7 @@ impl Check<'_> {
                 Ok(expression) => names.patterns.push(Pattern::Regex(expression)),
                 Err(reason) => {
                     let problem = format!("`{}` can't be used: {reason}", text.get_ref());
-                    self.wrong(&table.key("regex"), &text.span(), problem, "mend the expression");
+                    self.wrong(&table.key("regex"), &text.span(), problem, "correct the expression");
                 }
             }
         }
@@ -58,10 +58,10 @@ impl Check<'_> {
         names.flattened =
             table.word(self, "view", &[("labels", false), ("flattened", true)]).unwrap_or(false);
         let kinds = ["exact", "suffix", "endswith", "prefix", "substring", "regex"];
-        // A pattern that was refused has been told.
+        // An invalid pattern is reported already.
         let refused = table.has("any") && all.is_none();
         if names.patterns.is_empty() && !refused && !kinds.iter().any(|kind| table.filled(kind)) {
-            let problem = "it takes no name".to_owned();
+            let problem = "it matches no name".to_owned();
             let remedy = "give a pattern, such as suffix = [\"example.net\"], or any = true";
             self.wrong(&table.path, &table.span, problem, remedy);
         }
@@ -77,14 +77,18 @@ impl Check<'_> {
         for text in &texts {
             if text.get_ref().starts_with("*.") {
                 let problem = format!("`{}` is compared letter by letter", text.get_ref());
-                self.wrong(&key, &text.span(), problem, "leave out `*.`; `suffix` takes the names below too");
+                self.wrong(
+                    &key,
+                    &text.span(),
+                    problem,
+                    "leave out `*.`; `suffix` also matches the names below",
+                );
                 continue;
             }
             let Some(name) = self.name(&key, text).map(|name| name.to_string()) else { continue };
-            // Labels are compared as they are, and not as they are written.
+            // Labels are compared in wire form, without escapes.
             if name.contains('\\') {
-                let problem =
-                    format!("`{}` has characters that are written with a backslash", text.get_ref());
+                let problem = format!("`{}` contains escaped characters", text.get_ref());
                 let remedy = "use `regex`, in which a dot within a label is any character but a dot";
                 self.wrong(&key, &text.span(), problem, remedy);
                 continue;
@@ -94,7 +98,7 @@ impl Check<'_> {
         names
     }
 
-    /// Letters of a name, which need not be whole labels.
+    /// Parts of a name, which need not be whole labels.
     fn letters(&mut self, table: &mut Table<'_>, key: &'static str) -> Vec<String> {
         let texts = table.texts(self, key).map(Spanned::into_inner).unwrap_or_default();
         let mut all = Vec::new();
@@ -124,7 +128,7 @@ impl Check<'_> {
         let mut when = When::default();
         let networks = table.texts(self, "network");
         if let Some(networks) = &networks {
-            self.not_empty(&table.key("network"), networks, "leave it out to take all networks");
+            self.not_empty(&table.key("network"), networks, "leave it out for all networks");
         }
         for text in networks.map(Spanned::into_inner).unwrap_or_default() {
             when.networks.extend(self.network_id(&table.key("network"), &text, known));
@@ -145,13 +149,13 @@ impl Check<'_> {
         for (key, types) in [("type", &mut when.types), ("not-type", &mut when.other_types)] {
             let texts = table.texts(self, key);
             if let Some(texts) = &texts {
-                self.not_empty(&table.key(key), texts, "leave it out to take all types");
+                self.not_empty(&table.key(key), texts, "leave it out for all types");
             }
             let texts = texts.map(Spanned::into_inner).unwrap_or_default();
             types.extend(texts.iter().filter_map(|t| self.question_type(&table.key(key), t)));
         }
         if !when.types.is_empty() && when.types.iter().all(|t| when.other_types.contains(t)) {
-            let problem = "it takes back all that `type` gives".to_owned();
+            let problem = "it excludes every type in `type`".to_owned();
             self.wrong(&table.key("not-type"), &table.place("not-type"), problem, "keep one of the two");
         }
         when.transport = table.word(self, "transport", &TRANSPORTS);
@@ -187,10 +191,10 @@ impl Check<'_> {
         } else if servers != table.has("bad") {
             let (given, lacking) = if servers { ("backends", "bad") } else { ("bad", "backends") };
             let problem = format!("`{given}` is given without `{lacking}`");
-            let remedy = "say how many servers there are, and how many do it";
+            let remedy = "give the number of servers, and how many of them apply the rule";
             self.wrong(&table.key(given), &table.place(given), problem, remedy);
         } else if !share && !servers && table.has("sticky") {
-            let problem = "there is no draw to keep to".to_owned();
+            let problem = "there is no draw to repeat".to_owned();
             let remedy = "give `chance`, or `backends` and `bad`";
             self.wrong(&table.key("sticky"), &table.place("sticky"), problem, remedy);
         }
@@ -198,7 +202,7 @@ impl Check<'_> {
             && *bad.get_ref() > of
         {
             let problem = format!("{} of {of} servers", bad.get_ref());
-            self.wrong(&table.key("bad"), &bad.span(), problem, expected("no more than there are"));
+            self.wrong(&table.key("bad"), &bad.span(), problem, expected("at most `backends`"));
         }
         match (fraction, of, bad) {
             (Some(fraction), _, _) => {

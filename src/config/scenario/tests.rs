@@ -1,4 +1,4 @@
-//! Scenarios that are read, and those that are refused with all that is told.
+//! Scenarios that are read, and those that are refused with all their mistakes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,36 +14,36 @@ use crate::dns::{Class, EdeCode, NameBuf, Qtype, Rcode, Transport};
 
 const PAGE: &str = include_str!("../../../docs/scenarios.md");
 
-/// All that a scenario must have; rules and the like follow it from line 7 on.
+/// The required parts of a scenario; rules and other tables follow from line 7 on.
 const HEAD: &str = "[scenario]\nname = \"x\"\nsources = [\"https://example.org\"]\nfrom = 2020-01-01T00:00:00+01:00\n[[network]]\nid = \"n\"\n";
 
 /// The scenario, or every mistake as `LINE: KEY: PROBLEM; REMEDY`.
 fn read(text: &str) -> Result<Scenario, Vec<String>> {
     parse(text, Path::new("p.toml")).map_err(|error| {
-        let told = |mistake: &Mistake| {
+        let got = |mistake: &Mistake| {
             let text = Mistake { source: None, ..mistake.clone() }.to_string();
             text.strip_prefix("p.toml:").unwrap_or(&text).to_owned()
         };
-        error.0.iter().map(told).collect()
+        error.0.iter().map(got).collect()
     })
 }
 
 #[track_caller]
 fn accepted(text: &str) -> Scenario {
-    read(text).unwrap_or_else(|told| panic!("{told:#?}\n{text}"))
+    read(text).unwrap_or_else(|got| panic!("{got:#?}\n{text}"))
 }
 
-/// Each text with the mistakes that are told, by how they begin or what they hold.
+/// Each text with its mistakes, by their line and a part of their text.
 #[track_caller]
 fn refused(rows: &[(&str, &[&str])]) {
     for (text, expected) in rows {
-        let Err(told) = read(text) else { panic!("accepted:\n{text}") };
-        let fits = |(told, expected): (&String, &&str)| {
+        let Err(got) = read(text) else { panic!("accepted:\n{text}") };
+        let fits = |(got, expected): (&String, &&str)| {
             let (line, part) = expected.split_once(": ").unwrap();
-            told.starts_with(&format!("{line}: ")) && told.contains(part)
+            got.starts_with(&format!("{line}: ")) && got.contains(part)
         };
-        let all = told.len() == expected.len() && told.iter().zip(*expected).all(fits);
-        assert!(all, "told:\n{told:#?}\nexpected:\n{expected:#?}\n{text}");
+        let all = got.len() == expected.len() && got.iter().zip(*expected).all(fits);
+        assert!(all, "got:\n{got:#?}\nexpected:\n{expected:#?}\n{text}");
     }
 }
 
@@ -63,7 +63,7 @@ fn pooled(action: &str) -> String {
     )
 }
 
-/// One whose rule has a `when`, in line 11.
+/// A scenario whose rule has a `when`, in line 11.
 fn when(when: &str) -> String {
     format!("{}when = {{ {when} }}\n", rule("any = true", "kind = \"drop\""))
 }
@@ -304,24 +304,24 @@ fn what_a_file_must_have() {
         (
             "[scenario]\nname = \"a b\"\nsources = []\nplace = \"Xx\"\nseed = -1\ntitle = 5\nfrom = 2020-01-02T00:00:00Z\nuntil = 2020-01-01T00:00:00Z\nstub-mode = \"docs\"\n[[network]]\nid = \"\"\nmode = \"injector\"\n",
             &[
-                "2: [scenario] name: `a b` holds white space",
+                "2: [scenario] name: `a b` contains white space",
                 "3: [scenario] sources: the list is empty",
                 "4: [scenario] place: `Xx` is not a country code",
                 "5: [scenario] seed: -1 is out of bounds; expected a whole number from 0 on",
-                "6: [scenario] title: found a whole number; expected a text",
-                "8: [scenario] until: it ends before it starts",
+                "6: [scenario] title: found a whole number; expected a string",
+                "8: [scenario] until: it ends before it begins",
                 "9: [scenario] stub-mode: `docs` is not known; expected one of doc, loopback, historical (did you mean `doc`?)",
-                "11: [[network]] id: the text is empty",
+                "11: [[network]] id: the string is empty",
                 "12: [[network]] mode: `injector` is not known",
             ],
         ),
         (
             &HEAD.replace("+01:00", ""),
-            &["4: [scenario] from: `2020-01-01T00:00:00` does not say in which time zone; add an offset"],
+            &["4: [scenario] from: `2020-01-01T00:00:00` has no time zone; add an offset"],
         ),
         (
             &HEAD.replace("2020-01-01T00:00:00+01:00", "\"2020\""),
-            &["4: [scenario] from: found a text; expected a time"],
+            &["4: [scenario] from: found a string; expected a time"],
         ),
         (
             &format!(
@@ -331,7 +331,7 @@ fn what_a_file_must_have() {
                 "7: [[network]] clients: `x` is not a network",
                 "10: [[network]] clients: 10.1.0.0/16 overlaps 10.0.0.0/8 of the network `n`",
                 "12: [[network]] id: `n` is already given in line 6",
-                "13: [[network]] clients: found a whole number; expected a text",
+                "13: [[network]] clients: found a whole number; expected a string",
             ],
         ),
         (
@@ -395,15 +395,15 @@ fn rules_that_can_not_be() {
                 "15: [[rule]] action: `kind` is missing",
             ],
         ),
-        (&rule("", "kind = \"drop\""), &["9: [[rule]] match: it takes no name"]),
-        (&rule("suffix = []", "kind = \"drop\""), &["9: [[rule]] match: it takes no name"]),
+        (&rule("", "kind = \"drop\""), &["9: [[rule]] match: it matches no name"]),
+        (&rule("suffix = []", "kind = \"drop\""), &["9: [[rule]] match: it matches no name"]),
         (
             &rule("sufix = [\"a\"]", "kind = \"drop\""),
-            &["9: it takes no name", "9: [[rule]] match.sufix: unknown key `sufix`"],
+            &["9: it matches no name", "9: [[rule]] match.sufix: unknown key `sufix`"],
         ),
         (
             &rule("suffix = \"a\"", "kind = \"drop\""),
-            &["9: [[rule]] match.suffix: found a text; expected a list of texts"],
+            &["9: [[rule]] match.suffix: found a string; expected a list of strings"],
         ),
         (&rule("suffix = [\"*.a\"]", "kind = \"drop\""), &["9: `*.a` is compared letter by letter"]),
         (
@@ -434,12 +434,9 @@ fn rules_that_can_not_be() {
         (&when("network = []"), &["11: [[rule]] when.network: the list is empty"]),
         (
             &when("from = 2020-01-02T00:00:00Z, until = 2020-01-02T00:00:00Z"),
-            &["11: [[rule]] when.until: it ends before it starts"],
+            &["11: [[rule]] when.until: it ends before it begins"],
         ),
-        (
-            &when("until = 2020-01-02"),
-            &["11: [[rule]] when.until: `2020-01-02` does not say in which time zone"],
-        ),
+        (&when("until = 2020-01-02"), &["11: [[rule]] when.until: `2020-01-02` has no time zone"]),
         (&when("daily = \"5-6\""), &["11: [[rule]] when.daily: `5-6` is not a time of the day"]),
         (&when("daily = \"05:00-05:00\""), &["11: [[rule]] when.daily: "]),
         (&when("type = [\"AAAAA\"]"), &["11: [[rule]] when.type: `AAAAA` is not a question type"]),
@@ -456,7 +453,7 @@ fn rules_that_can_not_be() {
         (&when("backends = 2, bad = 3"), &["11: [[rule]] when.bad: 3 of 2 servers"]),
         (&when("backends = 2"), &["11: [[rule]] when.backends: `backends` is given without `bad`"]),
         (&when("bad = 2"), &["11: [[rule]] when.bad: `bad` is given without `backends`"]),
-        (&when("sticky = \"name\""), &["11: [[rule]] when.sticky: there is no draw to keep to"]),
+        (&when("sticky = \"name\""), &["11: [[rule]] when.sticky: there is no draw to repeat"]),
         (
             &when("chance = 0.1, sticky = \"nam\""),
             &[
@@ -474,7 +471,7 @@ fn rules_that_can_not_be() {
 #[test]
 fn actions_that_can_not_be() {
     let long = "x".repeat(256);
-    for (action, told) in [
+    for (action, got) in [
         ("kind = \"stubb\"", "kind: `stubb` is not known; expected one of pass, delay"),
         ("kind = \"stubb\"", "(did you mean `stub`?)"),
         (
@@ -503,7 +500,7 @@ fn actions_that_can_not_be() {
         ("kind = \"rcode\", rcode = \"RCODE4096\"", "action.rcode: `RCODE4096` is not a response code"),
         (
             "kind = \"rcode\", rcode = \"NXDOMAIN\", flags = \"8180\"",
-            "action.flags: the flags hold another code than NXDOMAIN; let their last digit be 3",
+            "action.flags: the flags hold a code other than NXDOMAIN; make their last digit 3",
         ),
         (
             "kind = \"nodata\", soa = \"mine\"",
@@ -525,10 +522,7 @@ fn actions_that_can_not_be() {
         ("kind = \"stub\", a = \"192.0.2.1\"", "action.a: `192.0.2.1` is not a pool but an address"),
         ("kind = \"stub\", a = \"six\"", "action.a: the pool `six` has no IPv4 address"),
         ("kind = \"stub\", aaaa = \"four\"", "action.aaaa: the pool `four` has no IPv6 address"),
-        (
-            "kind = \"stub\", aaaa = \"six\", other = \"a\"",
-            "action.other: there is no address in `a` to give",
-        ),
+        ("kind = \"stub\", aaaa = \"six\", other = \"a\"", "action.other: there is no address in `a`"),
         (
             "kind = \"stub\", a = \"four\", other = \"alias\"",
             "action.other: `alias` is not known; expected one of nodata, pass, a, drop",
@@ -560,9 +554,9 @@ fn actions_that_can_not_be() {
             "kind = \"nodata\", ttl-mode = \"random\", ttl-min = 301",
             "action.ttl-min: 301 is more than the TTL, 300",
         ),
-        ("kind = \"nodata\", ttl-min = 3", "action.ttl-min: it is for random TTLs alone"),
-        ("kind = \"nodata\", flags = \"818\"", "action.flags: `818` is not flags"),
-        ("kind = \"nodata\", flags = \"rd?8180\"", "action.flags: `rd?8180` is not flags"),
+        ("kind = \"nodata\", ttl-min = 3", "action.ttl-min: it applies only to random TTLs"),
+        ("kind = \"nodata\", flags = \"818\"", "action.flags: `818` is not a set of flags"),
+        ("kind = \"nodata\", flags = \"rd?8180\"", "action.flags: `rd?8180` is not a set of flags"),
         ("kind = \"nodata\", edns = \"no\"", "action.edns: `no` is not known"),
         ("kind = \"nodata\", malform = \"x\"", "action.malform: `x` is not known"),
         (
@@ -574,15 +568,15 @@ fn actions_that_can_not_be() {
         ("kind = \"nodata\", ede = { text = \"x\" }", "action.ede: `code` is missing"),
         (
             &format!("kind = \"nodata\", ede = {{ code = 16, text = \"{long}\" }}"),
-            "action.ede.text: the text has 256 octets",
+            "action.ede.text: the string has 256 octets",
         ),
         (
             "kind = \"nodata\", edns = \"strip\", ede = { code = 16 }",
-            "action.ede: it stands in an OPT record of the server's own, and there is none",
+            "action.ede: it needs an OPT record of the server's own, and there is none",
         ),
         (
             "kind = \"stub\", a = \"four\", malform = \"append-after-opt\", ede = { code = 16 }",
-            "action.ede: it stands in an OPT record of the server's own, and there is none",
+            "action.ede: it needs an OPT record of the server's own, and there is none",
         ),
         (
             "kind = \"nodata\", malform = \"short-rdata\"",
@@ -603,7 +597,7 @@ fn actions_that_can_not_be() {
             "action.extra.name: `a..` is not a domain name",
         ),
     ] {
-        refused(&[(&pooled(action), &[&format!("13: {told}")])]);
+        refused(&[(&pooled(action), &[&format!("13: {got}")])]);
     }
     for kind in ["reset", "close"] {
         let text = format!(
@@ -629,54 +623,51 @@ fn expectations_that_can_not_be() {
                 "11: [[expect]] class: `XX` is not known",
                 "12: [[expect]] transport: `XX` is not known",
                 "13: [[expect]] client: `XX` is not an IP address",
-                "14: [[expect]] end: over UDP there is no connection",
+                "14: [[expect]] end: UDP has no connection",
                 "15: [[expect]] repiles: unknown key `repiles`",
             ],
         ),
     ]);
-    for (reply, told) in [
+    for (reply, got) in [
         ("anser = []", "replies.anser: unknown key `anser`"),
         ("genuine = true, answer = []", "replies: `genuine` is given together with what is in a message"),
         ("genuine = true, hex = \"00\"", "replies: `genuine` is given together with `hex`"),
         ("hex = \"0\"", "replies.hex: these are not octets"),
-        ("hex = \"\"", "replies.hex: the text is empty"),
+        ("hex = \"\"", "replies.hex: the string is empty"),
         ("after = \"1h\"", "replies.after: `1h` is over a minute"),
-        ("flags = \"rd?8180:8180\"", "replies.flags: `rd?8180:8180` is not flags"),
+        ("flags = \"rd?8180:8180\"", "replies.flags: `rd?8180:8180` is not a set of flags"),
         ("id = \"right\"", "replies.id: `right` is not known"),
         ("ede = [\"x\"], opt = true", "replies.ede: `x` is not a code"),
-        ("ede = [\"16\"]", "replies.ede: errors stand in an OPT record"),
+        ("ede = [\"16\"]", "replies.ede: errors need an OPT record"),
         ("answer = [\"a. 1 IN A\"]", "replies.answer: A takes one value"),
         ("answer = [\"a. 1 IN\"]", "replies.answer: `a. 1 IN` is not a record"),
         ("answer = [\"a. x IN A 192.0.2.1\"]", "replies.answer: `x` is not a TTL"),
         ("answer = [\"a. 2147483648 IN A 192.0.2.1\"]", "replies.answer: `2147483648` is not a TTL"),
         ("answer = [\"a. 9-1 IN A 192.0.2.1\"]", "replies.answer: `9-1` ends before it starts"),
-        ("answer = [\"a. 1 CH A 192.0.2.1\"]", "replies.answer: `CH` stands where the class IN must"),
+        ("answer = [\"a. 1 CH A 192.0.2.1\"]", "replies.answer: `CH` is given where the class IN must"),
         ("answer = [\"a. 1 IN ANY x\"]", "replies.answer: `ANY` is not a record type"),
         ("answer = [\"a. 1 IN A ::1\"]", "replies.answer: `::1` is not an IPv4 address"),
         ("answer = [\"a.. 1 IN A 192.0.2.1\"]", "replies.answer: `a..` is not a domain name"),
     ] {
         let text = expect(&format!("name = \"a\"\nreplies = [{{ {reply} }}]"));
-        refused(&[(&text, &[&format!("9: {told}")])]);
+        refused(&[(&text, &[&format!("9: {got}")])]);
     }
 }
 
 #[test]
 fn patterns_that_would_take_nothing() {
-    for (matching, told) in [
-        (
-            "exact = ['a\\.b.test']",
-            "match.exact: `a\\.b.test` has characters that are written with a backslash",
-        ),
-        ("suffix = [\"a@b.test\"]", "match.suffix: `a@b.test` has characters that are written"),
+    for (matching, got) in [
+        ("exact = ['a\\.b.test']", "match.exact: `a\\.b.test` contains escaped characters"),
+        ("suffix = [\"a@b.test\"]", "match.suffix: `a@b.test` contains escaped characters"),
         ("substring = [\"*twitter.com*\"]", "match.substring: `*twitter.com*` is compared letter by letter"),
         ("endswith = ['a\\.test']", "match.endswith: `a\\.test` is compared letter by letter"),
         ("regex = [\"\"]", "match.regex: the expression is empty"),
-        ("regex = [\"müller\"]", "match.regex: `müller` takes no name; write other scripts as A-labels"),
+        ("regex = [\"müller\"]", "match.regex: `müller` matches no name; write other scripts as A-labels"),
     ] {
-        refused(&[(&rule(matching, "kind = \"drop\""), &[&format!("9: [[rule]] {told}")])]);
+        refused(&[(&rule(matching, "kind = \"drop\""), &[&format!("9: [[rule]] {got}")])]);
     }
     let text = when("type = [\"A\", \"MX\"], not-type = [\"MX\", \"A\"]");
-    refused(&[(&text, &["11: [[rule]] when.not-type: it takes back all that `type` gives"])]);
+    refused(&[(&text, &["11: [[rule]] when.not-type: it excludes every type in `type`"])]);
     accepted(&when("type = [\"A\", \"MX\"], not-type = [\"MX\"]"));
 }
 
@@ -702,8 +693,9 @@ fn rules_that_are_never_reached() {
         ((any, "until = 2020-01-03T00:00:00Z"), (any, "until = 2020-01-02T00:00:00Z, transport = \"tcp\"")),
         (("regex = [\"^a\"]", "chance = 1.0"), ("regex = [\"^a\"]", "")),
     ] {
-        let told = "12: [[rule]]: `second` is never reached: `first` in line 7 takes all that it takes";
-        refused(&[(&two(first, second, "drop"), &[told])]);
+        let got =
+            "12: [[rule]]: `second` is never reached: `first` in line 7 matches everything that it matches";
+        refused(&[(&two(first, second, "drop"), &[got])]);
     }
     for (first, second, kind) in [
         ((net, ""), (any, ""), "drop"),
@@ -718,7 +710,7 @@ fn rules_that_are_never_reached() {
         ((any, "from = 2020-01-03T00:00:00Z"), (any, "from = 2020-01-02T00:00:00Z"), "drop"),
         ((any, "daily = \"01:00-02:00\""), (any, ""), "drop"),
         ((any, "chance = 0.5"), (any, ""), "drop"),
-        // What a resolver says of itself is asked in another class.
+        // A resolver's version and identity are queried in class CH.
         ((any, ""), (any, ""), "redirect"),
     ] {
         accepted(&two(first, second, kind));
@@ -726,7 +718,7 @@ fn rules_that_are_never_reached() {
 }
 
 proptest::proptest! {
-    /// Whatever stands in the place of a value, it is read or refused.
+    /// Any text in place of a value is read or refused.
     #[test]
     fn no_text_is_too_much(text in "\\PC{0,40}", at in 0..4000usize, cut in 0..60usize) {
         let _ = read(&text);

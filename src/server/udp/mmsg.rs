@@ -1,10 +1,10 @@
-//! `recvmmsg` and `sendmmsg`: many datagrams for one call into the kernel. Linux only; the one
-//! unsafe island of the edge.
+//! `recvmmsg` and `sendmmsg`: many datagrams per system call. Linux only; the only unsafe code of the
+//! edge.
 //!
-//! An [`Inbox`] takes what has arrived on a socket, an [`Outbox`] sends what was put into it. Both
-//! own their buffers and use them over and over; nothing is allocated after they are made. On a socket
-//! that listens on a wildcard address a [`Return`] holds the address that the client asked, and the
-//! reply leaves from there (ip(7) `IP_PKTINFO`, RFC 3542 §6).
+//! An [`Inbox`] receives from a socket, an [`Outbox`] sends the datagrams put into it. Both own their
+//! buffers and reuse them; nothing is allocated after they are made. On a socket that listens on a
+//! wildcard address a [`Return`] holds the address that the query was sent to, and the reply leaves
+//! from there (ip(7) `IP_PKTINFO`, RFC 3542 §6).
 
 #![expect(unsafe_code, reason = "the standard library has no such calls")]
 
@@ -19,17 +19,17 @@ use libc::{c_int, c_uint, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr};
 
 /// Octets of a `sockaddr_in6`, the longer of the two addresses that a UDP socket has.
 const NAME: usize = size_of::<libc::sockaddr_in6>();
-/// Where the data of a control message stands: its header is padded to whole words.
+/// The offset of a control message's data: the header is padded to whole words.
 const CONTROL_HEADER: usize = size_of::<cmsghdr>().next_multiple_of(size_of::<usize>());
 /// Room for one control message with a whole number: a time to live.
 const HOPS: usize = CONTROL_HEADER + size_of::<c_int>().next_multiple_of(size_of::<usize>());
 /// Room for one control message with an `in6_pktinfo`, the longer of the two.
 const CONTROL: usize = CONTROL_HEADER + size_of::<in6_pktinfo>().next_multiple_of(size_of::<usize>());
-/// Buffers that lie a page apart would share one set of the first cache; a line more spreads them.
+/// Buffers a page apart would share one set of the L1 cache; one more cache line spreads them.
 const SPREAD: usize = 64;
 
-/// Asks the kernel to tell for each datagram which local address it was sent to. Needed on a socket
-/// that is bound to a wildcard address, so that replies leave from the address that was asked.
+/// Asks the kernel for the local address that each datagram was sent to. Needed on a socket that is
+/// bound to a wildcard address, so that replies leave from that address.
 ///
 /// # Errors
 /// The kernel's.
@@ -66,7 +66,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Room for `slots` datagrams of at most `octets` each; what is longer is cut.
+    /// Room for `slots` datagrams of at most `octets` each; longer ones are truncated.
     #[must_use]
     pub fn new(slots: usize, octets: usize) -> Self {
         let stride = octets.next_multiple_of(SPREAD) + SPREAD;
@@ -83,7 +83,7 @@ impl Inbox {
 }
 
 impl Receive for Inbox {
-    /// Takes with the first datagram all others that are there, up to the number of slots.
+    /// Receives the first datagram and all others that have arrived, up to the number of slots.
     fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         let octets = self.octets;
         let slots = self.buffers.chunks_exact_mut(self.stride).zip(&mut self.names).zip(&mut self.controls);
@@ -160,8 +160,8 @@ impl Outbox {
         self.filled == 0
     }
 
-    /// Puts the first `len` octets of [`Transmit::space`] among those to be sent. Without a way back
-    /// the socket must be connected.
+    /// Queues the first `len` octets of [`Transmit::space`]. Without a way back the socket must be
+    /// connected.
     pub fn push(&mut self, len: usize, to: Option<&Return>) {
         let slot = self.filled;
         let (Some(header), Some(vector)) = (self.headers.get_mut(slot), self.vectors.get_mut(slot)) else {
@@ -220,7 +220,7 @@ impl Transmit for Outbox {
             match usize::try_from(done) {
                 Ok(sent) => at += sent.max(1),
                 Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                // The error is that of the first datagram left; those behind it may still go.
+                // The error is that of the first datagram left; the next ones may still succeed.
                 Err(_) => (at, lost) = (at + 1, lost + 1),
             }
         }
@@ -262,18 +262,18 @@ pub fn pin(processor: usize) -> io::Result<()> {
     let mut mask = [0u64; 16];
     let word = mask.get_mut(processor / BITS).ok_or(io::ErrorKind::InvalidInput)?;
     *word = 1 << (processor % BITS);
-    // SAFETY: the mask is live, and as long as is said; 0 means the calling thread.
+    // SAFETY: the mask is live, and as long as given; 0 means the calling thread.
     let done = unsafe { libc::sched_setaffinity(0, size_of_val(&mask), mask.as_ptr().cast()) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The octets of a socket address as the kernel has it, of either family.
+/// The octets of a socket address in the kernel's layout, of either family.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Name([u8; NAME]);
 
 impl Name {
-    /// Where `sin_port` and `sin6_port` stand, in the order of the network.
+    /// The offset of `sin_port` and `sin6_port`, in network byte order.
     const PORT: usize = offset_of!(libc::sockaddr_in, sin_port);
     const V4: usize = offset_of!(libc::sockaddr_in, sin_addr);
     const V6: usize = offset_of!(libc::sockaddr_in6, sin6_addr);
@@ -295,7 +295,7 @@ impl Name {
         }
     }
 
-    /// Takes an address; returns how many octets it has.
+    /// Stores an address; returns its length in octets.
     fn set(&mut self, address: SocketAddr) -> usize {
         let (family, len) = match address {
             SocketAddr::V4(v4) => {
@@ -323,7 +323,7 @@ impl Name {
     }
 }
 
-/// A buffer for one control message, aligned as the kernel wants it.
+/// A buffer for one control message, aligned as the kernel requires.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct Control([u8; CONTROL]);
@@ -331,7 +331,7 @@ struct Control([u8; CONTROL]);
 impl Control {
     const LEVEL: usize = offset_of!(cmsghdr, cmsg_level);
     const TYPE: usize = offset_of!(cmsghdr, cmsg_type);
-    /// The address of this host that an `in_pktinfo` speaks of.
+    /// The address of this host in an `in_pktinfo`.
     const LOCAL4: usize = CONTROL_HEADER + offset_of!(in_pktinfo, ipi_spec_dst);
     const LOCAL6: usize = CONTROL_HEADER + offset_of!(in6_pktinfo, ipi6_addr);
     const INTERFACE6: usize = CONTROL_HEADER + offset_of!(in6_pktinfo, ipi6_ifindex);
@@ -387,7 +387,7 @@ impl Control {
 struct Controls([u8; CONTROL + HOPS]);
 
 impl Controls {
-    /// Asks the kernel to send as is said; returns the octets used.
+    /// Asks the kernel to send from this address with this time to live; returns the octets used.
     fn set(&mut self, to: &Return, ip_ttl: Option<u8>) -> usize {
         let mut filled = 0;
         if let Some(asked) = to.asked {
@@ -416,7 +416,7 @@ fn put(buffer: &mut [u8], at: usize, octets: &[u8]) {
 }
 
 const NO_VECTOR: iovec = iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-/// All zero, which for every field means that there is nothing.
+/// All zero, which means "none" for every field.
 // SAFETY: a mmsghdr is made of integers and raw pointers, for which zero is a valid value.
 const NO_HEADER: mmsghdr = unsafe { std::mem::zeroed::<mmsghdr>() };
 
@@ -462,7 +462,7 @@ mod tests {
                     outbox.commit(octets.len(), &to);
                 }
             }
-            // The last one was longer than a slot and is cut; the fifth found no room to be answered.
+            // The last one was longer than a slot and is truncated; there was no room to answer the fifth.
             assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [20, 40, 60, 80, 100, 100]);
             assert_eq!(outbox.len(), 4);
             assert_eq!(outbox.send(&server), 0);
@@ -479,7 +479,7 @@ mod tests {
     fn a_datagram_that_cannot_be_sent_takes_no_other_with_it() {
         let (server, client) = pair("127.0.0.1:0");
         let good = Return { peer: client.local_addr().unwrap(), asked: None };
-        // A socket of one family reaches no address of the other.
+        // A socket of one family cannot send to the other.
         let bad = Return { peer: "[2001:db8::1]:53".parse().unwrap(), asked: None };
         let mut outbox = Outbox::new(4, 10);
         for (octet, to) in [(1, bad), (2, good), (3, bad), (4, good)] {

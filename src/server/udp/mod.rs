@@ -1,8 +1,8 @@
-//! UDP: one OS thread a core, each with a socket of its own on the same address.
+//! UDP: one OS thread per core, each with a socket of its own on the same address.
 //!
-//! [`worker`] is the loop. It takes and sends datagrams through [`Receive`] and [`Transmit`], which
-//! there are two of: [`mmsg`] moves many with one call and knows the address that was asked (Linux);
-//! [`plain`] moves one at a time with the standard library's own calls, anywhere.
+//! [`worker`] is the loop. It receives and sends datagrams through [`Receive`] and [`Transmit`], which have
+//! two implementations: [`mmsg`] moves many per call and knows the local address that each was sent to
+//! (Linux); [`plain`] moves one at a time with the standard library's calls, on every system.
 
 #[cfg(target_os = "linux")]
 pub mod mmsg;
@@ -12,18 +12,18 @@ pub mod worker;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-/// The way back to whoever sent a datagram.
+/// The way back to the sender of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Return {
-    /// Who sent it.
+    /// The sender.
     pub peer: SocketAddr,
-    /// The local address that it was sent to, where the kernel was asked to tell.
+    /// The local address that it was sent to, if the kernel was asked to report it.
     pub asked: Option<IpAddr>,
 }
 
-/// Takes datagrams from a socket.
+/// Receives datagrams from a socket.
 pub trait Receive {
-    /// Waits for a datagram, as long as the socket's read timeout allows; returns how many came.
+    /// Waits for a datagram, as long as the socket's read timeout allows; returns how many arrived.
     ///
     /// # Errors
     /// The kernel's; `WouldBlock` or `TimedOut` when the time is up.
@@ -33,21 +33,21 @@ pub trait Receive {
     fn get(&self, slot: usize) -> Option<(&[u8], Return)>;
 }
 
-/// Gathers datagrams and sends them.
+/// Queues datagrams and sends them.
 pub trait Transmit {
     /// The buffer of the next datagram; `None` when there is room for no more before a
     /// [`Transmit::send`].
     fn space(&mut self) -> Option<&mut [u8]>;
 
-    /// Puts the first `len` octets of [`Transmit::space`] among those to be sent.
+    /// Queues the first `len` octets of [`Transmit::space`].
     fn commit(&mut self, len: usize, to: &Return);
 
     /// The octets of the datagram that was put there as number `slot`, from 0, and was sent; until the next
     /// [`Transmit::space`].
     fn sent(&self, slot: usize) -> Option<&[u8]>;
 
-    /// Sends all of them. What the kernel will not take is lost, as any datagram may be; the number
-    /// lost is returned.
+    /// Sends all of them. Datagrams that the kernel rejects are lost, as any may be; returns the number
+    /// lost.
     fn send(&mut self, socket: &UdpSocket) -> usize;
 }
 

@@ -1,4 +1,4 @@
-//! One datagram at a time, with the calls that every system has.
+//! One datagram at a time, with portable calls.
 //!
 //! On a wildcard address the reply leaves from the address that the system picks.
 
@@ -7,14 +7,14 @@ use std::net::{SocketAddr, UdpSocket};
 
 use super::{Receive, Return, Transmit};
 
-/// The datagram that came last.
+/// The datagram that arrived last.
 pub struct Inbox {
     buffer: Box<[u8]>,
     last: Option<(usize, SocketAddr)>,
 }
 
 impl Inbox {
-    /// Room for a datagram of at most `octets`; what is longer is cut.
+    /// Room for a datagram of at most `octets`; a longer one is truncated.
     #[must_use]
     pub fn new(octets: usize) -> Self {
         Self { buffer: vec![0; octets].into(), last: None }

@@ -1,5 +1,5 @@
-//! One thread: receive a batch, resolve each query, send the replies, observe. What must wait goes to
-//! tokio and comes back to the same socket.
+//! One thread: receive a batch, resolve each query, send the replies, observe. A query that must wait goes to
+//! tokio, and its reply returns through the same socket.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -21,28 +21,28 @@ use crate::resolver::resolve::resolve;
 use crate::resolver::snapshot::Client;
 use crate::server::intercept::{Interceptor, ReplyPath};
 
-/// How long a thread sleeps in the kernel before it looks whether it should end.
+/// How long a thread sleeps in the kernel before it checks whether to end.
 const WAKE: Duration = Duration::from_millis(100);
-/// The longest packet read; what is longer is no query.
+/// The longest packet read; a longer one is not a query.
 const MAX_PACKET: usize = 4096;
 /// The longest reply.
 const MAX_REPLY: usize = PAYLOAD_SIZE as usize;
 
-/// How the threads work.
+/// Settings of the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manner {
-    /// The most datagrams that one call into the kernel moves; 1 uses the calls that every system has.
+    /// The most datagrams per system call; 1 uses portable calls.
     pub batch: usize,
-    /// The processor that this thread stays on, if one was asked for.
+    /// The processor that this thread is pinned to, if any.
     pub processor: Option<usize>,
 }
 
-/// What every thread shares.
+/// State that all threads share.
 #[derive(Clone)]
 pub struct Shared {
     /// The engine.
     pub engine: Arc<Engine>,
-    /// Where queries wait for an upstream.
+    /// The runtime on which queries wait for an upstream.
     pub runtime: tokio::runtime::Handle,
     /// Counters of the queries that waited.
     pub waited: Arc<Counters>,
@@ -50,7 +50,7 @@ pub struct Shared {
     pub clock: Clock,
     /// Set when the threads should end.
     pub stop: Arc<AtomicBool>,
-    /// Stands before the resolver.
+    /// The interceptor before the resolver.
     pub interceptor: Option<Arc<dyn Interceptor>>,
 }
 
@@ -68,7 +68,7 @@ pub fn bind(address: SocketAddr, hold: Hold) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Answers what arrives on `socket` until `shared.stop` is set.
+/// Answers the queries that arrive on `socket` until `shared.stop` is set.
 pub fn run(socket: &Arc<UdpSocket>, listener: u16, shared: &Shared, manner: Manner) {
     #[cfg(target_os = "linux")]
     {
@@ -76,7 +76,7 @@ pub fn run(socket: &Arc<UdpSocket>, listener: u16, shared: &Shared, manner: Mann
         if let Some(processor) = manner.processor
             && let Err(reason) = mmsg::pin(processor)
         {
-            tracing::warn!(processor, %reason, "this UDP thread stays on no processor");
+            tracing::warn!(processor, %reason, "cannot pin this UDP thread to its processor");
         }
         if manner.batch > 1 {
             let inbox = mmsg::Inbox::new(manner.batch, MAX_PACKET);
@@ -96,13 +96,13 @@ fn answer(
 ) {
     let engine = &shared.engine;
     let mut counters = engine.counters.own();
-    // Which datagrams were dealt with on this thread, what came of them, and which replies.
+    // The datagrams that were handled on this thread, the results, and the slots of the replies.
     let mut events: Vec<(usize, Event, Option<usize>)> = Vec::new();
     let mut begun = Vec::new();
     let _runtime = shared.runtime.enter();
     while !shared.stop.load(Relaxed) {
-        // An error means that it is time to look at `stop`, or tells of an earlier reply that could
-        // not be delivered (ICMP): neither ends the thread.
+        // An error is a time-out, to check `stop`, or reports an earlier reply that could not be
+        // delivered (ICMP): neither ends the thread.
         let Ok(received) = inbox.receive(socket) else { continue };
         let now = (shared.clock)();
         let snapshot = engine.snapshot_at(now.unix);
@@ -151,13 +151,13 @@ fn answer(
     }
 }
 
-/// Sends what came of the waiting, from whichever thread it came on.
+/// Sends the reply to a query that waited, from any thread.
 fn finish(pending: &Pending, answered: &Answered, to: &Return, socket: &UdpSocket, shared: &Shared) {
     let mut out = [0u8; MAX_REPLY];
     let (len, event) = pending.write(answered, &mut out);
     let reply = out.get(..len).unwrap_or_default();
     if !reply.is_empty() {
-        // A reply that the kernel will not take is lost as any datagram may be; the client asks again.
+        // A reply that the kernel rejects is lost, as any datagram may be; the client asks again.
         let _ = send_one(socket, reply, to);
     }
     shared.engine.observe(&mut &*shared.waited, pending.snapshot(), &event, pending.packet(), reply);

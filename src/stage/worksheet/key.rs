@@ -1,4 +1,4 @@
-//! The key to a sheet: each question is played, and what comes back told together with the rule behind it.
+//! The key to a sheet: plays each question, and lists the replies with the rule behind them.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::stage::exchange::{Decided, Exchange};
 use crate::stage::harness::time_text;
 use crate::stage::world::{Setting, World, client_of};
 
-/// How long after the first time a question is asked a second time.
+/// The time between the two askings of a question.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// The key to a sheet.
@@ -25,17 +25,17 @@ pub struct Key<'a> {
     played: Vec<Vec<Vec<Played>>>,
 }
 
-/// What one question gets in one network.
+/// The result of one question in one network.
 struct Played {
     rule: Option<Decided>,
     seen: Seen,
-    /// What the honest network says.
+    /// The honest network's reply.
     genuine: Option<Vec<u8>>,
-    /// What is noticeable.
+    /// The noticeable signs.
     signs: Vec<String>,
-    /// Whether the other transport gets the genuine answer and nothing else.
+    /// Whether the other transport gets only the genuine answer.
     other_is_honest: bool,
-    /// Nobody is at home, and nobody answered.
+    /// No resolver is there, and no reply came.
     silent: bool,
 }
 
@@ -44,13 +44,13 @@ impl Played {
         honest(&self.seen, self.genuine.as_deref())
     }
 
-    /// Nobody interfered.
+    /// True if there was no interference.
     fn untouched(&self) -> bool {
         self.silent || self.honest()
     }
 }
 
-/// Exactly the genuine answer, however late.
+/// True for exactly the genuine answer, at any time.
 fn honest(seen: &Seen, genuine: Option<&[u8]>) -> bool {
     match seen.replies.as_slice() {
         [(_, only)] => seen.end == End::Open && Some(only.as_slice()) == genuine,
@@ -58,7 +58,7 @@ fn honest(seen: &Seen, genuine: Option<&[u8]>) -> bool {
     }
 }
 
-/// Remembers the last query, whose exchange the key tells.
+/// Keeps the last exchange, for the key.
 #[derive(Default)]
 struct Last(Mutex<Option<Exchange>>);
 
@@ -80,7 +80,7 @@ impl<'a> Key<'a> {
     /// Plays all questions of a sheet. The scenario is the sheet's own, read once more.
     ///
     /// # Errors
-    /// A zone of the scenario can't be read.
+    /// A zone of the scenario is invalid.
     pub fn new(sheet: &'a Sheet<'a>, scenario: Scenario, now: Moment) -> Result<Self, String> {
         let last = Arc::new(Last::default());
         let observer: Arc<dyn Observer> = Arc::<Last>::clone(&last);
@@ -111,13 +111,13 @@ impl<'a> Key<'a> {
         let _ = writeln!(text, "# Key: {} ({})\n", scenario.title, scenario.name);
         let _ = writeln!(
             text,
-            "Seed {}. Played, not looked up: each question as if nobody had asked before. Where a pool goes round, \
-             or a TTL is drawn or counts down, a class sees other values; the key to what it really saw is made of \
+            "Seed {}. Played, not looked up: each question from a fresh start. Where a pool rotates, \
+             or a TTL is random or counts down, a class sees other values; the key to what it saw is made from \
              its record, with `--log`.\n",
             sheet.seed
         );
         told_networks(&mut text, scenario);
-        text.push_str("\nWhen what happened:\n\n");
+        text.push_str("\nWhat happened when:\n\n");
         let events = scenario.events.iter().map(|e| (e.at, e.text.clone()));
         let wire = changes(scenario).into_iter().map(|(at, what)| (at, format!("on the wire: {what}")));
         let mut lines: Vec<(i64, String)> = events.chain(wire).collect();
@@ -134,12 +134,12 @@ impl<'a> Key<'a> {
                 let _ = writeln!(text, "\n### {number}. {}\n\n`{}`\n", in_words(question), command(question));
                 for (place, (network, played)) in scenario.networks.iter().zip(played).enumerate() {
                     let _ = write!(text, "- {} {}: ", letter(place), network.id);
-                    told(&mut text, played, question.transport);
+                    write_played(&mut text, played, question.transport);
                 }
                 let honest = scenario.networks.iter().zip(played).filter(|(_, p)| p.honest());
                 let honest: Vec<&str> = honest.map(|(n, _)| n.id.as_str()).collect();
-                let honest = if honest.is_empty() { "nobody".into() } else { honest.join(", ") };
-                let _ = writeln!(text, "\nOnly the truth is told by: {honest}.");
+                let honest = if honest.is_empty() { "none".into() } else { honest.join(", ") };
+                let _ = writeln!(text, "\nOnly the genuine answer comes from: {honest}.");
             }
         }
         text.push_str("\n## Who lies, in these questions\n\n");
@@ -149,7 +149,7 @@ impl<'a> Key<'a> {
         text
     }
 
-    /// What all questions show of one network.
+    /// The summary of all questions for one network.
     fn verdict(&self, place: usize) -> String {
         let all: Vec<&Played> =
             self.played.iter().flatten().filter_map(|networks| networks.get(place)).collect();
@@ -165,10 +165,10 @@ impl<'a> Key<'a> {
         }
         if lies == 0 {
             let silent = all.iter().any(|p| p.silent);
-            return if silent { "nobody is at home" } else { "tells only the truth" }.into();
+            return if silent { "no resolver is there" } else { "genuine answers only" }.into();
         }
         format!(
-            "something else than the truth alone in {lies} of {}, by {}; the other transport helps in {helped}",
+            "interference in {lies} of {}, by {}; the other transport helps in {helped}",
             all.len(),
             rules.join(", ")
         )
@@ -224,7 +224,7 @@ impl Played {
     }
 }
 
-/// Which letter and port is which network.
+/// The letters and ports of the networks.
 pub(super) fn told_networks(text: &mut String, scenario: &Scenario) {
     text.push_str("| | network | port | what it is |\n| --- | --- | --- | --- |\n");
     for (place, network) in scenario.networks.iter().enumerate() {
@@ -236,7 +236,7 @@ pub(super) fn told_networks(text: &mut String, scenario: &Scenario) {
 /// The rule behind an answer, in words.
 pub(super) fn told_rule(rule: Option<&Decided>) -> String {
     match rule {
-        None => "no rule takes it".into(),
+        None => "no rule matches".into(),
         Some(rule) => {
             let (id, action, sure) = (&rule.id, &rule.action, rule.evidence.word());
             let intent: Vec<&str> = rule.intent.split_whitespace().collect();
@@ -245,7 +245,7 @@ pub(super) fn told_rule(rule: Option<&Decided>) -> String {
     }
 }
 
-/// How a connection ended, unless it did not.
+/// How a connection ended, if it did.
 pub(super) const fn end_word(end: End) -> Option<&'static str> {
     match end {
         End::Open => None,
@@ -254,7 +254,7 @@ pub(super) const fn end_word(end: End) -> Option<&'static str> {
     }
 }
 
-fn told(text: &mut String, played: &Played, transport: Transport) {
+fn write_played(text: &mut String, played: &Played, transport: Transport) {
     let _ = writeln!(text, "{}", told_rule(played.rule.as_ref()));
     for (after, octets) in &played.seen.replies {
         let kind = if Some(octets) == played.genuine.as_ref() { "genuine" } else { "forged" };
@@ -263,18 +263,18 @@ fn told(text: &mut String, played: &Played, transport: Transport) {
     if let Some(end) = end_word(played.seen.end) {
         let _ = writeln!(text, "  - the connection ends: {end}");
     } else if played.seen.replies.is_empty() {
-        let why = if played.silent { ": nobody is at home there" } else { "" };
+        let why = if played.silent { ": no resolver is there" } else { "" };
         let _ = writeln!(text, "  - no answer{why}");
     }
     if played.untouched() {
         return;
     }
     if !played.signs.is_empty() {
-        let _ = writeln!(text, "  - to be noticed: {}", played.signs.join("; "));
+        let _ = writeln!(text, "  - signs: {}", played.signs.join("; "));
     }
     let other = other(transport).word().to_uppercase();
     let _ = match played.other_is_honest {
-        true => writeln!(text, "  - {other} gets the truth and nothing else"),
+        true => writeln!(text, "  - {other} gets only the genuine answer"),
         false => writeln!(text, "  - {other} does not help"),
     };
 }
@@ -303,20 +303,20 @@ fn play(world: &World, last: &Last, question: &Expect, now: Moment) -> Played {
     let client = client_of(scenario, &elsewhere);
     let through = world.ask(&packet, client, now);
     let other_is_honest = honest(&through, world.genuine(&packet, client, now).as_deref());
-    let nobody = scenario.networks.get(usize::from(question.network)).is_some_and(|n| n.injector_only);
-    let signs = signs(&seen, genuine.as_deref(), &again, nobody);
-    let silent = nobody && rule.is_none() && seen.replies.is_empty();
+    let injector_only = scenario.networks.get(usize::from(question.network)).is_some_and(|n| n.injector_only);
+    let signs = signs(&seen, genuine.as_deref(), &again, injector_only);
+    let silent = injector_only && rule.is_none() && seen.replies.is_empty();
     Played { rule, seen, genuine, signs, other_is_honest, silent }
 }
 
-/// What is noticeable about an answer; nothing if it is the genuine one alone.
-fn signs(seen: &Seen, genuine: Option<&[u8]>, again: &Seen, nobody_home: bool) -> Vec<String> {
+/// The noticeable signs of an answer; none for the genuine one alone.
+fn signs(seen: &Seen, genuine: Option<&[u8]>, again: &Seen, injector_only: bool) -> Vec<String> {
     let mut signs = Vec::new();
     if honest(seen, genuine) {
         return signs;
     }
-    if nobody_home && !seen.replies.is_empty() {
-        signs.push("an answer from an address where nobody is at home".into());
+    if injector_only && !seen.replies.is_empty() {
+        signs.push("an answer from an address without a resolver".into());
     }
     if seen.replies.len() > 1 {
         let same = seen.replies.windows(2).all(|two| matches!(two, [(_, a), (_, b)] if a == b));
@@ -338,12 +338,12 @@ fn signs(seen: &Seen, genuine: Option<&[u8]>, again: &Seen, nobody_home: bool) -
         let message = Message::parse(octets)?;
         message.records().find(|r| r.section == Section::Answer).map(|r| r.ttl)
     };
-    // Where the truth comes the second time, a draw fell otherwise: that is another answer, and not its TTL later.
+    // A genuine second answer is the result of another draw: its TTL says nothing about the first answer.
     let again = again.replies.first().filter(|(_, octets)| Some(octets.as_slice()) != genuine);
     if let (Some(before), Some(after)) = (ttl(first), again.and_then(|(_, o)| ttl(o))) {
         let seconds = AGAIN.as_secs();
         if u64::from(before) == u64::from(after) + seconds {
-            signs.push(format!("the TTL counts down, {seconds} s later {after}: it comes out of a cache"));
+            signs.push(format!("the TTL counts down, {seconds} s later {after}: it comes from a cache"));
         } else if before != after {
             signs.push(format!("the TTL jumps, {seconds} s later {after}: no cache does that"));
         }
@@ -351,7 +351,7 @@ fn signs(seen: &Seen, genuine: Option<&[u8]>, again: &Seen, nobody_home: bool) -
     signs
 }
 
-/// What differs between an answer and the genuine one.
+/// The differences between an answer and the genuine one.
 fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>) {
     let answers = |message: &Message<'_>| {
         let answers = message.records().filter(|r| r.section == Section::Answer);
@@ -367,11 +367,11 @@ fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>
     } else if code != true_code {
         signs.push(format!("{code} where the honest network says {true_code}"));
     } else if has.is_empty() && !true_has.is_empty() {
-        signs.push("no records where the honest network has some".into());
+        signs.push("no records, although the honest network has some".into());
     } else if has != true_has {
-        signs.push("other records than the honest network has".into());
+        signs.push("records that differ from those of the honest network".into());
     } else if soa(genuine) && !soa(message) {
-        signs.push("an empty answer without the SOA record that the honest network puts beside it".into());
+        signs.push("an empty answer without the SOA record of the honest network".into());
     }
     if message.edns().is_none() && genuine.edns().is_some() {
         signs.push("the OPT record is missing".into());
@@ -397,16 +397,16 @@ mod tests {
             "- A isp-auto: rule `auto-block-page` (stub, modelled). Automatic equipment polls the register",
             "0.0 ms, forged: `NOERROR 8180, linkedin.com. 300 A 192.0.2.1`",
             "1.0 ms, forged: `NOERROR 8180, www.linkedin.com. 600 AAAA 2001:db8:53::1`",
-            "to be noticed: 2 replies that differ; other records than the honest network has",
-            "TCP gets the truth and nothing else",
-            "Only the truth is told by: isp-auto, isp-dpi, isp-nx, control.",
-            "- D control: tells only the truth",
+            "signs: 2 replies that differ; records that differ from those of the honest network",
+            "TCP gets only the genuine answer",
+            "Only the genuine answer comes from: isp-auto, isp-dpi, isp-nx, control.",
+            "- D control: genuine answers only",
             "- 2016-11-17T13:00:00+03:00: on the wire: dpi-inject begins",
         ] {
             assert!(text.contains(part), "no `{part}` in\n{text}");
         }
         assert_eq!(text, key_of("ru-2016-linkedin", 20_161_117, false));
-        // A blind sheet has the same questions, and its key tells the names.
+        // A blind sheet has the same questions, and its key has the names.
         let blind = key_of("ru-2016-linkedin", 20_161_117, true);
         assert_eq!(text, blind.replace(" --blind", ""));
     }
@@ -416,7 +416,7 @@ mod tests {
         for (name, _) in shipped::ALL {
             for seed in 0..4 {
                 let text = key_of(name, seed, false);
-                assert!(text.contains(" control: tells only the truth"), "{name} {seed}\n{text}");
+                assert!(text.contains(" control: genuine answers only"), "{name} {seed}\n{text}");
                 let questions = text.matches("\n### ").count();
                 assert!((4..=8).contains(&questions), "{name} {seed}: {questions}");
                 let scenario = shipped::load(name).unwrap();
@@ -434,10 +434,10 @@ mod tests {
     fn what_is_noticeable() {
         let text: String = (0..6).map(|seed| key_of("cn-gfw-injection", seed, false)).collect();
         for part in [
-            "an answer from an address where nobody is at home",
-            "no answer: nobody is at home there",
+            "an answer from an address without a resolver",
+            "no answer: no resolver is there",
             "the connection ends: reset",
-            "it comes out of a cache",
+            "it comes from a cache",
             "no cache does that",
             "the OPT record is missing",
             "3 replies that differ",

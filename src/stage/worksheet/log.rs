@@ -1,4 +1,4 @@
-//! The key to what a class really asked, out of the record of a scenario.
+//! The key to the queries that a class really sent, from the record of a scenario.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,17 +14,17 @@ use crate::stage::exchange::{Decided, Exchange};
 use crate::stage::harness::time_text;
 use crate::stage::record;
 
-/// Of the answers to one question so many are told; that there are more is said.
+/// The most kinds of answers listed for one question; the others are counted.
 const ANSWERS: usize = 4;
 
-/// A record, by what was asked where.
+/// A record, grouped by network and question.
 pub struct Log<'a> {
     scenario: &'a Scenario,
     questions: u64,
     groups: BTreeMap<Asked, Group>,
 }
 
-/// What belongs together: the place of the network, the question, and what was done with it.
+/// The key of a group: the index of the network, the question, and the rule.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Asked {
     network: usize,
@@ -33,13 +33,13 @@ struct Asked {
     rule: Option<String>,
 }
 
-/// Questions that are alike.
+/// Equal questions.
 struct Group {
     rule: Option<Decided>,
     count: u64,
     first: i64,
     last: i64,
-    /// What was sent, in words, and how often.
+    /// The replies, in words, and how often each was sent.
     answers: BTreeMap<String, u64>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Log<'a> {
     /// Reads a record of this scenario, which is called `file` in messages.
     ///
     /// # Errors
-    /// The first line that is no line of a record, or tells of a network that the scenario does not have.
+    /// The first line that is not a line of a record, or has a network that the scenario lacks.
     pub fn read(scenario: &'a Scenario, file: &str, lines: impl BufRead) -> Result<Self, String> {
         let mut log = Self { scenario, questions: 0, groups: BTreeMap::new() };
         for (number, line) in (1..).zip(lines.lines()) {
@@ -58,7 +58,7 @@ impl<'a> Log<'a> {
             }
         }
         if log.questions == 0 {
-            return Err(format!("{file}: nothing was recorded"));
+            return Err(format!("{file}: the record is empty"));
         }
         Ok(log)
     }
@@ -67,7 +67,7 @@ impl<'a> Log<'a> {
         let network = self.scenario.networks.iter().position(|n| n.id == exchange.network);
         let network = network.ok_or_else(|| {
             format!(
-                "`{}` is no network of {}; is it the record of another scenario?",
+                "`{}` is not a network of {}; is this the record of another scenario?",
                 exchange.network, self.scenario.name
             )
         })?;
@@ -96,13 +96,13 @@ impl<'a> Log<'a> {
     pub fn text(&self) -> String {
         let scenario = self.scenario;
         let mut text = format!("# Key: {} ({})\n\n", scenario.title, scenario.name);
-        let _ = writeln!(text, "Made of a record of {} questions.\n", self.questions);
+        let _ = writeln!(text, "Made from a record of {} questions.\n", self.questions);
         told_networks(&mut text, scenario);
         for (place, network) in scenario.networks.iter().enumerate() {
             let _ = writeln!(text, "\n## {} {}: {}", letter(place), network.id, network.title);
             let groups: Vec<_> = self.groups.iter().filter(|(asked, _)| asked.network == place).collect();
             if groups.is_empty() {
-                text.push_str("\nNobody asked here.\n");
+                text.push_str("\nNo queries here.\n");
             }
             for (asked, group) in groups {
                 let (question, transport) = (&asked.question, asked.transport.to_uppercase());
@@ -151,8 +151,7 @@ impl<'a> Log<'a> {
     }
 }
 
-/// All that was sent for one question, in words. Times are those that were meant: the real ones are never
-/// the same twice.
+/// All replies to one question, in words. Times are the planned ones: the real ones always differ.
 fn sent(exchange: &Exchange) -> String {
     let mut parts: Vec<String> = Vec::new();
     for reply in &exchange.replies {
@@ -181,7 +180,7 @@ mod tests {
     use crate::server::now;
     use crate::stage::shipped;
 
-    /// Asks twice by way of a stage and writes the lines of a record.
+    /// Sends two queries through a world and writes the lines of a record.
     fn record() -> String {
         use std::sync::{Arc, Mutex};
         struct Lines(Mutex<Vec<Exchange>>);
@@ -213,13 +212,13 @@ mod tests {
         let scenario = shipped::load("ru-2016-linkedin").unwrap();
         let log = Log::read(&scenario, "run.jsonl", record().as_bytes()).unwrap();
         let text = log.text();
-        assert!(text.contains("Made of a record of 2 questions."), "{text}");
+        assert!(text.contains("Made from a record of 2 questions."), "{text}");
         assert!(
             text.contains("### linkedin.com AAAA, UDP\n\nAsked 2 times, at 2016-11-18T09:00:00+03:00."),
             "{text}"
         );
         assert!(text.contains("Rule `nx-denied` (rcode, modelled). The resolver claims"), "{text}");
-        assert_eq!(text.matches("Nobody asked here.").count(), 3);
+        assert_eq!(text.matches("No queries here.").count(), 3);
         assert_eq!(log.json()["asked"][0]["rule"], "nx-denied");
         assert_eq!(log.json()["asked"][0]["count"], 2);
     }
@@ -229,10 +228,10 @@ mod tests {
         let scenario = shipped::load("ru-2016-linkedin").unwrap();
         let good = record();
         for (text, says) in [
-            (format!("{good}\n{{\n"), "run.jsonl:4: no JSON: "),
-            (format!("{good}[]\n"), "run.jsonl:3: no JSON object"),
-            (good.replace("isp-nx", "xyz"), "run.jsonl:1: `xyz` is no network of ru-2016-linkedin; "),
-            ("\n".into(), "run.jsonl: nothing was recorded"),
+            (format!("{good}\n{{\n"), "run.jsonl:4: not JSON: "),
+            (format!("{good}[]\n"), "run.jsonl:3: not a JSON object"),
+            (good.replace("isp-nx", "xyz"), "run.jsonl:1: `xyz` is not a network of ru-2016-linkedin; "),
+            ("\n".into(), "run.jsonl: the record is empty"),
         ] {
             let error = Log::read(&scenario, "run.jsonl", text.as_bytes()).err().unwrap();
             assert!(error.starts_with(says), "{error}");

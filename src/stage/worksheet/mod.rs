@@ -1,5 +1,5 @@
-//! A sheet of questions for a class, chosen by a seed out of what a scenario expects; its key is in
-//! [`key`], and that of what a class really asked in [`log`].
+//! A worksheet for a class, chosen by a seed from a scenario's expectations; its key is in [`key`], and the
+//! key to a class's own queries in [`log`].
 
 pub mod key;
 pub mod log;
@@ -14,20 +14,20 @@ use super::harness::time_text;
 use crate::censor::{Draw, Expect, Scenario, WantedReply};
 use crate::dns::{Class, Transport};
 
-/// The clock stands at most at so many moments in a sheet.
+/// The most moments in a sheet at which the clock stands.
 const ROUNDS: usize = 3;
-/// The port before that of the first network, as `scenario run` has it.
+/// The port before that of the first network, as in `scenario run`.
 const PORT: u16 = 5300;
 
-/// What a sheet asks, and of what scenario.
+/// The questions of a sheet, and their scenario.
 pub struct Sheet<'a> {
     /// The scenario.
     pub scenario: &'a Scenario,
-    /// The name by which `scenario run` finds it.
+    /// Its name for `scenario run`.
     pub name: &'a str,
-    /// What the choice and all draws start from.
+    /// The seed of the choice and of all random draws.
     pub seed: u64,
-    /// Neither the scenario nor the networks are told by name.
+    /// Hides the names of the scenario and the networks.
     pub blind: bool,
     /// The questions, in the order of their times.
     pub rounds: Vec<Round>,
@@ -63,20 +63,20 @@ pub fn changes(scenario: &Scenario) -> BTreeSet<(i64, String)> {
     all
 }
 
-/// Where `scenario run --port-per-network` has a network.
+/// The port of a network under `scenario run --port-per-network`.
 fn port(place: usize) -> u16 {
     u16::try_from(place).map_or(PORT, |place| PORT.saturating_add(1).saturating_add(place))
 }
 
 impl<'a> Sheet<'a> {
-    /// Chooses so many questions at most: the same for the same seed.
+    /// Chooses at most this many questions: the same for the same seed.
     #[must_use]
     pub fn new(scenario: &'a Scenario, name: &'a str, seed: u64, most: usize, blind: bool) -> Self {
         let asked = askable(scenario);
         let times = times(scenario, &asked, seed, most);
         let mut rest: Vec<&Expect> = asked.iter().filter(|e| times.contains(&moment(scenario, e))).collect();
         let mut chosen: Vec<&Expect> = Vec::new();
-        // Greedily: what shows most that the sheet does not have yet; of two alike the seed decides.
+        // Greedily: the question that shows most that is new to the sheet; the seed decides ties.
         while chosen.len() < most {
             let best = (0..rest.len()).max_by_key(|place| {
                 let expect = rest.get(*place).copied();
@@ -84,7 +84,7 @@ impl<'a> Sheet<'a> {
             });
             let Some(best) = best else { break };
             let best = rest.swap_remove(best);
-            // What is worth nothing is on the sheet already: every question is asked in all networks.
+            // A question worth nothing is on the sheet already: every question is asked in all networks.
             if worth(scenario, best, &chosen) > 0 {
                 chosen.push(best);
             }
@@ -129,7 +129,7 @@ impl<'a> Sheet<'a> {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let title = if self.blind { "a censored network" } else { &self.scenario.title };
-        // A scenario's own seed would give it away.
+        // A scenario's own seed would reveal it.
         let seed = match self.shown_seed() {
             Some(seed) => format!("Seed {seed}. "),
             None => String::new(),
@@ -138,7 +138,7 @@ impl<'a> Sheet<'a> {
         self.known(&mut text);
         text.push_str(
             "\n## Ask and write down\n\n\
-            Ask every question in every network: put its port in the place of PORT. `dig` shows the first reply \
+            Ask every question in every network: replace PORT by its port. `dig` shows the first reply \
             and leaves. Whether there are more says, for A and AAAA,\n\n\
             ```sh\nportcullis scenario judge --resolver 127.0.0.1:PORT --control 127.0.0.1:OTHER NAME\n```\n\n\
             with the port of a network that you believe in the place of OTHER.\n",
@@ -147,7 +147,7 @@ impl<'a> Sheet<'a> {
         for (place, round) in self.rounds.iter().enumerate() {
             let _ = writeln!(text, "\n### {}\n", self.heading(place, round));
             if self.blind {
-                text.push_str("The teacher starts it.\n\n");
+                text.push_str("Your teacher starts this round.\n\n");
             } else {
                 let _ = writeln!(text, "```sh\n{}\n```\n", self.command(round));
             }
@@ -213,10 +213,10 @@ impl<'a> Sheet<'a> {
             "Who lies? In which networks, and about which names?",
             "How can you tell? Give for each network the one observation that proves most, and one that proves \
              nothing.",
-            "Where in the network must the one who lies sit: in the resolver, or on the way to it?",
+            "Where in the network must the liar be: in the resolver, or on the path to it?",
             "Which counter-measure would help in which network: another resolver, TCP, DoT or DoH, DNSSEC \
              validation?",
-            "Is anybody hit who was not meant?",
+            "Are there names or people affected that were not meant?",
             "Does any answer say why it is as it is?",
         ];
         if self.rounds.len() > 1 {
@@ -274,12 +274,12 @@ fn question_json(number: usize, question: &Expect) -> Value {
     })
 }
 
-/// All questions of a scenario, each once, as a class asks them: by dig, from loopback.
+/// All questions of a scenario, each once, as a class asks them with dig from loopback.
 fn askable(scenario: &Scenario) -> Vec<Expect> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for expect in &scenario.expects {
-        // dig sends AD unless it is told otherwise, and here it does not matter whether it is.
+        // dig sets AD by default, and here that makes no difference.
         let asked = Expect { client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), ad: true, ..expect.clone() };
         let at = moment(scenario, &asked);
         if seen.insert((at, command(&asked), asked.network)) {
@@ -302,11 +302,11 @@ fn times(scenario: &Scenario, asked: &[Expect], seed: u64, most: usize) -> BTree
     }
     let last = all.remove_entry(&last);
     let mut others: Vec<(i64, u64)> = all.into_iter().collect();
-    // The more there is to ask at a moment, the likelier it is.
+    // A moment with more questions is more likely.
     others.sort_by_key(|(at, count)| {
         Draw::new(seed).octets(b"time").octets(&at.to_be_bytes()).finish() / count
     });
-    // As many as give the questions; for few of them one will do.
+    // As many as the questions need; for few questions one is enough.
     let (mut chosen, mut given) = (BTreeSet::new(), 0);
     for (at, _) in last.into_iter().chain(others) {
         if chosen.len() < ROUNDS && (given < most || chosen.len() < most.div_ceil(3)) {
@@ -322,7 +322,7 @@ fn drawn(seed: u64, place: usize) -> u64 {
     Draw::new(seed).octets(b"question").number(place as u64).finish()
 }
 
-/// How much a question shows that the chosen ones do not.
+/// How much a question shows beyond the chosen ones.
 fn worth(scenario: &Scenario, expect: &Expect, chosen: &[&Expect]) -> u32 {
     let fresh = |worth: u32, same: &dyn Fn(&Expect) -> bool| {
         if chosen.iter().any(|c| same(c)) { 0 } else { worth }
@@ -363,7 +363,7 @@ fn in_words(question: &Expect) -> String {
 /// The question as a command.
 fn command(question: &Expect) -> String {
     let mut command = String::from("dig @127.0.0.1 -p PORT +tries=1 +time=2");
-    // Without +ignore, dig turns to TCP by itself where an answer is cut.
+    // Without +ignore, dig retries truncated answers over TCP.
     command.push_str(match question.transport {
         Transport::Udp => " +ignore",
         Transport::Tcp => " +tcp",
@@ -380,7 +380,7 @@ fn command(question: &Expect) -> String {
     command
 }
 
-/// A name as `dig` gets it from a shell: quoted where one would change it.
+/// A name for `dig` in a shell: quoted where the shell would change it.
 #[must_use]
 pub fn in_shell(name: &str) -> String {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
@@ -390,7 +390,7 @@ pub fn in_shell(name: &str) -> String {
     }
 }
 
-/// Text that does not end a cell of a table.
+/// Text without characters that end a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', r"\|")
 }
@@ -456,7 +456,7 @@ mod tests {
                 }
                 for network in &scenario.networks {
                     assert!(!text.contains(&network.title), "{name}: {}", network.title);
-                    // `resolver` is also a word in the questions to think about.
+                    // `resolver` is also a word in the open questions.
                     for told in [format!("| {} |", network.id), format!("\"{}\"", network.id)] {
                         assert!(!text.contains(&told), "{name}: {told} in\n{text}");
                     }

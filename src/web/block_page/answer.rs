@@ -1,4 +1,4 @@
-//! One connection, and the answer to one request.
+//! One connection, and the response to one request.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,13 +25,13 @@ use super::negotiate::{self, Form};
 use super::{Refusal, Site, html, tls};
 use crate::dns::NameBuf;
 
-/// How long a connection whose time is over may take to finish the answer under way.
+/// How long a connection at the end of its lifetime may take to finish the current response.
 const GRACE: Duration = Duration::from_secs(2);
-/// The least that hyper takes for the length of a head.
+/// The lowest limit on the length of a head that hyper accepts.
 const LEAST_HEAD: usize = 8192;
 
-/// Answers one connection's requests. A service of hyper's rather than a router: every method and path
-/// has the same answer, and `axum::serve` has no limits to set.
+/// Answers one connection's requests. A hyper service rather than a router: every method and path gets
+/// the same response, and `axum::serve` has no configurable limits.
 pub(super) async fn converse(mut stream: TcpStream, client: IpAddr, site: Arc<Site>) {
     let limits = site.limits;
     match first_octet(&stream, limits.wait).await {
@@ -44,14 +44,14 @@ pub(super) async fn converse(mut stream: TcpStream, client: IpAddr, site: Arc<Si
     http.timer(TokioTimer::new()).header_read_timeout(limits.wait).max_header_size(head).max_buf_size(head);
     {
         let service = service_fn(|request: Request<Incoming>| {
-            // Dropped unread, so that hyper ends a connection whose body has not come with its head.
+            // Dropped unread: hyper then ends a connection if the body did not arrive with the head.
             let (request, _) = request.into_parts();
             let reply = reply(&site, client, &request.uri, request.version, &request.headers);
             async { Ok::<_, Infallible>(reply) }
         });
         let mut conversation = pin!(http.serve_connection(TokioIo::new(&mut stream), service));
         tokio::select! {
-            // A client's mistakes have been answered, and its absence needs no answer.
+            // Invalid requests have been answered, and a client that has gone away needs no answer.
             _ = conversation.as_mut() => {}
             () = sleep(limits.life) => {
                 conversation.as_mut().graceful_shutdown();
@@ -92,7 +92,7 @@ fn reply(site: &Site, client: IpAddr, uri: &Uri, version: Version, headers: &Hea
     {
         set(LINK, link);
     }
-    // Browsers ask for an icon on their own, and nobody reads what comes instead.
+    // Browsers request an icon by themselves and show nothing else in its place.
     if uri.path() == "/favicon.ico" {
         return out;
     }
@@ -112,8 +112,8 @@ fn reply(site: &Site, client: IpAddr, uri: &Uri, version: Version, headers: &Hea
     out
 }
 
-/// Who implements the block (RFC 7725 §4). The relation is about legal demands, so it goes with 451 alone,
-/// and a reference without a scheme would mean a page of the blocked site.
+/// The party that implements the block (RFC 7725 §4). The relation is about legal demands, so it is sent
+/// only with 451; a reference without a scheme would mean a page of the blocked site.
 fn blocked_by(refusal: &Refusal) -> Option<HeaderValue> {
     refusal.authority.as_ref()?;
     let uri = refusal.blocked_by.as_ref()?;
@@ -135,7 +135,7 @@ enum Asked {
     Malformed,
 }
 
-/// The name that a request is about: that of an absolute target, or else of Host (RFC 9112 §3.3).
+/// The name in a request: that of an absolute target, else that of Host (RFC 9112 §3.3).
 fn asked(uri: &Uri, version: Version, headers: &HeaderMap) -> Asked {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -157,7 +157,7 @@ fn name_of(authority: &str) -> Asked {
     if host.is_empty() || is_v6 || host.parse::<Ipv4Addr>().is_ok() {
         return Asked::Nothing;
     }
-    // What else a name can hold in the DNS has no place in a URI.
+    // Other octets are valid in a DNS name, but not in a URI.
     let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') || !c.is_ascii();
     if !host.chars().all(plausible) {
         return Asked::Malformed;

@@ -1,4 +1,4 @@
-//! How a connection begins and ends without losing an answer.
+//! Begins and ends a connection without losing a response.
 
 use std::io;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The most that is read and thrown away before a connection closes.
+/// The most octets that are read and discarded before a connection closes.
 const LINGER_OCTETS: u64 = 64 * 1024;
 /// The longest that this takes.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The first octet that a client sends, left where it is; `None` if the client sends none in time.
+/// The first octet that a client sends, left unread; `None` if the client sends none in time.
 pub(super) async fn first_octet(stream: &TcpStream, wait: Duration) -> Option<u8> {
     let mut octet = [0];
     match timeout(wait, stream.peek(&mut octet)).await {
@@ -21,16 +21,16 @@ pub(super) async fn first_octet(stream: &TcpStream, wait: Duration) -> Option<u8
     }
 }
 
-/// Closes after the client has had time to read: to close with octets unread resets the connection,
-/// and a reset can destroy the answer on its way (RFC 9112 §9.6).
+/// Closes after the client has had time to read: closing with unread octets resets the connection,
+/// and a reset can destroy the response in flight (RFC 9112 §9.6).
 pub(super) async fn close(mut stream: TcpStream) {
     if stream.shutdown().await.is_ok() {
-        // Whether the client closes, fails or goes on: nothing more is owed to it.
+        // Whatever the client does now, it has its response.
         let _ = timeout(LINGER, discard(&mut stream, LINGER_OCTETS)).await;
     }
 }
 
-/// Reads and throws away up to so many octets.
+/// Reads and discards up to `most` octets.
 pub(super) async fn discard(stream: &mut TcpStream, most: u64) -> io::Result<u64> {
     tokio::io::copy(&mut stream.take(most), &mut tokio::io::sink()).await
 }

@@ -1,7 +1,7 @@
-//! The page for people: HTML that needs no script and nothing from elsewhere.
+//! The page for people: HTML without scripts or external resources.
 //!
-//! `maud` escapes whatever is put in; names and words of unknown direction stand in `bdi`, so that they
-//! can't turn the text around them.
+//! `maud` escapes all inserted text; names and words of unknown direction are wrapped in `bdi`, so that
+//! they cannot reorder the text around them.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -88,20 +88,20 @@ fn operator(refusal: &Refusal) -> Option<Markup> {
     }
 }
 
-/// A link, if the URI leads to a page or a person; any other scheme could be made to run something.
+/// A link, if the URI leads to a page or a person; other schemes could run code.
 fn link(uri: &str, text: &str) -> Markup {
     let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     let safe = scheme.is_some_and(|s| matches!(s.as_str(), "http" | "https" | "mailto" | "tel"));
     html! { @if safe { a href=(uri) { bdi { (text) } } } @else { bdi { (text) } } }
 }
 
-/// A URI as people say it.
+/// A URI as people write it.
 fn spoken(uri: &str) -> &str {
     ["mailto:", "tel:"].iter().find_map(|scheme| uri.strip_prefix(scheme)).unwrap_or(uri)
 }
 
-/// A name as people write it, and where that is not how the DNS does, that too: letters of different
-/// scripts can look alike (RFC 5890 §4.4).
+/// A name in Unicode, and its A-labels if they differ: letters of different scripts can look alike
+/// (RFC 5890 §4.4).
 fn in_both_scripts(name: &str) -> Markup {
     let (unicode, outcome) = idna::domain_to_unicode(name);
     html! {
@@ -187,7 +187,7 @@ mod tests {
         let text = written(Refusal { name: "xn--bcher-kva.test".into(), ..refusal() });
         let both = r#"<bdi>bücher.test</bdi> (<span dir="ltr">xn--bcher-kva.test</span>)"#;
         assert!(text.contains(both), "{text}");
-        // What is no A-label, whatever it claims, stands as it is.
+        // An invalid A-label is shown unchanged.
         let text = written(Refusal { name: "xn--zzzzz\\000.test".into(), ..refusal() });
         assert!(text.contains(r#"<bdi dir="ltr">xn--zzzzz\000.test</bdi>"#), "{text}");
     }

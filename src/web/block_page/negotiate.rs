@@ -1,24 +1,24 @@
-//! What a client wants to read: the form (RFC 9110 §12.5.1) and the language (§12.5.4).
+//! Content negotiation: the media type (RFC 9110 §12.5.1) and the language (§12.5.4).
 
 use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::texts::{self, Texts};
 
-/// The forms that the answer comes in.
+/// The media types of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// `text/html`, which is also for those who take anything, or nothing that there is.
+    /// `text/html`, also for clients that accept anything, or neither type.
     Html,
     /// `application/json`.
     Json,
 }
 
-/// The form that `Accept` prefers.
+/// The media type that `Accept` prefers.
 pub(super) fn form(headers: &HeaderMap) -> Form {
     let ranges = weighted(headers, &ACCEPT);
     let (html, json) = (fit(&ranges, "text", "html"), fit(&ranges, "application", "json"));
-    // Between equal weights, that which is named goes before that which a wildcard lets pass.
+    // Between equal weights, a type that is named wins over one that a wildcard admits.
     if json.weight > 0.0 && (json.weight, json.precision) > (html.weight, html.precision) {
         Form::Json
     } else {
@@ -48,14 +48,14 @@ fn fit(ranges: &[(String, f32)], main: &str, sub: &str) -> Fit {
     best
 }
 
-/// The texts in the language that `Accept-Language` prefers among those that there are, by the lookup of
-/// RFC 4647 §3.4; the default is English.
+/// The texts in the available language that `Accept-Language` prefers, by the lookup of RFC 4647 §3.4; the
+/// default is English.
 pub(super) fn language(headers: &HeaderMap) -> &'static Texts {
     let mut ranges = weighted(headers, &ACCEPT_LANGUAGE);
     ranges.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     let refused = |texts: &Texts| ranges.iter().any(|(range, w)| *w == 0.0 && range == texts.lang);
     let wanted = ranges.iter().filter(|(_, weight)| *weight > 0.0).find_map(|(range, _)| {
-        // No text is for one country alone, so what follows the language makes no difference.
+        // No text is for one country only, so further subtags make no difference.
         let primary = range.split('-').next()?;
         texts::ALL.iter().find(|t| (t.lang == primary || primary == "*") && !refused(t))
     });
@@ -63,7 +63,7 @@ pub(super) fn language(headers: &HeaderMap) -> &'static Texts {
 }
 
 /// The members of a list with their weights (RFC 9110 §12.4.2), in lower case and without other parameters.
-/// A member whose weight can't be read is left out.
+/// A member with an invalid weight is left out.
 fn weighted(headers: &HeaderMap, name: &HeaderName) -> Vec<(String, f32)> {
     let values = headers.get_all(name).iter().map(HeaderValue::to_str);
     let members = values.flatten().flat_map(|list| list.split(','));

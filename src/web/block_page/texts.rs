@@ -1,6 +1,6 @@
-//! The words of the page, in each language that it is given in.
+//! The texts of the page, in each of its languages.
 
-/// The texts in one language. `{}` stands for a name that is put in.
+/// The texts in one language. `{}` is replaced by a name.
 pub(super) struct Texts {
     /// The language's subtag (RFC 5646).
     pub(super) lang: &'static str,
@@ -9,11 +9,11 @@ pub(super) struct Texts {
 
     /// Heading of the page about a blocked name.
     pub(super) blocked: &'static str,
-    /// What 451 means.
+    /// The meaning of 451.
     pub(super) legal_status: &'static str,
-    /// An authority outside demands the block.
+    /// An outside authority demands the block.
     pub(super) legal: &'static str,
-    /// What 403 means.
+    /// The meaning of 403.
     pub(super) own_status: &'static str,
     /// The operator wants the block.
     pub(super) own: &'static str,
@@ -26,15 +26,15 @@ pub(super) struct Texts {
     pub(super) authority: &'static str,
     /// Label of the date.
     pub(super) since: &'static str,
-    /// Label of who runs the resolver.
+    /// Label of the resolver's operator.
     pub(super) operator: &'static str,
-    /// Label of whom to ask.
+    /// Label of the contact.
     pub(super) contact: &'static str,
     /// Label of the id.
     pub(super) reference: &'static str,
-    /// What to do about a mistake, where a contact is given.
+    /// Advice about a mistaken block, where a contact is given.
     pub(super) ask: &'static str,
-    /// The same where none is.
+    /// The same without a contact.
     pub(super) ask_operator: &'static str,
 
     /// Heading of the page about a name that is not blocked.
@@ -42,14 +42,14 @@ pub(super) struct Texts {
     /// Its text; takes the name.
     pub(super) free_text: &'static str,
 
-    /// Heading of the page about no name.
+    /// Heading of the page without a name.
     pub(super) nothing: &'static str,
-    /// Whose page it is; takes the operator.
+    /// The owner of the page; takes the operator.
     pub(super) nothing_of: &'static str,
     /// Its text.
     pub(super) nothing_text: &'static str,
 
-    /// Below every page: who speaks.
+    /// The footer of every page: its source.
     pub(super) source: &'static str,
 }
 
@@ -62,10 +62,10 @@ pub(super) static ENGLISH: Texts = Texts {
     dir: "ltr",
     blocked: "This site is blocked",
     legal_status: "Unavailable for legal reasons",
-    legal: "An authority outside this network demands that this site be blocked. This network’s DNS server \
-        carries out that demand and has brought you here instead.",
+    legal: "An authority outside this network requires this site to be blocked. This network’s DNS server \
+        complies, and has sent you here instead.",
     own_status: "Access refused",
-    own: "The operator of this network’s DNS server has blocked this site, and has brought you here instead.",
+    own: "The operator of this network’s DNS server has blocked this site and sent you here instead.",
     list: "Blocklist",
     reason: "Reason",
     authority: "Demanded by",
@@ -73,15 +73,15 @@ pub(super) static ENGLISH: Texts = Texts {
     operator: "Operator",
     contact: "Contact",
     reference: "Reference",
-    ask: "If you think this is a mistake, get in touch with the contact above and quote the reference.",
-    ask_operator: "If you think this is a mistake, ask whoever runs this network and quote the reference.",
+    ask: "If you think this is a mistake, use the contact above and quote the reference.",
+    ask_operator: "If you think this is a mistake, contact the operator of this network and quote the reference.",
     free: "This site is not blocked here",
     free_text: "This server does not block {}, or no longer does. Your device may remember an old answer. Wait \
-        a minute, close the browser and open it again, then try once more.",
+        a minute, close the browser and open it again, then try again.",
     nothing: "Block page",
     nothing_of: "This is the block page of {}.",
     nothing_text: "This server explains why a site is blocked. You see this page because you opened the address \
-        of the server itself, or because your browser did not say which site it was looking for.",
+        of the server itself, or because your browser did not name the site.",
     source: "This page comes from this network’s DNS server, not from the site.",
 };
 

@@ -1,4 +1,4 @@
-//! TLS that is refused at once, with an alert that says so.
+//! Refuses TLS at once, with an alert.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -9,22 +9,22 @@ use super::connections::{close, discard, first_octet};
 
 /// The first octet of a record that carries a handshake (RFC 8446 §5.1).
 pub(super) const HANDSHAKE: u8 = 22;
-/// The most that a record carries in the clear (RFC 8446 §5.1).
+/// The most octets of plaintext in a record (RFC 8446 §5.1).
 const MAX_RECORD: u64 = 1 << 14;
 /// An alert in a record of its own, as TLS 1.2 and 1.3 both frame it: fatal, `access_denied` (RFC 8446 §6).
 const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
 
-/// Refuses a handshake; hangs up on anything else.
+/// Refuses a handshake; closes the connection on anything else.
 pub(super) async fn turn_away(stream: TcpStream, limits: Limits) {
     if first_octet(&stream, limits.wait).await == Some(HANDSHAKE) {
         refuse(stream, limits).await;
     }
 }
 
-/// Refuses a handshake whose first octet has come.
+/// Refuses a handshake after its first octet has arrived.
 pub(super) async fn refuse(mut stream: TcpStream, limits: Limits) {
-    // The ClientHello says nothing that changes the answer; it is read so that the client has sent it
-    // when the alert comes. One that doesn't arrive whole and in time gets the alert too.
+    // The contents of the ClientHello make no difference; it is read so that the client has sent it when
+    // the alert arrives. An incomplete or late one gets the alert too.
     let _ = timeout(limits.wait, client_hello(&mut stream)).await;
     if matches!(timeout(limits.wait, stream.write_all(&ACCESS_DENIED)).await, Ok(Ok(()))) {
         close(stream).await;
