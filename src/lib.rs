@@ -9,11 +9,11 @@
 //! use portcullis::dns::{NameBuf, Qtype, encode};
 //! use portcullis::stage::Harness;
 //!
-//! A documented censor on a free port, with its clock set to a day on which LinkedIn was blocked.
+//! // A documented censor on a free port, with its clock set to a day on which LinkedIn was blocked.
 //! let censor = Harness::new("ru-2016-linkedin")?.at("2016-11-18T00:00:00+03:00")?.start()?;
 //! let resolver = censor.address("isp-auto").ok_or("no such network")?;
 //!
-//! The program under test would send the query; here a socket does.
+//! // The program under test would send the query; here a socket does.
 //! let socket = UdpSocket::bind("127.0.0.1:0")?;
 //! socket.set_read_timeout(Some(Duration::from_secs(5)))?;
 //! socket.send_to(&encode(NameBuf::from_text("linkedin.com")?.as_name(), Qtype::A), resolver)?;

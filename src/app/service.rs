@@ -56,8 +56,8 @@ pub struct Addresses {
 }
 
 impl Service {
-    /// Builds a server from the settings, binds all addresses, then serves. Each query goes to `sink` after its
-    /// reply. Must run within a multi-threaded runtime.
+    /// Builds a server from the settings, binds all addresses, then serves. `sink` receives a line for each
+    /// query after its reply. Must run within a multi-threaded runtime.
     ///
     /// # Errors
     /// The first failure; nothing has been answered and nothing stays bound.

@@ -93,14 +93,14 @@ impl Event {
     }
 }
 
-/// What whoever listens gets for one query.
+/// What a listener receives for one query.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// What happened.
     pub event: Event,
-    /// The query's octets, whatever they are.
+    /// The octets of the query, well-formed or not.
     pub query: Box<[u8]>,
-    /// The octets of the reply as the client gets them; empty where nothing was sent.
+    /// The octets of the reply as sent to the client; empty if nothing was sent.
     pub reply: Box<[u8]>,
     /// The rule that decided, if one did.
     pub rule: Option<RuleText>,

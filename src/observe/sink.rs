@@ -1,23 +1,23 @@
-//! A bounded queue between the threads that answer and one that writes or sends what they saw: it drops and
-//! counts, and never blocks.
+//! A bounded queue from the answering threads to one that writes or sends what they pass on: it drops and counts
+//! items, and never blocks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
-/// What may wait in a sink.
+/// What a sink holds.
 pub trait Item {
-    /// How many octets are in it, of packets and texts; what it takes beside them is bounded by the number
+    /// The octets of the packets and texts in it. The memory that it takes beside them is bounded by the number
     /// of items.
     fn octets(&self) -> usize;
 }
 
-/// How much may wait.
+/// How much a sink holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// So many items.
+    /// The most items.
     pub items: usize,
-    /// So many octets in them.
+    /// The most octets in them.
     pub octets: usize,
 }
 
@@ -27,8 +27,7 @@ impl Default for Capacity {
     }
 }
 
-/// The end that the answering threads hold. There may be any number of them, and they may outlive the
-/// [`Drain`].
+/// The sending end, which the answering threads hold. It can be cloned, and may outlive the [`Drain`].
 pub struct Sink<T> {
     sender: SyncSender<Queued<T>>,
     tally: Arc<Tally>,
@@ -40,7 +39,7 @@ impl<T> Clone for Sink<T> {
     }
 }
 
-/// The end that one thread takes items from, in the order in which they came.
+/// The receiving end, which gives the items in the order in which they came.
 pub struct Drain<T: Item> {
     receiver: Receiver<Queued<T>>,
     tally: Arc<Tally>,
@@ -48,7 +47,7 @@ pub struct Drain<T: Item> {
 
 struct Tally {
     dropped: AtomicU64,
-    /// Octets that wait.
+    /// Octets in the queue.
     waiting: AtomicUsize,
     /// The most of them.
     octets: usize,
@@ -60,7 +59,7 @@ enum Queued<T> {
 }
 
 impl<T: Item> Sink<T> {
-    /// A sink that holds so much.
+    /// An empty sink and its receiving end.
     #[must_use]
     pub fn new(Capacity { items, octets }: Capacity) -> (Self, Drain<T>) {
         let (sender, receiver) = sync_channel(items);
@@ -68,7 +67,7 @@ impl<T: Item> Sink<T> {
         (Self { sender, tally: Arc::clone(&tally) }, Drain { receiver, tally })
     }
 
-    /// Hands an item over, or drops and counts it if there is no room, or nobody who takes it any more.
+    /// Passes an item on; drops and counts it if there is no room, or if the [`Drain`] is gone.
     pub fn push(&self, item: T) {
         let octets = item.octets();
         let before = self.tally.waiting.fetch_add(octets, Relaxed);
@@ -85,16 +84,16 @@ impl<T: Item> Sink<T> {
         self.tally.dropped.load(Relaxed)
     }
 
-    /// Lets the [`Drain`] end behind the items that wait now. Waits for room if there is none.
+    /// Ends the [`Drain`] after the items that are in the queue now. Blocks while the queue is full.
     pub fn end(&self) {
-        // If nobody takes items any more there is nothing to end.
+        // If the drain is gone there is nothing to end.
         let _ = self.sender.send(Queued::End);
     }
 }
 
 impl<T: Item> Drain<T> {
-    /// The next item, as soon as there is one; if it must be waited for, `idle` is called before. `None`:
-    /// the end has come, by [`Sink::end`] or because no sink is left.
+    /// The next item; if the queue is empty, calls `idle`, then waits for one. `None` at the end: after
+    /// [`Sink::end`], or when no sink is left.
     pub fn next_or(&mut self, idle: impl FnOnce()) -> Option<T> {
         let queued = match self.receiver.try_recv() {
             Err(TryRecvError::Empty) => {
@@ -121,7 +120,7 @@ impl<T: Item> Iterator for Drain<T> {
     }
 }
 
-/// What nobody takes any more counts as dropped.
+/// Counts the items that are left as dropped.
 impl<T: Item> Drop for Drain<T> {
     fn drop(&mut self) {
         while let Ok(queued) = self.receiver.try_recv() {

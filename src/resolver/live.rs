@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// A copy for [`Engine::observe`] of octets that are given away before; empty if nobody listens.
+    /// A copy of a reply that is moved before [`Engine::observe`]; empty if there is no listener.
     #[must_use]
     pub fn copy_for_sink(&self, octets: &[u8]) -> Vec<u8> {
         if self.sink.is_some() { octets.to_vec() } else { Vec::new() }

@@ -1,4 +1,4 @@
-//! Whoever listens to a server gets the octets that its clients get.
+//! A listener receives the octets that the clients receive.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -40,8 +40,8 @@ fn settings(upstream: SocketAddr, udp_batch: usize) -> Settings {
     }
 }
 
-/// Packets, each with a number of its own as its id, and who answers them. The upstreams are asked for other
-/// names over each transport, so that nothing comes from the cache.
+/// Packets, each with a number of its own as its id, and the step that answers it. The names that upstreams
+/// are asked for differ by transport, so that nothing comes from the cache.
 fn packets(transport: Transport) -> Vec<(Vec<u8>, Source)> {
     let upstream = ["one", "two"].map(|name| format!("{name}.{}.test", transport.word()));
     let asked = [

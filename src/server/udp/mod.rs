@@ -42,7 +42,7 @@ pub trait Transmit {
     /// Queues the first `len` octets of [`Transmit::space`].
     fn commit(&mut self, len: usize, to: &Return);
 
-    /// The octets of the datagram that was put there as number `slot`, from 0, and was sent; until the next
+    /// The octets of the datagram with this number, from 0, among those sent last; until the next
     /// [`Transmit::space`].
     fn sent(&self, slot: usize) -> Option<&[u8]>;
 

@@ -38,7 +38,7 @@ impl Receive for Inbox {
 pub struct Outbox {
     buffer: Box<[u8]>,
     next: Option<(usize, SocketAddr)>,
-    /// How many octets were put into it last.
+    /// The length of the last datagram.
     len: usize,
 }
 

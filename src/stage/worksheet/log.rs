@@ -217,7 +217,10 @@ mod tests {
             text.contains("### linkedin.com AAAA, UDP\n\nAsked 2 times, at 2016-11-18T09:00:00+03:00."),
             "{text}"
         );
-        assert!(text.contains("Rule `nx-denied` (rcode, modelled). The resolver claims"), "{text}");
+        assert!(
+            text.contains("Rule `nx-denied` (rcode, modelled). From 18:00 the resolver claims"),
+            "{text}"
+        );
         assert_eq!(text.matches("No queries here.").count(), 3);
         assert_eq!(log.json()["asked"][0]["rule"], "nx-denied");
         assert_eq!(log.json()["asked"][0]["count"], 2);
