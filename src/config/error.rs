@@ -1,6 +1,6 @@
 //! Mistakes in a file: where each one is, what is wrong with it, and what to write instead.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -57,22 +57,42 @@ impl fmt::Display for Mistake {
         }
         f.write_str(": ")?;
         if !self.key.is_whole_file() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", Printable(&self.key.shown))?;
         }
-        f.write_str(&self.problem)?;
-        match (&self.expected, &self.example) {
+        write!(f, "{}", Printable(&self.problem))?;
+        let [expected, example, help] =
+            [&self.expected, &self.example, &self.help].map(|text| text.as_deref().map(Printable));
+        match (&expected, &example) {
             (Some(expected), Some(example)) => write!(f, "; expected {expected}, such as {example}")?,
             (Some(expected), None) => write!(f, "; expected {expected}")?,
             (None, Some(example)) => write!(f, "; expected one such as {example}")?,
             (None, None) => {}
         }
-        match &self.help {
-            Some(help) if self.expected.is_some() || self.example.is_some() => write!(f, " ({help})")?,
+        match help {
+            Some(help) if expected.is_some() || example.is_some() => write!(f, " ({help})")?,
             Some(help) => write!(f, "; {help}")?,
             None => {}
         }
         if let (Some(source), Some(line)) = (&self.source, self.line) {
-            write!(f, "\n  {line} | {source}")?;
+            write!(f, "\n  {line} | {}", Printable(source))?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that may hold what stands in the file, for a terminal: no control characters, and not without end.
+struct Printable<'t>(&'t str);
+
+/// More characters than any text of our own has.
+const READABLE: usize = 1000;
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, char) in self.0.chars().enumerate() {
+            if count == READABLE {
+                return f.write_char('…');
+            }
+            if char.is_control() { write!(f, "{}", char.escape_default())? } else { f.write_char(char)? }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The text of a configuration file → settings, or every mistake in it.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::check::Check;
@@ -20,11 +21,29 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
     parse(&read(path, "configuration", "name an existing file with --config")?, path)
 }
 
+/// The most octets of a file that people write; a device has no end.
+const LONGEST: u64 = 64 << 20;
+
 /// The text of a file; `what` it is and the remedy are for the message.
 pub(super) fn read(path: &Path, what: &str, remedy: &str) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|error| {
+    let mut octets = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut octets));
+    read.map_err(|error| {
         let help = user::permission(&error).unwrap_or_else(|| remedy.to_owned());
         ConfigError(vec![Mistake::in_file(path, format!("cannot read the {what}: {error}"), &help)])
+    })?;
+    if octets.len() as u64 > LONGEST {
+        let problem = format!("the {what} is longer than {} MiB", LONGEST >> 20);
+        return Err(ConfigError(vec![Mistake::in_file(path, problem, remedy)]));
+    }
+    String::from_utf8(octets).map_err(|error| {
+        let (octets, valid) = (error.as_bytes(), error.utf8_error().valid_up_to());
+        let before = octets.get(..valid).unwrap_or_default();
+        let octet = octets.get(valid).copied().unwrap_or_default();
+        let line = before.iter().filter(|octet| **octet == b'\n').count() + 1;
+        let problem = format!("the octet 0x{octet:02x} is not UTF-8");
+        let mistake = Mistake::in_file(path, problem, "save the file as UTF-8");
+        ConfigError(vec![Mistake { line: Some(line), ..mistake }])
     })
 }
 

@@ -462,3 +462,40 @@ fn files_that_are_cut_off() {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_not_utf_8_names_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.toml");
+    for (octets, expected) in [
+        (
+            &b"[server]\nversion = \"\xfcber\"\n"[..],
+            ":2: the octet 0xfc is not UTF-8; save the file as UTF-8",
+        ),
+        (b"\xff\xfe[\0", ":1: the octet 0xff is not UTF-8; save the file as UTF-8"),
+    ] {
+        std::fs::write(&path, octets).unwrap();
+        let error = super::load(&path).unwrap_err().to_string();
+        assert_eq!(error.strip_prefix(&path.display().to_string()), Some(expected));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_end_takes_no_memory() {
+    let error = super::load(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "/dev/zero: the configuration is longer than 64 MiB; name an existing file with --config"
+    );
+}
+
+#[test]
+fn what_a_terminal_would_obey_or_nobody_would_read_is_not_printed() {
+    let long = format!("[server]\n{} = 1\n", "x".repeat(100_000));
+    for text in ["[server]\n\"\\u001b[31m\" = 1\n", "[server]\nthreads = 1\0\n", "x\u{1b}[2J = 1\n", &long] {
+        let error = parse(text, Path::new("p")).unwrap_err().to_string();
+        assert!(!error.contains(|c: char| c.is_control() && c != '\n'), "{error:?}");
+        assert!(error.len() < 5000, "{} octets", error.len());
+    }
+}

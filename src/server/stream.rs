@@ -33,6 +33,9 @@ use crate::resolver::snapshot::{Client, Snapshot};
 
 /// Queries of one connection that are in progress at the same time; the next is read when one is done.
 const QUERIES: usize = 64;
+/// Queries that one connection may have answered in a turn. Other connections share the thread, and so do the
+/// replies of upstreams.
+const TURN: usize = 64;
 /// While this many octets of replies are unread, no more queries are read.
 const UNREAD: usize = 65_536;
 /// With more unread octets of replies than this, the connection is closed: the client does not read.
@@ -206,11 +209,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Makes progress. Ready when the connection is finished, with the way it is to end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Ending>>> {
         let mut active = false;
+        let mut turn = TURN;
         loop {
             let mut moved = self.gather(cx);
             let now = self.inbox.has_message().then(|| (self.shared.clock)());
             if let Some(now) = now
-                && self.answer(now)
+                && self.answer(now, &mut turn)
             {
                 (moved, active) = (true, true);
             }
@@ -237,8 +241,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Pending => {}
                 }
             }
-            if !moved && !written {
-                let busy = self.open.load(Ordering::Acquire) > 0 || !self.outbox.is_empty();
+            let goes_on = turn == 0;
+            if goes_on {
+                cx.waker().wake_by_ref();
+            }
+            if goes_on || (!moved && !written) {
+                let busy = goes_on || self.open.load(Ordering::Acquire) > 0 || !self.outbox.is_empty();
                 if busy != self.busy || active {
                     self.busy = busy;
                     self.seat.busy(busy);
@@ -286,14 +294,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && self.open.load(Ordering::Acquire) < QUERIES
     }
 
-    /// Answers the received queries, as far as there is room for their replies.
-    fn answer(&mut self, now: Moment) -> bool {
+    /// Answers the received queries, as far as there is room for their replies, and no more than are left in
+    /// this `turn`.
+    fn answer(&mut self, now: Moment, turn: &mut usize) -> bool {
         let shared = Arc::clone(&self.shared);
         let mut any = false;
-        while self.may_answer()
+        while *turn > 0
+            && self.may_answer()
             && let Some(packet) = self.inbox.next()
         {
             any = true;
+            *turn -= 1;
             self.moved = now.at;
             let snapshot =
                 self.snapshot.get_or_insert_with(|| Arc::clone(&shared.engine.snapshot_at(now.unix)));
@@ -606,6 +617,33 @@ mod tests {
         assert!(early.is_err(), "{early:?} while the answer was awaited");
         keeper.answer(0);
         assert_eq!(reply(&mut tried.client).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn who_asks_without_end_lets_others_have_their_turn() {
+        let count = 10_000;
+        let mut tried = connect(patience(NEVER, NEVER), 1 << 20, None);
+        let octets: Vec<u8> = (0..count).flat_map(query).collect();
+        tried.client.write_all(&octets).await.unwrap();
+        let counters = Arc::clone(&tried.counters);
+        let (mut before, mut most) = (0, 0);
+        // A task that always has something to do, like those of other connections.
+        let other = tokio::spawn(std::future::poll_fn(move |cx| {
+            let now = counters.totals().queries.iter().map(|(_, n)| *n).sum::<u64>();
+            (before, most) = (now, most.max(now - before));
+            if now == u64::from(count) {
+                return Poll::Ready(most);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }));
+        let mut replies = vec![0; 1 << 16];
+        let reads = async { while tried.client.read(&mut replies).await.unwrap() > 0 {} };
+        let most = tokio::select! {
+            most = timeout(PATIENT, other) => most.expect("answers to all queries").unwrap(),
+            () = reads => panic!("the connection was closed"),
+        };
+        assert!(most <= TURN as u64, "{most} queries of one client were answered before anybody else's turn");
     }
 
     #[tokio::test]

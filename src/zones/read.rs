@@ -260,4 +260,14 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
             ]
         );
     }
+
+    #[test]
+    fn files_that_include_one_another_over_and_over_come_to_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("zone");
+        let text = format!("{SOA}{}", "$INCLUDE zone\n".repeat(100));
+        fs::write(&path, &text).unwrap();
+        let errors = parse(text.as_bytes(), &origin(), Some(&path)).map(|_| ()).unwrap_err().to_string();
+        assert!(errors.contains("does `zone` include itself?"), "{errors}");
+    }
 }

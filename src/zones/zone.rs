@@ -159,6 +159,10 @@ impl Zone {
     }
 }
 
+/// The most records of one name and type. A message has 65,535 octets, and each record takes 12 of them beside
+/// its data, since the owner is compressed (RFC 1035 §4.1.4): more fit no reply.
+const MAX_RECORDS: usize = 5000;
+
 /// A zone while its records are added: each RRset with the place of its first record.
 struct Draft<'o> {
     origin: Name<'o>,
@@ -225,6 +229,13 @@ impl Draft<'_> {
                 owner.dotted(),
                 relative_to(*first, place),
                 set.ttl
+            );
+            return self.faults.push(wrong(reason));
+        }
+        if set.rdatas.len() >= MAX_RECORDS {
+            let reason = format!(
+                "{} has more than {MAX_RECORDS} {rtype} records, which no reply can hold",
+                owner.dotted()
             );
             return self.faults.push(wrong(reason));
         }
@@ -388,6 +399,21 @@ ns.sub  A 192.0.2.54
             let got = zones.find(name(qname).as_name()).map(|z| z.origin().to_string());
             assert_eq!(got.as_deref(), origin, "{qname}");
         }
+    }
+
+    #[test]
+    fn a_name_with_more_records_than_a_reply_can_hold_is_refused_at_once() {
+        let mut text = String::from("@ 60 IN SOA ns. host. 1 2 3 4 5\n");
+        for number in 0..MAX_RECORDS + 20_000 {
+            text.push_str(&format!("a A 10.0.{}.{}\n", number >> 8, number & 255));
+        }
+        let errors = parse(text.as_bytes(), &name("school.test"), None).unwrap_err().to_string();
+        assert!(
+            errors.starts_with(
+                "line 5002: a.school.test. has more than 5000 A records, which no reply can hold\n"
+            ),
+            "{errors}"
+        );
     }
 
     #[test]

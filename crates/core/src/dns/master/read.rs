@@ -12,6 +12,8 @@ use crate::dns::types::{Class, Qtype};
 const MAX_DEPTH: usize = 16;
 /// The most records that all `$GENERATE` directives of a zone make together.
 const MAX_GENERATED: u64 = 1 << 20;
+/// How many files all `$INCLUDE` together may read: each of them may stand in a file that is read many times.
+const MAX_INCLUDED: u32 = 10_000;
 
 /// A position: the file, by the number that [`Handler::include`] returned for it (the first is 0), and the
 /// line, counted from 1.
@@ -57,7 +59,8 @@ pub fn read(text: &[u8], origin: Name<'_>, handler: &mut impl Handler) {
         let reason = "the file is in UTF-16; save it as UTF-8 or ASCII";
         return handler.problem(Place { file: 0, line: 1 }, reason.into());
     }
-    let mut reader = Reader { handler, default_ttl: None, last_ttl: None, depth: 1, generated: 0 };
+    let mut reader =
+        Reader { handler, default_ttl: None, last_ttl: None, depth: 1, generated: 0, included: 0 };
     reader.file(text, State { file: 0, origin: origin.to_buf(), lost: false, owner: Owner::None });
 }
 
@@ -70,6 +73,7 @@ struct Reader<'h, H> {
     last_ttl: Option<u32>,
     depth: usize,
     generated: u64,
+    included: u32,
 }
 
 /// State that is kept within a file.
@@ -228,6 +232,10 @@ impl<H: Handler> Reader<'_, H> {
             );
             return Err(wrong(reason));
         }
+        if self.included >= MAX_INCLUDED {
+            return Err(wrong(format!("all $INCLUDE together read {MAX_INCLUDED} files at most")));
+        }
+        self.included += 1;
         let (file, text) = self
             .handler
             .include(name, state.file)
@@ -444,6 +452,7 @@ mod tests {
             last_ttl: None,
             depth: 1,
             generated: MAX_GENERATED - 5,
+            included: 0,
         };
         let state = State { file: 0, origin: Name::ROOT.to_buf(), lost: false, owner: Owner::None };
         reader.file(&b"$GENERATE 1-3 a$ 5 TXT x\n".repeat(3), state);
