@@ -19,7 +19,7 @@ const UDP_BATCH: Key = Key::with("udp-batch", Kind::Number(1, 1024), "64")
 const ALLOW: Key =
     Key::optional("allow", Kind::Texts("networks"), "loopback, private and link-local networks")
         .like(r#"["127.0.0.0/8", "::1/128", "10.20.0.0/16"]"#)
-        .means("The clients that may ask. Others get REFUSED.");
+        .means("The clients that may ask. Others get REFUSED over UDP, and are disconnected over TCP.");
 const VERSION: Key = Key::optional("version", Kind::Text, "such queries are refused")
     .like(r#""a resolver""#)
     .means("The answer to `version.bind` and `version.server` in the class CH, at most 255 octets.");

@@ -177,7 +177,7 @@ pub fn map(path: &Path) -> io::Result<Bytes> {
     // SAFETY: the map is private and only read, through `Bytes`, which never writes. If another process
     // changes the file, reads can see other octets: no code relies on them being stable (every read of an
     // index is checked where it happens). A process that truncates the file would end this one by SIGBUS;
-    // `write` below never truncates a file in place, and the README forbids it to others.
+    // `write` below never truncates a file in place, and docs/lists.md forbids it to others.
     #[expect(unsafe_code, reason = "there is no safe way to map a file")]
     let map = unsafe { memmap2::Mmap::map(&file)? };
     Ok(Bytes::from_owner(map))
