@@ -19,8 +19,8 @@ use hickory_server::zone_handler::MessageResponseBuilder;
 
 use crate::answer::{self, Blocked, Right};
 use crate::dns::{MAX_MESSAGE, Query, Transport};
+use crate::net;
 use crate::policy::{Active, Asker, Orders, Policy, Rung, Verdict, decide};
-use crate::server::clock;
 
 /// Answers what a policy blocks, and passes the rest to `H`.
 ///
@@ -45,7 +45,7 @@ impl<H> Gate<H> {
     /// Puts this policy in front of `inner`.
     #[must_use]
     pub fn new(policy: Policy, inner: H) -> Self {
-        let active = Active::new(&policy, &Orders::default(), clock::now().unix);
+        let active = Active::new(&policy, &Orders::default(), net::now().unix);
         Self { policy, active: ArcSwap::from_pointee(active), inner }
     }
 
@@ -105,7 +105,7 @@ impl<H: RequestHandler> RequestHandler for Gate<H> {
             _ => Transport::Tcp,
         };
         let (packet, client) = (request.as_slice(), request.src().ip().to_canonical());
-        match self.answer(packet, client, transport, clock::now().unix) {
+        match self.answer(packet, client, transport, net::now().unix) {
             Answer::Pass => self.inner.handle_request::<R, T>(request, response).await,
             Answer::Drop => info(request, ResponseCode::NoError),
             Answer::Reply(reply) => send(&reply, request, response).await,

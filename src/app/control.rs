@@ -56,8 +56,8 @@ pub(super) fn serve(
             tracing::warn!("kept order {} is for the group `{name}`, which does not exist", order.id);
         }
     }
-    engine.order(server::now().unix, |_| (Some(orders), ()));
-    let operator = Operator { engine: Arc::clone(engine), clock: server::now, kept: state.clone() };
+    engine.order(crate::net::now().unix, |_| (Some(orders), ()));
+    let operator = Operator { engine: Arc::clone(engine), clock: crate::net::now, kept: state.clone() };
     tasks.spawn(server::control::serve(listener, operator));
     Some(socket.clone())
 }

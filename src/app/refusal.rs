@@ -7,7 +7,6 @@ use crate::dns::{NameBuf, Qtype, Transport};
 use crate::resolver::explain::{self, Question};
 use crate::resolver::live::Engine;
 use crate::resolver::snapshot::Client;
-use crate::server;
 use crate::settings::Contact;
 use crate::web::block_page;
 
@@ -19,7 +18,7 @@ pub(super) fn refusal(
     client: IpAddr,
     name: &NameBuf,
 ) -> Option<block_page::Refusal> {
-    let now = server::now();
+    let now = crate::net::now();
     let snapshot = engine.snapshot_at(now.unix);
     let listeners = u16::try_from(snapshot.policy.groups.tables().len()).unwrap_or(u16::MAX).max(1);
     let asks = (0..listeners).flat_map(|l| [Qtype::A, Qtype::AAAA, Qtype::HTTPS].map(|t| (l, t)));

@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 
 use super::service::Service;
 use crate::resolver::snapshot::Snapshot;
-use crate::server;
 use crate::settings::Settings;
 use crate::sources::{Build, BuildError, Parts, Report};
 
@@ -33,7 +32,7 @@ impl Service {
         settings.server.listen.clone_from(&self.started.server.listen);
         let (parts, report) = Parts::build(&serving.settings, &settings, &serving.report, Build::default())?;
         let put = |current: &Snapshot| parts.put_into(current, &settings, &self.counters);
-        self.engine.change(server::now().unix, put);
+        self.engine.change(crate::net::now().unix, put);
         serving.report = Arc::new(report);
         serving.settings = settings;
         Ok(Reloaded { report: Arc::clone(&serving.report), at_next_start })

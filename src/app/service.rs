@@ -68,7 +68,7 @@ impl Service {
     ) -> Result<Self, StartError> {
         let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
         let how = Build { progress, left_out: false };
-        let (snapshot, report) = sources::build(settings, &cache, &counters, how, server::now().unix)?;
+        let (snapshot, report) = sources::build(settings, &cache, &counters, how, crate::net::now().unix)?;
 
         let threads = match settings.server.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -90,7 +90,7 @@ impl Service {
         serve_metrics(metrics, &engine, &mut tasks);
         serve_block_page(pages, refuse_tls, settings, &engine, &mut tasks);
         let how = server::UdpThreads { batch: settings.server.udp_batch, pin: settings.server.pin };
-        let running = server::start(dns, &engine, server::now, how).map_err(StartError::Thread)?;
+        let running = server::start(dns, &engine, crate::net::now, how).map_err(StartError::Thread)?;
 
         let (started, report) = (settings.clone(), Arc::new(report));
         let serving = Mutex::new(Serving { settings: started.clone(), report });

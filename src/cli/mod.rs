@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config;
-use crate::server::now;
+use crate::net::now;
 use crate::settings::Settings;
 
 /// Everything went as asked.

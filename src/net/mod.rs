@@ -2,3 +2,6 @@
 
 pub mod accept;
 pub mod bind;
+mod clock;
+
+pub use clock::now;

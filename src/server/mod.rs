@@ -1,6 +1,5 @@
 //! Binds the sockets, starts the threads, drains and stops them.
 
-pub mod clock;
 #[cfg(unix)]
 pub mod control;
 mod frames;
@@ -12,5 +11,4 @@ mod tcp;
 pub mod udp;
 
 pub use crate::net::bind::BindError;
-pub use clock::now;
 pub use running::{Bound, Running, UdpThreads, bind, bind_transparent, start, start_behind};

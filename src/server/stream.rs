@@ -422,8 +422,8 @@ mod tests {
     use crate::cache::store::Cache;
     use crate::dns::{NameBuf, Qtype, Transport, encode};
     use crate::net::accept::{Bounds, Connections};
+    use crate::net::now;
     use crate::observe::counters::CounterSet;
-    use crate::server::now;
     use crate::settings::{Settings, UpstreamSettings};
     use crate::sources::{self, Build};
 

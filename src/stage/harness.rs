@@ -98,7 +98,7 @@ impl Harness {
         let observed = Arc::new(Observed::default());
         let observer: Arc<dyn Observer> = Arc::<Observed>::clone(&observed);
         let setting = Setting { by_listener: true, observer: Some(observer), ..self.setting };
-        let world = World::new(self.scenario, &setting, server::now())?;
+        let world = World::new(self.scenario, &setting, crate::net::now())?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|e| format!("cannot start the runtime: {e}"))?;
         let wanted: Vec<_> =
@@ -107,7 +107,7 @@ impl Harness {
             let _runtime = runtime.enter();
             let bound = server::bind(&wanted, 1).map_err(|e| e.to_string())?;
             let addresses = bound.addresses.clone();
-            let started = Player::start(&world, bound, server::now, None);
+            let started = Player::start(&world, bound, crate::net::now, None);
             (started.map_err(|e| format!("cannot start a thread: {e}"))?, addresses)
         };
         let (player, running) = started;
@@ -145,12 +145,12 @@ impl Playing {
 
     /// Sets the clock, to seconds since 1970 (UTC).
     pub fn set_clock_unix(&self, unix: i64) {
-        self.world.censor.clock.set(server::now().at, unix);
+        self.world.censor.clock.set(crate::net::now().at, unix);
     }
 
     /// Runs the clock at this speed from now on; 0: it stands still.
     pub fn run_clock(&self, speed: f64) {
-        self.world.censor.clock.run(server::now().at, speed);
+        self.world.censor.clock.run(crate::net::now().at, speed);
     }
 
     /// Fixes the uptime that TTLs which count down depend on.
@@ -178,13 +178,13 @@ impl Playing {
 
     /// Waits until the exchanges satisfy a condition; `None`: they did not in time.
     pub fn wait(&self, patience: Duration, wanted: impl Fn(&[Exchange]) -> bool) -> Option<Vec<Exchange>> {
-        let end = server::now().at + patience;
+        let end = crate::net::now().at + patience;
         let mut observed = self.observed.lock();
         loop {
             if wanted(&observed.ended) {
                 return Some(observed.ended.clone());
             }
-            let left = end.checked_duration_since(server::now().at)?;
+            let left = end.checked_duration_since(crate::net::now().at)?;
             observed =
                 self.observed.more.wait_timeout(observed, left).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use portcullis::censor::{Expect, Seen, Slack, WantedMessage, WantedReply};
 use portcullis::dns::{NameBuf, Qtype, Transport, encode};
+use portcullis::net::now;
 use portcullis::resolver::snapshot::Client;
-use portcullis::server::now;
 use portcullis::stage::collect::{self, Patience};
 use portcullis::stage::harness::Playing;
 use portcullis::stage::world::{Setting, World};

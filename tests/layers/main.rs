@@ -46,28 +46,31 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "resolver",
         ],
     ),
-    ("net", &["observe"]),
+    ("net", &["observe", "resolver"]),
     ("orders", &["dns", "policy", "resolver", "sources"]),
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
-    ("hickory", &["dns", "policy", "answer", "server"]),
+    ("hickory", &["dns", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),
     ("config", &["dns", "rule", "policy", "censor", "upstream", "settings", "resolver"]),
     (
         "stage",
         &[
             "dns", "censor", "cache", "zones", "upstream", "observe", "settings", "resolver", "sources",
-            "server", "config",
+            "net", "server", "config",
         ],
     ),
     (
         "app",
-        &["dns", "policy", "cache", "observe", "settings", "resolver", "sources", "orders", "server", "web"],
+        &[
+            "dns", "policy", "cache", "observe", "settings", "resolver", "sources", "net", "orders",
+            "server", "web",
+        ],
     ),
     (
         "cli",
         &[
             "dns", "rule", "policy", "censor", "cache", "upstream", "observe", "settings", "resolver",
-            "sources", "orders", "server", "config", "stage", "app",
+            "sources", "net", "orders", "server", "config", "stage", "app",
         ],
     ),
     ("main", &[]),
@@ -94,7 +97,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "Instant::now",
-        &["server/clock.rs", "upstream/deadline.rs", "stage/collect.rs"],
+        &["net/clock.rs", "upstream/deadline.rs", "stage/collect.rs"],
         "the time is an argument",
     ),
     ("axum::", &["web/"], "HTTP is an edge"),

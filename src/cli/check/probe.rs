@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::serving;
 use crate::app::runtime;
 use crate::dns::{Class, Message, NameBuf, Qtype};
-use crate::server::now;
+use crate::net::now;
 use crate::settings::Settings;
 use crate::sources;
 use crate::upstream::hickory::Bootstrap;

@@ -206,7 +206,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     recorder.as_ref().map(|recorder| outputs.recorder.set(recorder.sink()));
     drop(outputs);
     let addresses = bound.addresses.clone();
-    let (player, running) = Player::start(&world, bound, server::now, passthrough)
+    let (player, running) = Player::start(&world, bound, crate::net::now, passthrough)
         .map_err(|e| format!("cannot start a thread: {e}"))?;
     let announcement = Announcement { args, scenario, addresses: &addresses };
     if args.ready_json {

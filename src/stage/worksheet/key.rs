@@ -381,7 +381,7 @@ fn compare(signs: &mut Vec<String>, message: &Message<'_>, genuine: &Message<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::now;
+    use crate::net::now;
     use crate::stage::shipped;
 
     fn key_of(name: &str, seed: u64, blind: bool) -> String {

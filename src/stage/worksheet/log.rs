@@ -177,7 +177,7 @@ fn sentence(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::now;
+    use crate::net::now;
     use crate::stage::shipped;
 
     /// Sends two queries through a world and writes the lines of a record.
