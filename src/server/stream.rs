@@ -629,9 +629,9 @@ mod tests {
                 let (packet, path) = &kept[0];
                 path.send(packet.clone(), None, drop);
                 if reset {
-                    path.reset()
+                    path.reset();
                 } else {
-                    path.close()
+                    path.close();
                 }
                 // Too late.
                 path.send(packet.clone(), None, drop);
