@@ -68,6 +68,11 @@ impl<H> Gate<H> {
     fn answer(&self, packet: &[u8], client: IpAddr, transport: Transport, now: i64) -> Answer {
         // Other opcodes, and malformed messages, are left to the inner handler.
         let Ok(query) = Query::parse(packet) else { return Answer::Pass };
+        // So are other versions of EDNS (RFC 6891 §6.1.3). Other classes are not: hickory's catalog answers them
+        // with what is in the class IN.
+        if query.edns.is_some_and(|edns| edns.version > 0) {
+            return Answer::Pass;
+        }
         let active = self.active(now);
         let view = active.view(&self.policy, client, 0);
         let asker = Asker { client, qtype: query.qtype, view };

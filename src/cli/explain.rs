@@ -122,6 +122,13 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     }
     let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
     let client = Client { address: SocketAddr::new(args.client, 0), transport, listener: args.listener };
+    let listeners = settings.server.listen.len();
+    if usize::from(args.listener) >= listeners {
+        return Err(format!(
+            "there is no listener {}: `[server] listen` has {listeners}, counted from 0",
+            args.listener
+        ));
+    }
     let question = question(&named(&args.name)?, &args.qtype, client, &args.answer)?;
     let now = Moment { unix: args.at.unwrap_or(super::now().unix), ..super::now() };
     settings.imagine_upstream();

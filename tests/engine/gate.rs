@@ -76,6 +76,19 @@ async fn the_gate_answers_what_is_blocked_and_passes_the_rest_on() {
             assert!(text.starts_with(expected), "{name}: {text}");
         }
     }
+    // The catalog answers other classes like IN, so they are blocked as well; it refuses other versions of EDNS.
+    let query = encode(NameBuf::from_text("ads.example.test").unwrap().as_name(), Qtype::A);
+    for (what, from_end, octet, expected) in
+        [("class CH", 12, 3, BLOCKED), ("EDNS 1", 5, 1, "status: BADVERS")]
+    {
+        let mut query = query.clone();
+        let at = query.len() - from_end;
+        query[at] = octet;
+        for reply in [over_udp(address, &query).await, over_tcp(address, &query).await] {
+            let text = Message::parse(&reply).unwrap().to_string();
+            assert!(text.starts_with(expected), "{what}: {text}");
+        }
+    }
 }
 
 const BLOCKED: &str = "status: NXDOMAIN, flags: qr rd ra\nEDE: 15 (Blocked): ads";

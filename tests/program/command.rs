@@ -230,6 +230,12 @@ fn explain_shows_the_ladder_and_the_reply() {
         let (code, out, err) = run(&["explain", pasted]);
         assert!(code == 2 && out.is_empty() && err.contains(problem), "{pasted}: {err}");
     }
+    let (code, _, err) = run(&["explain", "a.test", "--listener", "1"]);
+    assert_eq!(
+        (code, err.contains("no listener 1: `[server] listen` has 1, counted from 0")),
+        (2, true),
+        "{err}"
+    );
     let (code, _, err) = run(&["explain", "a..b"]);
     assert_eq!(code, 2);
     assert!(err.contains("a label is empty"), "{err}");
