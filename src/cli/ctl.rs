@@ -39,21 +39,24 @@ enum Order {
     },
     /// Allow a name and all names below it
     Allow {
-        /// The name
+        /// The name; of a URL its host is taken
         name: String,
         #[command(flatten)]
         how: How,
     },
     /// Block a name and all names below it
     Block {
-        /// The name
+        /// The name; of a URL its host is taken
         name: String,
+        /// Block all names, where the name is `.`
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         how: How,
     },
     /// Revoke an order, by its number or its name
     Revoke {
-        /// The number that `list` shows, or the name
+        /// The number that `list` shows, or the name; of a URL its host is taken
         what: String,
     },
     /// Show the orders in force
@@ -62,7 +65,7 @@ enum Order {
     Status,
     /// Explain one question as the running server would answer it
     Explain {
-        /// The name to look up
+        /// The name to look up; of a URL its host is taken
         name: String,
         /// The type to look up
         #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "A")]
@@ -112,7 +115,7 @@ mod unix {
     use serde_json::{Value, json};
 
     use super::{Args, Clients, How, Order};
-    use crate::cli::explain::named;
+    use crate::cli::named::named;
     use crate::cli::{FAILED, OK, say, say_error, settings};
 
     /// How long the server may take.
@@ -136,16 +139,24 @@ mod unix {
         Ok(match order {
             Order::Pause { how } => ordered(how, json!({ "do": "pause" })),
             Order::Resume { clients: of } => clients(of, json!({ "do": "resume" })),
-            Order::Allow { name, how } => ordered(how, json!({ "do": "allow", "name": name })),
-            Order::Block { name, how } => ordered(how, json!({ "do": "block", "name": name })),
+            Order::Allow { name, how } => {
+                ordered(how, json!({ "do": "allow", "name": named("allowing", name)? }))
+            }
+            Order::Block { name, yes, how } => {
+                let name = named("blocking", name)?;
+                if name == "." && !yes {
+                    return Err("`.` is the root: this blocks all names; add --yes if you mean that".into());
+                }
+                ordered(how, json!({ "do": "block", "name": name }))
+            }
             Order::Revoke { what } => match what.parse::<u32>() {
                 Ok(id) => json!({ "do": "revoke", "id": id }),
-                Err(_) => json!({ "do": "revoke", "name": what }),
+                Err(_) => json!({ "do": "revoke", "name": named("revoking orders about", what)? }),
             },
             Order::List => json!({ "do": "list" }),
             Order::Status => json!({ "do": "status" }),
             Order::Explain { name, qtype, client, answer } => {
-                let name = named(name)?;
+                let name = named("explaining", name)?;
                 json!({ "do": "explain", "name": name, "type": qtype, "client": client, "answer": answer })
             }
         })
@@ -202,8 +213,7 @@ mod unix {
         let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or(0);
         match order {
             Order::Pause { .. } | Order::Allow { .. } | Order::Block { .. } => {
-                let until = answer.get("until").and_then(Value::as_i64);
-                say(&format!("order {}, {}", number("id"), lasts(until)));
+                say(&format!("order {}: {}", number("id"), in_words(answer)));
             }
             Order::Resume { clients } if number("revoked") == 0 => {
                 let theirs = clients.group.is_some() || clients.client.is_some();
@@ -225,16 +235,8 @@ mod unix {
                     say("no orders are in force");
                 }
                 for order in &all {
-                    let text = |key: &str| order.get(key).and_then(Value::as_str).unwrap_or_default();
-                    let clients = match (text("group"), text("client")) {
-                        ("", "") => "all clients".to_owned(),
-                        ("", client) => client.to_owned(),
-                        (group, _) => format!("the group {group}"),
-                    };
                     let id = order.get("id").and_then(Value::as_u64).unwrap_or(0);
-                    let kept = if order.get("keep") == Some(&Value::Bool(true)) { ", kept" } else { "" };
-                    let until = lasts(order.get("until").and_then(Value::as_i64));
-                    say(&format!("{id:>5}  {} {} for {clients}, {until}{kept}", text("order"), text("name")));
+                    say(&format!("{id:>5}  {}", in_words(order)));
                 }
             }
             Order::Status => {
@@ -247,6 +249,23 @@ mod unix {
                 crate::cli::explain::print(answer.get("record").unwrap_or(&Value::Null), false);
             }
         }
+    }
+
+    /// What an order does, for whom and until when.
+    fn in_words(order: &Value) -> String {
+        let text = |key: &str| order.get(key).and_then(Value::as_str).unwrap_or_default();
+        let what = match text("name") {
+            "" => text("order").to_owned(),
+            name => format!("{} {name}", text("order")),
+        };
+        let whom = match (text("group"), text("client")) {
+            ("", "") => "all clients".to_owned(),
+            ("", client) => client.to_owned(),
+            (group, _) => format!("the group {group}"),
+        };
+        let until = lasts(order.get("until").and_then(Value::as_i64));
+        let kept = if order.get("keep") == Some(&Value::Bool(true)) { ", kept" } else { "" };
+        format!("{what} for {whom}, {until}{kept}")
     }
 
     fn lasts(until: Option<i64>) -> String {

@@ -1,13 +1,12 @@
 //! `portcullis explain`: the rungs of the decision for one question, the rule that decides, the reply.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use url::{Host, Url};
 
+use super::named::named;
 use super::{OK, say, shipped};
 use crate::app::kept_orders;
 use crate::cache::store::Cache;
@@ -75,30 +74,6 @@ fn answer(text: &str) -> Result<Given, String> {
     NameBuf::from_text(text).map(Given::Name).map_err(|e| e.to_string())
 }
 
-/// The host of a pasted URL, or of a host with its port; a note on standard error reports it.
-/// Anything else is a name already.
-pub(super) fn named(text: &str) -> Result<Cow<'_, str>, String> {
-    let (host, what) = if text.contains("://") {
-        let url = Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
-        match url.host() {
-            Some(Host::Domain(host)) if !host.is_empty() => (Cow::Owned(host.to_owned()), "the host of"),
-            Some(Host::Domain(_)) | None => return Err(format!("`{text}` has no host; give a name")),
-            Some(address) => {
-                return Err(format!(
-                    "`{text}` leads to the address {address} without asking for a name; give a name"
-                ));
-            }
-        }
-    } else {
-        match text.rsplit_once(':') {
-            Some((host, port)) if port.parse::<u16>().is_ok() => (Cow::Borrowed(host), "without the port of"),
-            _ => return Ok(Cow::Borrowed(text)),
-        }
-    };
-    super::say_error(&format!("explaining {host}, {what} {text}"));
-    Ok(host)
-}
-
 /// The question of a command line.
 pub(super) fn question(
     name: &str,
@@ -129,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             args.listener
         ));
     }
-    let question = question(&named(&args.name)?, &args.qtype, client, &args.answer)?;
+    let question = question(&named("explaining", &args.name)?, &args.qtype, client, &args.answer)?;
     let now = Moment { unix: args.at.unwrap_or(super::now().unix), ..super::now() };
     settings.imagine_upstream();
     let counters = Arc::new(CounterSet::default());

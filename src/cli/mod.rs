@@ -6,6 +6,7 @@ mod ctl;
 mod demo;
 mod explain;
 mod lists;
+mod named;
 mod progress;
 mod scenario;
 mod serve;

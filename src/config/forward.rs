@@ -35,7 +35,7 @@ impl Check<'_> {
         let mut known = HashSet::new();
         for mut table in tables {
             let text = table.text(self, SUFFIX);
-            let suffix = text.as_ref().and_then(|text| self.name(&table.key(SUFFIX), text));
+            let suffix = text.as_ref().and_then(|text| self.host(&table.key(SUFFIX), text));
             if let (Some(text), Some(suffix)) = (&text, &suffix)
                 && !known.insert(suffix.clone())
             {

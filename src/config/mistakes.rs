@@ -448,6 +448,37 @@ listen = [
     ]);
 }
 
+/// What is not a name, where a name is to match the names that clients ask for.
+#[test]
+fn names_that_can_match_nothing() {
+    let like = r#"expected one such as "school.test""#;
+    for (header, key, more) in [
+        ("[[forward]]", "suffix", "servers = [\"192.0.2.1\"]"),
+        ("[[zone]]", "origin", "file = \"Cargo.toml\""),
+        ("[[rewrite]]", "name", "address = [\"192.0.2.1\"]"),
+    ] {
+        for (name, told) in [
+            (
+                "*.corp.test",
+                "is a pattern, not a name; write corp.test, which covers the names below it".to_owned(),
+            ),
+            ("https://nas.test/", "is a URL, not a name; write its host, nas.test".to_owned()),
+            ("http://192.0.2.1/", format!("is a URL, not a name; {like}")),
+            ("nas.test:80", "is not a name: no host name has `:`; write nas.test".to_owned()),
+            ("||nas.test^", "is not a name: no host name has `|`; write nas.test".to_owned()),
+            ("192.0.2.1", format!("is an address, not a name; {like}")),
+            ("a..b", format!("is not a domain name: a label is empty; {like}")),
+        ] {
+            // Of a rewrite it says that the names below are meant.
+            if key == "name" && name.starts_with('*') {
+                continue;
+            }
+            let told = format!("2: {header} {key}: `{name}` {told}");
+            refused(&[(&format!("{header}\n{key} = \"{name}\"\n{more}\n"), &[&told])]);
+        }
+    }
+}
+
 /// A file that is cut off anywhere, as an editor may save it, is accepted or gets errors in existing lines.
 #[test]
 fn files_that_are_cut_off() {

@@ -85,7 +85,7 @@ impl Check<'_> {
             self.wrong(&key, &text.span(), problem, remedy);
             return None;
         }
-        Some((self.name(&key, &Spanned::new(text.span(), name))?, below))
+        Some((self.host(&key, &Spanned::new(text.span(), name))?, below))
     }
 
     fn rewrite_action(&mut self, table: &mut Table<'_>, name: Option<&(NameBuf, bool)>) -> Option<Action> {

@@ -13,7 +13,7 @@ use super::error::{KeyPath, expected, like};
 use super::key::{Form, Key, Kind};
 use super::table::{Table, not_a};
 use super::user;
-use crate::dns::{NameBuf, Qtype};
+use crate::dns::{HostError, NameBuf, Qtype, host_in};
 use crate::resolver::builtin;
 use crate::rule::Action;
 use crate::settings::TextSource;
@@ -173,6 +173,25 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// A name that clients can ask for.
+    pub(super) fn host(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<NameBuf> {
+        let written = text.get_ref();
+        let problem = match NameBuf::from_host(written) {
+            Ok(name) => return Some(name),
+            Err(problem) => problem,
+        };
+        let remedy = match (problem, host_in(written)) {
+            (HostError::Pattern, Some(host)) => {
+                format!("write {host}, which covers the names below it").into()
+            }
+            (HostError::Url, Some(host)) => format!("write its host, {host}").into(),
+            (HostError::Character(_), Some(host)) => format!("write {host}").into(),
+            _ => like(r#""school.test""#),
+        };
+        self.wrong(key, &text.span(), format!("`{written}` is {problem}"), remedy);
+        None
     }
 
     pub(super) fn qtype(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<Qtype> {

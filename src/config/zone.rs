@@ -24,7 +24,7 @@ impl Check<'_> {
         let mut origins = Names::new();
         for mut table in tables {
             let text = table.text(self, ORIGIN);
-            let origin = text.as_ref().and_then(|text| self.name(&table.key(ORIGIN), text));
+            let origin = text.as_ref().and_then(|text| self.host(&table.key(ORIGIN), text));
             if let (Some(text), Some(origin)) = (&text, &origin) {
                 let line = self.line(&text.span());
                 if let Some(first) = origins.insert(origin.to_string(), line) {

@@ -8,7 +8,7 @@
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use crate::dns::NameBuf;
+use crate::dns::{HostError, NameBuf, host_in};
 use crate::policy::{self, Order, What, Whom};
 
 /// The longest duration of an order, in seconds: a hundred years.
@@ -34,8 +34,8 @@ pub struct Asked {
 pub fn asked(request: &Map<String, Value>) -> Result<Asked, String> {
     let what = match text(request, "do")? {
         Some("pause") => What::Pause,
-        Some("allow") => What::Allow(name(request)?),
-        Some("block") => What::Block(name(request)?),
+        Some("allow") => What::Allow(host(request)?),
+        Some("block") => What::Block(host(request)?),
         _ => return Err("expected `do` to be one of pause, allow, block".into()),
     };
     let seconds = match request.get("seconds") {
@@ -68,6 +68,19 @@ pub fn whom(request: &Map<String, Value>) -> Result<Whom, String> {
         }
         (Some(_), Some(_)) => Err("both `group` and `client` are given; an order takes one of them".into()),
     }
+}
+
+/// The name that an order is about: one that clients can ask for.
+fn host(request: &Map<String, Value>) -> Result<NameBuf, String> {
+    let name = text(request, "name")?.ok_or("expected a `name`")?;
+    NameBuf::from_host(name).map_err(|problem| match problem {
+        HostError::NotAName(_) => format!("`{name}` is {problem}"),
+        HostError::Address => format!("`{name}` is {problem}; orders are about names"),
+        _ => {
+            let host = host_in(name).unwrap_or("a name such as x.test");
+            format!("`{name}` is {problem}; a name covers those below it; write {host}")
+        }
+    })
 }
 
 /// The name in a request.

@@ -1,8 +1,8 @@
 //! Orders at run time over a Unix socket: one JSON object a line in, one out.
 //!
 //! ```text
-//! {"do":"pause","seconds":600,"group":"classroom"}      {"ok":true,"id":3}
-//! {"do":"allow","name":"example.org","seconds":60}      {"ok":true,"id":4}
+//! {"do":"pause","seconds":600,"group":"classroom"}      {"ok":true,"id":3,"order":"pause",…}
+//! {"do":"allow","name":"example.org","seconds":60}      {"ok":true,"id":4,"order":"allow",…}
 //! {"do":"explain","name":"example.org","type":"AAAA"}   {"ok":true,"record":{…}}
 //! ```
 //!
@@ -158,7 +158,7 @@ fn answer(operator: &Operator, request: &Map<String, Value>) -> Result<Value, St
     match verb {
         Some("pause" | "allow" | "block") => {
             let order = operator.give(asked(request)?).map_err(|e| e.to_string())?;
-            Ok(json!({ "ok": true, "id": order.id, "until": order.until }))
+            Ok(successful(to_json(&order)))
         }
         Some("resume") => {
             let of_some = request.contains_key("group") || request.contains_key("client");
@@ -176,15 +176,17 @@ fn answer(operator: &Operator, request: &Map<String, Value>) -> Result<Value, St
             let orders: Vec<Value> = operator.in_force().iter().map(to_json).collect();
             Ok(json!({ "ok": true, "orders": orders }))
         }
-        Some("status") => {
-            let mut status = operator.status().json();
-            if let Some(status) = status.as_object_mut() {
-                status.insert("ok".to_owned(), Value::Bool(true));
-            }
-            Ok(status)
-        }
+        Some("status") => Ok(successful(operator.status().json())),
         _ => Ok(json!({ "ok": true, "record": operator.explain(&question(request)?).json() })),
     }
+}
+
+/// An object as the answer to a request that was carried out.
+fn successful(mut object: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("ok".to_owned(), Value::Bool(true));
+    }
+    object
 }
 
 /// The question to explain.

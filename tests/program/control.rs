@@ -116,8 +116,14 @@ fn what_ctl_says_and_how_it_exits() {
     let server = server();
     assert_eq!(done(&server, "list"), "no orders are in force\n");
     assert_eq!(done(&server, "resume"), "nothing is paused\n");
-    assert_eq!(done(&server, "allow a.test --keep"), "order 1, until it is revoked\n");
-    assert!(done(&server, "pause --for 10m --group kids").starts_with("order 2, until 2"));
+    assert_eq!(
+        done(&server, "allow a.test --keep"),
+        "order 1: allow a.test for all clients, until it is revoked, kept\n"
+    );
+    assert!(
+        done(&server, "pause --for 10m --group kids")
+            .starts_with("order 2: pause for the group kids, until 2")
+    );
     assert_eq!(
         done(&server, "resume --client 10.0.0.1"),
         "no pause is in force for that group or client alone\n"
@@ -125,7 +131,7 @@ fn what_ctl_says_and_how_it_exits() {
     let list = done(&server, "list");
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines[0], "    1  allow a.test for all clients, until it is revoked, kept");
-    assert!(lines[1].starts_with("    2  pause  for the group kids, until 2"), "{list}");
+    assert!(lines[1].starts_with("    2  pause for the group kids, until 2"), "{list}");
     let json: Value = serde_json::from_str(&done(&server, "--json list")).unwrap();
     assert_eq!(json["orders"][0]["name"], "a.test");
     assert_eq!(json["orders"][1]["group"], "kids");
@@ -157,6 +163,47 @@ fn what_ctl_says_and_how_it_exits() {
     let nowhere = tempfile::tempdir().unwrap();
     let (code, _, err) = ctl_at(nowhere.path(), "list");
     assert!(code == 2 && err.contains("no server answers on"), "{err}");
+}
+
+#[test]
+fn orders_are_about_names_that_can_be_asked_for() {
+    let server = server();
+    // The order, what is blocked, and what is said on standard error.
+    for (order, name, note) in [
+        ("block HTTPS://www.X.test:8080/feed?a=b", "www.x.test", "blocking www.x.test, the host of HTTPS://"),
+        ("block x.test:443", "x.test", "blocking x.test, without the port of x.test:443"),
+        ("block _dmarc.x.test.", "_dmarc.x.test", ""),
+        ("block . --yes", ".", ""),
+    ] {
+        let (code, out, err) = ctl(&server, order);
+        assert!(out.ends_with(&format!(": block {name} for everybody, until it is revoked\n")), "{out}{err}");
+        assert!(code == 0 && err.contains(note) && err.is_empty() == note.is_empty(), "{err}");
+        assert_eq!(server.ask(name, "A").status(), BLOCKED, "{order}");
+        done(&server, &format!("revoke {name}"));
+    }
+    for (name, problem) in [
+        ("*.x.test", "`*.x.test` is a pattern, not a name; a name covers those below it; write x.test"),
+        ("||x.test^", "no host name has `|`; a name covers those below it; write x.test"),
+        ("x.test/path", "no host name has `/`; a name covers those below it; write x.test"),
+        ("a*", "no host name has `*`; a name covers those below it; write a name such as x.test"),
+        ("192.0.2.1", "`192.0.2.1` is an address, not a name; orders are about names"),
+        ("2001:db8::1", "`2001:db8::1` is an address"),
+        ("https://192.0.2.1/", "leads to the address 192.0.2.1"),
+    ] {
+        for verb in ["allow", "block"] {
+            let (code, out, err) = ctl(&server, &format!("{verb} {name}"));
+            assert_eq!((code, out.as_str()), (2, ""), "{name}");
+            assert!(err.contains(problem), "{name}: {err}");
+        }
+    }
+    let (code, out, err) = ctl(&server, "block .");
+    assert!(code == 2 && out.is_empty() && err.contains("blocks all names; add --yes"), "{err}");
+    for name in ["https://x.test/", "x.test:443", "*.x.test"] {
+        let answer = said(&server, format!("{{\"do\":\"block\",\"name\":\"{name}\"}}\n").as_bytes());
+        let told = answer["error"].as_str().unwrap();
+        assert!(answer["ok"] == false && told.ends_with("write x.test"), "{told}");
+    }
+    assert_eq!(done(&server, "list"), "no orders are in force\n");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod ede;
 mod edns;
 mod found;
 mod header;
+mod host;
 pub mod master;
 mod message;
 mod name;
@@ -24,6 +25,7 @@ pub use self::edns::{EDNS_DO, Edns, OPTION_EDE, PAYLOAD_SIZE};
 pub use self::found::{Found, MAX_ALIASES, Via, found};
 pub use self::header::rcode;
 pub use self::header::{HEADER_LEN, Header, MAX_MESSAGE, flag};
+pub use self::host::{HostError, host_in};
 pub use self::message::{Message, Record};
 pub use self::name::{
     Folded, Labels, MAX_LABEL, MAX_LABELS, MAX_NAME, Match, Name, NameBuf, NameError, Offsets,
