@@ -4,15 +4,18 @@ mod probe;
 mod serving;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::progress::Bar;
 use super::{FAILED, OK, WARNED, count, say};
 use crate::app::kept_orders;
-use crate::config;
+use crate::config::{
+    self,
+    error::{KeyPath, Mistake},
+};
 use crate::policy::Account;
 use crate::settings::{GroupSettings, Settings};
-use crate::sources::{self, Build, ListReport, Report};
+use crate::sources::{self, Build, BuildError, Failure, ListReport, Part, Report};
 
 /// Lines shown of a list that has many bad ones.
 const SHOWN: usize = 20;
@@ -51,14 +54,17 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     };
     let bar = Bar::default();
     let how = Build { progress: &bar, left_out: args.lines };
-    let built = sources::compile(&settings, how).and_then(|(_, mut report)| {
-        sources::zones(&settings, &mut report)?;
-        Ok(report)
-    });
+    let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
-    let report = match built.map_err(|e| e.to_string()) {
-        Err(problem) if args.json => return Ok(json_errors(&serde_json::json!([{ "problem": problem }]))),
-        built => built?,
+    let report = match built {
+        Ok(((_, report), (_, zones))) => Report { zones, ..report },
+        Err(error) if args.json => {
+            let config = args.config.as_deref().unwrap_or(Path::new(""));
+            let mistakes: Vec<_> =
+                error.0.iter().map(|failure| mistake(failure, &settings, config)).collect();
+            return Ok(json_errors(&serde_json::json!(mistakes)));
+        }
+        Err(error) => return Err(error.to_string()),
     };
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
@@ -184,6 +190,38 @@ fn account_text(account: &Account) -> String {
         .map(|(n, word)| format!("{n} {word}"))
         .collect();
     words.join(", ")
+}
+
+/// What failed, as a mistake like those of the configuration: with the file that is to blame, and the key that
+/// names it.
+fn mistake(failure: &Failure, settings: &Settings, config: &Path) -> Mistake {
+    let key = match &failure.what {
+        Part::List { name, .. } => {
+            // The lists of a table with times of its own share a name; others have no table.
+            let mut names: Vec<&str> = settings.lists.iter().map(|list| list.name.as_str()).collect();
+            names.dedup();
+            let key = if failure.file.is_some() { "source" } else { "rules" };
+            let at = names.iter().position(|other| other == name);
+            at.map(|at| KeyPath::table("[[list]]").at(at).key(key))
+        }
+        Part::Zone(origin) => {
+            let at = settings.zones.iter().position(|zone| zone.origin == *origin);
+            at.map(|at| KeyPath::table("[[zone]]").at(at).key("file"))
+        }
+        Part::Other(_) => None,
+    };
+    Mistake {
+        file: failure.file.clone().unwrap_or_else(|| config.into()),
+        line: failure.line.map(|line| line as usize),
+        column: None,
+        key: key.unwrap_or_default(),
+        problem: failure.reason.clone(),
+        found: None,
+        expected: None,
+        example: None,
+        help: failure.help.map(str::to_owned),
+        source: None,
+    }
 }
 
 /// Prints errors for a script.

@@ -9,7 +9,7 @@ use crate::policy::{Options, compile, file};
 use crate::rule::{Effect, Format, Match};
 use crate::settings::{ListSettings, TextSource};
 use crate::sources::store;
-use crate::sources::{self, ListReport, Progress};
+use crate::sources::{self, BuildError, ListReport, Progress};
 
 /// Options of `compile`.
 #[derive(clap::Args)]
@@ -73,7 +73,7 @@ fn kind(word: &str) -> Result<Effect, String> {
 pub(super) fn run(args: &Args) -> Result<u8, String> {
     let start = super::now();
     let bar = Bar::default();
-    let mut lists = Vec::with_capacity(args.lists.len());
+    let (mut lists, mut failures) = (Vec::with_capacity(args.lists.len()), Vec::new());
     for path in &args.lists {
         let settings = ListSettings {
             name: path.display().to_string(),
@@ -83,8 +83,13 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             plain: args.matching,
             ..ListSettings::default()
         };
-        let list = sources::read_text(&settings, &bar).map_err(|e| e.to_string())?;
-        lists.push((settings.name, list));
+        match sources::read_text(&settings, &bar) {
+            Ok(list) => lists.push((settings.name, list)),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if !failures.is_empty() {
+        return Err(BuildError(failures).to_string());
     }
     bar.stage("compiling");
     let options = Options { lines: !args.no_origins, left_out: args.lines };
@@ -98,6 +103,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         .zip(accounts)
         .map(|((name, list), account)| ListReport {
             source: name.clone(),
+            in_file: true,
             name,
             format: list.format,
             lines: list.lines,

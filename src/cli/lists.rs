@@ -10,7 +10,7 @@ use crate::dns::{Match, Name, NameBuf, Qtype};
 use crate::policy::{Asker, KnownClient, Policy, Verdict, decide, one_line};
 use crate::rule::{Action, Client};
 use crate::settings::{ListSettings, Settings, TextSource};
-use crate::sources::{self, Build};
+use crate::sources::{self, Build, BuildError};
 
 /// What the command does.
 #[derive(clap::Subcommand)]
@@ -45,9 +45,10 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         };
         let settings = Settings { lists: vec![list], ..Settings::default() };
         let build = Build { progress: &bar, left_out: false };
-        sources::compile(&settings, build).map(|(policy, _)| policy).map_err(|e| e.to_string())
+        sources::compile(&settings, build).map(|(policy, _)| policy)
     };
-    let (mut old, mut new) = (load(&args.old)?, load(&args.new)?);
+    let both = BuildError::both(load(&args.old), load(&args.new));
+    let (mut old, mut new) = both.map_err(|e| e.to_string())?;
     drop(bar);
     let (clients, askers) = askers(&old, &new);
     old.clients.clone_from(&clients);

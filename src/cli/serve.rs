@@ -85,7 +85,11 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
 }
 
 fn reload(args: &Args, service: &Service) {
-    match read(args).and_then(|settings| service.reload(&settings).map_err(|e| e.to_string())) {
+    let settings = match read(args) {
+        Ok(settings) => settings,
+        Err(problem) => return tracing::error!("not reloaded, serving as before: {problem}"),
+    };
+    match service.reload(&settings) {
         Ok(reloaded) => {
             tracing::info!("reloaded");
             if !reloaded.at_next_start.is_empty() {
@@ -94,7 +98,11 @@ fn reload(args: &Args, service: &Service) {
             }
             log_report(&reloaded.report);
         }
-        Err(problem) => tracing::error!("not reloaded, serving as before: {problem}"),
+        Err(error) => {
+            for failure in error.0 {
+                tracing::error!("not reloaded, serving as before: {failure}");
+            }
+        }
     }
 }
 

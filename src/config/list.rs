@@ -8,6 +8,7 @@ use super::check::{Check, Names};
 use super::key::{Form, Key, Kind, words};
 use super::schedule::{Schedules, TIMES};
 use super::table::{Table, not_a};
+use super::value::is_url;
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Effect, Format, Match};
 use crate::settings::{Addresses, ListSettings, Settings, TextSource};
@@ -157,7 +158,11 @@ impl Check<'_> {
         let types = types.iter().filter_map(|text| self.qtype(&key, text)).collect();
         let schedule = self.times(&mut table, schedules);
         let has = (table.has(SOURCE.name), table.has(RULES.name));
-        let source = table.text(self, SOURCE).and_then(|text| self.source(&table.key(SOURCE), &text));
+        let source = table.text(self, SOURCE);
+        if source.as_ref().is_some_and(|text| is_url(text.get_ref())) {
+            table.also_known(SOURCE);
+        }
+        let source = source.and_then(|text| self.source(&table.key(SOURCE), &text));
         let timed = self.rules(&mut table, schedule.as_ref(), schedules);
         if has.0 == has.1 {
             let problem = match has.0 {

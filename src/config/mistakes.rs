@@ -93,8 +93,7 @@ name = "ads"
 url = "https://example.org/ads.txt"
 "#,
             &[
-                r#"3: [[list]] source: this version does not fetch lists from URLs; download it to a file and name the file"#,
-                r#"3: [[list]] url: unknown key `url`; write `source`, such as source = "lists/ads.txt""#,
+                r#"3: [[list]] source: this version does not fetch lists from URLs; download it to a file, and name that in `source`"#,
             ],
         ),
         (

@@ -93,6 +93,15 @@ impl<'t> Table<'t> {
         self.entry(key.name)
     }
 
+    /// Accepts the words that people use for a key too, where it is not there itself: what is told of the
+    /// value says already what to write.
+    pub(super) fn also_known(&mut self, key: Key) {
+        if self.entries.get(key.name).is_none() {
+            let also = self.form.map_or(&[][..], |form| form.also);
+            self.asked.extend(also.iter().filter(|(_, means)| *means == key.name).map(|(word, _)| *word));
+        }
+    }
+
     /// All keys and values, in the order of the file.
     pub(super) fn all(&self) -> Vec<(Spanned<String>, &'t Value<'t>)> {
         let owned =

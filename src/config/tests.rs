@@ -505,3 +505,23 @@ fn many_networks_and_many_mistakes() {
     let said = error.to_string();
     assert!(said.ends_with("\nand 901 more mistakes"), "{}", &said[said.len() - 100..]);
 }
+
+/// A key that is shown in a comment can be used by removing the `#`.
+#[test]
+fn what_the_page_on_policies_comments_out_is_toml_too() {
+    let page = include_str!("../../docs/policy.md");
+    let mut freed = 0;
+    for block in page.split("```toml\n").skip(1) {
+        let block = block.split("```").next().unwrap();
+        let free = |line: &str| match line.strip_prefix("# ").filter(|line| line.contains(" = ")) {
+            Some(key) => {
+                freed += 1;
+                format!("{key}\n")
+            }
+            None => format!("{line}\n"),
+        };
+        let text: String = block.lines().map(free).collect();
+        assert!(text.parse::<toml::Table>().is_ok(), "{:?}\n{text}", text.parse::<toml::Table>());
+    }
+    assert!(freed >= 2, "{freed}");
+}

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::check::Check;
-use super::error::{KeyPath, expected, like};
+use super::error::{KeyPath, Part, expected, like};
 use super::key::{Form, Key, Kind};
 use super::table::{Table, not_a};
 use super::user;
@@ -35,6 +35,11 @@ const CNAME: Key = Key::optional("cname", Kind::TextOf("a domain name"), "").lik
 
 /// An action that is more than a word.
 static ACTION: Form = Form { header: "", meaning: "", keys: &[ADDRESS, CNAME], also: &[] };
+
+/// True for what would have to be fetched.
+pub(super) fn is_url(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
+}
 
 impl Check<'_> {
     /// The answer for a blocked name.
@@ -216,9 +221,14 @@ impl Check<'_> {
             }
             return known.map(|(_, file, text)| TextSource::Embedded(file, text));
         }
-        if text.starts_with("https://") || text.starts_with("http://") {
+        if is_url(text) {
             let problem = "this version does not fetch lists from URLs".into();
-            self.wrong(key, &source.span(), problem, "download it to a file and name the file");
+            let word = match key.parts().last() {
+                Some(Part::Key(word)) => word,
+                _ => "source",
+            };
+            let help = format!("download it to a file, and name that in `{word}`");
+            self.wrong(key, &source.span(), problem, help);
             return None;
         }
         let path = self.folder().join(text);

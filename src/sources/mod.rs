@@ -12,7 +12,7 @@ pub mod store;
 pub use lists::read_text;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
-pub use report::{BuildError, ListReport, ListWarning, Report, ZoneReport};
+pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Report, ZoneReport};
 pub use routes::{bootstrap, system_upstreams};
 pub use snapshot::{Parts, build};
 pub use zones::zones;

@@ -19,7 +19,7 @@ use crate::upstream::route;
 /// Compiles a policy and its report, without the rest of a snapshot: for `check` and `explain`.
 ///
 /// # Errors
-/// The first list that can't be read or is not a list.
+/// Every list that can't be read or is not a list.
 pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report), BuildError> {
     let mut report = Report::default();
     let mut policies = Vec::with_capacity(settings.lists.len());
@@ -27,19 +27,27 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     // layer of its own.
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut networks: Vec<(IpNet, u16)> = Vec::new();
+    let mut failures = Vec::new();
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
     for (list, number) in settings.lists.iter().zip(0u16..) {
         policies.push(list_policy(list, &settings.block.contact));
         let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
+            in_file: matches!(list.source, TextSource::File(_)),
             format: Format::Index,
             lines: 0,
             rules: 0,
             account: Account::default(),
             skipped: Vec::new(),
         };
-        let (list, addresses) = without_addresses(list)?;
+        let (list, addresses) = match without_addresses(list) {
+            Ok(parts) => parts,
+            Err(failure) => {
+                failures.push(failure);
+                continue;
+            }
+        };
         if let Some(addresses) = addresses {
             let used = addresses.networks.len();
             (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
@@ -53,13 +61,14 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             report.lists.push(line);
             continue;
         };
-        match read_list(&list, build.progress)? {
-            ListText::Compiled(compiled) => {
+        match read_list(&list, build.progress) {
+            Err(failure) => failures.push(failure),
+            Ok(ListText::Compiled(compiled)) => {
                 line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
                 let numbers = vec![number; compiled.tables.sources.len()];
                 layers.push((*compiled, numbers));
             }
-            ListText::Text(mut text) => {
+            Ok(ListText::Text(mut text)) => {
                 (line.format, line.lines) = (text.format, text.lines);
                 line.skipped.extend(text.skipped.iter().cloned());
                 // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
@@ -70,6 +79,9 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             }
         }
         report.lists.push(line);
+    }
+    if !failures.is_empty() {
+        return Err(BuildError(failures));
     }
     let too_large = |e: &dyn fmt::Display| error("the lists", e, "use fewer or smaller lists");
     if !texts.is_empty() {

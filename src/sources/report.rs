@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use crate::dns::NameBuf;
 use crate::lists::{Format, Skipped};
@@ -14,6 +15,8 @@ pub struct ListReport {
     pub name: String,
     /// Where its text came from.
     pub source: String,
+    /// Whether that is a file.
+    pub in_file: bool,
     /// The format it was read as.
     pub format: Format,
     /// Number of lines; 0 for a compiled index.
@@ -39,6 +42,14 @@ pub enum ListWarning {
         from: String,
         /// The format it was read as.
         format: Format,
+    },
+    /// Its file has no lines.
+    #[error("the list `{name}` ({from}) gives no rules: the file is empty")]
+    Empty {
+        /// The list's name.
+        name: String,
+        /// The file.
+        from: String,
     },
     /// More than half of its lines that are neither blank nor comments are invalid.
     #[error("of the list `{name}` ({from}), {invalid} of {lines} lines are invalid{}", hint(*.format))]
@@ -68,6 +79,9 @@ impl ListReport {
     #[must_use]
     pub fn warning(&self) -> Option<ListWarning> {
         let (name, from, format) = (self.name.clone(), self.source.clone(), self.format);
+        if self.lines == 0 && format != Format::Index && self.in_file {
+            return Some(ListWarning::Empty { name, from });
+        }
         if self.rules == 0 {
             return Some(ListWarning::NoRules { name, from, format });
         }
@@ -101,28 +115,105 @@ pub struct Report {
     pub index_bytes: usize,
 }
 
-/// Why a build failed; the current snapshot stays in service.
-#[derive(Debug)]
-pub struct BuildError {
-    /// What failed: a list, a zone, the upstreams.
-    pub what: String,
+/// Why a build failed, at least one reason; the current snapshot stays in service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError(pub Vec<Failure>);
+
+/// One thing that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What failed.
+    pub what: Part,
+    /// The file; `None` for what does not come from one.
+    pub file: Option<PathBuf>,
+    /// The line of the file, from 1, where one is to blame.
+    pub line: Option<u32>,
     /// Why.
     pub reason: String,
-    /// What to do about it.
-    pub help: &'static str,
+    /// What to do about it, where the reason does not say so.
+    pub help: Option<&'static str>,
+}
+
+/// A part of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A list.
+    List {
+        /// Its name.
+        name: String,
+        /// Where its text comes from.
+        source: String,
+    },
+    /// The zone with this origin.
+    Zone(NameBuf),
+    /// Something else, in words: the upstreams, all lists together.
+    Other(String),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List { name, source } if name == source => write!(f, "list `{name}`"),
+            Self::List { name, source } => write!(f, "list `{name}` ({source})"),
+            Self::Zone(origin) => write!(f, "zone `{origin}`"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.what)?;
+        match (&self.what, &self.file, self.line) {
+            (_, Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (_, None, Some(line)) => write!(f, "line {line}: ")?,
+            // Of a list, the source is said already.
+            (Part::Zone(_), Some(file), None) => write!(f, "{}: ", file.display())?,
+            _ => {}
+        }
+        f.write_str(&self.reason)?;
+        self.help.map_or(Ok(()), |help| write!(f, "; {help}"))
+    }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.reason)?;
-        if self.help.is_empty() { Ok(()) } else { write!(f, "; {}", self.help) }
+        for (i, failure) in self.0.iter().enumerate() {
+            write!(f, "{}{failure}", if i > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
     }
 }
 
 impl std::error::Error for BuildError {}
 
+impl From<Failure> for BuildError {
+    fn from(failure: Failure) -> Self {
+        Self(vec![failure])
+    }
+}
+
+impl BuildError {
+    /// Both results, or the failures of both.
+    ///
+    /// # Errors
+    /// Either has failed.
+    pub fn both<A, B>(one: Result<A, Self>, other: Result<B, Self>) -> Result<(A, B), Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(mut one), Err(other)) => {
+                one.0.extend(other.0);
+                Err(one)
+            }
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        }
+    }
+}
+
+/// A failure that no single file is to blame for.
 pub(super) fn error(what: impl Into<String>, reason: &dyn fmt::Display, help: &'static str) -> BuildError {
-    BuildError { what: what.into(), reason: reason.to_string(), help }
+    let (what, reason) = (Part::Other(what.into()), reason.to_string());
+    Failure { what, file: None, line: None, reason, help: Some(help) }.into()
 }
 
 /// The operating system's reason, without its number.

@@ -21,7 +21,7 @@ use crate::zones::zone::Zones;
 /// previous generation.
 ///
 /// # Errors
-/// The first part that can't be built.
+/// Everything that can't be read.
 pub fn build(
     settings: &Settings,
     cache: &Arc<Cache>,
@@ -29,8 +29,8 @@ pub fn build(
     how: Build<'_>,
     now: i64,
 ) -> Result<(Snapshot, Report), BuildError> {
-    let (policy, mut report) = compile(settings, how)?;
-    let zones = zones(settings, &mut report)?;
+    let ((policy, report), (zones, of_zones)) = BuildError::both(compile(settings, how), zones(settings))?;
+    let report = Report { zones: of_zones, ..report };
     let snapshot = with_routes(empty(settings, now), routes(settings)?, cache);
     let mut snapshot = with_policy(with_zones(snapshot, zones), policy, counters);
     snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.orders, now));
@@ -53,7 +53,7 @@ impl Parts {
     /// returned with the parts.
     ///
     /// # Errors
-    /// The first part that can't be built.
+    /// Everything that can't be read.
     pub fn build(
         serving: &Settings,
         settings: &Settings,
@@ -62,14 +62,15 @@ impl Parts {
     ) -> Result<(Self, Report), BuildError> {
         let mut parts = Self::default();
         let mut next = report.clone();
-        if !policy::same(serving, settings) {
-            let (policy, lists_report) = compile(settings, how)?;
+        let lists = (!policy::same(serving, settings)).then(|| compile(settings, how)).transpose();
+        let zones = (!zones::same(serving, settings)).then(|| zones(settings)).transpose();
+        let (lists, zones) = BuildError::both(lists, zones)?;
+        if let Some((policy, lists_report)) = lists {
             parts.policy = Some(policy);
             next = Report { zones: next.zones, ..lists_report };
         }
-        if !zones::same(serving, settings) {
-            next.zones.clear();
-            parts.zones = Some(zones(settings, &mut next)?);
+        if let Some((zones, of_zones)) = zones {
+            (parts.zones, next.zones) = (Some(zones), of_zones);
         }
         let same_routes = routes::same(serving, settings);
         if !same_routes {

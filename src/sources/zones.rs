@@ -2,33 +2,31 @@
 
 use std::fs;
 
-use super::report::{BuildError, Report, ZoneReport, error, plain};
+use super::report::{BuildError, Failure, Part, ZoneReport, plain};
 use crate::settings::{Settings, TextSource, ZoneSettings};
 use crate::zones::read;
 use crate::zones::zone::{Zone, Zones};
 
-/// Reads the zones of the settings and adds them to the report.
+/// Reads the zones of the settings.
 ///
 /// # Errors
-/// The zones that can't be read, each with all its mistakes.
-pub fn zones(settings: &Settings, report: &mut Report) -> Result<Zones, BuildError> {
-    let mut zones = Vec::with_capacity(settings.zones.len());
-    let mut failed: Option<BuildError> = None;
+/// Every mistake of every zone.
+pub fn zones(settings: &Settings) -> Result<(Zones, Vec<ZoneReport>), BuildError> {
+    let (mut zones, mut reports, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in &settings.zones {
-        match (read_zone(wanted), &mut failed) {
-            (Ok(zone), _) => {
-                report.zones.push(ZoneReport {
+        match read_zone(wanted) {
+            Ok(zone) => {
+                reports.push(ZoneReport {
                     origin: wanted.origin.clone(),
                     source: wanted.source.describe(),
                     names: zone.name_count(),
                 });
                 zones.push(zone);
             }
-            (Err(error), None) => failed = Some(error),
-            (Err(error), Some(first)) => first.reason.push_str(&format!("\n{error}")),
+            Err(of_zone) => failures.extend(of_zone),
         }
     }
-    failed.map_or_else(|| Ok(Zones::new(zones)), Err)
+    if failures.is_empty() { Ok((Zones::new(zones), reports)) } else { Err(BuildError(failures)) }
 }
 
 /// True if reading again would give the same: nothing differs, and nothing comes from a file.
@@ -37,22 +35,29 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
     !from_file && one.zones == other.zones
 }
 
-fn read_zone(zone: &ZoneSettings) -> Result<Zone, BuildError> {
-    let what = || format!("zone `{}` ({})", zone.origin, zone.source.describe());
+fn read_zone(zone: &ZoneSettings) -> Result<Zone, Vec<Failure>> {
+    let failure = |file, line, reason| {
+        let what = Part::Zone(zone.origin.clone());
+        Failure { what, file, line, reason, help: None }
+    };
     let (text, path) = match &zone.source {
         TextSource::File(path) => {
-            let text =
-                fs::read(path).map_err(|e| error(what(), &format!("{}; correct `file`", plain(&e)), ""))?;
+            let text = fs::read(path).map_err(|e| {
+                let help = Some("correct `file`");
+                vec![Failure { help, ..failure(Some(path.clone()), None, plain(&e)) }]
+            })?;
             (text, Some(&**path))
         }
         TextSource::Embedded(_, text) => (text.as_bytes().to_vec(), None),
         TextSource::Inline(lines) => (lines.join("\n").into_bytes(), None),
         TextSource::Rewrites(_) => (Vec::new(), None),
     };
-    read::parse(&text, &zone.origin, path).map_err(|e| {
-        let count = e.list.len() + e.more;
-        let lines: String = e.to_string().lines().map(|line| format!("\n  {line}")).collect();
-        let s = if count == 1 { "" } else { "s" };
-        error(what(), &format_args!("{count} mistake{s}:{lines}"), "")
+    read::parse(&text, &zone.origin, path).map_err(|errors| {
+        let more = (errors.more > 0).then(|| {
+            let s = if errors.more == 1 { "" } else { "s" };
+            failure(path.map(Into::into), None, format!("and {} more mistake{s}", errors.more))
+        });
+        let listed = errors.list.into_iter().map(|e| failure(e.file, e.line, e.reason));
+        listed.chain(more).collect()
     })
 }

@@ -90,11 +90,60 @@ fn check_gives_its_errors_as_json() {
     assert_eq!(listen["example"], "listen = [\"127.0.0.1:53\"]");
     assert_eq!(source["key"], serde_json::json!(["list", 0, "source"]));
     assert_eq!(source["help"], "paths are relative to the configuration file");
-    // A mistake in what the configuration names.
-    let config = "[[zone]]\norigin = \"a.test\"\nfile = \"bad\"\n";
-    let (code, out, _) = with_config("check", config, &["--json"]);
+}
+
+/// What the configuration names is checked as a whole too: every list, and every line of every zone.
+#[test]
+fn check_gives_all_that_lists_and_zones_have_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+    file("page", b"<!DOCTYPE html>\n<html><body>404</body></html>\n");
+    file("good", b"a.test\n");
+    file("binary", b"\x7fELF\x02\0\0\0\0\0\0\0\0");
+    file("zone", b"$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.300\nx.test. A 192.0.2.1\n");
+    let list = |name: &str| format!("[[list]]\nname = \"{name}\"\nsource = \"{name}\"\n");
+    let rules = "[[list]]\nname = \"own\"\nrules = [\"a.test\", { rule = \"b.test\", until = \"2020-01-01T00:00:00Z\" }]\n";
+    let lists = [list("page"), rules.to_owned(), list("good"), list("binary")].concat();
+    let config = format!("{lists}[[zone]]\norigin = \"a.test\"\nfile = \"zone\"\n");
+    file("portcullis.toml", config.as_bytes());
+    let check = |more: &[&str]| {
+        let done =
+            portcullis().current_dir(folder.path()).args(["check", "-c", "portcullis.toml"]).args(more).run();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
+    };
+    let (code, out, err) = check(&[]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    let expected = [
+        "portcullis: list `page`: this is a web page, not a list; fetch the list itself",
+        "list `binary`: this is a binary file, not a list",
+        "zone `a.test`: zone:3: `192.0.2.300` is not an IPv4 address; A is written like `192.0.2.1`",
+        "zone `a.test`: zone:4: x.test. lies outside the zone a.test.",
+    ];
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{err}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{expected}\n{err}");
+    }
+    let (code, out, err) = check(&["--json"]);
+    assert_eq!((code, err.as_str()), (2, ""));
     let said: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, said["errors"][0]["problem"].is_string()), (2, true), "{said:#}");
+    let errors = said["errors"].as_array().unwrap();
+    let found: Vec<_> = errors.iter().map(|e| serde_json::json!([e["file"], e["line"], e["key"]])).collect();
+    let place = |file: &str, line: Option<u32>, key| serde_json::json!([file, line, key]);
+    let (zone, source) =
+        (serde_json::json!(["zone", 0, "file"]), |n| serde_json::json!(["list", n, "source"]));
+    assert_eq!(
+        found,
+        [
+            place("page", None, source(0)),
+            place("binary", None, source(3)),
+            place("zone", Some(3), zone.clone()),
+            place("zone", Some(4), zone),
+        ]
+    );
+    assert!(errors[3]["problem"].as_str().unwrap().contains("lies outside"), "{said:#}");
+    assert!(errors.iter().all(|e| e.get("help").is_some() && e.get("column").is_some()), "{said:#}");
 }
 
 #[test]
@@ -165,8 +214,8 @@ fn check_shows_each_line_that_is_no_rule() {
 fn check_warns_of_a_list_that_gives_no_rules_or_is_mostly_invalid() {
     // What the list holds, the warning, and the exit code of --strict.
     for (text, warning, strict) in [
-        ("", Some("the list `l` (LIST) gives no rules; check `source`, and whether its format"), 1),
-        ("# nothing but a comment\n", Some("gives no rules"), 1),
+        ("", Some("the list `l` (LIST) gives no rules: the file is empty"), 1),
+        ("# nothing but a comment\n", Some("gives no rules; check `source`, and whether its format is"), 1),
         ("a.test\nb..c\n", None, 1),
         ("a.test\nb..c\nd..e\n", Some("of the list `l` (LIST), 2 of 3 lines are invalid"), 1),
         ("# one\n\na.test\nb..c\nd..e\n", Some("2 of 3 lines are invalid"), 1),

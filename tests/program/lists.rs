@@ -231,6 +231,31 @@ fn what_is_no_list_is_refused() {
     }
 }
 
+/// The commands that take lists say which file is to blame, and no key of a configuration.
+#[test]
+fn a_list_of_the_command_line_that_cannot_be_read_is_named() {
+    let folder = Folder::with(&[("ads", b"a.test\n"), ("page", b"<!DOCTYPE html>\n"), ("none", b"")]);
+    for (arguments, expected) in [
+        (&["lists", "diff", "ads", "nope"][..], "list `nope`: no such file; name a file that can be read\n"),
+        (&["compile", "nope", "-o", "index"], "list `nope`: no such file; name a file that can be read\n"),
+        (
+            &["compile", "nope", "ads", "page", "-o", "index"],
+            "list `nope`: no such file; name a file that can be read\n\
+             list `page`: this is a web page, not a list; fetch the list itself\n",
+        ),
+        (
+            &["lists", "diff", "gone", "nope"],
+            "list `gone`: no such file; name a file that can be read\n\
+             list `nope`: no such file; name a file that can be read\n",
+        ),
+    ] {
+        assert_eq!(folder.run(arguments), (2, format!("portcullis: {expected}")), "{arguments:?}");
+    }
+    let (code, said) = folder.run(&["compile", "none", "-o", "index"]);
+    assert_eq!(code, 0);
+    assert!(said.contains("warning: the list `none` (none) gives no rules: the file is empty\n"), "{said}");
+}
+
 #[test]
 fn a_diff_tells_which_names_change_their_verdict() {
     let folder = Folder::with(&[

@@ -117,3 +117,24 @@ fn a_list_without_rules_is_a_warning_at_the_start_and_at_each_reload() {
         warned(warning);
     }
 }
+
+/// Each thing that a reload can't use has a line of its own, and what was served before still is.
+#[test]
+fn a_reload_that_fails_logs_every_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let list = "[[list]]\nname = \"l\"\nsource = \"list\"\n";
+    let zone = "[[zone]]\norigin = \"z.test\"\nfile = \"zone\"\n";
+    write("portcullis.toml", &format!("{CONFIG}{list}{zone}"));
+    write("list", "a.test\n");
+    write("zone", "$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\n");
+    let server = Logged::start(&folder.path().join("portcullis.toml"));
+    let dns = server.ready["dns"][0].as_str().unwrap().parse().unwrap();
+    write("list", "<!DOCTYPE html>\n");
+    write("zone", "$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nwww A x\nw2 A y\n");
+    server.signal("-HUP");
+    let lines = server.until("zone:5: ");
+    let failed = lines.iter().filter(|line| line.contains("ERROR") && line.contains("serving as before: "));
+    assert_eq!(failed.count(), 3, "{lines:#?}");
+    assert_eq!(exchange(dns, &question("a.test", "A"), PATIENCE).unwrap().status(), "NXDOMAIN");
+}

@@ -173,8 +173,15 @@ impl Check<'_> {
     ) -> Option<u16> {
         let found = known.iter().zip(0u16..).find(|(network, _)| network.id == *id.get_ref());
         if found.is_none() {
-            let ids: Vec<&str> = known.iter().map(|network| network.id.as_str()).collect();
-            self.unknown_word(key, id, &ids);
+            // One whose id is missing or empty is told where it stands.
+            let ids = known.iter().map(|network| network.id.as_str()).filter(|id| !id.is_empty());
+            match ids.collect::<Vec<_>>().as_slice() {
+                [] => {
+                    let problem = format!("`{}` is not known: no network has a usable id", id.get_ref());
+                    self.wrong(key, &id.span(), problem, "give each [[network]] an `id`");
+                }
+                ids => self.unknown_word(key, id, ids),
+            }
         }
         found.map(|(_, place)| place)
     }

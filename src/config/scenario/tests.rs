@@ -431,6 +431,13 @@ fn rules_that_can_not_be() {
             &["9: [[rule]] match.view: `flat` is not known"],
         ),
         (&when("network = [\"m\"]"), &["11: [[rule]] when.network: `m` is not known; expected one of n"]),
+        (
+            &when("network = [\"m\"]").replace("id = \"n\"\n", "title = \"n\"\n"),
+            &[
+                "5: [[network]]: `id` is missing; give it",
+                "11: [[rule]] when.network: `m` is not known: no network has a usable id; give each [[network]] an `id`",
+            ],
+        ),
         (&when("network = []"), &["11: [[rule]] when.network: the list is empty"]),
         (
             &when("from = 2020-01-02T00:00:00Z, until = 2020-01-02T00:00:00Z"),
