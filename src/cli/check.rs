@@ -46,6 +46,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
+    super::warn_if_unread(args.config.as_ref());
     let read = args.config.as_ref().map(|path| config::load(path)).transpose();
     let settings = match read {
         Ok(settings) => settings.map_or_else(|| super::settings(None), Ok)?,

@@ -7,15 +7,15 @@ use clap::Subcommand;
 /// Options of `ctl`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  portcullis ctl --config portcullis.toml pause --for 10m --group classroom\n  portcullis ctl --socket ctl.sock allow example.org --for 1h\n  portcullis ctl --socket ctl.sock list\n\n\
+    after_help = "Example:\n  portcullis ctl pause -c portcullis.toml --for 10m --group classroom\n  portcullis ctl allow example.org -s ctl.sock --for 1h\n  portcullis ctl list -s ctl.sock\n\n\
     Exit codes: 0 done; 2 the order failed."
 )]
 pub(super) struct Args {
     /// The server's control socket, as in `[control] socket`
-    #[arg(short, long, value_name = "PATH", conflicts_with = "config")]
+    #[arg(short, long, value_name = "PATH", global = true)]
     socket: Option<PathBuf>,
     /// The server's configuration file, which names the socket
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Print the answer as JSON
     #[arg(long, global = true)]
@@ -28,16 +28,19 @@ pub(super) struct Args {
 #[derive(Subcommand)]
 enum Order {
     /// Stop blocking for all clients, for a group or for one client
+    #[command(after_help = "Example:\n  portcullis ctl pause -c portcullis.toml --for 10m --group classroom")]
     Pause {
         #[command(flatten)]
         how: How,
     },
     /// End pauses: all of them, or those of a group or of one client
+    #[command(after_help = "Example:\n  portcullis ctl resume -c portcullis.toml --group classroom")]
     Resume {
         #[command(flatten)]
         clients: Clients,
     },
     /// Allow a name and all names below it
+    #[command(after_help = "Example:\n  portcullis ctl allow example.org -c portcullis.toml --for 1h --keep")]
     Allow {
         /// The name; of a URL its host is taken
         name: String,
@@ -45,6 +48,9 @@ enum Order {
         how: How,
     },
     /// Block a name and all names below it
+    #[command(
+        after_help = "Example:\n  portcullis ctl block example.org -c portcullis.toml --client 10.20.0.7"
+    )]
     Block {
         /// The name; of a URL its host is taken
         name: String,
@@ -55,15 +61,23 @@ enum Order {
         how: How,
     },
     /// Revoke an order, by its number or its name
+    #[command(
+        after_help = "Example:\n  portcullis ctl revoke 4 -c portcullis.toml\n  portcullis ctl revoke example.org -c portcullis.toml"
+    )]
     Revoke {
         /// The number that `list` shows, or the name; of a URL its host is taken
         what: String,
     },
     /// Show the orders in force
+    #[command(after_help = "Example:\n  portcullis ctl list -c portcullis.toml --json")]
     List,
     /// Show the server's status
+    #[command(after_help = "Example:\n  portcullis ctl status -c portcullis.toml")]
     Status,
     /// Explain one question as the running server would answer it
+    #[command(
+        after_help = "Example:\n  portcullis ctl explain example.org -c portcullis.toml -t AAAA --client 10.20.0.7"
+    )]
     Explain {
         /// The name to look up; of a URL its host is taken
         name: String,
@@ -108,8 +122,9 @@ fn seconds(text: &str) -> Result<u64, String> {
 
 #[cfg(unix)]
 mod unix {
-    use std::io::{BufRead, BufReader, Write};
+    use std::io::{self, BufRead, BufReader, Write};
     use std::os::unix::net::UnixStream;
+    use std::path::Path;
     use std::time::Duration;
 
     use serde_json::{Value, json};
@@ -165,6 +180,9 @@ mod unix {
     /// Runs the command.
     pub(in crate::cli) fn run(args: &Args) -> Result<u8, String> {
         let path = match &args.socket {
+            Some(_) if args.config.is_some() => {
+                return Err("both --socket and --config are given; either of them names the socket".into());
+            }
             Some(path) => path.clone(),
             None => {
                 let control = settings(args.config.as_ref())?.control.map(|c| c.socket);
@@ -176,12 +194,7 @@ mod unix {
                 })?
             }
         };
-        let unreachable = |e: std::io::Error| {
-            format!(
-                "no server answers on {}: {e}; is it running, with this path as [control] socket?",
-                path.display()
-            )
-        };
+        let unreachable = |e| unreachable(&path, &e);
         let request = request(&args.order)?;
         let stream = UnixStream::connect(&path).map_err(unreachable)?;
         let answer = (|| {
@@ -207,6 +220,14 @@ mod unix {
             print(&args.order, &answer);
         }
         Ok(OK)
+    }
+
+    pub(super) fn unreachable(path: &Path, error: &io::Error) -> String {
+        let path = path.display();
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            return format!("cannot open {path}: {error}; run it as the user that runs the server");
+        }
+        format!("no server answers on {path}: {error}; is it running, with this path as [control] socket?")
     }
 
     fn print(order: &Order, answer: &Value) {
@@ -276,6 +297,26 @@ mod unix {
 
 #[cfg(unix)]
 pub(super) use unix::run;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    use super::unix::unreachable;
+
+    #[test]
+    fn a_socket_that_may_not_be_opened_is_not_a_server_that_is_down() {
+        for (kind, remedy) in [
+            (ErrorKind::PermissionDenied, "run it as the user that runs the server"),
+            (ErrorKind::ConnectionRefused, "is it running, with this path as [control] socket?"),
+            (ErrorKind::NotFound, "is it running, with this path as [control] socket?"),
+        ] {
+            let told = unreachable(Path::new("ctl.sock"), &kind.into());
+            assert!(told.contains("ctl.sock") && told.ends_with(remedy), "{told}");
+        }
+    }
+}
 
 /// Without Unix sockets there are no orders.
 #[cfg(not(unix))]

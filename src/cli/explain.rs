@@ -94,6 +94,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if args.demo {
         settings =
             Settings { zones: shipped::internet(), upstream: UpstreamSettings::of(Vec::new()), ..settings };
+    } else {
+        super::warn_if_unread(args.config.as_ref());
     }
     let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
     let client = Client { address: SocketAddr::new(args.client, 0), transport, listener: args.listener };

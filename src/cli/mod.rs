@@ -11,6 +11,7 @@ mod progress;
 mod scenario;
 mod serve;
 mod shipped;
+mod tips;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -73,9 +74,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            tips::add(&mut error, &arguments);
             // Help and version go to standard output and are not failures; clap knows which is which.
             let _ = error.print();
             return if error.use_stderr() { FAILED } else { OK };
@@ -100,6 +103,15 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// An error on standard error, in one paragraph.
 fn say_error(problem: &str) {
     let _ = writeln!(std::io::stderr(), "portcullis: {problem}");
+}
+
+/// Warns of a configuration in the folder, where none is named.
+fn warn_if_unread(config: Option<&PathBuf>) {
+    if config.is_none()
+        && let Some(warning) = tips::unread()
+    {
+        say_error(&format!("warning: {warning}"));
+    }
 }
 
 /// A line on standard output. A closed pipe is not an error here.

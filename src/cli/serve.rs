@@ -35,6 +35,9 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         tracing::info!(
             "no configuration file: serving the shipped lists on loopback, with the system's resolvers as upstream"
         );
+        if let Some(warning) = super::tips::unread() {
+            tracing::warn!("{warning}");
+        }
     }
     app::runtime().map_err(|e| e.to_string())?.block_on(serve(args, settings))
 }

@@ -33,7 +33,7 @@ impl Check<'_> {
         inspection.rebinding = table.flag(self, REBINDING).unwrap_or(inspection.rebinding);
         if let Some(private) = table.texts(self, PRIVATE) {
             let key = table.key(PRIVATE);
-            inspection.private = private.get_ref().iter().filter_map(|n| self.name(&key, n)).collect();
+            inspection.private = private.get_ref().iter().filter_map(|n| self.host(&key, n)).collect();
         }
         inspection.strip_ech = table.word(self, ECH, &ECH_WORDS).unwrap_or_default();
         table.done(self, "", &[]);

@@ -182,6 +182,51 @@ fn check_names_who_asks_whom_and_asks_the_upstreams_itself() {
 }
 
 #[test]
+fn a_configuration_that_is_not_read_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_there = |arguments: &[&str]| {
+        let Output { status, stderr, .. } = portcullis().current_dir(folder.path()).args(arguments).run();
+        (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let warning = "portcullis.toml is here and is not read; write -c portcullis.toml\n";
+    for present in [false, true] {
+        if present {
+            std::fs::write(folder.path().join("portcullis.toml"), "").unwrap();
+        }
+        // The port of a server in use: it ends by itself, after the warning.
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        for (arguments, code) in
+            [(&["check"][..], 0), (&["explain", "x.test"], 0), (&["serve", "--listen", &address], 2)]
+        {
+            let (exit, err) = run_there(arguments);
+            assert_eq!((exit, err.contains(warning)), (code, present), "{arguments:?}\n{err}");
+        }
+    }
+    for arguments in [
+        &["check", "-c", "portcullis.toml"][..],
+        &["explain", "x.test", "-c", "portcullis.toml"],
+        &["explain", "x.test", "--demo"],
+    ] {
+        assert_eq!(run_there(arguments), (0, String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_argument_in_the_wrong_place_gets_a_tip() {
+    for (arguments, tip) in [
+        (&["check", "portcullis.toml"][..], "tip: write -c portcullis.toml\n"),
+        (&["check", "--strict", "my.conf"], "tip: write -c my.conf\n"),
+        (&["serve", "portcullis.toml"], "tip: write -c portcullis.toml\n"),
+        (&["explain", "x.test", "portcullis.toml"], "tip: write -c portcullis.toml\n"),
+        (&["check", "--probe", "example.org"], "tip: write --probe=example.org\n"),
+    ] {
+        let (code, out, err) = run(arguments);
+        assert!(code == 2 && out.is_empty() && err.contains(tip), "{arguments:?}\n{err}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_told_before_anything_is_served() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -292,7 +337,24 @@ fn explain_shows_the_ladder_and_the_reply() {
 
 #[test]
 fn help_has_an_example_for_every_command() {
-    for command in ["", "demo", "serve", "check", "explain", "compile", "lists diff"] {
+    for command in [
+        "",
+        "demo",
+        "serve",
+        "check",
+        "explain",
+        "compile",
+        "lists diff",
+        "ctl",
+        "ctl pause",
+        "ctl resume",
+        "ctl allow",
+        "ctl block",
+        "ctl revoke",
+        "ctl list",
+        "ctl status",
+        "ctl explain",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let (code, out, _) = run(&arguments);
         assert_eq!(code, 0);

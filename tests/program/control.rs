@@ -207,6 +207,34 @@ fn orders_are_about_names_that_can_be_asked_for() {
 }
 
 #[test]
+fn the_socket_is_named_before_or_behind_the_order() {
+    let server = server();
+    let folder = server.folder.path().to_str().unwrap();
+    let run = |arguments: &str| {
+        let arguments = arguments.replace("HERE", folder);
+        let Output { status, stdout, stderr } =
+            portcullis().arg("ctl").args(arguments.split_whitespace()).run();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    for arguments in [
+        "-c HERE/portcullis.toml pause",
+        "pause -c HERE/portcullis.toml",
+        "-s HERE/s pause --json",
+        "pause -s HERE/s",
+    ] {
+        let (code, _, err) = run(arguments);
+        assert_eq!((code, err.as_str(), status(&server)), (0, "", PASSED.to_owned()), "{arguments}");
+        done(&server, "resume");
+    }
+    for both in ["-s HERE/s -c HERE/portcullis.toml pause", "-s HERE/s pause -c HERE/portcullis.toml"] {
+        let (code, _, err) = run(both);
+        assert!(code == 2 && err.contains("both --socket and --config are given"), "{both}: {err}");
+    }
+    assert_eq!(status(&server), BLOCKED);
+}
+
+#[test]
 fn requests_that_are_none() {
     let server = server();
     let long = [&b"{\"do\":\""[..], &vec![b'x'; 70_000], b"\"}\n"].concat();
