@@ -27,7 +27,7 @@ pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, F
 }
 
 /// A list that can't be used as it is.
-fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure {
+pub(super) fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure {
     let what = Part::List { name: list.name.clone(), source: list.source.describe() };
     let file = match &list.source {
         TextSource::File(path) => Some(path.clone()),

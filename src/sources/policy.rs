@@ -4,9 +4,9 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use super::lists::{ListText, read_list, without_addresses};
+use super::lists::{ListText, failure, read_list, without_addresses};
 use super::progress::Build;
-use super::report::{BuildError, ListReport, Report, error};
+use super::report::{BuildError, Failure, ListReport, Report, error};
 use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
@@ -41,6 +41,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             account: Account::default(),
             skipped: Vec::new(),
         };
+        let named = list;
         let (list, addresses) = match without_addresses(list) {
             Ok(parts) => parts,
             Err(failure) => {
@@ -62,7 +63,10 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             continue;
         };
         match read_list(&list, build.progress) {
-            Err(failure) => failures.push(failure),
+            // What is left without addresses is not in a file; the list is.
+            Err(of_rest) => {
+                failures.push(Failure { help: of_rest.help, ..failure(named, &of_rest.reason) });
+            }
             Ok(ListText::Compiled(compiled)) => {
                 line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
                 let numbers = vec![number; compiled.tables.sources.len()];

@@ -103,7 +103,8 @@ fn check_gives_all_that_lists_and_zones_have_wrong() {
     file("zone", b"$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.300\nx.test. A 192.0.2.1\n");
     let list = |name: &str| format!("[[list]]\nname = \"{name}\"\nsource = \"{name}\"\n");
     let rules = "[[list]]\nname = \"own\"\nrules = [\"a.test\", { rule = \"b.test\", until = \"2020-01-01T00:00:00Z\" }]\n";
-    let lists = [list("page"), rules.to_owned(), list("good"), list("binary")].concat();
+    let binary = list("binary") + "kind = \"resolvers\"\n";
+    let lists = [list("page"), rules.to_owned(), list("good"), binary].concat();
     let config = format!("{lists}[[zone]]\norigin = \"a.test\"\nfile = \"zone\"\n");
     file("portcullis.toml", config.as_bytes());
     let check = |more: &[&str]| {
