@@ -176,7 +176,10 @@ fn orders_are_about_names_that_can_be_asked_for() {
         ("block . --yes", ".", ""),
     ] {
         let (code, out, err) = ctl(&server, order);
-        assert!(out.ends_with(&format!(": block {name} for all clients, until it is revoked\n")), "{out}{err}");
+        assert!(
+            out.ends_with(&format!(": block {name} for all clients, until it is revoked\n")),
+            "{out}{err}"
+        );
         assert!(code == 0 && err.contains(note) && err.is_empty() == note.is_empty(), "{err}");
         assert_eq!(server.ask(name, "A").status(), BLOCKED, "{order}");
         done(&server, &format!("revoke {name}"));
