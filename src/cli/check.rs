@@ -13,6 +13,7 @@ use crate::config::{
     self,
     error::{KeyPath, Mistake},
 };
+use crate::lists::Detected;
 use crate::policy::Account;
 use crate::settings::{GroupSettings, Settings};
 use crate::sources::{self, Build, BuildError, Failure, ListReport, Part, Report};
@@ -84,7 +85,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             ));
         }
     }
-    let bad = |list: &ListReport| !list.skipped.is_empty() || list.warning().is_some();
+    let bad = |list: &ListReport| {
+        let Account { invalid, unsupported, .. } = list.account;
+        !list.skipped.is_empty() || invalid + unsupported > 0 || !list.warnings().is_empty()
+    };
     let bad =
         damaged.is_some() || probed.iter().any(probe::Probed::has_failed) || report.lists.iter().any(bad);
     Ok(if args.strict && bad { WARNED } else { OK })
@@ -161,17 +165,57 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
-    out.extend(list.warning().map(|warning| format!("warning: {warning}")));
+    out.extend(list.detected.and_then(detected_text));
+    if list.answers > 0 {
+        let lines = count(list.answers as usize, "line");
+        out.push(format!(
+            "  {lines} with an address other than 0.0.0.0 and loopback: the names are blocked, the address is not an answer"
+        ));
+    }
+    out.extend(list.warnings().iter().map(|warning| format!("warning: {warning}")));
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
     let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();
     shown.sort_by_key(|(line, _)| *line);
     let limit = if all { usize::MAX } else { SHOWN };
     out.extend(shown.iter().take(limit).map(|(line, text)| format!("  line {line}: {text}")));
+    let unkept = (list.unkept.invalid + list.unkept.unsupported) as usize;
+    if unkept > 0 {
+        out.push(format!(
+            "  and {unkept} more unused lines, of which only the number was kept (`max-bad-lines`)"
+        ));
+    }
     if shown.len() > limit {
         out.push(format!("  and {} more; --lines shows them", shown.len() - limit));
     }
     out
+}
+
+/// How sure the format is; nothing of a list that consists of comments.
+fn detected_text(found: Detected) -> Option<String> {
+    let Detected { format, lines, read, certain, runner_up, .. } = found;
+    let share = |read: u32| u64::from(read) * 100 / u64::from(lines.max(1));
+    let next = runner_up
+        .map_or(String::new(), |(other, read)| format!(", and as {other} {read} ({} %)", share(read)));
+    let certain = if certain { "; a line of it says so" } else { "" };
+    let text = format!(
+        "  format detected: as {format} it has {read} readable lines of {lines} ({} %){next}{certain}",
+        share(read)
+    );
+    (lines > 0).then_some(text)
+}
+
+/// The same for a script.
+fn detected_json(found: Detected) -> serde_json::Value {
+    let Detected { format, lines, read, certain, runner_up, .. } = found;
+    let share = |read: u32| f64::from(read) / f64::from(lines.max(1));
+    let next = runner_up.map(|(format, read)| {
+        serde_json::json!({ "format": format.to_string(), "readable": read, "confidence": share(read) })
+    });
+    serde_json::json!({
+        "format": format.to_string(), "lines": lines, "readable": read, "confidence": share(read),
+        "certain": certain, "runner_up": next,
+    })
 }
 
 /// The account of a list in one line, without zero counts.
@@ -285,9 +329,12 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
     let a = &list.account;
+    let warnings: Vec<(&str, String)> = list.warnings().iter().map(|w| (w.kind(), w.to_string())).collect();
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
-        "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
+        "rules": list.rules, "warning": warnings.first().map(|w| &w.1), "warnings": warnings.iter().map(|(kind, text)| serde_json::json!({ "kind": kind, "text": text })).collect::<Vec<_>>(), "skipped": skipped, "left_out": left_out,
+        "not_kept": { "invalid": list.unkept.invalid, "unsupported": list.unkept.unsupported },
+        "detected": list.detected.map(detected_json), "other_addresses": list.answers,
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
             "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,

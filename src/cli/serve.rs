@@ -121,7 +121,7 @@ fn log_report(report: &Report) {
         let account = &list.account;
         let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);
         tracing::info!(name = list.name, %list.format, rules, unsupported, invalid, source = list.source, "list");
-        if let Some(warning) = list.warning() {
+        for warning in list.warnings() {
             tracing::warn!("{warning}");
         }
     }

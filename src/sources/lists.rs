@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
 
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
-use super::store::{self, ReadError};
+use super::store::{self, ReadError, Stored};
 use crate::lists::addresses::{self, AddressList};
-use crate::lists::{Format, List, Reader};
+use crate::lists::{self, Format, List, Reader, parse};
 use crate::policy::{Compiled, file};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
@@ -36,9 +35,25 @@ pub(super) fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure
     Failure { what, file, line: None, reason: reason.to_string(), help: None }
 }
 
-/// A list whose file can't be read.
-fn unread(list: &ListSettings, reason: &io::Error) -> Failure {
-    Failure { help: Some("name a file that can be read"), ..failure(list, &plain(reason)) }
+/// A list whose file can't be read, or is not read to its end.
+fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
+    let more = |what: &str, key: &str| {
+        let reason = format!("{what}; if it is meant to be, raise `{key}`");
+        failure(list, &reason)
+    };
+    match reason {
+        ReadError::Io(error) => {
+            Failure { help: Some("name a file that can be read"), ..failure(list, &plain(error)) }
+        }
+        ReadError::List(lists::ReadError::TooMuch(exceeded)) => {
+            Failure { line: Some(exceeded.line), ..failure(list, exceeded) }
+        }
+        ReadError::List(error) => failure(list, error),
+        ReadError::TooLarge(most) => more(&format!("the file is larger than {most} octets"), "max-packed"),
+        ReadError::Bomb(ratio) => {
+            more(&format!("the file unpacks to more than {ratio} times its size"), "max-ratio")
+        }
+    }
 }
 
 pub(super) enum ListText {
@@ -47,38 +62,38 @@ pub(super) enum ListText {
 }
 
 pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, Failure> {
-    let reader = || Reader::new(list.format, list.plain, list.effect);
-    let whole = |text: &[u8]| {
-        let mut reader = reader();
-        reader.feed(text)?;
-        reader.finish()
-    };
+    let whole =
+        |text: &[u8]| parse(text, list.format, list.plain, list.effect).map_err(|e| failure(list, &e));
     let parsed = match &list.source {
         TextSource::File(path) => {
-            let unread = |e: io::Error| unread(list, &e);
-            let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
-            match (compiled, list.format) {
+            let unread = |e: ReadError| unread(list, &e);
+            let mut stored = Stored::open(path, list.bounds.packed).map_err(unread)?;
+            match (file::is_compiled(&stored.head), list.format) {
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
-                    let map = store::map(path).map_err(unread)?;
+                    if stored.spooled {
+                        return Err(failure(list, &"a compiled index must be a file"));
+                    }
+                    let map = store::map(path).map_err(|e| unread(ReadError::Io(e)))?;
                     return match file::open(&map) {
                         Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
                         Err(e) => Err(failure(list, &e)),
                     };
                 }
-                _ => store::read(path, reader(), progress).map_err(|e| match e {
-                    ReadError::Io(e) => unread(e),
-                    ReadError::NotAList(e) => failure(list, &e),
-                })?,
+                _ => {
+                    let reader =
+                        || Reader::new(list.format, list.plain, list.effect).within(list.bounds.budget);
+                    stored.read(reader, &list.bounds, progress).map_err(unread)?
+                }
             }
         }
-        TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| failure(list, &e))?,
+        TextSource::Embedded(_, text) => whole(text.as_bytes())?,
         TextSource::Rewrites(rewrites) => List::of_rewrites(
             rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
         ),
         TextSource::Inline(lines) => {
             // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
-            whole(lines.join("\n").as_bytes()).map_err(|e| failure(list, &e))?
+            whole(lines.join("\n").as_bytes())?
         }
     };
     Ok(ListText::Text(Box::new(parsed)))
@@ -92,7 +107,7 @@ pub(super) fn without_addresses(
         return Ok((Some(Cow::Borrowed(list)), None));
     }
     let text = match &list.source {
-        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &e))?,
+        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &ReadError::Io(e)))?,
         TextSource::Embedded(_, text) => (*text).to_owned(),
         TextSource::Rewrites(_) => String::new(),
         TextSource::Inline(lines) => {

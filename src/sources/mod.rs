@@ -10,7 +10,7 @@ mod zones;
 pub mod store;
 
 pub use lists::read_text;
-pub use policy::{compile, serves};
+pub use policy::{LastGood, compile, serves};
 pub use progress::{Build, Progress, Silent};
 pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Report, ZoneReport};
 pub use routes::{bootstrap, system_upstreams};

@@ -1,7 +1,5 @@
 //! The policy: all lists compiled, the settings of each list, and the groups.
 
-use std::fmt;
-
 use ipnet::IpNet;
 
 use super::lists::{ListText, failure, read_list, without_addresses};
@@ -10,107 +8,87 @@ use super::report::{BuildError, Failure, ListReport, Report, error};
 use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
-use crate::lists::Format;
+use crate::lists::{Format, List, Unkept};
 use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes};
 use crate::rule::Action;
-use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
+use crate::settings::{Addresses, Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
+
+/// What was served before, for lists whose new text can't be used.
+#[derive(Clone, Copy)]
+pub struct LastGood<'p> {
+    /// The policy.
+    pub policy: &'p Policy,
+    /// The settings it was built from.
+    pub settings: &'p Settings,
+    /// The report on it.
+    pub report: &'p Report,
+}
+
+impl<'p> LastGood<'p> {
+    /// The number and the report of a list, if the settings read it as they do now.
+    fn of(self, list: &ListSettings) -> Option<(u16, &'p ListReport)> {
+        let how = |l: &ListSettings| (l.format, l.effect, l.plain, l.addresses);
+        let same = |l: &&ListSettings| l.name == list.name && l.source == list.source && how(l) == how(list);
+        let at = self.settings.lists.iter().position(|l| same(&l))?;
+        Some((u16::try_from(at).ok()?, self.report.lists.get(at)?))
+    }
+}
 
 /// Compiles a policy and its report, without the rest of a snapshot: for `check` and `explain`.
 ///
 /// # Errors
 /// Every list that can't be read or is not a list.
 pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report), BuildError> {
-    let mut report = Report::default();
-    let mut policies = Vec::with_capacity(settings.lists.len());
-    // All text lists are compiled together, so that one lookup serves them all; each compiled index is a
-    // layer of its own.
-    let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
-    let mut networks: Vec<(IpNet, u16)> = Vec::new();
-    let mut failures = Vec::new();
+    compile_after(settings, build, None)
+}
+
+/// A list that has been read.
+struct Loaded {
+    number: u16,
+    line: ListReport,
+    text: Option<List>,
+    compiled: Option<Compiled>,
+}
+
+/// Like [`compile`]; a list that can't be used keeps the rules that `last` has of it.
+///
+/// # Errors
+/// Every list that can't be used and was not served before.
+pub(super) fn compile_after(
+    settings: &Settings,
+    build: Build<'_>,
+    last: Option<LastGood<'_>>,
+) -> Result<(Policy, Report), BuildError> {
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
+    let (mut lists, mut failures) = (Vec::with_capacity(settings.lists.len()), Vec::new());
     for (list, number) in settings.lists.iter().zip(0u16..) {
-        policies.push(list_policy(list, &settings.block.contact));
-        let mut line = ListReport {
-            name: list.name.clone(),
-            source: list.source.describe(),
-            in_file: matches!(list.source, TextSource::File(_)),
-            format: Format::Index,
-            lines: 0,
-            rules: 0,
-            account: Account::default(),
-            skipped: Vec::new(),
-        };
-        let named = list;
-        let (list, addresses) = match without_addresses(list) {
-            Ok(parts) => parts,
-            Err(failure) => {
-                failures.push(failure);
-                continue;
-            }
-        };
-        if let Some(addresses) = addresses {
-            let used = addresses.networks.len();
-            (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
-            line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
-            line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
-            line.account.blank = line.lines - line.account.used.saturating_add(line.account.invalid);
-            line.skipped = addresses.skipped;
-            networks.extend(addresses.networks.into_iter().map(|(network, _)| (network, number)));
+        // The rules of a text are counted once it is compiled.
+        let loaded = load(list, number, build, apart).and_then(|loaded| match loaded.text {
+            Some(_) => Ok(loaded),
+            None => accepted(list, loaded.line.clone(), last).map(|line| Loaded { line, ..loaded }),
+        });
+        match loaded.or_else(|failure| keep(list, number, failure, last)) {
+            Ok(loaded) => lists.push(loaded),
+            Err(failure) => failures.push(failure),
         }
-        let Some(list) = list else {
-            report.lists.push(line);
-            continue;
-        };
-        match read_list(&list, build.progress) {
-            // What is left without addresses is not in a file; the list is.
-            Err(of_rest) => {
-                failures.push(Failure { help: of_rest.help, ..failure(named, &of_rest.reason) });
-            }
-            Ok(ListText::Compiled(compiled)) => {
-                line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
-                let numbers = vec![number; compiled.tables.sources.len()];
-                layers.push((*compiled, numbers));
-            }
-            Ok(ListText::Text(mut text)) => {
-                (line.format, line.lines) = (text.format, text.lines);
-                line.skipped.extend(text.skipped.iter().cloned());
-                // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
-                // must not cancel rules of other lists.
-                text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
-                texts.push((list.name.clone(), *text));
-                text_numbers.push(number);
-            }
-        }
-        report.lists.push(line);
     }
     if !failures.is_empty() {
         return Err(BuildError(failures));
     }
-    let too_large = |e: &dyn fmt::Display| error("the lists", e, "use fewer or smaller lists");
-    if !texts.is_empty() {
-        build.progress.stage("compiling");
-        let options = Options { lines: true, left_out: build.left_out };
-        let (mut compiled, accounts) = policy::compile(&texts, options).map_err(|e| too_large(&e))?;
-        drop(texts);
-        compiled.index = compiled.index.moved(store::settle);
-        for (account, number) in accounts.into_iter().zip(&text_numbers) {
-            if let Some(line) = report.lists.get_mut(usize::from(*number)) {
-                let addresses = line.rules;
-                line.rules = addresses + account.used as usize;
-                line.account = account;
-                // The rule reader saw these lines as blank.
-                let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-                line.account.used += addresses;
-                line.account.blank = line.account.blank.saturating_sub(addresses);
-                // Their line numbers count the lines of the configuration, which are not all rewrites.
-                if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
-                    (line.lines, line.account.blank) = (line.account.used, 0);
-                }
-            }
-        }
-        layers.push((compiled, text_numbers));
+    let text = compile_texts(&mut lists, settings, build, last)?;
+    let mut networks: Vec<(IpNet, u16)> = Vec::new();
+    let (mut report, mut layers) = (Report::default(), Vec::new());
+    for Loaded { number, line, compiled, .. } in lists {
+        networks.extend(line.networks.iter().map(|network| (*network, number)));
+        layers.extend(compiled.map(|compiled| {
+            let sources = compiled.tables.sources.len();
+            (compiled, vec![number; sources])
+        }));
+        report.lists.push(line);
     }
+    layers.extend(text);
+    let policies = settings.lists.iter().map(|list| list_policy(list, &settings.block.contact)).collect();
     let mut policy = Policy::new(policies, settings.clients.clone(), layers)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
     policy.address_count = networks.len();
@@ -120,6 +98,195 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     policy.groups = groups(settings);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
+}
+
+/// All text lists are compiled together, so that one lookup serves them all; each compiled index is a layer
+/// of its own. A list whose new rules are refused is replaced by its earlier ones, and all are compiled
+/// again. Returns the layer with the numbers of its lists.
+fn compile_texts(
+    lists: &mut [Loaded],
+    settings: &Settings,
+    build: Build<'_>,
+    last: Option<LastGood<'_>>,
+) -> Result<Option<(Compiled, Vec<u16>)>, BuildError> {
+    let mut texts = Vec::new();
+    let mut places = Vec::new();
+    for (place, loaded) in lists.iter_mut().enumerate() {
+        if let Some(text) = loaded.text.take() {
+            texts.push((loaded.line.name.clone(), text));
+            places.push(place);
+        }
+    }
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    build.progress.stage("compiling");
+    let options = Options { lines: true, left_out: build.left_out };
+    let compiled = |texts: &[(String, List)]| {
+        policy::compile(texts, options).map_err(|e| error("the lists", &e, "use fewer or smaller lists"))
+    };
+    let (mut all, accounts) = compiled(&texts)?;
+    let (mut failures, mut replaced) = (Vec::new(), false);
+    for ((account, place), (_, text)) in accounts.into_iter().zip(&places).zip(&mut texts) {
+        let Some(loaded) = lists.get_mut(*place) else { continue };
+        let Some(list) = settings.lists.get(usize::from(loaded.number)) else { continue };
+        // The report on rules that are kept is that of the text that they were read from.
+        if loaded.line.kept.is_some() {
+            continue;
+        }
+        let line = accepted(list, counted(loaded.line.clone(), account, list), last);
+        match line
+            .map(|line| (line, None))
+            .or_else(|failure| keep(list, loaded.number, failure, last).map(|kept| (kept.line, kept.text)))
+        {
+            Ok((line, kept)) => {
+                loaded.line = line;
+                if let Some(kept) = kept {
+                    (*text, replaced) = (kept, true);
+                }
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if !failures.is_empty() {
+        return Err(BuildError(failures));
+    }
+    if replaced {
+        (all, _) = compiled(&texts)?;
+    }
+    drop(texts);
+    all.index = all.index.moved(store::settle);
+    let numbers = places.iter().filter_map(|place| lists.get(*place)).map(|loaded| loaded.number);
+    Ok(Some((all, numbers.collect())))
+}
+
+/// Reads a list.
+fn load(list: &ListSettings, number: u16, build: Build<'_>, apart: bool) -> Result<Loaded, Failure> {
+    let mut line = ListReport {
+        name: list.name.clone(),
+        source: list.source.describe(),
+        in_file: matches!(list.source, TextSource::File(_)),
+        format: Format::Index,
+        detected: None,
+        lines: 0,
+        rules: 0,
+        account: Account::default(),
+        skipped: Vec::new(),
+        unkept: Unkept::default(),
+        answers: 0,
+        networks: Vec::new(),
+        before: None,
+        kept: None,
+    };
+    let (rest, addresses) = without_addresses(list)?;
+    if let Some(addresses) = addresses {
+        let used = addresses.networks.len();
+        (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
+        line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
+        line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
+        line.account.blank = line.lines - line.account.used.saturating_add(line.account.invalid);
+        line.skipped = addresses.skipped;
+        line.networks = addresses.networks.into_iter().map(|(network, _)| network).collect();
+    }
+    let Some(rest) = rest else { return Ok(Loaded { number, line, text: None, compiled: None }) };
+    let mut rest = rest.into_owned();
+    if build.left_out {
+        rest.bounds.budget.kept = usize::MAX;
+    }
+    // What is left without addresses is not in a file; the list is.
+    let read = read_list(&rest, build.progress).map_err(|of_rest| Failure {
+        help: of_rest.help,
+        line: of_rest.line,
+        ..failure(list, &of_rest.reason)
+    })?;
+    match read {
+        ListText::Compiled(compiled) => {
+            line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+            Ok(Loaded { number, line, text: None, compiled: Some(*compiled) })
+        }
+        ListText::Text(mut text) => {
+            (line.format, line.lines, line.detected) = (text.format, text.lines, text.detected);
+            (line.unkept, line.answers) = (text.unkept, text.answers);
+            line.skipped.append(&mut text.skipped.clone());
+            // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
+            // must not cancel rules of other lists.
+            text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
+            Ok(Loaded { number, line, text: Some(*text), compiled: None })
+        }
+    }
+}
+
+/// The rules that `last` has of a list whose new text can't be used.
+fn keep(
+    list: &ListSettings,
+    number: u16,
+    failure: Failure,
+    last: Option<LastGood<'_>>,
+) -> Result<Loaded, Failure> {
+    let Some((last, (old, line))) = last.and_then(|last| Some((last, last.of(list)?))) else {
+        return Err(failure);
+    };
+    let at = failure.line.map_or(String::new(), |line| format!("line {line}: "));
+    let line = ListReport { kept: Some(at + &failure.reason), before: None, ..line.clone() };
+    let (mut text, mut compiled) = (None, None);
+    if line.format == Format::Index {
+        compiled = last.policy.kept_index(old);
+    } else if list.addresses != Addresses::Only {
+        text = Some(last.policy.kept(old, line.format));
+    }
+    Ok(Loaded { number, line, text, compiled })
+}
+
+/// The report with the outcome of each line.
+fn counted(mut line: ListReport, account: Account, list: &ListSettings) -> ListReport {
+    let addresses = line.rules;
+    line.rules = addresses + account.used as usize;
+    line.account = account;
+    // The rule reader saw these lines as blank.
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    line.account.used += addresses;
+    line.account.blank = line.account.blank.saturating_sub(addresses);
+    // Their line numbers count the lines of the configuration, which are not all rewrites.
+    if list.is_rewrites() {
+        (line.lines, line.account.blank) = (line.account.used, 0);
+    }
+    line
+}
+
+/// Compares a list with its bounds and with what it was.
+///
+/// # Errors
+/// It may not replace what it was.
+fn accepted(
+    list: &ListSettings,
+    mut line: ListReport,
+    last: Option<LastGood<'_>>,
+) -> Result<ListReport, Failure> {
+    line.before = last.and_then(|last| last.of(list)).map(|(_, was)| was.rules);
+    if !line.in_file {
+        return Ok(line);
+    }
+    let (rules, duplicates) = (line.rules, line.account.duplicate);
+    let before = line.before.unwrap_or(0);
+    let lost = before.saturating_sub(rules).saturating_mul(100);
+    let bounds = &list.bounds;
+    let reason = if duplicates > bounds.duplicates {
+        let most = bounds.duplicates;
+        format!("{duplicates} lines repeat an earlier one, and `max-duplicates` is {most}")
+    } else if let Some(least) = bounds.min_rules.filter(|least| rules < *least as usize) {
+        format!("it gives {}, and `min-rules` is {least}", plural(rules))
+    } else if rules == 0 && before > 0 && bounds.min_rules.is_none() {
+        "it gives no rules any more; if that is right, set `min-rules = 0`".to_owned()
+    } else if let Some(most) = bounds.max_shrink.filter(|most| lost > before.saturating_mul((*most).into())) {
+        format!("it gives {} after {before}, and `max-shrink` is {most}%", plural(rules))
+    } else {
+        return Ok(line);
+    };
+    Err(failure(list, &reason))
+}
+
+fn plural(rules: usize) -> String {
+    if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") }
 }
 
 /// True if compiling again would give the same: nothing differs, and nothing comes from a file.

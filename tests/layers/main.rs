@@ -34,7 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("zones", &["dns"]),
     ("upstream", &["dns"]),
     ("observe", &["dns", "policy"]),
-    ("settings", &["dns", "rule", "policy", "cache", "upstream"]),
+    ("settings", &["dns", "rule", "lists", "policy", "cache", "upstream"]),
     (
         "resolver",
         &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe", "settings"],
@@ -69,8 +69,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "dns", "rule", "policy", "censor", "cache", "upstream", "observe", "settings", "resolver",
-            "sources", "net", "orders", "server", "config", "stage", "app",
+            "dns", "rule", "lists", "policy", "censor", "cache", "upstream", "observe", "settings",
+            "resolver", "sources", "net", "orders", "server", "config", "stage", "app",
         ],
     ),
     ("main", &[]),

@@ -9,7 +9,6 @@ use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Traits};
-use crate::trie::servable;
 
 /// One line of a filter.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
@@ -254,9 +253,7 @@ fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), Sk
         let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
         SkipReason::Expression(last.chars().take(120).collect())
     })?;
-    // An expression that can't be served must cost only its own line.
-    servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
-    sink.pattern(Pattern::Regex(text.to_owned()), traits);
+    sink.expression(text, traits);
     Ok(())
 }
 

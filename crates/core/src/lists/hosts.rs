@@ -28,18 +28,22 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let mut words = text.split_ascii_whitespace();
     let Some(address) = words.next() else { return };
     // A zone index may follow a link-local address: fe80::1%lo0.
-    if address.split('%').next().unwrap_or_default().parse::<IpAddr>().is_err() {
+    let Ok(answer) = address.split('%').next().unwrap_or_default().parse::<IpAddr>() else {
         return sink.skip(SkipReason::NotAnAddress(address.chars().take(40).collect()));
-    }
-    let mut any = false;
+    };
+    let (mut any, mut rules) = (false, false);
     for name in words {
         any = true;
         let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok();
         if !own {
+            rules = true;
             sink.plain_name(name, sink.plain());
         }
     }
     if !any {
         sink.skip(SkipReason::NoName);
+    }
+    if rules && !answer.is_loopback() && !answer.is_unspecified() {
+        sink.list.answers = sink.list.answers.saturating_add(1);
     }
 }

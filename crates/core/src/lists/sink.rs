@@ -4,6 +4,7 @@ use super::host::push_host;
 use super::list::List;
 use super::skip::{SkipReason, Skipped};
 use crate::rule::{Match, Pattern, Traits};
+use crate::trie::{cost_of, is_filtered};
 
 /// Collects the result of one line.
 pub(super) struct Sink<'r> {
@@ -59,9 +60,23 @@ impl Sink<'_> {
         }
     }
 
+    /// Adds a rule with a regular expression; if that can't be served, only this line is lost.
+    pub(super) fn expression(&mut self, text: &str, traits: &Traits) {
+        self.list.spent.expressions = self.list.spent.expressions.saturating_add(1);
+        let (cost, checked) = cost_of(text);
+        self.list.spent.automata = self.list.spent.automata.saturating_add(cost);
+        match checked {
+            Ok(()) => self.pattern(Pattern::Regex(text.to_owned()), traits),
+            Err(reason) => self.skip(SkipReason::Feature(reason.to_string())),
+        }
+    }
+
     /// Adds a rule that has a pattern instead of a name.
     pub(super) fn pattern(&mut self, pattern: Pattern, traits: &Traits) {
         self.handled = true;
+        if !is_filtered(&pattern) {
+            self.list.spent.short_patterns = self.list.spent.short_patterns.saturating_add(1);
+        }
         let number = self.list.traits_number(traits);
         self.list.patterns.push((self.line, pattern, number));
     }
@@ -80,6 +95,9 @@ impl Sink<'_> {
     /// Like [`Sink::skip`], for an earlier line with the given text.
     pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
         self.handled = true;
+        if self.list.skipped.len() >= self.list.kept {
+            return self.list.unkept.add(&reason);
+        }
         let text = text.trim().chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
         self.list.skipped.push(Skipped { line, text: text.collect(), reason });
     }

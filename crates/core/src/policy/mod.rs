@@ -11,6 +11,7 @@ mod explain;
 pub mod file;
 mod group;
 mod inspect;
+mod kept;
 mod ladder;
 mod layer;
 mod list;

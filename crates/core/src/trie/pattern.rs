@@ -379,12 +379,22 @@ fn dfa(texts: &[&str]) -> Result<Dfa, PatternError> {
         })
 }
 
-/// Checks that an expression can be served: that its automaton is not too large.
-///
-/// # Errors
-/// [`PatternError`]
-pub(crate) fn servable(text: &str) -> Result<(), PatternError> {
-    dfa(&[text]).map(|_| ())
+/// What it costs to build an expression's automaton, in octets of it, and whether it can be served: whether
+/// it is not too large. One that is too large costs as much as the largest.
+pub(crate) fn cost_of(text: &str) -> (u64, Result<(), PatternError>) {
+    match dfa(&[text]) {
+        Ok(dfa) => (dfa.memory_usage() as u64, Ok(())),
+        Err(error @ PatternError::Build(_)) => (DFA_LIMIT as u64, Err(error)),
+        Err(error) => (0, Err(error)),
+    }
+}
+
+/// True if a literal decides for most names that the pattern doesn't match.
+pub(crate) fn is_filtered(pattern: &Pattern) -> bool {
+    match pattern {
+        Pattern::Glob { text, .. } => text.split('*').any(|piece| piece.len() >= MIN_LITERAL),
+        Pattern::Regex(text) => required_of(text).is_ok_and(|required| required.is_some()),
+    }
 }
 
 /// Literals of which a match must contain one, in lower case; `None` if the expression requires none.
