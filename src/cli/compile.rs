@@ -26,7 +26,8 @@ pub(super) struct Args {
     /// The format of all lists; auto detects that of each from its first lines
     #[arg(long, default_value = "auto", value_parser = format)]
     format: Format,
-    /// What plain names match: exact or suffix; by default the format decides
+    /// What names match. A plain name: exact or suffix, by default as the format has it. `*.name`: the name
+    /// and everything below it, or only that with below
     #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
     matching: Option<Match>,
     /// What plain rules do: block or allow
@@ -57,7 +58,8 @@ fn matching(word: &str) -> Result<Match, String> {
     match word {
         "exact" => Ok(Match::Exact),
         "suffix" => Ok(Match::Suffix),
-        _ => Err("expected exact or suffix".into()),
+        "below" => Ok(Match::Subdomains),
+        _ => Err("expected exact, suffix or below".into()),
     }
 }
 

@@ -20,7 +20,8 @@ const KINDS: [(&str, (Effect, Addresses)); 4] = [
     ("addresses", (Effect::Block, Addresses::Only)),
     ("resolvers", (Effect::Block, Addresses::Beside)),
 ];
-const MATCHES: [(&str, Match); 2] = [("exact", Match::Exact), ("suffix", Match::Suffix)];
+const MATCHES: [(&str, Match); 3] =
+    [("exact", Match::Exact), ("suffix", Match::Suffix), ("below", Match::Subdomains)];
 /// Sub-errors of draft-ietf-dnsop-structured-dns-error.
 const SUB_ERRORS: [(&str, u8); 6] = [
     ("malware", 1),
@@ -61,7 +62,10 @@ const MATCH: Key = Key::optional(
     "exact for hosts and adguard, suffix for other formats",
 )
 .like(r#""suffix""#)
-.means("Whether a plain name matches only itself, or also all names below it.");
+.means(
+    "`\"exact\"`, `\"suffix\"`: a plain name matches only itself, or also all names below it. A line `*.name` matches \
+    the name and all names below it; with `\"below\"`, only those below it.",
+);
 const ACTION: Key = Key::optional("action", Kind::Action, "that of the client's group, or of `[block]`")
     .like(r#""nodata""#)
     .means("The answer for a name that the list blocks.");

@@ -35,8 +35,10 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     for name in words {
         any = true;
         let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok();
-        if !own {
-            sink.plain_name(name, sink.plain());
+        match name.strip_prefix("*.") {
+            _ if own => {}
+            Some(below) => sink.star(below),
+            None => sink.plain_name(name, sink.plain()),
         }
     }
     if !any {

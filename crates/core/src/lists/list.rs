@@ -1,10 +1,11 @@
 //! A parsed list: its rules in compact form, and an account of every line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rustc_hash::FxBuildHasher;
 
 use super::skip::{SkipReason, Skipped};
+use super::v2fly::Attributes;
 use crate::dns::{Match, Name};
 use crate::rule::{Action, Effect, Format, Pattern, Traits};
 
@@ -25,11 +26,32 @@ pub struct List {
     pub skipped: Vec<Skipped>,
     /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
+    /// Lines `*.name`, in formats in which they can be read in two ways.
+    pub stars: u32,
+    /// They are rules only for what is below the name, not for the name itself.
+    pub below: bool,
+    /// Rules that the list does not take, by their attributes.
+    pub not_chosen: u32,
+    /// Rules that apply at the times of a schedule, by its name: those that the reader was told of.
+    pub timed: BTreeMap<String, List>,
+    /// Other files that lines name; see [`List::absorb`].
+    pub includes: Vec<Include>,
     /// Rules that have a pattern instead of a name: line, pattern, number of the traits.
     pub patterns: Vec<(u32, Pattern, u32)>,
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
+}
+
+/// Another file that a line names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The line, from 1.
+    pub line: u32,
+    /// The name of the file, as it stands there: it comes from outside.
+    pub name: String,
+    /// The rules of it that the list takes.
+    pub chosen: Attributes,
 }
 
 /// A rule for a name.
@@ -62,6 +84,11 @@ impl List {
             alone: false,
             lines: 0,
             blank: 0,
+            stars: 0,
+            below: false,
+            not_chosen: 0,
+            timed: BTreeMap::new(),
+            includes: Vec::new(),
             skipped: Vec::new(),
             traits: Vec::new(),
             patterns: Vec::new(),
@@ -88,6 +115,30 @@ impl List {
         }
         list.blank = list.lines.saturating_sub(u32::try_from(list.records.len()).unwrap_or(0));
         list
+    }
+
+    /// Takes in the rules of a file that a line names, as rules of that line.
+    pub fn absorb(&mut self, line: u32, file: &Self) {
+        self.skipped.retain(|s| s.line != line || !matches!(s.reason, SkipReason::Include(_)));
+        let traits_of = |number: u32| file.traits.get(number as usize);
+        for rule in file.rules() {
+            let Some(traits) = traits_of(rule.traits) else { continue };
+            let pushed = self.push_name(line, rule.matching, traits, |names| {
+                names.extend_from_slice(rule.name.as_bytes());
+                Ok(())
+            });
+            if let Err(reason) = pushed {
+                self.skipped.push(Skipped { line, text: rule.name.to_folded().to_string(), reason });
+            }
+        }
+        for (_, pattern, traits) in &file.patterns {
+            let Some(traits) = traits_of(*traits) else { continue };
+            let number = self.traits_number(traits);
+            self.patterns.push((line, pattern.clone(), number));
+        }
+        let skipped = file.skipped.iter().map(|s| Skipped { line, ..s.clone() });
+        self.skipped.extend(skipped);
+        self.not_chosen = self.not_chosen.saturating_add(file.not_chosen);
     }
 
     /// The rules for names, in the order of their lines.
