@@ -270,6 +270,7 @@ pub(super) mod tests {
             (Format::Hosts, "0.0.0.0 a.org#comment", vec!["1:|a.org|"]),
             (Format::Hosts, "192.0.2.7 a.org", vec!["1:|a.org|"]),
             (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 0.0.0.0", vec![]),
+            (Format::Hosts, "0 a.org\nfe80::1%lo0 b.org localhost", vec!["1:|a.org|", "2:|b.org|"]),
             (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is not one"]),
             (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
             (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
@@ -292,13 +293,49 @@ pub(super) mod tests {
             (Format::Dnsmasq, "address=/.a.org/*.b.org/", vec!["1:||a.org^", "1:||*.b.org^"]),
             (Format::Dnsmasq, "address=/*ads.org/", vec!["1:pattern ads.org^"]),
             (Format::Dnsmasq, "address=/a.org/#", vec!["1:||a.org^$(null)"]),
-            (Format::Dnsmasq, "address=/a.org/0.0.0.0", vec!["1:||a.org^$(null)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/0.0.0.0\naddress=/a.org/::",
+                vec!["1:||a.org^$dnstype=A|SVCB|HTTPS,(null)", "2:||a.org^$dnstype=AAAA|SVCB|HTTPS,(null)"],
+            ),
             (
                 Format::Dnsmasq,
                 "address=/a.org/b.org/192.0.2.1",
-                vec!["1:||a.org^$(address 192.0.2.1)", "1:||b.org^$(address 192.0.2.1)"],
+                vec![
+                    "1:||a.org^$dnstype=A|SVCB|HTTPS,(address 192.0.2.1)",
+                    "1:||b.org^$dnstype=A|SVCB|HTTPS,(address 192.0.2.1)",
+                ],
             ),
-            (Format::Dnsmasq, "address=/a.org/2001:db8::1", vec!["1:||a.org^$(address 2001:db8::1)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/2001:db8::1",
+                vec!["1:||a.org^$dnstype=AAAA|SVCB|HTTPS,(address 2001:db8::1)"],
+            ),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/127.0.0.1\nserver=/b.org/::1#53\nlocal=/c.org/0.0.0.0 # why",
+                vec!["1:||a.org^", "2:||b.org^", "3:||c.org^"],
+            ),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/127.0.0.1#5353\nserver=/b.org/127.0.0.53\nserver=/c.org/127.0.0.1@eth0",
+                vec![
+                    "1:! not supported: a server for some names; that is forwarding, not blocking",
+                    "2:! not supported: a server for some names; that is forwarding, not blocking",
+                    "3:! not supported: a server for some names; that is forwarding, not blocking",
+                ],
+            ),
+            (
+                Format::Dnsmasq,
+                "local=//\nserver=192.0.2.1\nrev-server=192.0.2.0/24,192.0.2.1\ndomain=a.org\nipset=/a.org/x",
+                vec![
+                    "1:! not supported: a rule for names without a dot",
+                    "2:! not supported: a server for all names",
+                    "3:! not supported: the directive `rev-server`",
+                    "4:! not supported: the directive `domain`",
+                    "5:! not supported: the directive `ipset`",
+                ],
+            ),
             (Format::Dnsmasq, "local=/a.org/\nserver=/b.org/", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Dnsmasq, "server=/a.org/#", vec!["1:@@||a.org^"]),
             (
@@ -345,7 +382,10 @@ pub(super) mod tests {
             (
                 Format::Unbound,
                 "local-data: \"w.a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" always_nxdomain",
-                vec!["1:! not supported: data in a zone that ignores it (always_…)", "2:||a.org^$(nxdomain)"],
+                vec![
+                    "1:! not supported: data in a zone that ignores it (always_…, block_a)",
+                    "2:||a.org^$(nxdomain)",
+                ],
             ),
             (
                 Format::Unbound,

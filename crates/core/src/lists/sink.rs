@@ -1,7 +1,7 @@
 //! Collects the result of each line: rules, or the reason why there is none.
 
 use super::host::push_host;
-use super::list::{Include, List};
+use super::list::{Include, List, printable};
 use super::skip::{SkipReason, Skipped};
 use crate::rule::{Match, Pattern, Traits};
 
@@ -83,7 +83,7 @@ impl Sink<'_> {
     /// Adds what the line says to the rules of a schedule, if that exists.
     pub(super) fn at_times(&mut self, schedule: &str, read: impl FnOnce(&mut Sink<'_>)) {
         let Some((name, mut part)) = self.list.timed.remove_entry(schedule) else {
-            return self.skip(SkipReason::Schedule(schedule.chars().take(40).collect()));
+            return self.skip(SkipReason::Schedule(printable(schedule)));
         };
         let mut sink = Sink { list: &mut part, handled: false, ..*self };
         read(&mut sink);
@@ -95,8 +95,13 @@ impl Sink<'_> {
 
     /// The line is another file, which may be given later.
     pub(super) fn include(&mut self, include: Include) {
-        self.skip(SkipReason::Include(include.name.chars().take(80).collect()));
+        self.skip(SkipReason::Include(printable(&include.name)));
         self.list.includes.push(include);
+    }
+
+    /// The line answers only for addresses of one family.
+    pub(super) fn one_family(&mut self) {
+        self.list.one_family = self.list.one_family.saturating_add(1);
     }
 
     /// The line is a rule that the list does not take.
@@ -118,7 +123,6 @@ impl Sink<'_> {
     /// Like [`Sink::skip`], for an earlier line with the given text.
     pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
         self.handled = true;
-        let text = text.trim().chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
-        self.list.skipped.push(Skipped { line, text: text.collect(), reason });
+        self.list.skipped.push(Skipped { line, text: printable(text.trim()), reason });
     }
 }

@@ -55,6 +55,13 @@ pub enum SkipReason {
     Schedule(String),
     /// Another file, which was not read.
     Include(String),
+    /// Another file, which can't be read.
+    NotIncluded {
+        /// Its name.
+        file: String,
+        /// Why.
+        why: String,
+    },
     /// A feature of the format that this program does not support in lists, such as a forward.
     Feature(String),
 }
@@ -91,6 +98,7 @@ impl fmt::Display for SkipReason {
             Self::Cosmetic => f.write_str("a rule for the contents of pages, not for names"),
             Self::Schedule(name) => write!(f, "no schedule is named `{name}`"),
             Self::Include(name) => write!(f, "the file `{name}` is not read here"),
+            Self::NotIncluded { file, why } => write!(f, "the file `{file}` can't be included: {why}"),
             Self::Feature(what) => write!(f, "not supported: {what}"),
         }
     }
