@@ -172,6 +172,7 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
             "  {lines} with an address other than 0.0.0.0 and loopback: the names are blocked, the address is not an answer"
         ));
     }
+    out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
     out.extend(list.warnings().iter().map(|warning| format!("warning: {warning}")));
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
@@ -328,13 +329,18 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .iter()
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
-    let a = &list.account;
+    let (a, r) = (&list.account, &list.reading);
+    let stars = (r.stars > 0).then(|| if r.below { "below" } else { "suffix" });
     let warnings: Vec<(&str, String)> = list.warnings().iter().map(|w| (w.kind(), w.to_string())).collect();
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
         "rules": list.rules, "warning": warnings.first().map(|w| &w.1), "warnings": warnings.iter().map(|(kind, text)| serde_json::json!({ "kind": kind, "text": text })).collect::<Vec<_>>(), "skipped": skipped, "left_out": left_out,
         "not_kept": { "invalid": list.unkept.invalid, "unsupported": list.unkept.unsupported },
         "detected": list.detected.map(detected_json), "other_addresses": list.answers,
+        "reading": {
+            "star_lines": r.stars, "star_match": stars, "one_family_lines": r.one_family,
+            "left_out_by_attributes": r.not_chosen, "notes": r.notes(),
+        },
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
             "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,

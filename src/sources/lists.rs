@@ -1,14 +1,16 @@
 //! Reads a list's rules, wherever its text comes from.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
+use super::include;
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
 use super::store::{self, ReadError, Stored};
 use crate::lists::addresses::{self, AddressList};
-use crate::lists::{self, Format, List, Reader, parse};
-use crate::policy::{Compiled, file};
+use crate::lists::{self, Attributes, Format, List, Reader};
+use crate::policy::{Compiled, file, schedule::Schedule};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
 /// Reads a text list, for `compile`.
@@ -16,7 +18,8 @@ use crate::settings::{Addresses, ListSettings, TextSource};
 /// # Errors
 /// The list can't be read, is not a list, or is already compiled.
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, Failure> {
-    match read_list(list, progress)? {
+    // A compiled index has no times.
+    match read_list(list, &BTreeMap::new(), progress)? {
         ListText::Text(text) => Ok(*text),
         ListText::Compiled(_) => {
             let help = Some("compile the lists that it was made from");
@@ -56,15 +59,37 @@ fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
     }
 }
 
+/// Reads a text in memory, a second time if it shows another format than its beginning.
+fn read_all(text: &[u8], reader: &dyn Fn() -> Reader) -> Result<List, lists::ReadError> {
+    let once = |mut reader: Reader| {
+        reader.feed(text)?;
+        reader.finish()
+    };
+    match once(reader()) {
+        Err(lists::ReadError::OtherFormat(detected)) => once(reader().detected(detected)),
+        read => read,
+    }
+}
+
 pub(super) enum ListText {
     Text(Box<List>),
     Compiled(Box<Compiled>),
 }
 
-pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, Failure> {
-    let whole =
-        |text: &[u8]| parse(text, list.format, list.plain, list.effect).map_err(|e| failure(list, &e));
-    let parsed = match &list.source {
+/// Reads a list; `schedules` are those to which its lines can refer.
+pub(super) fn read_list(
+    list: &ListSettings,
+    schedules: &BTreeMap<String, Schedule>,
+    progress: &dyn Progress,
+) -> Result<ListText, Failure> {
+    let reader = || {
+        Reader::new(list.format, list.plain, list.effect)
+            .with_schedules(schedules.keys().cloned())
+            .with_attributes(Attributes::of(list.attributes.iter().map(String::as_str)))
+            .within(list.bounds.budget)
+    };
+    let whole = |text: &[u8]| read_all(text, &reader).map_err(|e| failure(list, &e));
+    let mut parsed = match &list.source {
         TextSource::File(path) => {
             let unread = |e: ReadError| unread(list, &e);
             let mut stored = Stored::open(path, list.bounds.packed).map_err(unread)?;
@@ -79,11 +104,7 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
                         Err(e) => Err(failure(list, &e)),
                     };
                 }
-                _ => {
-                    let reader =
-                        || Reader::new(list.format, list.plain, list.effect).within(list.bounds.budget);
-                    stored.read(reader, &list.bounds, progress).map_err(unread)?
-                }
+                _ => stored.read(reader, &list.bounds, progress).map_err(unread)?,
             }
         }
         TextSource::Embedded(_, text) => whole(text.as_bytes())?,
@@ -96,6 +117,15 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
             whole(lines.join("\n").as_bytes())?
         }
     };
+    if !list.attributes.is_empty() && parsed.format != Format::V2fly {
+        let reason =
+            format!("only rules of the format v2fly have `attributes`; this list is {}", parsed.format);
+        let help = Some("set `format = \"v2fly\"`, or remove the key");
+        return Err(Failure { help, ..failure(list, &reason) });
+    }
+    if let TextSource::File(path) = &list.source {
+        include::read(&mut parsed, path, list);
+    }
     Ok(ListText::Text(Box::new(parsed)))
 }
 

@@ -2,38 +2,20 @@
 
 use ipnet::IpNet;
 
+use super::last_good::{LastGood, Loaded, accepted, keep};
 use super::lists::{ListText, failure, read_list, without_addresses};
 use super::progress::Build;
-use super::report::{BuildError, Failure, ListReport, Report, error};
+use super::report::{BuildError, Failure, ListReport, Reading, Report, error};
 use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
-use crate::lists::{Format, List, Unkept};
-use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes};
+use crate::lists::{Format, List, SkipReason, Unkept};
+use crate::policy::{
+    self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes, schedule::Schedule,
+};
 use crate::rule::Action;
-use crate::settings::{Addresses, Contact, GroupSettings, ListSettings, Settings, TextSource};
+use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
-
-/// What was served before, for lists whose new text can't be used.
-#[derive(Clone, Copy)]
-pub struct LastGood<'p> {
-    /// The policy.
-    pub policy: &'p Policy,
-    /// The settings it was built from.
-    pub settings: &'p Settings,
-    /// The report on it.
-    pub report: &'p Report,
-}
-
-impl<'p> LastGood<'p> {
-    /// The number and the report of a list, if the settings read it as they do now.
-    fn of(self, list: &ListSettings) -> Option<(u16, &'p ListReport)> {
-        let how = |l: &ListSettings| (l.format, l.effect, l.plain, l.addresses);
-        let same = |l: &&ListSettings| l.name == list.name && l.source == list.source && how(l) == how(list);
-        let at = self.settings.lists.iter().position(|l| same(&l))?;
-        Some((u16::try_from(at).ok()?, self.report.lists.get(at)?))
-    }
-}
 
 /// Compiles a policy and its report, without the rest of a snapshot: for `check` and `explain`.
 ///
@@ -41,14 +23,6 @@ impl<'p> LastGood<'p> {
 /// Every list that can't be read or is not a list.
 pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report), BuildError> {
     compile_after(settings, build, None)
-}
-
-/// A list that has been read.
-struct Loaded {
-    number: u16,
-    line: ListReport,
-    text: Option<List>,
-    compiled: Option<Compiled>,
 }
 
 /// Like [`compile`]; a list that can't be used keeps the rules that `last` has of it.
@@ -60,15 +34,14 @@ pub(super) fn compile_after(
     build: Build<'_>,
     last: Option<LastGood<'_>>,
 ) -> Result<(Policy, Report), BuildError> {
-    let apart = settings.groups.iter().any(|g| g.lists.is_some());
     let (mut lists, mut failures) = (Vec::with_capacity(settings.lists.len()), Vec::new());
-    for (list, number) in settings.lists.iter().zip(0u16..) {
+    for list in &settings.lists {
         // The rules of a text are counted once it is compiled.
-        let loaded = load(list, number, build, apart).and_then(|loaded| match loaded.text {
-            Some(_) => Ok(loaded),
-            None => accepted(list, loaded.line.clone(), last).map(|line| Loaded { line, ..loaded }),
+        let loaded = load(list, settings, build).and_then(|loaded| match loaded.texts.len() {
+            0 => accepted(list, loaded.line.clone(), last).map(|line| Loaded { line, ..loaded }),
+            _ => Ok(loaded),
         });
-        match loaded.or_else(|failure| keep(list, number, failure, last)) {
+        match loaded.or_else(|failure| keep(list, failure, last)) {
             Ok(loaded) => lists.push(loaded),
             Err(failure) => failures.push(failure),
         }
@@ -77,47 +50,55 @@ pub(super) fn compile_after(
         return Err(BuildError(failures));
     }
     let text = compile_texts(&mut lists, settings, build, last)?;
-    let mut networks: Vec<(IpNet, u16)> = Vec::new();
+    // Rules with times of their own are a list of their own after theirs. For each policy: the number of its
+    // list in the settings.
+    let (mut policies, mut owners) = (Vec::new(), Vec::new());
     let (mut report, mut layers) = (Report::default(), Vec::new());
-    for Loaded { number, line, compiled, .. } in lists {
-        networks.extend(line.networks.iter().map(|network| (*network, number)));
-        layers.extend(compiled.map(|compiled| {
+    let (mut networks, mut text_numbers): (Vec<(IpNet, u16)>, _) = (Vec::new(), Vec::new());
+    for ((list, of), loaded) in settings.lists.iter().zip(0u16..).zip(lists) {
+        let number = u16::try_from(policies.len()).unwrap_or(u16::MAX);
+        policies.push(list_policy(list, &settings.block.contact));
+        owners.push(of);
+        networks.extend(loaded.line.networks.iter().map(|network| (*network, number)));
+        if let Some(compiled) = loaded.compiled {
             let sources = compiled.tables.sources.len();
-            (compiled, vec![number; sources])
-        }));
-        report.lists.push(line);
+            layers.push((compiled, vec![number; sources]));
+        }
+        for (schedule, _) in loaded.texts {
+            let Some(schedule) = schedule else {
+                text_numbers.push(number);
+                continue;
+            };
+            text_numbers.push(u16::try_from(policies.len()).unwrap_or(u16::MAX));
+            let mut own = list_policy(list, &settings.block.contact);
+            own.schedule = Some(schedule);
+            policies.push(own);
+            owners.push(of);
+        }
+        report.lists.push(loaded.line);
     }
-    layers.extend(text);
-    let policies = settings.lists.iter().map(|list| list_policy(list, &settings.block.contact)).collect();
+    layers.extend(text.map(|compiled| (compiled, text_numbers)));
     let mut policy = Policy::new(policies, settings.clients.clone(), layers)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
     policy.address_count = networks.len();
     policy.addresses = Prefixes::new(networks);
     report.rules = policy.rule_count();
     policy.precedence = settings.policy.precedence;
-    policy.groups = groups(settings);
+    policy.groups = groups(settings, &owners);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
 }
 
 /// All text lists are compiled together, so that one lookup serves them all; each compiled index is a layer
 /// of its own. A list whose new rules are refused is replaced by its earlier ones, and all are compiled
-/// again. Returns the layer with the numbers of its lists.
+/// again. The texts are given up to it.
 fn compile_texts(
     lists: &mut [Loaded],
     settings: &Settings,
     build: Build<'_>,
     last: Option<LastGood<'_>>,
-) -> Result<Option<(Compiled, Vec<u16>)>, BuildError> {
-    let mut texts = Vec::new();
-    let mut places = Vec::new();
-    for (place, loaded) in lists.iter_mut().enumerate() {
-        if let Some(text) = loaded.text.take() {
-            texts.push((loaded.line.name.clone(), text));
-            places.push(place);
-        }
-    }
-    if texts.is_empty() {
+) -> Result<Option<Compiled>, BuildError> {
+    if lists.iter().all(|loaded| loaded.texts.is_empty()) {
         return Ok(None);
     }
     build.progress.stage("compiling");
@@ -125,43 +106,61 @@ fn compile_texts(
     let compiled = |texts: &[(String, List)]| {
         policy::compile(texts, options).map_err(|e| error("the lists", &e, "use fewer or smaller lists"))
     };
+    let mut texts = taken(lists);
     let (mut all, accounts) = compiled(&texts)?;
-    let (mut failures, mut replaced) = (Vec::new(), false);
-    for ((account, place), (_, text)) in accounts.into_iter().zip(&places).zip(&mut texts) {
-        let Some(loaded) = lists.get_mut(*place) else { continue };
-        let Some(list) = settings.lists.get(usize::from(loaded.number)) else { continue };
+    let (mut failures, mut refused, mut accounts) = (Vec::new(), Vec::new(), accounts.into_iter());
+    for (place, (loaded, list)) in lists.iter_mut().zip(&settings.lists).enumerate() {
+        let mut own = accounts.by_ref().take(loaded.texts.len());
+        let Some(mut account) = own.next() else { continue };
+        // The lines of rules with times of their own are among those of their list.
+        own.for_each(|of_part| account.left_out.extend(of_part.left_out));
         // The report on rules that are kept is that of the text that they were read from.
         if loaded.line.kept.is_some() {
             continue;
         }
         let line = accepted(list, counted(loaded.line.clone(), account, list), last);
-        match line
-            .map(|line| (line, None))
-            .or_else(|failure| keep(list, loaded.number, failure, last).map(|kept| (kept.line, kept.text)))
-        {
-            Ok((line, kept)) => {
-                loaded.line = line;
-                if let Some(kept) = kept {
-                    (*text, replaced) = (kept, true);
-                }
-            }
-            Err(failure) => failures.push(failure),
+        match line.map_err(|failure| keep(list, failure, last)) {
+            Ok(line) => loaded.line = line,
+            Err(Ok(kept)) => refused.push((place, kept)),
+            Err(Err(failure)) => failures.push(failure),
         }
     }
     if !failures.is_empty() {
         return Err(BuildError(failures));
     }
-    if replaced {
+    if !refused.is_empty() {
+        let mut texts_again = texts.into_iter().map(|(_, text)| text);
+        for (_, text) in lists.iter_mut().flat_map(|loaded| &mut loaded.texts) {
+            *text =
+                texts_again.next().unwrap_or_else(|| List::of_rules(Format::Auto, Vec::new(), Vec::new()));
+        }
+        for (place, kept) in refused {
+            if let Some(loaded) = lists.get_mut(place) {
+                *loaded = kept;
+            }
+        }
+        texts = taken(lists);
         (all, _) = compiled(&texts)?;
     }
     drop(texts);
     all.index = all.index.moved(store::settle);
-    let numbers = places.iter().filter_map(|place| lists.get(*place)).map(|loaded| loaded.number);
-    Ok(Some((all, numbers.collect())))
+    Ok(Some(all))
+}
+
+/// Takes the texts out of the lists, each with its list's name.
+fn taken(lists: &mut [Loaded]) -> Vec<(String, List)> {
+    let mut texts = Vec::new();
+    for loaded in lists {
+        for (_, text) in &mut loaded.texts {
+            let empty = List::of_rules(Format::Auto, Vec::new(), Vec::new());
+            texts.push((loaded.line.name.clone(), std::mem::replace(text, empty)));
+        }
+    }
+    texts
 }
 
 /// Reads a list.
-fn load(list: &ListSettings, number: u16, build: Build<'_>, apart: bool) -> Result<Loaded, Failure> {
+fn load(list: &ListSettings, settings: &Settings, build: Build<'_>) -> Result<Loaded, Failure> {
     let mut line = ListReport {
         name: list.name.clone(),
         source: list.source.describe(),
@@ -177,6 +176,7 @@ fn load(list: &ListSettings, number: u16, build: Build<'_>, apart: bool) -> Resu
         networks: Vec::new(),
         before: None,
         kept: None,
+        reading: Reading::default(),
     };
     let (rest, addresses) = without_addresses(list)?;
     if let Some(addresses) = addresses {
@@ -188,13 +188,13 @@ fn load(list: &ListSettings, number: u16, build: Build<'_>, apart: bool) -> Resu
         line.skipped = addresses.skipped;
         line.networks = addresses.networks.into_iter().map(|(network, _)| network).collect();
     }
-    let Some(rest) = rest else { return Ok(Loaded { number, line, text: None, compiled: None }) };
+    let Some(rest) = rest else { return Ok(Loaded { line, texts: Vec::new(), compiled: None }) };
     let mut rest = rest.into_owned();
     if build.left_out {
         rest.bounds.budget.kept = usize::MAX;
     }
     // What is left without addresses is not in a file; the list is.
-    let read = read_list(&rest, build.progress).map_err(|of_rest| Failure {
+    let read = read_list(&rest, &settings.schedules, build.progress).map_err(|of_rest| Failure {
         help: of_rest.help,
         line: of_rest.line,
         ..failure(list, &of_rest.reason)
@@ -202,39 +202,40 @@ fn load(list: &ListSettings, number: u16, build: Build<'_>, apart: bool) -> Resu
     match read {
         ListText::Compiled(compiled) => {
             line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
-            Ok(Loaded { number, line, text: None, compiled: Some(*compiled) })
+            Ok(Loaded { line, texts: Vec::new(), compiled: Some(*compiled) })
         }
         ListText::Text(mut text) => {
+            let mut parts = Vec::new();
+            for (schedule, part) in std::mem::take(&mut text.timed) {
+                match narrowed(list.schedule.as_ref(), settings.schedules.get(&schedule)) {
+                    Some(schedule) => parts.push((Some(schedule), part)),
+                    None => text.refuse_all(&part, &two_schedules()),
+                }
+            }
+            line.reading = Reading::of(&text, &rest);
             (line.format, line.lines, line.detected) = (text.format, text.lines, text.detected);
             (line.unkept, line.answers) = (text.unkept, text.answers);
-            line.skipped.append(&mut text.skipped.clone());
+            line.skipped.extend(text.skipped.iter().cloned());
             // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
             // must not cancel rules of other lists.
+            let apart = settings.groups.iter().any(|g| g.lists.is_some());
             text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
-            Ok(Loaded { number, line, text: Some(*text), compiled: None })
+            parts.insert(0, (None, *text));
+            Ok(Loaded { line, texts: parts, compiled: None })
         }
     }
 }
 
-/// The rules that `last` has of a list whose new text can't be used.
-fn keep(
-    list: &ListSettings,
-    number: u16,
-    failure: Failure,
-    last: Option<LastGood<'_>>,
-) -> Result<Loaded, Failure> {
-    let Some((last, (old, line))) = last.and_then(|last| Some((last, last.of(list)?))) else {
-        return Err(failure);
-    };
-    let at = failure.line.map_or(String::new(), |line| format!("line {line}: "));
-    let line = ListReport { kept: Some(at + &failure.reason), before: None, ..line.clone() };
-    let (mut text, mut compiled) = (None, None);
-    if line.format == Format::Index {
-        compiled = last.policy.kept_index(old);
-    } else if list.addresses != Addresses::Only {
-        text = Some(last.policy.kept(old, line.format));
+/// The times of a rule within those of its list; `None` if no schedule can say them.
+fn narrowed(of_list: Option<&Schedule>, own: Option<&Schedule>) -> Option<Schedule> {
+    match (of_list, own?) {
+        (Some(list), own) => own.within(list),
+        (None, own) => Some(own.clone()),
     }
-    Ok(Loaded { number, line, text, compiled })
+}
+
+fn two_schedules() -> SkipReason {
+    SkipReason::Feature("a rule with a schedule of its own in a list with one".into())
 }
 
 /// The report with the outcome of each line.
@@ -251,42 +252,6 @@ fn counted(mut line: ListReport, account: Account, list: &ListSettings) -> ListR
         (line.lines, line.account.blank) = (line.account.used, 0);
     }
     line
-}
-
-/// Compares a list with its bounds and with what it was.
-///
-/// # Errors
-/// It may not replace what it was.
-fn accepted(
-    list: &ListSettings,
-    mut line: ListReport,
-    last: Option<LastGood<'_>>,
-) -> Result<ListReport, Failure> {
-    line.before = last.and_then(|last| last.of(list)).map(|(_, was)| was.rules);
-    if !line.in_file {
-        return Ok(line);
-    }
-    let (rules, duplicates) = (line.rules, line.account.duplicate);
-    let before = line.before.unwrap_or(0);
-    let lost = before.saturating_sub(rules).saturating_mul(100);
-    let bounds = &list.bounds;
-    let reason = if duplicates > bounds.duplicates {
-        let most = bounds.duplicates;
-        format!("{duplicates} lines repeat an earlier one, and `max-duplicates` is {most}")
-    } else if let Some(least) = bounds.min_rules.filter(|least| rules < *least as usize) {
-        format!("it gives {}, and `min-rules` is {least}", plural(rules))
-    } else if rules == 0 && before > 0 && bounds.min_rules.is_none() {
-        "it gives no rules any more; if that is right, set `min-rules = 0`".to_owned()
-    } else if let Some(most) = bounds.max_shrink.filter(|most| lost > before.saturating_mul((*most).into())) {
-        format!("it gives {} after {before}, and `max-shrink` is {most}%", plural(rules))
-    } else {
-        return Ok(line);
-    };
-    Err(failure(list, &reason))
-}
-
-fn plural(rules: usize) -> String {
-    if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") }
 }
 
 /// True if compiling again would give the same: nothing differs, and nothing comes from a file.
@@ -328,8 +293,9 @@ pub(super) fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy 
 }
 
 /// The groups of the settings. A listener that the server does not have leaves a group without clients.
-/// Each group with upstreams of its own gets a route; see [`routes`].
-fn groups(settings: &Settings) -> Groups {
+/// Each group with upstreams of its own gets a route; see [`routes`]. `owners`: for each policy,
+/// the number of its list in the settings.
+fn groups(settings: &Settings, owners: &[u16]) -> Groups {
     let routes = route_numbers(settings);
     let group = |group: &GroupSettings| Group {
         name: group.name.clone(),
@@ -340,7 +306,10 @@ fn groups(settings: &Settings) -> Groups {
             .map(|a| settings.server.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
             .map(|number| number.unwrap_or(u16::MAX))
             .collect(),
-        lists: group.lists.clone(),
+        lists: group.lists.as_ref().map(|lists| {
+            let theirs = owners.iter().zip(0u16..).filter(|(of, _)| lists.contains(of));
+            theirs.map(|(_, number)| number).collect()
+        }),
         action: group.action.clone(),
         schedule: group.schedule.clone(),
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),

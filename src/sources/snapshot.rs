@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::policy::{self, LastGood, compile, compile_after, list_policy};
+use super::last_good::LastGood;
+use super::policy::{self, compile, compile_after, list_policy};
 use super::progress::Build;
 use super::report::{BuildError, Report};
 use super::routes::{self, routes};

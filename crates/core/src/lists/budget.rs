@@ -71,6 +71,16 @@ pub(super) struct Spent {
     pub(super) short_patterns: u32,
 }
 
+impl Spent {
+    pub(super) fn take_from(&mut self, other: &mut Self) {
+        let Self { octets, expressions, automata, short_patterns } = std::mem::take(other);
+        self.octets = self.octets.saturating_add(octets);
+        self.expressions = self.expressions.saturating_add(expressions);
+        self.automata = self.automata.saturating_add(automata);
+        self.short_patterns = self.short_patterns.saturating_add(short_patterns);
+    }
+}
+
 impl Budget {
     /// The first bound that is exceeded.
     pub(super) fn exceeded(&self, spent: &Spent, line: u32, rules: usize) -> Result<(), Exceeded> {

@@ -4,9 +4,8 @@
 //! writes it. The format that reads most lines is the list's. A few lines of it say for certain what a file
 //! is (`[Adblock Plus 2.0]`, a SOA record); these decide unless the rest contradicts them.
 
-use std::net::IpAddr;
-
 use super::addresses::line_network;
+use super::hosts::is_entry;
 use crate::rule::Format;
 
 /// How a format sees a line of a list.
@@ -32,11 +31,15 @@ struct Candidate {
 }
 
 /// The formats. Of two that read as many lines, and have as many of their own, the earlier is the list's.
-const CANDIDATES: [Candidate; 7] = [
+const CANDIDATES: [Candidate; 10] = [
     Candidate { format: Format::Domains, fit: domains, one_in: 0 },
     Candidate { format: Format::Hosts, fit: hosts, one_in: u32::MAX },
     Candidate { format: Format::AdGuard, fit: adguard, one_in: 500 },
     Candidate { format: Format::Wildcard, fit: wildcard, one_in: u32::MAX },
+    Candidate { format: Format::V2fly, fit: v2fly, one_in: u32::MAX },
+    Candidate { format: Format::Dnscrypt, fit: dnscrypt, one_in: u32::MAX },
+    // Nearly any line is an expression of some kind.
+    Candidate { format: Format::Regex, fit: regex, one_in: 3 },
     Candidate { format: Format::Dnsmasq, fit: dnsmasq, one_in: u32::MAX },
     Candidate { format: Format::Unbound, fit: unbound, one_in: u32::MAX },
     Candidate { format: Format::Rpz, fit: rpz, one_in: u32::MAX },
@@ -254,11 +257,9 @@ fn is_header(line: &[u8]) -> bool {
 
 /// One name, and nothing else before a comment.
 fn domains(line: &str) -> Fit {
-    if word(line).is_some_and(|word| is_name(word.strip_prefix('.').unwrap_or(word))) {
-        Fit::Reads
-    } else {
-        Fit::No
-    }
+    let below =
+        |word: &str| word.strip_prefix("*.").or(word.strip_prefix('.')).map_or(is_name(word), is_name);
+    if word(line).is_some_and(below) { Fit::Reads } else { Fit::No }
 }
 
 /// A name, or one with asterisks.
@@ -274,11 +275,7 @@ fn wildcard(line: &str) -> Fit {
 
 /// An address, and at least one name.
 fn hosts(line: &str) -> Fit {
-    let mut words = line.split_ascii_whitespace();
-    let address = words.next().and_then(|word| word.split('%').next());
-    let address = address.is_some_and(|word| word.parse::<IpAddr>().is_ok());
-    let name = words.next().is_some_and(|word| !word.starts_with('#'));
-    if address && name { Fit::Own } else { Fit::No }
+    if is_entry(line) { Fit::Own } else { Fit::No }
 }
 
 /// `||name^`, `@@`, `$modifier`, cosmetic rules; also hosts lines, names and parts of names.
@@ -336,7 +333,34 @@ fn adguard(line: &str) -> Fit {
     let part = |b: u8| b.is_ascii_alphanumeric() || b"-_.*^|/:?&=%~".contains(&b) || b >= 0x80;
     let reads =
         word(line).is_some_and(|w| w.bytes().all(part) && w.bytes().any(|b| b.is_ascii_alphanumeric()));
-    if reads && dnsmasq(line) < Fit::Own { Fit::Reads } else { Fit::No }
+    let others = [dnsmasq, v2fly, dnscrypt].iter().any(|fit| fit(line) == Fit::Own);
+    if reads && !others { Fit::Reads } else { Fit::No }
+}
+
+/// Names, and `full:name` and its like.
+fn v2fly(line: &str) -> Fit {
+    if super::v2fly::is_mark(line) {
+        return Fit::Own;
+    }
+    // `name @attribute`
+    let name = line.split_once(" @").map_or(line, |(name, _)| name);
+    if name.contains('*') { Fit::No } else { domains(name) }
+}
+
+/// Names, those with asterisks too, and `=name` and its like.
+fn dnscrypt(line: &str) -> Fit {
+    if super::dnscrypt::is_mark(line) {
+        return Fit::Own;
+    }
+    wildcard(line).min(Fit::Reads)
+}
+
+/// Expressions.
+fn regex(line: &str) -> Fit {
+    if super::regex::is_expression(line) {
+        return Fit::Own;
+    }
+    if line.starts_with(['/', '|', '@', '*']) { Fit::No } else { domains(line) }
 }
 
 /// `address=/name/…` and its like.
@@ -436,7 +460,7 @@ mod tests {
     }
 
     /// Lines as each format has them.
-    const LINES: [(Format, &str); 7] = [
+    const LINES: [(Format, &str); 10] = [
         (Format::Domains, "bad#.example"),
         (Format::Hosts, "0.0.0.0 bad#.example"),
         (Format::AdGuard, "||bad#.example^"),
@@ -444,6 +468,9 @@ mod tests {
         (Format::Dnsmasq, "address=/bad#.example/0.0.0.0"),
         (Format::Unbound, "local-zone: \"bad#.example\" always_nxdomain"),
         (Format::Rpz, "bad#.example CNAME ."),
+        (Format::Regex, "^bad#[0-9]\\."),
+        (Format::Dnscrypt, "=bad#.example"),
+        (Format::V2fly, "full:bad#.example"),
     ];
 
     #[test]
@@ -452,9 +479,11 @@ mod tests {
             for (format, line) in LINES {
                 let text = many(foreign, 1000) + &many(line, 5000);
                 let found = detected(&text);
-                // The adguard format reads these as well, and it is the only one that reads `||`.
+                // The format of the head reads these as well, and only it reads its own.
                 let format = match (head, format) {
                     (Format::AdGuard, Format::Domains | Format::Hosts | Format::Wildcard) => Format::AdGuard,
+                    (Format::Dnscrypt, Format::Domains | Format::Wildcard) => Format::Dnscrypt,
+                    (Format::V2fly, Format::Domains) => Format::V2fly,
                     (Format::Wildcard, Format::Domains) => Format::Wildcard,
                     _ => format,
                 };
