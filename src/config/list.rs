@@ -61,7 +61,7 @@ const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).
 const MATCH: Key = Key::optional(
     "match",
     Kind::Word(|| words(&MATCHES)),
-    "exact for hosts and adguard, suffix for other formats",
+    "exact for hosts, adguard and rpz, suffix for other formats",
 )
 .like(r#""suffix""#)
 .means(

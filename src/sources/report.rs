@@ -68,7 +68,7 @@ impl Reading {
     pub fn of(list: &List, settings: &ListSettings) -> Self {
         let match_unused = match settings.plain {
             Some(Match::Subdomains) => list.stars == 0,
-            Some(_) => matches!(list.format, Format::Rpz | Format::Dnsmasq | Format::Unbound | Format::Regex),
+            Some(_) => matches!(list.format, Format::Dnsmasq | Format::Unbound | Format::Regex),
             None => false,
         };
         Self {

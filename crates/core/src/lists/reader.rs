@@ -96,8 +96,8 @@ enum State {
 
 impl Reader {
     /// Begins a list with the default [`Budget`]. Bad lines are recorded with their reason and do not end it.
-    /// `plain: None` takes the format's own meaning of plain names: exact for hosts and adguard, suffix for
-    /// the others; so does `Subdomains`, by which `*.name` is only what is below the name. `effect` is the
+    /// `plain: None` takes the format's own meaning of plain names: exact for hosts, adguard and rpz, suffix
+    /// for the others; so does `Subdomains`, by which `*.name` is only what is below the name. `effect` is the
     /// effect of a plain rule: the kind of the list.
     #[must_use]
     pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
@@ -256,7 +256,7 @@ impl Reader {
 
     fn plain(&self) -> Match {
         self.plain.unwrap_or(match self.list.format {
-            Format::Hosts | Format::AdGuard => Match::Exact,
+            Format::Hosts | Format::AdGuard | Format::Rpz => Match::Exact,
             _ => Match::Suffix,
         })
     }
