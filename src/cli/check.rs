@@ -1,10 +1,12 @@
 //! `portcullis check`: what would be served, and all errors.
 
+mod dead;
 mod probe;
 mod serving;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::progress::Bar;
 use super::{FAILED, OK, WARNED, count, say};
@@ -25,7 +27,7 @@ const SHOWN: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
     Exit codes: 0 no errors; 1 with --strict, if a line of a list is invalid or unsupported, a list gives no \
-    rules, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
+    rules or shrank, something can never have an effect, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; by default the built-in configuration is checked
     #[arg(short, long, value_name = "FILE")]
@@ -58,8 +60,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let how = Build { progress: &bar, left_out: args.lines };
     let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
-    let report = match built {
-        Ok(((_, report), (_, zones))) => Report { zones, ..report },
+    let (policy, report) = match built {
+        Ok(((policy, report), (_, zones))) => (policy, Report { zones, ..report }),
         Err(error) if args.json => {
             let config = args.config.as_deref().unwrap_or(Path::new(""));
             let mistakes: Vec<_> =
@@ -70,15 +72,27 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     };
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
+    let dead = dead::all(&settings, &policy, super::now().unix);
+    let patterns = sources::pattern_time(&policy, super::now).map(|time| (policy.pattern_count(), time));
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
-        say(&json(&report, &settings, damaged.as_deref(), probes.as_ref()).to_string());
+        say(&json(
+            &report,
+            &settings,
+            Found { dead: &dead, patterns, damaged: damaged.as_deref() },
+            probes.as_ref(),
+        )
+        .to_string());
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
         text(&report, args.lines);
+        if let Some((number, time)) = patterns {
+            say(&format!("{} cost up to {} µs a query", count(number, "pattern"), micros(time)));
+        }
         policy_text(&settings).iter().for_each(|line| say(line));
+        dead.iter().for_each(|dead| say(&format!("warning: {}", dead.text)));
         if let Some(problem) = &damaged {
             say(&format!(
                 "warning: {problem}; correct or remove the file: until then a server starts without kept orders"
@@ -87,11 +101,28 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     }
     let bad = |list: &ListReport| {
         let Account { invalid, unsupported, .. } = list.account;
-        !list.skipped.is_empty() || invalid + unsupported > 0 || !list.warnings().is_empty()
+        !list.skipped.is_empty()
+            || invalid + unsupported > 0
+            || list.answers > 0
+            || !list.warnings().is_empty()
     };
-    let bad =
-        damaged.is_some() || probed.iter().any(probe::Probed::has_failed) || report.lists.iter().any(bad);
+    let bad = damaged.is_some()
+        || !dead.is_empty()
+        || probed.iter().any(probe::Probed::has_failed)
+        || report.lists.iter().any(bad);
     Ok(if args.strict && bad { WARNED } else { OK })
+}
+
+/// What was found beside lists and zones.
+struct Found<'f> {
+    dead: &'f [dead::Dead],
+    /// The number of patterns, and the time they take.
+    patterns: Option<(usize, Duration)>,
+    damaged: Option<&'f str>,
+}
+
+fn micros(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1e6)
 }
 
 fn text(report: &Report, all: bool) {
@@ -279,9 +310,13 @@ fn json_errors(errors: &serde_json::Value) -> u8 {
 fn json(
     report: &Report,
     settings: &Settings,
-    damaged: Option<&str>,
+    found: Found<'_>,
     probes: Option<&serde_json::Value>,
 ) -> serde_json::Value {
+    let dead: Vec<_> = found.dead.iter().map(dead::Dead::json).collect();
+    let patterns = found.patterns.map(
+        |(number, time)| serde_json::json!({ "patterns": number, "microseconds": time.as_secs_f64() * 1e6 }),
+    );
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
@@ -309,7 +344,7 @@ fn json(
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
         "groups": groups, "forwards": forwards,
-        "serving": serving::json(settings), "probes": probes, "state_problem": damaged,
+        "serving": serving::json(settings), "probes": probes, "state_problem": found.damaged, "without_effect": dead, "pattern_cost": patterns,
     })
 }
 

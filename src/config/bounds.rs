@@ -46,8 +46,8 @@ const MAX_EXPRESSIONS: Key = Key::with("max-expressions", Kind::Number(0, u32::M
     .means("The most regular expressions of a list.");
 const MAX_AUTOMATA: Key = Key::with("max-automata", Kind::Size, r#""256MiB""#)
     .means("The most memory for the expressions of a list, which is also a measure of the time to build them. One expression gets at most 1 MiB.");
-const MAX_SHORT_PATTERNS: Key = Key::with("max-short-patterns", Kind::Number(0, u32::MAX as u64), "20000").means(
-    "The most expressions and wildcards of a list without three fixed characters in a row: nearly every query is compared with them.",
+const MAX_SHORT_PATTERNS: Key = Key::with("max-short-patterns", Kind::Number(0, u32::MAX as u64), "5000").means(
+    "The most expressions and wildcards of a list without two fixed characters in a row (three in expressions): nearly every query is compared with them.",
 );
 
 /// All of them, for `[lists]`.

@@ -60,7 +60,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
 impl Check<'_> {
     /// The tables in the order in which one needs another.
     fn file(&mut self, mut file: Table<'_>) -> Settings {
-        let mut settings = Settings::default();
+        let mut settings = Settings { folder: Some(self.folder()), ..Settings::default() };
         let server = file.section(self, &server::FORM);
         self.server(server, &mut settings);
         if let Some(table) = file.section(self, &upstream::FORM) {

@@ -3,6 +3,7 @@
 mod include;
 mod last_good;
 mod lists;
+mod patterns;
 mod policy;
 mod progress;
 mod report;
@@ -13,6 +14,7 @@ pub mod store;
 
 pub use last_good::LastGood;
 pub use lists::read_text;
+pub use patterns::pattern_time;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
 pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Reading, Report, ZoneReport};

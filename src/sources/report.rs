@@ -158,7 +158,9 @@ pub enum ListWarning {
         after: usize,
     },
     /// Its new text is not used.
-    #[error("the list `{name}` ({from}) is not reloaded, its {rules} rules stay as they were: {why}")]
+    #[error(
+        "the list `{name}` ({from}) is not reloaded: {why}; it keeps what it gave before, rules: {rules}"
+    )]
     Kept {
         /// The list's name.
         name: String,
@@ -216,6 +218,18 @@ impl ListReport {
             all.push(ListWarning::ManyInvalid { name, from, format, invalid, lines });
         }
         all
+    }
+}
+
+impl Report {
+    /// The lists whose new text is not used, as what has failed.
+    pub(super) fn not_reloaded(&self) -> Vec<Failure> {
+        let failure = |list: &ListReport| {
+            let what = Part::List { name: list.name.clone(), source: list.source.clone() };
+            let reason = list.kept.clone()?;
+            Some(Failure { what, file: None, line: None, reason, help: None })
+        };
+        self.lists.iter().filter_map(failure).collect()
     }
 }
 

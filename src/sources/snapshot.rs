@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::last_good::LastGood;
 use super::policy::{self, compile, compile_after, list_policy};
 use super::progress::Build;
-use super::report::{BuildError, Report};
+use super::report::{BuildError, ListReport, Report};
 use super::routes::{self, routes};
 use super::zones::{self, zones};
 use crate::cache::store::Cache;
 use crate::guard::acl::Acl;
 use crate::observe::counters::CounterSet;
+use crate::observe::lists::ListState;
 use crate::policy::{Active, Orders, Policy};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
@@ -34,6 +35,7 @@ pub fn build(
     let report = Report { zones: of_zones, ..report };
     let snapshot = with_routes(empty(settings, now), routes(settings)?, cache);
     let mut snapshot = with_policy(with_zones(snapshot, zones), policy, counters);
+    snapshot.lists = states(&report);
     snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.orders, now));
     Ok((snapshot, report))
 }
@@ -41,7 +43,7 @@ pub fn build(
 /// The parts that a change of settings replaces; the others stay in service.
 #[derive(Default)]
 pub struct Parts {
-    policy: Option<Policy>,
+    policy: Option<(Policy, Arc<[ListState]>)>,
     zones: Option<Zones>,
     routes: Option<Routes>,
     /// A new cache, if the replies in the current one are not valid for the next settings.
@@ -66,9 +68,14 @@ impl Parts {
         let lists = (!policy::same(serving, settings)).then(|| compile_after(settings, how, Some(last)));
         let lists = lists.transpose();
         let zones = (!zones::same(serving, settings)).then(|| zones(settings)).transpose();
+        // If anything else fails, nothing is reloaded, and all reasons are told.
+        let zones = zones.map_err(|error| match &lists {
+            Ok(Some((_, report))) => BuildError(report.not_reloaded().into_iter().chain(error.0).collect()),
+            _ => error,
+        });
         let (lists, zones) = BuildError::both(lists, zones)?;
         if let Some((policy, lists_report)) = lists {
-            parts.policy = Some(policy);
+            parts.policy = Some((policy, states(&lists_report)));
             next = Report { zones: next.zones, ..lists_report };
         }
         if let Some((zones, of_zones)) = zones {
@@ -99,10 +106,21 @@ impl Parts {
             next = with_zones(next, zones);
         }
         match self.policy {
-            Some(policy) => with_policy(next, policy, counters),
+            Some((policy, lists)) => Snapshot { lists, ..with_policy(next, policy, counters) },
             None => next,
         }
     }
+}
+
+/// The state of each list.
+fn states(report: &Report) -> Arc<[ListState]> {
+    let state = |list: &ListReport| ListState {
+        name: list.name.clone(),
+        rules: list.rules,
+        invalid: list.account.invalid,
+        alarms: list.warnings().iter().map(|warning| (warning.kind(), warning.to_string())).collect(),
+    };
+    report.lists.iter().map(state).collect()
 }
 
 /// A snapshot with other lists and groups.
@@ -163,6 +181,7 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         inspects: false,
         strip_ech: false,
         blocking: true,
+        lists: Arc::default(),
         list_slots: Arc::default(),
         zones: Arc::default(),
         routes: Arc::default(),

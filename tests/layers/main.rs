@@ -47,7 +47,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("net", &["observe", "resolver"]),
-    ("orders", &["dns", "policy", "resolver", "sources"]),
+    ("orders", &["dns", "policy", "observe", "resolver", "sources"]),
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
     ("hickory", &["dns", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),

@@ -17,7 +17,8 @@ pub struct Budget {
     pub expressions: u32,
     /// Octets of the automata of all expressions: they measure both memory and the time to build them.
     pub automata: u64,
-    /// Patterns without a literal of three octets, which nearly every query has to be compared with.
+    /// Patterns without a literal of two octets, or three in an expression: nearly every query has to be
+    /// compared with them.
     pub short_patterns: u32,
 }
 
@@ -43,7 +44,7 @@ impl Default for Budget {
             kept: 10_000,
             expressions: 20_000,
             automata: 256 << 20,
-            short_patterns: 20_000,
+            short_patterns: 5_000,
         }
     }
 }
@@ -93,7 +94,7 @@ impl Budget {
             (
                 spent.short_patterns.into(),
                 self.short_patterns.into(),
-                "patterns without three fixed characters in a row",
+                "patterns without fixed characters in a row (two, or three in expressions)",
                 "max-short-patterns",
             ),
         ] {

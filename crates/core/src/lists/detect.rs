@@ -5,6 +5,7 @@
 //! is (`[Adblock Plus 2.0]`, a SOA record); these decide unless the rest contradicts them.
 
 use super::addresses::line_network;
+use super::detected::Detected;
 use super::hosts::is_entry;
 use crate::rule::Format;
 
@@ -44,22 +45,6 @@ const CANDIDATES: [Candidate; 10] = [
     Candidate { format: Format::Unbound, fit: unbound, one_in: u32::MAX },
     Candidate { format: Format::Rpz, fit: rpz, one_in: u32::MAX },
 ];
-
-/// The format of a list, and how sure that is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Detected {
-    /// The format.
-    pub format: Format,
-    /// Lines that are neither blank, nor comments, nor addresses, which every format has.
-    pub lines: u32,
-    /// How many of them the format reads.
-    pub read: u32,
-    /// A line says for certain that this is the format.
-    pub certain: bool,
-    /// The next best format, if the list has lines of another, and how many lines that reads.
-    pub runner_up: Option<(Format, u32)>,
-}
 
 /// Examines a list, in chunks of any size.
 #[derive(Clone, Default)]
@@ -195,15 +180,13 @@ impl Tally {
 
 /// Which of [`COMMON`] a line is like.
 fn common(line: &[u8]) -> Option<usize> {
-    if is_plain(line) {
-        return Some(0);
+    let start = |start: &[u8]| line.strip_prefix(start).filter(|name| is_plain(name));
+    match line.first()? {
+        b'|' => line.strip_prefix(b"||")?.strip_suffix(b"^").filter(|name| is_plain(name)).map(|_| 1),
+        b'0' if line.starts_with(b"0.0.0.0 ") => start(b"0.0.0.0 ").map(|_| 2),
+        b'1' if line.starts_with(b"127.0.0.1 ") => start(b"127.0.0.1 ").map(|_| 3),
+        _ => is_plain(line).then_some(0),
     }
-    if let Some(rest) = line.strip_prefix(b"||") {
-        return rest.strip_suffix(b"^").filter(|name| is_plain(name)).map(|_| 1);
-    }
-    let local = [(2, b"0.0.0.0 ".as_slice()), (3, b"127.0.0.1 ")];
-    let (kind, name) = local.iter().find_map(|(kind, start)| Some((*kind, line.strip_prefix(*start)?)))?;
-    is_plain(name).then_some(kind)
 }
 
 /// A host name of several labels, such as `ads.example.org`: no format disputes it.

@@ -89,8 +89,12 @@ pub(super) fn refuse(bytes: &[u8]) -> Result<(), NotAList> {
     }
     markup(head.trim_ascii_start())?;
     // Text without a mark for its encoding: every other octet is zero.
-    let zeros = |odd: usize| head.iter().skip(odd).step_by(2).filter(|b| **b == 0).count() * 4;
-    if head.len() >= 8 && (zeros(0) > head.len() || zeros(1) > head.len()) {
+    let every_other = |at: usize| head.iter().skip(at).step_by(2);
+    let wide = |zero: usize| {
+        let text = every_other(1 - zero).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
+        text && every_other(zero).all(|b| *b == 0)
+    };
+    if head.len() >= 8 && (wide(0) || wide(1)) {
         return Err(NotAList::Utf16);
     }
     // A stray NUL costs only its line; in binary data at least every tenth octet is not text.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rustc_hash::FxBuildHasher;
 
 use super::budget::{Budget, Spent};
-use super::detect::Detected;
+use super::detected::Detected;
 use super::skip::{SkipReason, Skipped};
 use super::v2fly::Attributes;
 use crate::dns::{Match, Name, NameBuf};

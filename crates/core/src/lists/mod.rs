@@ -9,6 +9,7 @@ pub mod addresses;
 mod adguard;
 mod budget;
 mod detect;
+mod detected;
 mod dnscrypt;
 mod dnsmasq;
 mod domains;
@@ -26,7 +27,7 @@ mod unbound;
 mod v2fly;
 
 pub use self::budget::{Budget, Exceeded};
-pub use self::detect::Detected;
+pub use self::detected::Detected;
 pub use self::foreign::NotAList;
 pub use self::list::{Include, List, NameRule, Unkept};
 pub use self::reader::{ReadError, Reader, parse};

@@ -1,7 +1,8 @@
 //! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
 use super::budget::{Budget, Exceeded};
-use super::detect::{Detected, Detector, is_comment};
+use super::detect::{Detector, is_comment};
+use super::detected::Detected;
 use super::foreign::{self, NotAList};
 use super::list::List;
 use super::sink::Sink;

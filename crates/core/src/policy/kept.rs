@@ -1,10 +1,28 @@
-//! A list as a policy serves it, to be compiled again: for a reload that can't use the list's new text.
+//! From a policy back to its rules: those of a list, for a reload that can't use the list's new text, and those
+//! with conditions.
 
 use super::compile::{Compiled, MORE};
+use super::layer::{Entry, Layer};
 use super::policy::Policy;
 use crate::dns::NameBuf;
 use crate::lists::List;
-use crate::rule::{Format, Match, Pattern, Traits};
+use crate::rule::{Format, Match, Pattern, Scope, Traits};
+
+/// A rule with conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopedRule<'p> {
+    /// Its list, by number.
+    pub list: u16,
+    /// Its line, from 1; 0 if the index was compiled without lines.
+    pub line: u32,
+    /// Its name or its pattern.
+    pub rule: String,
+    /// Its conditions.
+    pub scope: &'p Scope,
+}
+
+/// How many rules [`Policy::scoped_rules`] gives.
+const MOST: usize = 1000;
 
 impl Policy {
     /// The rules of a list that was read as text, with their lines. What a broader rule covered, and what a
@@ -14,21 +32,14 @@ impl Policy {
         let mut names: Vec<(u32, NameBuf, Match, Traits)> = Vec::new();
         let mut patterns: Vec<(u32, Pattern, Traits)> = Vec::new();
         for layer in &self.layers {
-            let tables = &layer.compiled.tables;
-            let traits = |number: u32| layer.traits(number).cloned();
-            layer.compiled.index.for_each(|name, matching, id, at| {
-                for (nth, entry) in layer.class(id).iter().enumerate().filter(|(_, e)| e.list == list) {
-                    let line = match layer.compiled.index.aside(at, matching) {
-                        Some(word) if word & MORE == 0 => word,
-                        Some(word) => tables.more.get((word & !MORE) as usize + nth).copied().unwrap_or(0),
-                        None => 0,
-                    };
-                    names.extend(traits(entry.traits).map(|traits| (line, name.clone(), matching, traits)));
-                }
-            });
-            for (rule, entry) in tables.patterns.iter().zip(&layer.pattern_entries) {
+            let name = |line, name: &NameBuf, matching, entry: &Entry| {
+                let traits = layer.traits(entry.traits).cloned();
+                names.extend(traits.map(|traits| (line, name.clone(), matching, traits)));
+            };
+            each_name(layer, |entry| entry.list == list, name);
+            for (rule, entry) in layer.compiled.tables.patterns.iter().zip(&layer.pattern_entries) {
                 if entry.list == list {
-                    let traits = traits(rule.traits);
+                    let traits = layer.traits(rule.traits).cloned();
                     patterns.extend(traits.map(|traits| (rule.line, rule.pattern.clone(), traits)));
                 }
             }
@@ -37,12 +48,61 @@ impl Policy {
         List::of_rules(format, names, patterns)
     }
 
+    /// The first thousand rules with conditions like these, by list and line. For tools: it allocates.
+    #[must_use]
+    pub fn scoped_rules(&self, wanted: impl Fn(&Scope) -> bool) -> Vec<ScopedRule<'_>> {
+        let mut found = Vec::new();
+        for layer in &self.layers {
+            let scopes = layer.compiled.tables.traits.iter();
+            let scopes: Vec<_> = scopes.map(|t| t.scope.as_deref().filter(|scope| wanted(scope))).collect();
+            // Most lists have none, and need no walk through all names.
+            if scopes.iter().all(Option::is_none) {
+                continue;
+            }
+            let scope = |entry: &Entry| scopes.get(entry.traits as usize).copied().flatten();
+            let mut add = |line, rule: String, entry: &Entry| {
+                if let Some(scope) = scope(entry).filter(|_| found.len() < MOST) {
+                    found.push(ScopedRule { list: entry.list, line, rule, scope });
+                }
+            };
+            each_name(
+                layer,
+                |e| scope(e).is_some(),
+                |line, name, _, entry| add(line, name.to_string(), entry),
+            );
+            for (rule, entry) in layer.compiled.tables.patterns.iter().zip(&layer.pattern_entries) {
+                add(rule.line, rule.pattern.to_string(), entry);
+            }
+        }
+        found.sort_by_key(|rule| (rule.list, rule.line));
+        found
+    }
+
     /// A list that was read from a compiled file.
     #[must_use]
     pub fn kept_index(&self, list: u16) -> Option<Compiled> {
-        let of_list = |layer: &&super::layer::Layer| layer.numbers.first() == Some(&list);
+        let of_list = |layer: &&Layer| layer.numbers.first() == Some(&list);
         self.layers.iter().find(of_list).map(|layer| layer.compiled.clone())
     }
+}
+
+/// Calls `each` for every rule of a layer that has a name and is wanted: line, name, how it matches, rule.
+fn each_name(
+    layer: &Layer,
+    wanted: impl Fn(&Entry) -> bool,
+    mut each: impl FnMut(u32, &NameBuf, Match, &Entry),
+) {
+    let (index, more) = (&layer.compiled.index, &layer.compiled.tables.more);
+    index.for_each(|name, matching, id, at| {
+        for (nth, entry) in layer.class(id).iter().enumerate().filter(|(_, entry)| wanted(entry)) {
+            let line = match index.aside(at, matching) {
+                Some(word) if word & MORE == 0 => word,
+                Some(word) => more.get((word & !MORE) as usize + nth).copied().unwrap_or(0),
+                None => 0,
+            };
+            each(line, name, matching, entry);
+        }
+    });
 }
 
 #[cfg(test)]

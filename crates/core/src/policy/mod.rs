@@ -32,6 +32,7 @@ pub use self::decide::{Asker, candidates, decide, decide_in_answer, ladder};
 pub use self::explain::{RuleText, one_line, rule_text, verdict_text};
 pub use self::group::{Group, Groups};
 pub use self::inspect::{Inspection, Inspector, because, inspect, is_private};
+pub use self::kept::ScopedRule;
 pub use self::ladder::{Decider, Precedence, Rung};
 pub use self::layer::BadPattern;
 pub use self::list::{KnownClient, ListPolicy, MAX_EDE_TEXT, Notes, Reference, known};
