@@ -6,6 +6,7 @@
 
 pub mod addresses;
 mod adguard;
+mod comment;
 mod detect;
 mod dnscrypt;
 mod dnsmasq;

@@ -112,6 +112,21 @@ mod tests {
     use crate::rule::Format;
 
     #[test]
+    fn lines_that_only_this_format_has_are_told() {
+        for (line, yes) in [
+            ("full:a.org", true),
+            ("include:other @ads", true),
+            ("regexp:^a\\.", true),
+            ("include: \"/etc/unbound/x.conf\"", false),
+            ("domain: a.org", false),
+            ("a.org", false),
+            ("server:", false),
+        ] {
+            assert_eq!(super::is_mark(line), yes, "{line}");
+        }
+    }
+
+    #[test]
     fn lines_and_what_they_mean() {
         for (text, expected) in [
             (
