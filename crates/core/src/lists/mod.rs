@@ -7,6 +7,7 @@
 pub mod addresses;
 mod adguard;
 mod comment;
+mod condition;
 mod detect;
 mod dnscrypt;
 mod dnsmasq;
