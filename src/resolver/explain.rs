@@ -133,7 +133,11 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let policy = &snapshot.policy;
     let asker = Asker { client: client.address.ip(), qtype: *qtype, view };
     let (reply, octets) = match outcome {
-        Outcome::Later(_) => ("the question would be forwarded to the upstreams".to_owned(), Vec::new()),
+        Outcome::Later(pending) => {
+            let aliases: Vec<String> = pending.aliases().map(|name| format!("CNAME {name}, ")).collect();
+            let what = if aliases.is_empty() { "the question" } else { "the question for the last alias" };
+            (format!("{}{what} would be forwarded to the upstreams", aliases.concat()), Vec::new())
+        }
         Outcome::Drop => ("no reply is sent".to_owned(), Vec::new()),
         Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
             let octets = out.get(..len).unwrap_or_default().to_vec();

@@ -75,7 +75,7 @@ pub enum TextSource {
     Inline(Vec<String>),
     /// Text that is built into the program, and its name for messages.
     Embedded(&'static str, &'static str),
-    /// Rewrites of the configuration.
+    /// Rewrites of the configuration, all for the clients of the same groups.
     Rewrites(Vec<RewriteSettings>),
 }
 
