@@ -23,6 +23,8 @@ pub(super) struct Ruling<'s> {
     pub(super) action: &'s Action,
     /// On what grounds.
     pub(super) right: Right,
+    /// Whether it is NODATA in place of NXDOMAIN, since only this type is refused.
+    pub(super) in_part: bool,
     /// The rule that decides, if one does.
     by: Option<Decider>,
 }
@@ -50,10 +52,7 @@ impl<'s> Ruling<'s> {
             Verdict::InAnswer(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
                 (policy.list(d.list), policy.action(d, view), Right::Block)
             }
-            Verdict::Address(list) => {
-                let action = policy.list_action(list, view).map(in_part);
-                (policy.list(list), action, Right::Block)
-            }
+            Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
             Verdict::Rebinding => own(&snapshot.rebinding),
             Verdict::Ordered(Ordered::Blocked, _) => own(&snapshot.ordered),
             Verdict::NoRule
@@ -63,7 +62,20 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        Some(Self { list: list?, action: action?, right, by: verdict.decider() })
+        let by = verdict.decider();
+        let in_part = by.is_some_and(|d| d.others_pass);
+        let ruling = Self { list: list?, action: action?, right, in_part, by };
+        // An address says nothing about the name's other types.
+        Some(if matches!(verdict, Verdict::Address(_)) { ruling.of_one_type() } else { ruling })
+    }
+
+    /// The ruling on a question of which only this type is refused: NODATA instead of NXDOMAIN, which would
+    /// deny the types that pass too (RFC 2308 §2.2).
+    fn of_one_type(self) -> Self {
+        match self.action {
+            Action::NxDomain => Self { action: &Action::NoData, in_part: true, ..self },
+            _ => self,
+        }
     }
 
     /// The reply to a query for which the rule decided.
@@ -105,12 +117,6 @@ impl<'s> Ruling<'s> {
             Blocked::Alias(target) => MadeUp::Alias(target),
         }
     }
-}
-
-/// The action for a question of which only this type is refused: NODATA instead of NXDOMAIN, which would deny
-/// the types that pass too (RFC 2308 §2.2).
-fn in_part(action: &Action) -> &Action {
-    if *action == Action::NxDomain { &Action::NoData } else { action }
 }
 
 /// The verdict of the orders on the query or, without one, of the lists.
@@ -206,7 +212,7 @@ pub(super) fn replaced(
     let mut ruling = Ruling::of(snapshot, view, found)?;
     // The target of a service binding says nothing about the name's addresses.
     if matches!(found, Verdict::Ordered(..)) && matches!(request.query.qtype, Qtype::HTTPS | Qtype::SVCB) {
-        ruling.action = in_part(ruling.action);
+        ruling = ruling.of_one_type();
     }
     match ruling.write(request, snapshot, view, out, event) {
         MadeUp::Reply(len) => Some(len),

@@ -1,10 +1,11 @@
 //! The reply that an action gives instead of an answer, with the extended errors that explain it.
 
+use super::stub::Added;
 use super::text::Text;
 use super::{alias, deny, stub};
 use crate::dns::{Ede, EdeCode, NameBuf, Qtype, Query, ReplyWriter, Transport};
 use crate::policy::ListPolicy;
-use crate::rule::{Action, Data};
+use crate::rule::Action;
 
 /// What to do with a blocked query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +29,6 @@ pub enum Right {
     Rewrite,
 }
 
-/// Calls its argument with the records that further rules add to [`Action::Records`].
-pub type Added<'a> = &'a dyn Fn(&mut dyn FnMut(&Data));
-
 /// Writes the reply to `query` for an action: the rule's own or else that of `list`.
 #[must_use]
 pub fn blocked<'a>(
@@ -49,7 +47,7 @@ pub fn blocked<'a>(
         Action::ServFail => deny::servfail(&mut reply),
         Action::Null => stub::null(&mut reply, query, list.ttl),
         Action::Address(v4, v6) => stub::address(&mut reply, query, v4, v6, list.ttl),
-        Action::Records(data) => stub::records(&mut reply, query, (data, added), list.ttl),
+        Action::Records(data) => stub::records(&mut reply, query, data, added, list.ttl),
         // An alias to itself would not be one: the target of a list's alias passes, even if the list
         // contains it too.
         Action::Cname(target) if target.as_name() == query.qname => return Blocked::Pass,

@@ -6,5 +6,6 @@ mod deny;
 mod stub;
 mod text;
 
-pub use self::action::{Added, Blocked, Right, aliased, blocked};
+pub use self::action::{Blocked, Right, aliased, blocked};
 pub use self::alias::{End, Target, write_aliases};
+pub use self::stub::Added;

@@ -40,11 +40,15 @@ pub(super) fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32)
     true
 }
 
+/// Calls its argument with the records that further rules add.
+pub type Added<'a> = &'a dyn Fn(&mut dyn FnMut(&Data));
+
 /// The operator's own records: those of the requested type, all of them for ANY, else NODATA.
 pub(super) fn records(
     reply: &mut ReplyWriter<'_, '_>,
     query: &Query<'_>,
-    (data, added): (&[Data], &dyn Fn(&mut dyn FnMut(&Data))),
+    data: &[Data],
+    added: Added<'_>,
     ttl: u32,
 ) -> bool {
     let (mut any, mut full) = (false, false);

@@ -1,5 +1,5 @@
 //! The decision on one name: of the rules that apply to the question, the one that wins by the
-//! [ladder](super::ladder()).
+//! [ladder](super::ladder).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -202,39 +202,33 @@ fn denies(action: &Action) -> bool {
     }
 }
 
-/// True if an exception cancels a rewrite of a list: one without a value cancels all rewrites, one with a
-/// value those with the same value; it must be important to cancel an important rewrite.
+/// True if an exception cancels a rewrite.
 pub(super) fn excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>, rewrite: Decider) -> bool {
-    if rewrite.rung == Rung::OwnRewrite {
-        return false;
-    }
-    let Some(victim) = policy.traits(rewrite.rule) else { return false };
-    let mut found = false;
+    cancelling(policy, name, asker, rewrite).is_some()
+}
+
+/// The exception that cancels a rewrite of a list: one without a value cancels all rewrites, one with a value
+/// those with the same value; it must be important to cancel an important rewrite.
+pub(super) fn cancelling(
+    policy: &Policy,
+    name: Name<'_>,
+    asker: Asker<'_>,
+    rewrite: Decider,
+) -> Option<Decider> {
+    let victim = policy.traits(rewrite.rule).filter(|_| rewrite.rung != Rung::OwnRewrite)?;
+    let mut found = None;
     let mut offer = Each(|candidate: Decider| {
-        if candidate.rung == Rung::RewriteException
+        if found.is_none()
+            && candidate.rung == Rung::RewriteException
             && let Some(exception) = policy.traits(candidate.rule)
+            && (exception.important || !victim.important)
+            && (exception.action.is_none() || exception.action == victim.action)
         {
-            found |= (exception.important || !victim.important)
-                && (exception.action.is_none() || exception.action == victim.action);
+            found = Some(candidate);
         }
     });
     walk(policy, name, asker, &mut offer);
     found
-}
-
-/// The rules that apply, the deciding one first, as far as the ladder orders them: for `explain`.
-#[must_use]
-pub fn ladder(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Vec<Decider> {
-    let mut all = Vec::new();
-    walk(policy, name, asker, &mut Each(|candidate| all.push(candidate)));
-    // The sort is stable, so that of two on the same name in the same list the earlier line stays first.
-    let precedence = policy.precedence;
-    all.sort_by(|a, b| match (a.beats(*b, precedence), b.beats(*a, precedence)) {
-        (true, _) => std::cmp::Ordering::Less,
-        (_, true) => std::cmp::Ordering::Greater,
-        _ => std::cmp::Ordering::Equal,
-    });
-    all
 }
 
 #[cfg(test)]

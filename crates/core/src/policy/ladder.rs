@@ -182,23 +182,24 @@ impl Decider {
 
     /// Why `self` loses to `winner`, in a few words.
     #[must_use]
-    pub fn loses_by(self, winner: Self, precedence: Precedence) -> &'static str {
+    pub fn loses_by(self, winner: Self, precedence: Precedence) -> String {
         let longer = winner.depth > self.depth;
         let earlier = winner.list < self.list;
+        let rungs = || format!("{} goes before {}", winner.rung.name(), self.rung.name());
+        let stronger = winner.rung.force() < self.rung.force();
         match precedence {
-            _ if self.rung == Rung::Log => "only logged",
-            _ if self.rung == Rung::RewriteException => "cancels a rewrite, decides nothing else",
-            _ if winner.rung.force() < self.rung.force() => "a rule of a higher rung decides",
-            Precedence::AllowWins if winner.rung < self.rung => "a rule of a higher rung decides",
-            Precedence::AllowWins | Precedence::MostSpecific if longer => "a rule on a longer name decides",
-            Precedence::Ordered if earlier => "a list named earlier decides",
-            Precedence::MostSpecific | Precedence::Ordered if winner.rung < self.rung => {
-                "an allow on the same name decides"
+            _ if stronger => rungs(),
+            Precedence::AllowWins if winner.rung < self.rung => rungs(),
+            Precedence::AllowWins | Precedence::MostSpecific if longer => "its name is longer".into(),
+            Precedence::Ordered if earlier => "its list is named earlier".into(),
+            Precedence::MostSpecific | Precedence::Ordered if winner.rung < self.rung => rungs(),
+            Precedence::Ordered if longer => "its name is longer".into(),
+            _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => {
+                "a name goes before a pattern".into()
             }
-            Precedence::Ordered if longer => "a rule on a longer name decides",
-            _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => "a rule on a name decides",
-            _ if earlier => "a list named earlier decides",
-            _ => "another rule of the list decides",
+            _ if winner.rule.matching < self.rule.matching => "it fits the name more exactly".into(),
+            _ if earlier => "its list is named earlier".into(),
+            _ => "of two alike in a list, one decides".into(),
         }
     }
 }

@@ -38,6 +38,21 @@ pub fn added_records<'p>(
     }
 }
 
+/// True if a rule that applies adds to the answer of the rewrite that decides.
+pub(super) fn is_added(policy: &Policy, by: Decider, rule: Decider) -> bool {
+    is_alike(policy, by, rule) && !records(policy, by).is_empty() && !records(policy, rule).is_empty()
+}
+
+/// True if a rule is for the same name as the one that decides, in its list and on its rung.
+fn is_alike(policy: &Policy, by: Decider, rule: Decider) -> bool {
+    let place = |d: Decider| (d.rung, d.list, d.depth, d.matching());
+    let pattern = |d: Decider| policy.pattern(d.rule).map(|p| &p.pattern);
+    by.rung.is_rewrite()
+        && by.rung != Rung::OwnRewrite
+        && place(by) == place(rule)
+        && pattern(by) == pattern(rule)
+}
+
 /// The rewrites of one name in one list, the deciding one first.
 struct Rewrites<'a> {
     policy: &'a Policy,
@@ -51,20 +66,12 @@ impl Rewrites<'_> {
     fn known(&self) -> &[Decider] {
         self.rules.get(..self.count).unwrap_or_default()
     }
-
-    /// True if a rule is for the same name as the one that decides, in its list and on its rung.
-    fn is_alike(&self, rule: Decider) -> bool {
-        let place = |d: Decider| (d.rung, d.list, d.depth, d.matching());
-        let pattern = |d: Decider| self.policy.pattern(d.rule).map(|p| &p.pattern);
-        let alike = |by: &Decider| place(*by) == place(rule) && pattern(*by) == pattern(rule);
-        self.rules.first().is_some_and(alike)
-    }
 }
 
 impl Visitor for Rewrites<'_> {
     fn applies(&mut self, candidate: Decider) {
         let new = |record: &Data| !self.known().iter().any(|rule| has(records(self.policy, *rule), record));
-        if self.is_alike(candidate)
+        if self.rules.first().is_some_and(|by| is_alike(self.policy, *by, candidate))
             && records(self.policy, candidate).iter().any(new)
             && !excepted(self.policy, self.name, self.asker, candidate)
             && let Some(slot) = self.rules.get_mut(self.count)

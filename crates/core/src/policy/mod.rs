@@ -3,6 +3,7 @@
 //! [`compile`](compile::compile) turns lists into [`Compiled`], a [`Policy`] combines those with each
 //! list's settings, and [`decide`](decide::decide) returns the [`Verdict`] on a name.
 
+mod account;
 mod active;
 mod ahead;
 mod compile;
@@ -27,10 +28,11 @@ mod verdict;
 mod view;
 mod walk;
 
+pub use self::account::{Standing, account};
 pub use self::active::Active;
 pub use self::ahead::Begun;
 pub use self::compile::{Account, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile};
-pub use self::decide::{decide, decide_in_answer, ladder};
+pub use self::decide::{decide, decide_in_answer};
 pub use self::explain::{RuleText, one_line, rule_text, verdict_text};
 pub use self::group::{Group, Groups};
 pub use self::inspect::{Inspection, Inspector, because, inspect, is_private};
