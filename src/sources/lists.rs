@@ -93,9 +93,9 @@ pub(super) fn read_list(
             }
         }
         TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| failure(list, &e))?,
-        TextSource::Rewrites(rewrites) => List::of_rewrites(
-            rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
-        ),
+        TextSource::Rewrites(rewrites) => {
+            List::of_rewrites(rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.traits())))
+        }
         TextSource::Inline(lines) => {
             // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
