@@ -1,11 +1,11 @@
 //! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
+use super::attributes::Attributes;
 use super::condition::Conditions;
 use super::detect::{self, NotAList, is_comment};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::v2fly::Attributes;
 use super::{adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
@@ -603,7 +603,7 @@ pub(super) mod tests {
     }
 
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()\r\0".to_vec());
+        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()[]{}?+,!&\\-\r\0".to_vec());
         prop::collection::vec(prop_oneof![1 => any::<u8>(), 9 => odd], 0..200)
     }
 
