@@ -57,7 +57,9 @@ pub(super) fn compile_after(
     let (mut networks, mut text_numbers): (Vec<(IpNet, u16)>, _) = (Vec::new(), Vec::new());
     for ((list, of), loaded) in settings.lists.iter().zip(0u16..).zip(lists) {
         let number = u16::try_from(policies.len()).unwrap_or(u16::MAX);
-        policies.push(list_policy(list, &settings.block.contact));
+        let mut policy = list_policy(list, &settings.block.contact);
+        policy.only_groups = only_groups(list, settings);
+        policies.push(policy);
         owners.push(of);
         networks.extend(loaded.line.networks.iter().map(|network| (*network, number)));
         if let Some(compiled) = loaded.compiled {
@@ -201,6 +203,8 @@ fn load(list: &ListSettings, settings: &Settings, build: Build<'_>) -> Result<Lo
     })?;
     match read {
         ListText::Compiled(compiled) => {
+            // It is part of the index.
+            line.reading.match_unused = list.plain.is_some();
             line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
             Ok(Loaded { line, texts: Vec::new(), compiled: Some(*compiled) })
         }
@@ -315,6 +319,14 @@ fn groups(settings: &Settings, owners: &[u16]) -> Groups {
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };
     Groups::new(settings.groups.iter().map(group).collect(), settings.server.listen.len())
+}
+
+/// The groups that the rewrites of a list are for: all of a list are for the same.
+fn only_groups(list: &ListSettings, settings: &Settings) -> Vec<u16> {
+    let TextSource::Rewrites(rewrites) = &list.source else { return Vec::new() };
+    let wanted = rewrites.first().map_or(&[][..], |rewrite| &rewrite.groups);
+    let numbered = settings.groups.iter().zip(0u16..);
+    numbered.filter(|(group, _)| wanted.contains(&group.name)).map(|(_, number)| number).collect()
 }
 
 /// Checks that compiled lists can be served: their patterns must not be too large.

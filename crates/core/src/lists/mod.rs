@@ -7,7 +7,10 @@
 
 pub mod addresses;
 mod adguard;
+mod attributes;
 mod budget;
+mod comment;
+mod condition;
 mod detect;
 mod detected;
 mod dnscrypt;
@@ -26,11 +29,11 @@ mod skip;
 mod unbound;
 mod v2fly;
 
+pub use self::attributes::Attributes;
 pub use self::budget::{Budget, Exceeded};
 pub use self::detected::Detected;
 pub use self::foreign::NotAList;
 pub use self::list::{Include, List, NameRule, Unkept};
 pub use self::reader::{ReadError, Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
-pub use self::v2fly::Attributes;
 pub use crate::rule::Format;

@@ -1,13 +1,14 @@
 //! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
+use super::attributes::Attributes;
 use super::budget::{Budget, Exceeded};
+use super::condition::Conditions;
 use super::detect::{Detector, is_comment};
 use super::detected::Detected;
 use super::foreign::{self, NotAList};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::v2fly::Attributes;
 use super::{adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
@@ -86,6 +87,8 @@ pub struct Reader {
     overlong: bool,
     /// The rules that the list takes, by their attributes.
     chosen: Attributes,
+    /// The conditions of an adguard list that the next line is under.
+    conditions: Conditions,
 }
 
 /// The state that a format keeps from line to line.
@@ -118,6 +121,7 @@ impl Reader {
             state: None,
             overlong: false,
             chosen: Attributes::default(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -287,6 +291,11 @@ impl Reader {
         let text = raw.trim_ascii();
         // In a zone, white space at the beginning of a line means the previous owner.
         let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
+        if format == Format::AdGuard
+            && let Some(reason) = self.conditions.line(text)
+        {
+            return sink.skip(reason);
+        }
         if text.is_empty() || is_comment(text, format) {
             sink.list.blank += 1;
             return;
@@ -683,7 +692,7 @@ pub(super) mod tests {
     }
 
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()\r\0".to_vec());
+        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()[]{}?+,!&\\-\r\0".to_vec());
         prop::collection::vec(prop_oneof![1 => any::<u8>(), 9 => odd], 0..200)
     }
 
