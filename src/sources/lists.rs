@@ -39,6 +39,12 @@ pub(super) fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure
     Failure { what, file, line: None, reason: reason.to_string(), help: None }
 }
 
+/// A list whose rules have no attributes to choose by: without the choice, more rules than wanted would apply.
+fn no_attributes(list: &ListSettings, format: Format) -> Failure {
+    let reason = format!("only rules of the format v2fly have `attributes`; this list is {format}");
+    Failure { help: Some("set `format = \"v2fly\"`, or remove the key"), ..failure(list, &reason) }
+}
+
 /// A list whose file can't be read.
 fn unread(list: &ListSettings, reason: &io::Error) -> Failure {
     Failure { help: Some("name a file that can be read"), ..failure(list, &plain(reason)) }
@@ -71,6 +77,9 @@ pub(super) fn read_list(
             let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
             match (compiled, list.format) {
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
+                    if !list.attributes.is_empty() {
+                        return Err(no_attributes(list, Format::Index));
+                    }
                     let map = store::map(path).map_err(unread)?;
                     return match file::open(&map) {
                         Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
@@ -94,10 +103,7 @@ pub(super) fn read_list(
         }
     };
     if !list.attributes.is_empty() && parsed.format != Format::V2fly {
-        let reason =
-            format!("only rules of the format v2fly have `attributes`; this list is {}", parsed.format);
-        let help = Some("set `format = \"v2fly\"`, or remove the key");
-        return Err(Failure { help, ..failure(list, &reason) });
+        return Err(no_attributes(list, parsed.format));
     }
     if let TextSource::File(path) = &list.source {
         include::read(&mut parsed, path, list);

@@ -78,6 +78,8 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 failures.push(Failure { help: of_rest.help, ..failure(named, &of_rest.reason) });
             }
             Ok(ListText::Compiled(compiled)) => {
+                // It is part of the index.
+                line.reading.match_unused = list.plain.is_some();
                 line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
                 let numbers = vec![number; compiled.tables.sources.len()];
                 layers.push((*compiled, numbers));

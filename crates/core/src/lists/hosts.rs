@@ -28,7 +28,7 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let mut words = text.split_ascii_whitespace();
     let Some(address) = words.next() else { return };
     // A zone index may follow a link-local address: fe80::1%lo0. Some lists write 0.0.0.0 as 0.
-    if address != "0" && address.split('%').next().unwrap_or_default().parse::<IpAddr>().is_err() {
+    if address.split('%').next().unwrap_or_default().parse::<IpAddr>().is_err() && address != "0" {
         return sink.skip(SkipReason::NotAnAddress(address.chars().take(40).collect()));
     }
     let mut any = false;

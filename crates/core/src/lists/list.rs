@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rustc_hash::FxBuildHasher;
 
+use super::attributes::Attributes;
 use super::skip::{SkipReason, Skipped};
-use super::v2fly::Attributes;
 use crate::dns::{Match, Name};
 use crate::rule::{Effect, Format, Pattern, Traits};
 

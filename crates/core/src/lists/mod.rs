@@ -6,6 +6,9 @@
 
 pub mod addresses;
 mod adguard;
+mod attributes;
+mod comment;
+mod condition;
 mod detect;
 mod dnscrypt;
 mod dnsmasq;
@@ -22,9 +25,9 @@ mod skip;
 mod unbound;
 mod v2fly;
 
+pub use self::attributes::Attributes;
 pub use self::detect::NotAList;
 pub use self::list::{Include, List, NameRule};
 pub use self::reader::{Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
-pub use self::v2fly::Attributes;
 pub use crate::rule::Format;
