@@ -17,6 +17,7 @@ mod syntax;
 mod table;
 mod user;
 
+mod answers;
 mod block;
 mod blockpage;
 mod cache;
@@ -32,6 +33,7 @@ mod policy;
 mod rewrite;
 mod schedule;
 mod server;
+mod special;
 mod upstream;
 mod zone;
 

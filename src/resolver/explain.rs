@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::authority::route;
 use super::live::Engine;
-use super::lookup::route;
 use super::moment::Moment;
 use super::outcome::Outcome;
 use super::resolve::resolve;

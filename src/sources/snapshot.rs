@@ -13,7 +13,7 @@ use crate::observe::counters::CounterSet;
 use crate::policy::{Active, Orders, Policy};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
-use crate::settings::{ListSettings, Settings};
+use crate::settings::{ListSettings, Order, Settings};
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
@@ -136,6 +136,8 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
         inspects: settings.inspect.inspects(&snapshot.policy),
         inspection: Arc::new(settings.inspect.clone()),
         strip_ech: settings.inspect.strip_ech,
+        special: settings.special,
+        rotate: settings.answers.order == Order::Rotate,
         blocking: settings.blocking,
         aging: settings.cache.aging,
         queue: settings.upstream.queue,
@@ -163,6 +165,8 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         blocking: true,
         list_slots: Arc::default(),
         zones: Arc::default(),
+        special: settings.special,
+        rotate: false,
         routes: Arc::default(),
         cache: Arc::new(Cache::new(0)),
         authority: true,

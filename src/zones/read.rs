@@ -4,7 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::zone::{Fault, Zone};
+use super::build::{Fault, build};
+use super::zone::Zone;
 use crate::dns::{NameBuf, master::Handler, master::Place, master::Record, master::read};
 
 /// How many mistakes of a zone are listed; the others are only counted.
@@ -67,7 +68,7 @@ pub fn parse(text: &[u8], origin: &NameBuf, path: Option<&Path>) -> Result<Zone,
     read(text, origin.as_name(), &mut reading);
     let Reading { files, records, mut errors } = reading;
     let unread = errors.list.len();
-    match Zone::new(origin, records) {
+    match build(origin, records) {
         Ok(zone) if unread == 0 => Ok(zone),
         Ok(_) => Err(errors),
         Err(faults) => {
