@@ -177,6 +177,9 @@ pub(super) fn print(record: &Value, wire: bool) {
         say(&format!("precedence: {}", word("precedence")));
     }
     say(&format!("verdict: {}", word("verdict")));
+    if let Some(by) = text("answered_by") {
+        say(&format!("answers: {by}"));
+    }
     match (text("id"), text("list"), text("action")) {
         (Some(id), Some(list), action) => {
             say(&format!("refusal: {id}, by the list {list}, action {}", action.unwrap_or_default()));

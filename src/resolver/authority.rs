@@ -2,7 +2,7 @@
 //! special, or the upstreams.
 
 use super::snapshot::Snapshot;
-use crate::dns::{FoundSpecial, Name, Qtype};
+use crate::dns::{FoundSpecial, Name, Qtype, ancestors};
 use crate::policy::View;
 use crate::zones::zone::Zone;
 
@@ -32,6 +32,24 @@ impl<'s, 'n> Authority<'s, 'n> {
             // Nobody delegates these: what is above them is not to be asked.
             Self::Special(found) if !found.special.is_delegated() => authority,
             _ => qname.parent().map_or(authority, |parent| Self::longest(snapshot, parent)),
+        }
+    }
+
+    /// In words for people.
+    pub(super) fn text(&self, qname: Name<'_>) -> String {
+        match self {
+            Self::Zone(zone) => format!("the zone {}", zone.origin()),
+            Self::Forward(len) => {
+                let suffix = ancestors(qname).find(|name| name.as_bytes().len() == *len);
+                format!("the servers of the forward {}", suffix.unwrap_or(Name::ROOT))
+            }
+            Self::Special(found) => format!(
+                "this server, because {} is a special name ({}; [special] {})",
+                found.apex,
+                found.special.rfc(),
+                found.special.word()
+            ),
+            Self::Upstreams => "the upstreams".to_owned(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::authority::route;
+use super::authority::{Authority, route};
 use super::live::Engine;
 use super::moment::Moment;
 use super::outcome::Outcome;
@@ -70,6 +70,8 @@ pub struct Record {
     pub in_answer: Option<String>,
     /// Every rule that matches the name, the deciding one first.
     pub rules: Vec<Candidate>,
+    /// Who answers for the name, in words; `None` if nobody is asked, because a rule decides.
+    pub answered_by: Option<String>,
     /// What the client gets instead of an answer.
     pub action: Option<String>,
     /// The list that refuses, and why, in words for users.
@@ -191,6 +193,8 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
         in_answer,
         rules: candidates,
+        answered_by: (!matches!(event.source, Source::Policy | Source::Guard))
+            .then(|| Authority::of(&snapshot, name.as_name(), *qtype).text(name.as_name())),
         action: ruling.filter(|_| event.source == Source::Policy).map(|r| r.action.to_string()),
         refusal: list.map(|list| Refusal {
             list: list.name.clone(),
@@ -295,7 +299,7 @@ impl Record {
             "client": self.client, "group": self.group, "at": self.at, "precedence": self.precedence,
             "verdict": self.verdict, "action": self.action, "rules": rules,
             "rests_on": rests_on.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
-            "in_answer": self.in_answer,
+            "in_answer": self.in_answer, "answered_by": self.answered_by,
             "list": refusal.map(|r| &r.list), "authority": refusal.and_then(|r| r.authority.as_ref()),
             "reason": refusal.and_then(|r| r.reason.as_ref()), "since": refusal.and_then(|r| r.since.as_ref()),
             "reply": self.reply, "wire": hex,

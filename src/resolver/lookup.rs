@@ -109,8 +109,8 @@ pub(super) fn lookup<'a>(
         }
         Authority::Forward(_) | Authority::Upstreams => {}
     }
-    // ANY gets a minimal answer (RFC 8482 §4.2).
-    if query.qtype == Qtype::ANY {
+    // ANY gets a minimal answer (RFC 8482 §4.2), but not from whoever validates: it is not signed.
+    if query.qtype == Qtype::ANY && !query.dnssec_ok() {
         return Lookup::NoSource;
     }
     // A reply to the same question from the same upstreams: fresh, or stale while they fail (RFC 8767).

@@ -70,6 +70,18 @@ impl Special {
         }
     }
 
+    /// The names that it is: the apex, or what family.
+    #[must_use]
+    pub const fn names(self) -> &'static str {
+        match self {
+            Self::HomeArpa => "home.arpa",
+            Self::ServiceArpa => "service.arpa",
+            Self::ResolverArpa => "resolver.arpa",
+            Self::PrivateReverse => "private in-addr.arpa and ip6.arpa",
+            _ => self.word(),
+        }
+    }
+
     /// The RFC that makes it special.
     #[must_use]
     pub const fn rfc(self) -> &'static str {
