@@ -74,8 +74,7 @@ fn settings() -> Settings {
         authority: Some("a court".into()),
         ..ListSettings::default()
     };
-    let zone =
-        "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n\
+    let zone = "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n\
          a 60 IN A 192.0.2.2\nold 60 DNAME w\n@ 60 NSEC a SOA\nold 60 NSEC www DNAME\nwww 60 NSEC @ CNAME\n";
     let hashed = "@ 60 IN SOA ns host 1 2 3 4 5\n@ 60 NSEC3PARAM 1 0 5 abcd\n*.w 60 A 192.0.2.1\n\
          2t7b4g4vsa5smi47k61mv5bv1a22bojr 60 NSEC3 1 0 5 abcd 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom A\n\

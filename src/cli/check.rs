@@ -159,6 +159,7 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
+    out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
     out.extend(list.warning().map(|warning| format!("warning: {warning}")));
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
@@ -282,10 +283,15 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .iter()
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
-    let a = &list.account;
+    let (a, r) = (&list.account, &list.reading);
+    let stars = (r.stars > 0).then_some(if r.below { "below" } else { "suffix" });
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
         "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
+        "reading": {
+            "star_lines": r.stars, "star_match": stars, "one_family_lines": r.one_family,
+            "left_out_by_attributes": r.not_chosen, "notes": r.notes(),
+        },
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
             "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,

@@ -77,6 +77,7 @@ impl Check<'_> {
         }
         let schedules = file.sections(self, &schedule::FORM);
         let schedules = self.schedules(schedules);
+        settings.schedules = schedules.iter().map(|(name, when)| (name.clone(), when.clone())).collect();
         let block = file.section(self, &block::FORM);
         let block = self.block(block, &mut settings);
         let lists = file.sections(self, &list::FORM);
@@ -85,9 +86,10 @@ impl Check<'_> {
         settings.lists.extend(block.canaries());
         let rewrites = file.sections(self, &rewrite::FORM);
         let rewrites = self.rewrites(rewrites);
-        settings.lists.extend(block.rewrites(rewrites));
+        settings.lists.extend(block.rewrites(&rewrites.all));
         let groups = file.sections(self, &group::FORM);
         self.groups(groups, named, &schedules, &mut settings);
+        self.rewrite_groups(&rewrites, &settings.groups);
         let forwards = file.sections(self, &forward::FORM);
         self.forwards(forwards, &mut settings);
         if let Some(table) = file.section(self, &blockpage::FORM) {

@@ -33,6 +33,11 @@ impl Alias {
         Self { targets: Vec::new(), links: Vec::new(), by }
     }
 
+    /// The targets of the aliases, in order.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &NameBuf> {
+        self.targets.iter()
+    }
+
     /// The target of the last alias.
     pub(super) fn last(&self) -> Option<&NameBuf> {
         self.targets.last()

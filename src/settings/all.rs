@@ -1,5 +1,6 @@
 //! All settings of a server.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     ZoneSettings,
 };
 use crate::dns::Specials;
-use crate::policy::{Inspection, KnownClient};
+use crate::policy::{Inspection, KnownClient, schedule::Schedule};
 use crate::upstream::Server;
 
 /// All settings of a server: a field for each table of the configuration.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub block: BlockSettings,
     /// Lists in order.
     pub lists: Vec<ListSettings>,
+    /// The named schedules, to which lines of lists can refer.
+    pub schedules: BTreeMap<String, Schedule>,
     /// Which rule wins.
     pub policy: PolicySettings,
     /// What is inspected in the upstreams' replies.
@@ -67,6 +70,7 @@ impl Default for Settings {
             cache: CacheSettings::default(),
             block: BlockSettings::default(),
             lists: Vec::new(),
+            schedules: BTreeMap::new(),
             policy: PolicySettings::default(),
             inspect: Inspection::default(),
             clients: Vec::new(),

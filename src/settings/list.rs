@@ -18,8 +18,10 @@ pub struct ListSettings {
     pub format: Format,
     /// Block or allow.
     pub effect: Effect,
-    /// How plain names match; `None`: as the format defines it.
+    /// How names match; `None`: as the format defines it. See [`crate::lists::Reader::new`].
     pub plain: Option<Match>,
+    /// The rules to take from a v2fly list: those with all of these attributes; `-name`: without it.
+    pub attributes: Vec<String>,
     /// What a client gets.
     pub action: Action,
     /// Whether the action is a default, so that the action of the client's group takes precedence.
@@ -54,6 +56,7 @@ impl Default for ListSettings {
             format: Format::Auto,
             effect: Effect::Block,
             plain: None,
+            attributes: Vec::new(),
             action: Action::NxDomain,
             inherits: false,
             ttl: 60,
@@ -75,7 +78,7 @@ pub enum TextSource {
     Inline(Vec<String>),
     /// Text that is built into the program, and its name for messages.
     Embedded(&'static str, &'static str),
-    /// Rewrites of the configuration.
+    /// Rewrites of the configuration, all for the clients of the same groups.
     Rewrites(Vec<RewriteSettings>),
 }
 
@@ -87,7 +90,10 @@ impl TextSource {
             Self::File(path) => path.display().to_string(),
             Self::Inline(_) => "inline rules".into(),
             Self::Embedded(name, _) => format!("{name} (built in)"),
-            Self::Rewrites(_) => "[[rewrite]]".into(),
+            Self::Rewrites(rewrites) => match rewrites.first().map_or(&[][..], |first| &first.groups) {
+                [] => "[[rewrite]]".into(),
+                groups => format!("[[rewrite]] for {}", groups.join(", ")),
+            },
         }
     }
 }

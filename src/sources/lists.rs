@@ -1,15 +1,17 @@
 //! Reads a list's rules, wherever its text comes from.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use super::include;
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
 use super::store::{self, ReadError};
 use crate::lists::addresses::{self, AddressList};
-use crate::lists::{Format, List, Reader};
-use crate::policy::{Compiled, file};
+use crate::lists::{Attributes, Format, List, Reader};
+use crate::policy::{Compiled, file, schedule::Schedule};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
 /// Reads a text list, for `compile`.
@@ -17,7 +19,8 @@ use crate::settings::{Addresses, ListSettings, TextSource};
 /// # Errors
 /// The list can't be read, is not a list, or is already compiled.
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, Failure> {
-    match read_list(list, progress)? {
+    // A compiled index has no times.
+    match read_list(list, &BTreeMap::new(), progress)? {
         ListText::Text(text) => Ok(*text),
         ListText::Compiled(_) => {
             let help = Some("compile the lists that it was made from");
@@ -46,14 +49,23 @@ pub(super) enum ListText {
     Compiled(Box<Compiled>),
 }
 
-pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, Failure> {
-    let reader = || Reader::new(list.format, list.plain, list.effect);
+/// Reads a list; `schedules` are those to which its lines can refer.
+pub(super) fn read_list(
+    list: &ListSettings,
+    schedules: &BTreeMap<String, Schedule>,
+    progress: &dyn Progress,
+) -> Result<ListText, Failure> {
+    let reader = || {
+        Reader::new(list.format, list.plain, list.effect)
+            .with_schedules(schedules.keys().cloned())
+            .with_attributes(Attributes::of(list.attributes.iter().map(String::as_str)))
+    };
     let whole = |text: &[u8]| {
         let mut reader = reader();
         reader.feed(text)?;
         reader.finish()
     };
-    let parsed = match &list.source {
+    let mut parsed = match &list.source {
         TextSource::File(path) => {
             let unread = |e: io::Error| unread(list, &e);
             let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
@@ -72,15 +84,24 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
             }
         }
         TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| failure(list, &e))?,
-        TextSource::Rewrites(rewrites) => List::of_rewrites(
-            rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
-        ),
+        TextSource::Rewrites(rewrites) => {
+            List::of_rewrites(rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.traits())))
+        }
         TextSource::Inline(lines) => {
             // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
             whole(lines.join("\n").as_bytes()).map_err(|e| failure(list, &e))?
         }
     };
+    if !list.attributes.is_empty() && parsed.format != Format::V2fly {
+        let reason =
+            format!("only rules of the format v2fly have `attributes`; this list is {}", parsed.format);
+        let help = Some("set `format = \"v2fly\"`, or remove the key");
+        return Err(Failure { help, ..failure(list, &reason) });
+    }
+    if let TextSource::File(path) = &list.source {
+        include::read(&mut parsed, path, list);
+    }
     Ok(ListText::Text(Box::new(parsed)))
 }
 

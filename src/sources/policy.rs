@@ -6,12 +6,14 @@ use ipnet::IpNet;
 
 use super::lists::{ListText, failure, read_list, without_addresses};
 use super::progress::Build;
-use super::report::{BuildError, Failure, ListReport, Report, error};
+use super::report::{BuildError, Failure, ListReport, Reading, Report, error};
 use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
-use crate::lists::Format;
-use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes};
+use crate::lists::{Format, SkipReason};
+use crate::policy::{
+    self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes, schedule::Schedule,
+};
 use crate::rule::Action;
 use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
@@ -28,9 +30,16 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut networks: Vec<(IpNet, u16)> = Vec::new();
     let mut failures = Vec::new();
+    // Rules with times of their own are a list of their own after theirs. For each policy: the number of its
+    // list in the settings, and whether it is for such a part.
+    let mut owners: Vec<(u16, bool)> = Vec::with_capacity(settings.lists.len());
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
-    for (list, number) in settings.lists.iter().zip(0u16..) {
-        policies.push(list_policy(list, &settings.block.contact));
+    for (list, of) in settings.lists.iter().zip(0u16..) {
+        let number = u16::try_from(policies.len()).unwrap_or(u16::MAX);
+        let mut policy = list_policy(list, &settings.block.contact);
+        policy.only_groups = only_groups(list, settings);
+        policies.push(policy);
+        owners.push((of, false));
         let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
@@ -40,6 +49,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             rules: 0,
             account: Account::default(),
             skipped: Vec::new(),
+            reading: Reading::default(),
         };
         let named = list;
         let (list, addresses) = match without_addresses(list) {
@@ -62,7 +72,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             report.lists.push(line);
             continue;
         };
-        match read_list(&list, build.progress) {
+        match read_list(&list, &settings.schedules, build.progress) {
             // What is left without addresses is not in a file; the list is.
             Err(of_rest) => {
                 failures.push(Failure { help: of_rest.help, ..failure(named, &of_rest.reason) });
@@ -73,6 +83,14 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 layers.push((*compiled, numbers));
             }
             Ok(ListText::Text(mut text)) => {
+                let mut parts = Vec::new();
+                for (schedule, part) in std::mem::take(&mut text.timed) {
+                    match narrowed(list.schedule.as_ref(), settings.schedules.get(&schedule)) {
+                        Some(schedule) => parts.push((schedule, part)),
+                        None => text.refuse_all(&part, &two_schedules()),
+                    }
+                }
+                line.reading = Reading::of(&text, &list);
                 (line.format, line.lines) = (text.format, text.lines);
                 line.skipped.extend(text.skipped.iter().cloned());
                 // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
@@ -80,6 +98,14 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
                 texts.push((list.name.clone(), *text));
                 text_numbers.push(number);
+                for (schedule, part) in parts {
+                    text_numbers.push(u16::try_from(policies.len()).unwrap_or(u16::MAX));
+                    texts.push((list.name.clone(), part));
+                    let mut own = list_policy(&list, &settings.block.contact);
+                    own.schedule = Some(schedule);
+                    policies.push(own);
+                    owners.push((of, true));
+                }
             }
         }
         report.lists.push(line);
@@ -95,7 +121,12 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
         drop(texts);
         compiled.index = compiled.index.moved(store::settle);
         for (account, number) in accounts.into_iter().zip(&text_numbers) {
-            if let Some(line) = report.lists.get_mut(usize::from(*number)) {
+            let (of, part) = owners.get(usize::from(*number)).copied().unwrap_or_default();
+            let Some(line) = report.lists.get_mut(usize::from(of)) else { continue };
+            if part {
+                // Its lines are among those of its list already.
+                line.account.left_out.extend(account.left_out);
+            } else {
                 let addresses = line.rules;
                 line.rules = addresses + account.used as usize;
                 line.account = account;
@@ -104,7 +135,7 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 line.account.used += addresses;
                 line.account.blank = line.account.blank.saturating_sub(addresses);
                 // Their line numbers count the lines of the configuration, which are not all rewrites.
-                if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
+                if settings.lists.get(usize::from(of)).is_some_and(ListSettings::is_rewrites) {
                     (line.lines, line.account.blank) = (line.account.used, 0);
                 }
             }
@@ -117,9 +148,21 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     policy.addresses = Prefixes::new(networks);
     report.rules = policy.rule_count();
     policy.precedence = settings.policy.precedence;
-    policy.groups = groups(settings);
+    policy.groups = groups(settings, &owners);
     report.index_bytes = policy.index_len();
     Ok((policy, report))
+}
+
+/// The times of a rule within those of its list; `None` if no schedule can say them.
+fn narrowed(of_list: Option<&Schedule>, own: Option<&Schedule>) -> Option<Schedule> {
+    match (of_list, own?) {
+        (Some(list), own) => own.within(list),
+        (None, own) => Some(own.clone()),
+    }
+}
+
+fn two_schedules() -> SkipReason {
+    SkipReason::Feature("a rule with a schedule of its own in a list with one".into())
 }
 
 /// True if compiling again would give the same: nothing differs, and nothing comes from a file.
@@ -161,8 +204,9 @@ pub(super) fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy 
 }
 
 /// The groups of the settings. A listener that the server does not have leaves a group without clients.
-/// Each group with upstreams of its own gets a route; see [`routes`].
-fn groups(settings: &Settings) -> Groups {
+/// Each group with upstreams of its own gets a route; see [`routes`]. `owners`: for each policy,
+/// the number of its list in the settings.
+fn groups(settings: &Settings, owners: &[(u16, bool)]) -> Groups {
     let routes = route_numbers(settings);
     let group = |group: &GroupSettings| Group {
         name: group.name.clone(),
@@ -173,12 +217,23 @@ fn groups(settings: &Settings) -> Groups {
             .map(|a| settings.server.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
             .map(|number| number.unwrap_or(u16::MAX))
             .collect(),
-        lists: group.lists.clone(),
+        lists: group.lists.as_ref().map(|lists| {
+            let theirs = owners.iter().zip(0u16..).filter(|((of, _), _)| lists.contains(of));
+            theirs.map(|(_, number)| number).collect()
+        }),
         action: group.action.clone(),
         schedule: group.schedule.clone(),
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };
     Groups::new(settings.groups.iter().map(group).collect(), settings.server.listen.len())
+}
+
+/// The groups that the rewrites of a list are for: all of a list are for the same.
+fn only_groups(list: &ListSettings, settings: &Settings) -> Vec<u16> {
+    let TextSource::Rewrites(rewrites) = &list.source else { return Vec::new() };
+    let wanted = rewrites.first().map_or(&[][..], |rewrite| &rewrite.groups);
+    let numbered = settings.groups.iter().zip(0u16..);
+    numbered.filter(|(group, _)| wanted.contains(&group.name)).map(|(_, number)| number).collect()
 }
 
 /// Checks that compiled lists can be served: their patterns must not be too large.

@@ -15,6 +15,7 @@ mod client;
 mod common;
 
 mod browser;
+mod caches;
 mod capture;
 mod classroom;
 mod dig;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let tests = [
         client::tests(),
         browser::tests(),
+        caches::tests(),
         capture::tests(),
         classroom::tests(),
         dig::tests(),

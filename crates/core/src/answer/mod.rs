@@ -10,3 +10,4 @@ mod text;
 pub use self::action::{Blocked, Right, aliased, blocked};
 pub use self::alias::{End, Link, write_aliases};
 pub use self::special::special;
+pub use self::stub::Added;

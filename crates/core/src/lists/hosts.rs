@@ -27,16 +27,18 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let text = text.split('#').next().unwrap_or_default();
     let mut words = text.split_ascii_whitespace();
     let Some(address) = words.next() else { return };
-    // A zone index may follow a link-local address: fe80::1%lo0.
-    if address.split('%').next().unwrap_or_default().parse::<IpAddr>().is_err() {
+    // A zone index may follow a link-local address: fe80::1%lo0. Some lists write 0.0.0.0 as 0.
+    if address != "0" && address.split('%').next().unwrap_or_default().parse::<IpAddr>().is_err() {
         return sink.skip(SkipReason::NotAnAddress(address.chars().take(40).collect()));
     }
     let mut any = false;
     for name in words {
         any = true;
         let own = OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.parse::<IpAddr>().is_ok();
-        if !own {
-            sink.plain_name(name, sink.plain());
+        match name.strip_prefix("*.") {
+            _ if own => {}
+            Some(below) => sink.star(below),
+            None => sink.plain_name(name, sink.plain()),
         }
     }
     if !any {

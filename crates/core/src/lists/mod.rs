@@ -7,19 +7,24 @@
 pub mod addresses;
 mod adguard;
 mod detect;
+mod dnscrypt;
 mod dnsmasq;
 mod domains;
+mod expression;
 mod host;
 mod hosts;
 mod list;
 mod reader;
+mod regex;
 mod rpz;
 mod sink;
 mod skip;
 mod unbound;
+mod v2fly;
 
 pub use self::detect::NotAList;
-pub use self::list::{List, NameRule};
+pub use self::list::{Include, List, NameRule};
 pub use self::reader::{Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
+pub use self::v2fly::Attributes;
 pub use crate::rule::Format;
