@@ -1,5 +1,6 @@
 //! `portcullis check`: what would be served, and all errors.
 
+mod authorities;
 mod dead;
 mod probe;
 mod serving;
@@ -138,7 +139,7 @@ fn text(report: &Report, all: bool) {
     say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
 }
 
-/// The settings beside lists and zones: groups, forwards, block page, control socket.
+/// The settings beside lists and zones: groups, who answers, block page, control socket.
 fn policy_text(settings: &Settings) -> Vec<String> {
     let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut out = Vec::new();
@@ -159,10 +160,7 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         let inactive = if inactive { "; inactive now by its schedule" } else { "" };
         out.push(format!("group {}: {clients}; {lists}{inactive}", group.name));
     }
-    for forward in &settings.forwards {
-        let servers: Vec<String> = forward.servers.iter().map(|s| s.at.to_string()).collect();
-        out.push(format!("forward {}: {}", forward.suffix, servers.join(", ")));
-    }
+    out.extend(authorities::text(settings));
     if let Some(page) = &settings.blockpage {
         out.push(format!("block page: {}", addresses(&page.listen)));
         if !page.refuse_tls.is_empty() {
@@ -345,7 +343,7 @@ fn json(
         .collect();
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
-        "groups": groups, "forwards": forwards,
+        "groups": groups, "forwards": forwards, "authorities": authorities::json(settings),
         "serving": serving::json(settings), "probes": probes, "state_problem": found.damaged, "without_effect": dead, "pattern_cost": patterns,
     })
 }
@@ -367,7 +365,7 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
     let (a, r) = (&list.account, &list.reading);
-    let stars = (r.stars > 0).then(|| if r.below { "below" } else { "suffix" });
+    let stars = (r.stars > 0).then_some(if r.below { "below" } else { "suffix" });
     let warnings: Vec<(&str, String)> = list.warnings().iter().map(|w| (w.kind(), w.to_string())).collect();
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
