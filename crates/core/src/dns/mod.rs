@@ -17,6 +17,7 @@ mod query;
 pub mod rdata;
 mod relay;
 mod reply;
+mod screen;
 pub mod sde;
 mod types;
 
@@ -34,4 +35,5 @@ pub use self::pattern::{Pattern, Start};
 pub use self::query::{MAX_QUERY, Query, QueryBuilder, QueryError, ReplyMatch, encode, match_reply};
 pub use self::relay::{expanded_rdata, without_ech};
 pub use self::reply::{Full, MAX_EDE, ReplyWriter, Section, Transport};
+pub use self::screen::{Screened, Unsound, screen};
 pub use self::types::{Class, Opcode, Qtype, Rcode, UnknownMnemonic};
