@@ -89,7 +89,7 @@ pub fn resolve(
     // The source of the answer. A cached reply is inspected against the current lists, a pending one when
     // it arrives.
     let parts = (engine, snapshot);
-    match lookup(engine, snapshot, view, &query, now.at) {
+    match lookup(engine, snapshot, view, &query, client.address.ip(), now.at) {
         Lookup::Local(answer) => {
             let mut reply = request.writer(out);
             answer.write(&snapshot.zones, &mut reply);
@@ -110,6 +110,7 @@ pub fn resolve(
             event.source = Source::Upstream;
             Outcome::Later(Pending::new(parts, request, ask, None, *event, now.at))
         }
+        Lookup::Failed(failed) => Outcome::of(request.failed(&failed, now.at, out, event), None),
         Lookup::NoSource if query.qtype == Qtype::ANY => {
             Outcome::of(sent(event, Source::Local, Rcode::NOERROR, minimal_any(request, out)), None)
         }

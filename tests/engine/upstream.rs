@@ -207,7 +207,7 @@ async fn the_query_is_as_asked() {
     let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
     let addr = udp(move |query| {
         send.send(query.to_vec()).unwrap();
-        good(query)
+        Some(reply(query, 0, NOERROR, b"", b"", b""))
     })
     .await;
     let forwarder = forwarder(&[addr], PATIENT);
@@ -471,13 +471,13 @@ async fn the_longest_reply_comes_whole() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let long = |query: &[u8]| {
-        let mut bytes = reply(query, 0, NOERROR, ADDRESS, b"", b"");
+        let mut bytes = reply(query, 0, NOERROR, b"", b"", b"");
         let rest = 65_535 - bytes.len() - 12;
         let mut record = b"\xc0\x0c\xff\x00\x00\x01\x00\x00\x00\x3c".to_vec();
         record.extend(u16::try_from(rest).unwrap().to_be_bytes());
         record.resize(record.len() + rest, 7);
         bytes.extend(record);
-        bytes[7] = 2;
+        bytes[7] = 1;
         bytes
     };
     tokio::spawn(async move {
