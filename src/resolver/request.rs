@@ -54,7 +54,7 @@ impl Request<'_, '_> {
     ) -> Option<usize> {
         let mut reply = self.writer(out);
         let rcode = match failed {
-            // If the question is that of an alias, the answer is not.
+            // As it came; but if the question is that of an alias, the client's is another.
             Failed::Reply(stored) if stored.is_for(self.query) => {
                 stored.write(&mut reply, false, now);
                 stored.rcode()
@@ -62,11 +62,11 @@ impl Request<'_, '_> {
             Failed::Reply(_) => Rcode::SERVFAIL,
             Failed::Silence(code, text) => {
                 reply.ede(Ede::new(*code, text));
+                reply.ede(Ede::new(EdeCode::CACHED_ERROR, ""));
                 Rcode::SERVFAIL
             }
         };
         reply.rcode(rcode);
-        reply.ede(Ede::new(EdeCode::CACHED_ERROR, ""));
         let len = reply.finish();
         sent(event, Source::Cache, rcode, len)
     }

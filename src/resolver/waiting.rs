@@ -15,6 +15,8 @@ use crate::upstream::Failure;
 /// Number of counters among which domains, and networks of clients, are divided by hash, to limit the share
 /// of each.
 const SLOTS: usize = 4096;
+/// Fewer places than this are not shared out: nobody would have enough.
+const MIN_SHARED: usize = 64;
 /// The score of a domain whose questions were all answered.
 const BEST: u32 = 1024;
 
@@ -93,7 +95,11 @@ impl Waiting {
             .get(domain)
             .map_or((0, 0), |d| (d.waiting.fetch_add(1, Relaxed), d.score.load(Relaxed)));
         let same_client = self.clients.get(client).map_or(0, |c| c.fetch_add(1, Relaxed));
-        let share = if score >= BEST / 2 { free.saturating_mul(3) } else { free };
+        let share = match () {
+            () if limit < MIN_SHARED => limit,
+            () if score >= BEST / 4 => free.saturating_mul(3),
+            () => free,
+        };
         let granted = free > 0 && same_domain < limit.div_ceil(4).min(share) && same_client < share;
         granted.then_some(permit)
     }
@@ -103,7 +109,11 @@ impl Waiting {
         let Some(domain) = self.domains.get(self.domain_slot(qname)) else { return };
         let score = domain.score.load(Relaxed);
         // Two at once may lose one; that is no harm.
-        let next = if answered { score + (BEST - score).div_ceil(8) } else { score - score.div_ceil(8) };
+        let next = if answered {
+            (score + (BEST - score).div_ceil(8)).max(BEST / 2)
+        } else {
+            score - score.div_ceil(8)
+        };
         if next != score {
             domain.score.store(next, Relaxed);
         }
@@ -209,7 +219,7 @@ mod tests {
     fn a_domain_that_is_answered_goes_before_those_that_are_not() {
         let waiting = Arc::new(Waiting::default());
         let good = name("www.good.example");
-        (0..20).for_each(|_| waiting.learn(good.as_name(), true));
+        waiting.learn(good.as_name(), true);
         let _flood = flood(&waiting, client(1));
         // The client that floods asks for it.
         assert!(waiting.permit(good.as_name(), client(1), LIMIT).is_some());

@@ -244,7 +244,9 @@ impl Course {
             && now.saturating_duration_since(at) >= server.rtt.wait(self.servers.timeout)
         {
             self.waited(last, at);
-            if last == index {
+            if self.race.has_tried(index)
+                && let Some(server) = self.servers.all.get(index)
+            {
                 server.rtt.double();
             }
         }

@@ -179,9 +179,9 @@ impl Race {
         let doubled = waited.wait.saturating_mul(1 << waited.tries.saturating_sub(1).min(16));
         match next {
             Some((index, _)) if self.urgent => Step::Send(index),
-            Some((index, _)) => {
-                // Over a stream nothing is lost; another server may have the answer sooner.
-                let wait = if index == last { doubled.max(patience(index)) } else { doubled };
+            Some((index, runner)) => {
+                // A server that was asked already may just be slow, for all questions.
+                let wait = if runner.tried() { doubled.max(patience(index)) } else { doubled };
                 if now >= at + wait { Step::Send(index) } else { Step::Wait((at + wait).min(self.end)) }
             }
             None if !self.hopes() => Step::End,
@@ -207,6 +207,11 @@ impl Race {
         self.runners
             .iter()
             .any(|runner| runner.open > 0 && !(self.has_poor && (runner.out || runner.rank == Rank::Down)))
+    }
+
+    /// True if a server was queried.
+    pub(super) fn has_tried(&self, index: usize) -> bool {
+        self.runners.get(index).is_some_and(Runner::tried)
     }
 
     /// The servers that were queried.
@@ -279,7 +284,8 @@ mod tests {
             (vec![udp(Up, 100)], 1000, 0, "0:a 100:a 300:a 700:a 1000:END"),
             // The server has not replied to anybody for a while.
             (vec![udp(Up, 100)], 1000, 600, "0:a 600:a 1000:END"),
-            (vec![udp(Up, 100), udp(Up, 50)], 600, 600, "0:a 100:b 150:a 350:b 450:a 600:END"),
+            (vec![udp(Up, 100), udp(Up, 50)], 600, 0, "0:a 100:b 150:a 350:b 450:a 600:END"),
+            (vec![udp(Up, 100), udp(Up, 50)], 600, 400, "0:a 100:b 500:a 600:END"),
             (vec![udp(Suspect, 100), udp(Up, 50)], 300, 0, "0:b 50:a 150:b 250:a 300:END"),
             // One that is down gets its turn late.
             (vec![udp(Down, 100), udp(Up, 50)], 400, 0, "0:b 50:b 150:a 250:b 400:END"),

@@ -375,6 +375,8 @@ fn is_sound(message: &Message<'_>, record: &Record<'_>) -> bool {
         44 => Some(data.len() >= 3),
         25 | 48 | 60 => Some(data.len() >= 4),
         52 | 53 => Some(data.len() >= 4),
+        // Some NAPTR in use do not keep to their form; if this one can be read as far as its name, that is one.
+        35 => Some(naptr(message.bytes(), record)),
         47 => Some(nsec(message.bytes(), record)),
         50 => Some(nsec3(data)),
         51 => Some(data.get(4).is_some_and(|salt| data.len() == 5 + usize::from(*salt))),
@@ -438,6 +440,12 @@ fn nsec(bytes: &[u8], record: &Record<'_>) -> bool {
         .filter(|_| is_name(bytes, record.rdata_at()))
         .and_then(|len| record.rdata.get(len..))
         .is_some_and(bitmaps)
+}
+
+fn naptr(bytes: &[u8], record: &Record<'_>) -> bool {
+    target(record)
+        .filter(|at| *at < record.rdata_at() + record.rdata.len())
+        .is_none_or(|at| is_name(bytes, at))
 }
 
 fn nsec3(data: &[u8]) -> bool {
@@ -787,6 +795,7 @@ mod tests {
             (15, &[0, 10, 0xc0, 0xf0]),
             (6, &[0, 0, 1]),
             (33, &[0, 0, 0, 0, 0, 53]),
+            (35, &[0, 0, 0, 0, 0, 0, 0, 0xc0, 0xff]),
             (16, &[]),
             (16, &long),
             (13, &[1, b'a']),
@@ -806,7 +815,14 @@ mod tests {
             }
         }
         // No form is known, or nothing is a form too.
-        for (rtype, rdata) in [(42u16, &b""[..]), (10, b""), (65_281, b""), (62, b"\x01"), (65_305, b"x")] {
+        for (rtype, rdata) in [
+            (42u16, &b""[..]),
+            (10, b""),
+            (65_281, b""),
+            (62, b"\x01"),
+            (65_305, b"x"),
+            (35, b"\0\0\0\0\xff"),
+        ] {
             let bytes = message("a.test", rtype, &[(0, "a.test", rtype, rdata)]);
             assert_eq!(left(&bytes).map(|kept| kept.len()), Ok(1), "{rtype}");
         }
