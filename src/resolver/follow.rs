@@ -99,7 +99,7 @@ fn follow(
                 return Outcome::of(reply, None);
             }
         }
-        return match lookup(engine, snapshot, view, &query, now.at) {
+        return match lookup(engine, snapshot, view, &query, request.client.address.ip(), now.at) {
             Lookup::Local(answer) => {
                 let mut room = vec![0; MAX_MESSAGE];
                 let mut reply = ReplyWriter::new(&query, &mut room, MAX_MESSAGE);
@@ -126,6 +126,7 @@ fn follow(
                 let parts = (engine, snapshot);
                 Outcome::Later(Pending::new(parts, request, ask, Some(alias), *event, now.at))
             }
+            Lookup::Failed(failed) => Outcome::of(request.failed(&failed, now.at, out, event), None),
             // Without an upstream, the client follows the alias itself if it can.
             Lookup::NoSource => {
                 Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None)

@@ -2,6 +2,7 @@
 //!
 //! The only place that decides this, both for a client's question and for each alias that is followed.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::live::Engine;
 use super::snapshot::Snapshot;
 use super::waiting::Permit;
 use crate::answer::special;
+use crate::cache::failure::Failed;
 use crate::cache::key::Key;
 use crate::cache::stale::Age;
 use crate::cache::store::Stored;
@@ -31,6 +33,8 @@ pub(super) enum Lookup<'a> {
     Cached(Stored, Source, Option<Box<Ask>>),
     /// The upstreams must be queried.
     Ask(Box<Ask>),
+    /// The upstreams could not answer it a moment ago.
+    Failed(Failed),
     /// None: there is no upstream, or recursion was not desired.
     NoSource,
     /// None now: too many queries are waiting for the upstreams.
@@ -75,6 +79,7 @@ pub(super) fn lookup<'a>(
     snapshot: &'a Snapshot,
     view: Option<&View>,
     query: &Query<'a>,
+    client: IpAddr,
     now: Instant,
 ) -> Lookup<'a> {
     let recursion = query.header.has(flag::RD);
@@ -118,7 +123,7 @@ pub(super) fn lookup<'a>(
     let kept = snapshot.cache.get(&key);
     let age = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, stored.age(now)));
     let ask = |upstream: &Arc<dyn Upstream>, stale: Option<Stored>| {
-        let _permit = engine.waiting.permit(query.qname, snapshot.queue.limit)?;
+        let _permit = engine.waiting.permit(query.qname, client, snapshot.queue.limit)?;
         let (upstream, question) = (Arc::clone(upstream), question(query));
         Some(Box::new(Ask { upstream, question, key, stale, _permit }))
     };
@@ -131,6 +136,12 @@ pub(super) fn lookup<'a>(
         (kept, _) => {
             let Some(upstream) = upstream.filter(|_| recursion) else { return Lookup::NoSource };
             let stale = kept.filter(|_| age == Age::Stale);
+            // A stale reply is better than the memory of a failure.
+            if stale.is_none()
+                && let Some(failed) = snapshot.cache.failures.get(&key, upstream.revivals(), now)
+            {
+                return Lookup::Failed(failed);
+            }
             match (ask(upstream, stale.clone()), stale) {
                 (Some(ask), _) => Lookup::Ask(ask),
                 // A stale reply is better than none.

@@ -108,7 +108,7 @@ fn answer(
     // The source of the answer. A cached reply is inspected against the current lists, a pending one when
     // it arrives.
     let parts = (engine, snapshot);
-    match lookup(engine, snapshot, view, &query, now.at) {
+    match lookup(engine, snapshot, view, &query, client.address.ip(), now.at) {
         Lookup::Local(answer) => {
             let mut reply = request.writer(out);
             answer.write(snapshot, &query, &mut reply);
@@ -126,6 +126,7 @@ fn answer(
             event.source = Source::Upstream;
             Outcome::Later(Pending::new(parts, request, ask, None, *event, now.at))
         }
+        Lookup::Failed(failed) => Outcome::of(request.failed(&failed, now.at, out, event), None),
         Lookup::NoSource if query.qtype == Qtype::ANY => {
             Outcome::of(sent(event, Source::Local, Rcode::NOERROR, minimal_any(request, out)), None)
         }

@@ -71,6 +71,7 @@ fn describe() {
         ("portcullis_unanswered_total", "Queries left without a reply."),
         ("portcullis_upstream_answers_total", "Replies of an upstream that were used, by upstream."),
         ("portcullis_upstream_failures_total", "Failed attempts at an upstream, by upstream."),
+        ("portcullis_upstream_unwanted_total", "Messages of an upstream that answered nothing, by upstream."),
         (
             "portcullis_tcp_connections_refused_total",
             "DNS connections refused: the client may not ask, or all places were busy.",
@@ -99,6 +100,11 @@ fn describe() {
     describe_gauge!("portcullis_index_bytes", Unit::Bytes, "Size of the frozen index.");
     describe_gauge!("portcullis_cache_bytes", Unit::Bytes, "Size of the reply cache.");
     describe_gauge!("portcullis_tcp_connections", Unit::Count, "Open DNS connections.");
+    describe_gauge!(
+        "portcullis_upstream_up",
+        Unit::Count,
+        "1 while an upstream answers, else 0, by upstream."
+    );
     describe_gauge!("portcullis_queries_waiting", Unit::Count, "Queries waiting for an upstream.");
 }
 
@@ -136,13 +142,17 @@ fn publish(engine: &Engine, lists: &mut BTreeSet<String>) {
     let snapshot = engine.snapshot();
     publish_lists(&snapshot.lists, lists);
     // One server may be in several routes.
-    let mut upstreams: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut upstreams: BTreeMap<String, (u64, u64, u64, bool)> = BTreeMap::new();
     for (server, tally) in snapshot.routes.all().flat_map(|u| u.tallies()) {
-        let (answered, failed) = upstreams.entry(server.to_string()).or_default();
-        *answered += tally.answered();
-        *failed += tally.failed();
+        let all = upstreams.entry(server.to_string()).or_insert((0, 0, 0, true));
+        all.0 += tally.answered();
+        all.1 += tally.failed();
+        all.2 += tally.unwanted();
+        all.3 &= tally.is_up();
     }
-    for (upstream, (answered, failed)) in upstreams {
+    for (upstream, (answered, failed, unwanted, up)) in upstreams {
+        gauge!("portcullis_upstream_up", "upstream" => upstream.clone()).set(f64::from(u8::from(up)));
+        counter!("portcullis_upstream_unwanted_total", "upstream" => upstream.clone()).absolute(unwanted);
         counter!("portcullis_upstream_answers_total", "upstream" => upstream.clone()).absolute(answered);
         counter!("portcullis_upstream_failures_total", "upstream" => upstream).absolute(failed);
     }

@@ -18,6 +18,7 @@ pub mod rdata;
 mod relay;
 mod reply;
 mod rotate;
+mod screen;
 pub mod sde;
 mod special;
 mod types;
@@ -37,5 +38,6 @@ pub use self::query::{MAX_QUERY, Query, QueryBuilder, QueryError, ReplyMatch, en
 pub use self::relay::{expanded_rdata, without_ech};
 pub use self::reply::{Full, MAX_EDE, ReplyWriter, Section, Transport};
 pub use self::rotate::{rotate, turns_of};
+pub use self::screen::{Screened, Unsound, screen};
 pub use self::special::{FoundSpecial, Special, Specials};
 pub use self::types::{Class, Opcode, Qtype, Rcode, UnknownMnemonic};
