@@ -288,7 +288,7 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
     let (a, r) = (&list.account, &list.reading);
-    let stars = (r.stars > 0).then(|| if r.below { "below" } else { "suffix" });
+    let stars = (r.stars > 0).then_some(if r.below { "below" } else { "suffix" });
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
         "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
