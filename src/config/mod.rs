@@ -19,6 +19,7 @@ mod user;
 
 mod block;
 mod blockpage;
+mod bounds;
 mod cache;
 mod client;
 mod contact;
