@@ -197,6 +197,21 @@ impl List {
         list
     }
 
+    /// What the list leaves of a budget for the files that its lines name.
+    #[must_use]
+    pub fn leaves(&self, budget: &Budget) -> Budget {
+        let rules = u32::try_from(self.name_count() + self.patterns.len()).unwrap_or(u32::MAX);
+        Budget {
+            octets: budget.octets.saturating_sub(self.spent.octets),
+            lines: budget.lines.saturating_sub(self.lines),
+            rules: budget.rules.saturating_sub(rules),
+            expressions: budget.expressions.saturating_sub(self.spent.expressions),
+            automata: budget.automata.saturating_sub(self.spent.automata),
+            short_patterns: budget.short_patterns.saturating_sub(self.spent.short_patterns),
+            ..*budget
+        }
+    }
+
     /// Takes in the rules of a file that a line names, as rules of that line.
     pub fn absorb(&mut self, include: &Include, file: &Self) {
         let line = include.line;
