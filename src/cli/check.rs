@@ -114,6 +114,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
 }
 
 /// What was found beside lists and zones.
+#[derive(Clone, Copy)]
 struct Found<'f> {
     dead: &'f [dead::Dead],
     /// The number of patterns, and the time they take.
@@ -367,7 +368,7 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
     let (a, r) = (&list.account, &list.reading);
-    let stars = (r.stars > 0).then(|| if r.below { "below" } else { "suffix" });
+    let stars = (r.stars > 0).then_some(if r.below { "below" } else { "suffix" });
     let warnings: Vec<(&str, String)> = list.warnings().iter().map(|w| (w.kind(), w.to_string())).collect();
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
