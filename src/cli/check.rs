@@ -2,6 +2,7 @@
 
 mod dead;
 mod probe;
+mod running;
 mod serving;
 
 use std::net::SocketAddr;
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let how = Build { progress: &bar, left_out: args.lines };
     let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
-    let (policy, report) = match built {
+    let (policy, mut report) = match built {
         Ok(((policy, report), (_, zones))) => (policy, Report { zones, ..report }),
         Err(error) if args.json => {
             let config = args.config.as_deref().unwrap_or(Path::new(""));
@@ -70,6 +71,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
+    running::compare(&settings, &mut report.lists);
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
     let dead = dead::all(&settings, &policy, super::now().unix);
