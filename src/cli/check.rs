@@ -1,5 +1,6 @@
 //! `portcullis check`: what would be served, and all errors.
 
+mod authorities;
 mod dead;
 mod probe;
 mod running;
@@ -141,7 +142,7 @@ fn text(report: &Report, all: bool) {
     say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
 }
 
-/// The settings beside lists and zones: groups, forwards, block page, control socket.
+/// The settings beside lists and zones: groups, who answers, block page, control socket.
 fn policy_text(settings: &Settings) -> Vec<String> {
     let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut out = Vec::new();
@@ -162,10 +163,7 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         let inactive = if inactive { "; inactive now by its schedule" } else { "" };
         out.push(format!("group {}: {clients}; {lists}{inactive}", group.name));
     }
-    for forward in &settings.forwards {
-        let servers: Vec<String> = forward.servers.iter().map(|s| s.at.to_string()).collect();
-        out.push(format!("forward {}: {}", forward.suffix, servers.join(", ")));
-    }
+    out.extend(authorities::text(settings));
     if let Some(page) = &settings.blockpage {
         out.push(format!("block page: {}", addresses(&page.listen)));
         if !page.refuse_tls.is_empty() {
@@ -348,7 +346,7 @@ fn json(
         .collect();
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
-        "groups": groups, "forwards": forwards,
+        "groups": groups, "forwards": forwards, "authorities": authorities::json(settings),
         "serving": serving::json(settings), "probes": probes, "state_problem": found.damaged, "without_effect": dead, "pattern_cost": patterns,
     })
 }

@@ -8,8 +8,8 @@ use super::check::Check;
 use super::error::{ConfigError, Mistake};
 use super::table::Table;
 use super::{
-    block, blockpage, bounds, cache, client, control, forward, group, inspect, list, metrics, policy,
-    reference, rewrite, schedule, server, upstream, user, zone,
+    answers, block, blockpage, bounds, cache, client, control, forward, group, inspect, list, metrics,
+    policy, reference, rewrite, schedule, server, special, upstream, user, zone,
 };
 use crate::settings::Settings;
 
@@ -104,6 +104,12 @@ impl Check<'_> {
         self.clients_with_names(clients, &mut settings);
         let zones = file.sections(self, &zone::FORM);
         self.zones(zones, &mut settings);
+        if let Some(table) = file.section(self, &answers::FORM) {
+            self.answers(table, &mut settings);
+        }
+        if let Some(table) = file.section(self, &special::FORM) {
+            self.special(table, &mut settings);
+        }
         if let Some(table) = file.section(self, &metrics::FORM) {
             settings.metrics = self.metrics(table);
         }

@@ -17,6 +17,7 @@ mod syntax;
 mod table;
 mod user;
 
+mod answers;
 mod block;
 mod blockpage;
 mod bounds;
@@ -33,6 +34,7 @@ mod policy;
 mod rewrite;
 mod schedule;
 mod server;
+mod special;
 mod upstream;
 mod zone;
 

@@ -2,8 +2,8 @@
 
 use super::key::{Form, Without};
 use super::{
-    block, blockpage, bounds, cache, client, contact, control, forward, group, inspect, list, metrics,
-    policy, rewrite, schedule, server, upstream, zone,
+    answers, block, blockpage, bounds, cache, client, contact, control, forward, group, inspect, list,
+    metrics, policy, rewrite, schedule, server, special, upstream, zone,
 };
 
 /// All tables, in the order of the page.
@@ -23,6 +23,8 @@ pub(super) static FORMS: &[&Form] = &[
     &rewrite::FORM,
     &forward::FORM,
     &zone::FORM,
+    &special::FORM,
+    &answers::FORM,
     &control::FORM,
     &blockpage::FORM,
     &metrics::FORM,

@@ -143,7 +143,11 @@ impl Pending {
             }
             None => filtered(request, &self.snapshot, (stored, source), now, out, &mut event),
         };
-        (reply.unwrap_or(0), event)
+        let len = reply.unwrap_or(0);
+        if let Some(reply) = out.get_mut(..len).filter(|_| self.snapshot.rotate) {
+            self.engine.turns.take(reply);
+        }
+        (len, event)
     }
 }
 

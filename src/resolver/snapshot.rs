@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
-use crate::dns::Transport;
+use crate::dns::{Specials, Transport};
 use crate::guard::acl::Acl;
 use crate::observe::lists::ListState;
 use crate::policy::{Active, Inspection, ListPolicy, Orders, Policy, View};
@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub list_slots: Arc<[u16]>,
     /// The zones that this server answers from.
     pub zones: Arc<Zones>,
+    /// The special names that this server answers for.
+    pub special: Specials,
+    /// Whether several addresses of a name are rotated.
+    pub rotate: bool,
     /// The upstreams of all other names.
     pub routes: Arc<Routes>,
     /// Replies of the upstreams; shared by generations that query the same ones.

@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::{
-    BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings, GroupSettings,
-    ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings, ZoneSettings,
+    AnswersSettings, BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings,
+    GroupSettings, ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings,
+    ZoneSettings,
 };
+use crate::dns::Specials;
 use crate::policy::{Inspection, KnownClient, schedule::Schedule};
 use crate::upstream::Server;
 
@@ -40,6 +42,10 @@ pub struct Settings {
     pub forwards: Vec<ForwardSettings>,
     /// Zones answered with authority.
     pub zones: Vec<ZoneSettings>,
+    /// The special names that the server answers for.
+    pub special: Specials,
+    /// How answers are written.
+    pub answers: AnswersSettings,
     /// The socket for orders.
     pub control: Option<ControlSettings>,
     /// The page that says why a name is refused.
@@ -75,6 +81,8 @@ impl Default for Settings {
             groups: Vec::new(),
             forwards: Vec::new(),
             zones: Vec::new(),
+            special: Specials::default(),
+            answers: AnswersSettings::default(),
             control: None,
             blockpage: None,
             metrics: None,

@@ -3,6 +3,7 @@
 //! One file per table of the configuration, named after its key.
 
 mod all;
+mod answers;
 mod block;
 mod blockpage;
 mod cache;
@@ -18,6 +19,7 @@ mod upstream;
 mod zone;
 
 pub use all::Settings;
+pub use answers::{AnswersSettings, Order};
 pub use block::{BlockSettings, Contact};
 pub use blockpage::BlockPageSettings;
 pub use cache::CacheSettings;

@@ -15,7 +15,7 @@ use crate::observe::lists::ListState;
 use crate::policy::{Active, Orders, Policy};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
-use crate::settings::{ListSettings, Settings};
+use crate::settings::{ListSettings, Order, Settings};
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
@@ -156,6 +156,8 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
         inspects: settings.inspect.inspects(&snapshot.policy),
         inspection: Arc::new(settings.inspect.clone()),
         strip_ech: settings.inspect.strip_ech,
+        special: settings.special,
+        rotate: settings.answers.order == Order::Rotate,
         blocking: settings.blocking,
         aging: settings.cache.aging,
         queue: settings.upstream.queue,
@@ -184,6 +186,8 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         lists: Arc::default(),
         list_slots: Arc::default(),
         zones: Arc::default(),
+        special: settings.special,
+        rotate: false,
         routes: Arc::default(),
         cache: Arc::new(Cache::new(0)),
         authority: true,

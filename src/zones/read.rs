@@ -5,7 +5,8 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::zone::{Fault, Zone};
+use super::build::{Fault, build};
+use super::zone::Zone;
 use crate::dns::{NameBuf, master::Handler, master::Place, master::Record, master::read};
 
 /// How many mistakes of a zone are listed; the others are only counted.
@@ -89,7 +90,7 @@ pub fn parse_within(
     read(text, origin.as_name(), &mut reading);
     let Reading { files, records, mut errors, .. } = reading;
     let unread = errors.list.len();
-    match Zone::new(origin, records) {
+    match build(origin, records) {
         Ok(zone) if unread == 0 => Ok(zone),
         Ok(_) => Err(errors),
         Err(faults) => {

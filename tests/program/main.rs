@@ -27,6 +27,7 @@ mod policy;
 mod portable;
 mod scenario;
 mod signals;
+mod special;
 #[cfg(target_os = "linux")]
 mod streams;
 mod transports;
