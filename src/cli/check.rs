@@ -3,6 +3,7 @@
 mod authorities;
 mod dead;
 mod probe;
+mod running;
 mod serving;
 
 use std::net::SocketAddr;
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let how = Build { progress: &bar, left_out: args.lines };
     let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
-    let (policy, report) = match built {
+    let (policy, mut report) = match built {
         Ok(((policy, report), (_, zones))) => (policy, Report { zones, ..report }),
         Err(error) if args.json => {
             let config = args.config.as_deref().unwrap_or(Path::new(""));
@@ -71,6 +72,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
+    running::compare(&settings, &mut report.lists);
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
     let dead = dead::all(&settings, &policy, super::now().unix);
@@ -115,6 +117,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
 }
 
 /// What was found beside lists and zones.
+#[derive(Clone, Copy)]
 struct Found<'f> {
     dead: &'f [dead::Dead],
     /// The number of patterns, and the time they take.

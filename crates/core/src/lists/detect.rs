@@ -354,8 +354,11 @@ fn dnsmasq(line: &str) -> Fit {
     let (directive, value) = (directive.trim(), value.trim().trim_start_matches('"'));
     let word = !directive.is_empty() && directive.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     match directive {
-        "address" | "server" | "local" | "ipset" | "nftset" if value.starts_with('/') => Fit::Own,
-        "rebind-domain-ok" if value.starts_with('/') => Fit::Own,
+        "address" | "server" | "local" | "ipset" | "nftset" | "rebind-domain-ok"
+            if value.starts_with('/') =>
+        {
+            Fit::Own
+        }
         _ if word && !value.is_empty() => Fit::Reads,
         _ => Fit::No,
     }
