@@ -20,6 +20,7 @@ mod user;
 mod answers;
 mod block;
 mod blockpage;
+mod bounds;
 mod cache;
 mod client;
 mod contact;

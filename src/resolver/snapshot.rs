@@ -7,6 +7,7 @@ use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
 use crate::dns::{Specials, Transport};
 use crate::guard::acl::Acl;
+use crate::observe::lists::ListState;
 use crate::policy::{Active, Inspection, ListPolicy, Orders, Policy, View};
 use crate::settings::Queue;
 use crate::upstream::route::Routes;
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub rebinding: Arc<ListPolicy>,
     /// Whether the compiled lists are applied.
     pub blocking: bool,
+    /// The state of each list of the configuration.
+    pub lists: Arc<[ListState]>,
     /// The counter of each list, by its index.
     pub list_slots: Arc<[u16]>,
     /// The zones that this server answers from.

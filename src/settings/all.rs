@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::{
     AnswersSettings, BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings,
@@ -15,6 +16,8 @@ use crate::upstream::Server;
 /// All settings of a server: a field for each table of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The folder of the configuration file, if there is one. Files that other files name must be within it.
+    pub folder: Option<PathBuf>,
     /// Listeners, allowed clients and threads.
     pub server: ServerSettings,
     /// The upstream servers.
@@ -65,6 +68,7 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            folder: None,
             server: ServerSettings::default(),
             upstream: UpstreamSettings::default(),
             cache: CacheSettings::default(),

@@ -262,7 +262,7 @@ fn check_warns_of_a_list_that_gives_no_rules_or_is_mostly_invalid() {
     for (text, warning, strict) in [
         ("", Some("the list `l` (LIST) gives no rules: the file is empty"), 1),
         ("# nothing but a comment\n", Some("gives no rules; check `source`, and whether its format is"), 1),
-        ("a.test\nb..c\n", None, 1),
+        ("a.test\nb..c\n", Some("1 of 2 lines are invalid"), 1),
         ("a.test\nb..c\nd..e\n", Some("of the list `l` (LIST), 2 of 3 lines are invalid"), 1),
         ("# one\n\na.test\nb..c\nd..e\n", Some("2 of 3 lines are invalid"), 1),
         ("a.test\na.test\na.test\n", None, 0),
@@ -405,7 +405,7 @@ fn check_tells_who_is_served_what() {
     for line in [
         "group kids: 2 networks; lists ads; inactive now by its schedule",
         "group others: all other clients; no list",
-        "forward corp.test: 192.0.2.53:53",
+        "  corp.test                          forward: udp://192.0.2.53:53",
         "block page: 127.0.0.1:8080",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");

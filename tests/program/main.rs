@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alarms;
 mod block;
 mod cache;
 mod command;

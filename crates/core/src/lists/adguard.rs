@@ -131,6 +131,9 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
                         Client::Network(network.trunc())
                     }
                     (_, Ok(address)) => Client::Network(address.into()),
+                    _ if unquoted(&word).is_empty() => {
+                        return Err(SkipReason::Syntax("`client` has an empty name".into()));
+                    }
                     _ => Client::Name(unquoted(&word)),
                 };
                 if yes { &mut scope.clients } else { &mut scope.not_clients }.push(client);
@@ -490,6 +493,9 @@ mod tests {
             ("||a..org^", "! a label is empty"),
             ("||a.org^$dnstype=NOPE", "! `NOPE` is not a record type"),
             ("||a.org^$dnstype=", "! `dnstype` needs a value"),
+            ("||a.org^$client=", "! `client` needs a value"),
+            ("||a.org^$client=a|", "! `client` has an empty name"),
+            ("||a.org^$client=~''", "! `client` has an empty name"),
             ("||a.org^$denyallow=~b.org", "! `denyallow` takes no `~`"),
             ("||a.org^$ctag=Big", "! `Big` is not a client tag"),
         ] {

@@ -3,6 +3,7 @@
 //! A plain name includes what is below it, as `*.name` and `.name` do; `=name` is only itself; `*part*`,
 //! `start*`, and `*`, `?` and `[a-z]` anywhere are patterns. `@schedule` after a rule says when it applies.
 
+use super::comment;
 use super::expression;
 use super::sink::Sink;
 use super::skip::SkipReason;
@@ -10,7 +11,7 @@ use crate::rule::{Match, Pattern, Start};
 
 /// One line of a list of names.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
-    let text = text.find(" #").or_else(|| text.find("\t#")).and_then(|at| text.get(..at)).unwrap_or(text);
+    let text = comment::without(text);
     let (text, schedule) = match text.split_once('@') {
         Some((_, schedule)) if schedule.contains('@') => {
             return sink.skip(SkipReason::Syntax("more than one `@` on the line".into()));
@@ -155,6 +156,25 @@ fn literal(c: char, out: &mut String) {
 mod tests {
     use super::super::reader::tests::read;
     use crate::rule::Format;
+
+    #[test]
+    fn lines_that_only_this_format_has_are_told() {
+        for (line, yes) in [
+            ("=a.org", true),
+            ("ads[0-9]*.a.org", true),
+            ("*.youtube.* @time-to-sleep", true),
+            ("a.org @work", true),
+            ("a.org", false),
+            ("*.a.org", false),
+            ("[Adblock Plus 2.0]", false),
+            ("[section]", false),
+            ("@@a.org", false),
+            ("^ads[0-9]+", false),
+            ("a.org##.x @y", false),
+        ] {
+            assert_eq!(super::is_mark(line), yes, "{line}");
+        }
+    }
 
     #[test]
     fn lines_and_what_they_mean() {
