@@ -17,7 +17,7 @@ use hickory_server::proto::op::{Header, HeaderCounts, Message, MessageType, Meta
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
-use crate::answer::{self, Blocked, Right};
+use crate::answer::{self, Blocked, Link, Right};
 use crate::dns::{MAX_MESSAGE, Query, Transport};
 use crate::net;
 use crate::policy::{Active, Asker, Orders, Policy, Verdict, added_records, decide};
@@ -94,7 +94,7 @@ impl<H> Gate<H> {
             Blocked::Drop => return Answer::Drop,
             Blocked::Reply(len) => len,
             Blocked::Alias(target) => {
-                answer::aliased(by, &[(target.clone(), list.ttl)], None, &query, transport, &mut out)
+                answer::aliased(by, &[Link::cname(None, target, list.ttl)], None, &query, transport, &mut out)
             }
         };
         out.truncate(len);

@@ -116,6 +116,12 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             lines: list.lines,
             rules: account.used as usize,
             account,
+            detected: list.detected,
+            unkept: list.unkept,
+            answers: list.answers,
+            networks: Vec::new(),
+            before: None,
+            kept: None,
             skipped: list.skipped,
         })
         .collect();

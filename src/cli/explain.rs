@@ -191,6 +191,9 @@ pub(super) fn print(record: &Value, wire: bool) {
         say(&format!("precedence: {}", word("precedence")));
     }
     say(&format!("verdict: {}", word("verdict")));
+    if let Some(by) = text("answered_by") {
+        say(&format!("answers: {by}"));
+    }
     match (text("id"), text("list"), text("action")) {
         (Some(id), Some(list), action) => {
             let because = text("action_because").map_or_else(String::new, |why| format!(": {why}"));

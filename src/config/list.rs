@@ -4,6 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::block::Block;
+use super::bounds::OF_LIST;
 use super::check::{Check, Names};
 use super::error::expected;
 use super::key::{Form, Key, Kind, words};
@@ -12,7 +13,7 @@ use super::table::{Table, not_a};
 use super::value::is_url;
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Effect, Format, Match};
-use crate::settings::{Addresses, ListSettings, Settings, TextSource};
+use crate::settings::{Addresses, ListBounds, ListSettings, Settings, TextSource};
 
 /// The kinds of lists: the effect, and the treatment of addresses.
 const KINDS: [(&str, (Effect, Addresses)); 4] = [
@@ -52,7 +53,7 @@ const RULES: Key = Key::optional("rules", Kind::Other("a list of rules"), "the l
         force: `{ rule = \"||games.test^\", schedule = \"lessons\" }`, also with `from` and `until`.",
     );
 const FORMAT: Key = Key::with("format", Kind::Word(|| words(&Format::WORDS)), r#""auto""#)
-    .means("The format of the file; `\"auto\"`: detected from its first lines.");
+    .means("The format of the file; `\"auto\"`: detected from its lines.");
 const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).means(
     "`\"block\"` or `\"allow\"`: block or allow the names. `\"addresses\"`: block answers with one of these addresses or \
     networks, one a line. `\"resolvers\"`: block both, for a list of names and addresses.",
@@ -93,8 +94,34 @@ pub(super) static FORM: Form = Form {
     header: "[[list]]",
     meaning: "A list of names to block or to allow. Of two rules of equal rank, the one whose list comes first wins.",
     keys: &[
-        NAME, SOURCE, RULES, FORMAT, KIND, MATCH, ATTRIBUTES, ACTION, AUTHORITY, REASON, SINCE, SUB_ERROR,
-        TYPES, TIMES[0], TIMES[1], TIMES[2],
+        NAME,
+        SOURCE,
+        RULES,
+        FORMAT,
+        KIND,
+        MATCH,
+        ATTRIBUTES,
+        ACTION,
+        AUTHORITY,
+        REASON,
+        SINCE,
+        SUB_ERROR,
+        TYPES,
+        TIMES[0],
+        TIMES[1],
+        TIMES[2],
+        OF_LIST[0],
+        OF_LIST[1],
+        OF_LIST[2],
+        OF_LIST[3],
+        OF_LIST[4],
+        OF_LIST[5],
+        OF_LIST[6],
+        OF_LIST[7],
+        OF_LIST[8],
+        OF_LIST[9],
+        OF_LIST[10],
+        OF_LIST[11],
     ],
     also: &[
         ("url", "source"),
@@ -123,12 +150,13 @@ impl Check<'_> {
         &mut self,
         tables: Vec<Table<'_>>,
         block: &Block,
+        bounds: ListBounds,
         schedules: &Schedules,
         settings: &mut Settings,
     ) {
         let mut names = Names::new();
         for table in tables {
-            settings.lists.extend(self.list(table, block, schedules, &mut names));
+            settings.lists.extend(self.list(table, block, bounds, schedules, &mut names));
         }
     }
 
@@ -137,6 +165,7 @@ impl Check<'_> {
         &mut self,
         mut table: Table<'_>,
         block: &Block,
+        bounds: ListBounds,
         schedules: &Schedules,
         names: &mut Names,
     ) -> Vec<ListSettings> {
@@ -166,6 +195,7 @@ impl Check<'_> {
         let key = table.key(TYPES);
         let types = types.iter().filter_map(|text| self.qtype(&key, text)).collect();
         let schedule = self.times(&mut table, schedules);
+        let bounds = self.bounds(&mut table, bounds);
         let has = (table.has(SOURCE.name), table.has(RULES.name));
         let source = table.text(self, SOURCE);
         if source.as_ref().is_some_and(|text| is_url(text.get_ref())) {
@@ -198,6 +228,7 @@ impl Check<'_> {
             types,
             schedule,
             addresses,
+            bounds,
         };
         if !has.1 {
             return vec![list];

@@ -2,8 +2,8 @@
 
 use super::key::{Form, Without};
 use super::{
-    block, blockpage, cache, client, contact, control, forward, group, inspect, list, metrics, policy,
-    rewrite, schedule, server, upstream, zone,
+    answers, block, blockpage, bounds, cache, client, contact, control, forward, group, inspect, list,
+    metrics, policy, rewrite, schedule, server, special, upstream, zone,
 };
 
 /// All tables, in the order of the page.
@@ -13,6 +13,7 @@ pub(super) static FORMS: &[&Form] = &[
     &cache::FORM,
     &block::FORM,
     &contact::FORM,
+    &bounds::FORM,
     &list::FORM,
     &policy::FORM,
     &inspect::FORM,
@@ -22,6 +23,8 @@ pub(super) static FORMS: &[&Form] = &[
     &rewrite::FORM,
     &forward::FORM,
     &zone::FORM,
+    &special::FORM,
+    &answers::FORM,
     &control::FORM,
     &blockpage::FORM,
     &metrics::FORM,

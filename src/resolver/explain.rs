@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::authority::{Authority, route};
 use super::live::Engine;
-use super::lookup::{route, zone_of};
 use super::moment::Moment;
 use super::outcome::Outcome;
 use super::resolve::resolve;
@@ -72,6 +72,8 @@ pub struct Record {
     pub in_answer: Option<String>,
     /// Every rule that matches the name, the deciding one first.
     pub rules: Vec<Candidate>,
+    /// Who answers for the name, in words; `None` if nobody is asked, because a rule decides.
+    pub answered_by: Option<String>,
     /// What the client gets instead of an answer.
     pub action: Option<String>,
     /// Why that is not what the list says, if it is not.
@@ -181,6 +183,8 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
         in_answer,
         rules: candidates,
+        answered_by: (!matches!(event.source, Source::Policy | Source::Guard))
+            .then(|| Authority::of(&snapshot, name.as_name(), *qtype).text(name.as_name())),
         action: ruling.filter(|_| event.source == Source::Policy).map(|r| r.action.to_string()),
         because: (ruling.is_some() && is_in_part(&snapshot, view, event.verdict))
             .then_some("NXDOMAIN would deny other types of the name too"),
@@ -268,7 +272,7 @@ fn missed(snapshot: &Snapshot, (d, why): (Decider, Missed), asker: Asker<'_>, no
 /// How a zone of this server finds the name: directly, by a wildcard, or not, and what ends a wildcard there
 /// (RFC 4592 §3.3.1).
 fn in_zone(snapshot: &Snapshot, name: Name<'_>, qtype: Qtype) -> Option<String> {
-    let zone = zone_of(snapshot, name, qtype)?;
+    let Authority::Zone(zone) = Authority::of(snapshot, name, qtype) else { return None };
     let show = |name: Name<'_>| name.to_folded().to_string();
     let origin = show(zone.origin());
     if zone.exists(name) {
@@ -393,7 +397,7 @@ impl Record {
             "client": self.client, "group": self.group, "at": self.at, "precedence": self.precedence,
             "verdict": self.verdict, "action": self.action, "action_because": self.because, "rules": rules,
             "rests_on": rests_on.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
-            "in_answer": self.in_answer, "zone": self.zone,
+            "in_answer": self.in_answer, "answered_by": self.answered_by, "zone": self.zone,
             "list": refusal.map(|r| &r.list), "authority": refusal.and_then(|r| r.authority.as_ref()),
             "reason": refusal.and_then(|r| r.reason.as_ref()), "since": refusal.and_then(|r| r.since.as_ref()),
             "reply": self.reply, "wire": hex,

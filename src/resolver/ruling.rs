@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::request::{Request, sent};
 use super::snapshot::Snapshot;
-use crate::answer::{self, Blocked, Right};
+use crate::answer::{self, Blocked, Link, Right};
 use crate::cache::store::Stored;
 use crate::dns::{self, Message, NameBuf, Qtype, Query, Rcode, Transport};
 use crate::observe::event::{Event, Source};
@@ -213,8 +213,8 @@ pub(super) fn replaced(
         // The blocked answer is replaced by the CNAME alone, because the client's name is not the blocked
         // one.
         MadeUp::Alias(target) => {
-            let (by, targets) = ((ruling.list, ruling.right), [(target.clone(), ruling.list.ttl)]);
-            let len = answer::aliased(by, &targets, None, request.query, request.client.transport, out);
+            let (by, links) = ((ruling.list, ruling.right), [Link::cname(None, target, ruling.list.ttl)]);
+            let len = answer::aliased(by, &links, None, request.query, request.client.transport, out);
             Some(sent(event, Source::Policy, Rcode::NOERROR, len))
         }
         // An action that only logs, or truncates over UDP alone.

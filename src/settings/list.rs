@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::rewrite::RewriteSettings;
 use crate::dns::Qtype;
+use crate::lists::Budget;
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Action, Effect, Format, Match};
 
@@ -38,6 +39,38 @@ pub struct ListSettings {
     pub schedule: Option<Schedule>,
     /// How lines that are an address or a network are read.
     pub addresses: Addresses,
+    /// What it may cost, if it is a file.
+    pub bounds: ListBounds,
+}
+
+/// What a list may cost, and which changes of it are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListBounds {
+    /// The bounds of its text.
+    pub budget: Budget,
+    /// The most octets of its file, as stored.
+    pub packed: u64,
+    /// How many times its size a packed file may unpack to.
+    pub ratio: u32,
+    /// The most lines that repeat an earlier one.
+    pub duplicates: u32,
+    /// The least number of rules; `None`: one, once the list has given rules.
+    pub min_rules: Option<u32>,
+    /// The largest loss of rules that a reload accepts, in per cent.
+    pub max_shrink: Option<u8>,
+}
+
+impl Default for ListBounds {
+    fn default() -> Self {
+        Self {
+            budget: Budget::default(),
+            packed: 1 << 30,
+            ratio: 100,
+            duplicates: 10_000_000,
+            min_rules: None,
+            max_shrink: None,
+        }
+    }
 }
 
 impl ListSettings {
@@ -65,6 +98,7 @@ impl Default for ListSettings {
             types: Vec::new(),
             schedule: None,
             addresses: Addresses::AsRules,
+            bounds: ListBounds::default(),
         }
     }
 }

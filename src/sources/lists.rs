@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 
 use super::include;
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
-use super::store::{self, ReadError};
+use super::store::{self, ReadError, Stored};
 use crate::lists::addresses::{self, AddressList};
-use crate::lists::{Attributes, Format, List, Reader};
+use crate::lists::{self, Attributes, Format, List, Reader};
 use crate::policy::{Compiled, file, schedule::Schedule};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
@@ -45,9 +44,37 @@ fn no_attributes(list: &ListSettings, format: Format) -> Failure {
     Failure { help: Some("set `format = \"v2fly\"`, or remove the key"), ..failure(list, &reason) }
 }
 
-/// A list whose file can't be read.
-fn unread(list: &ListSettings, reason: &io::Error) -> Failure {
-    Failure { help: Some("name a file that can be read"), ..failure(list, &plain(reason)) }
+/// A list whose file can't be read, or is not read to its end.
+fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
+    let more = |what: &str, key: &str| {
+        let reason = format!("{what}; if it is meant to be, raise `{key}`");
+        failure(list, &reason)
+    };
+    match reason {
+        ReadError::Io(error) => {
+            Failure { help: Some("name a file that can be read"), ..failure(list, &plain(error)) }
+        }
+        ReadError::List(lists::ReadError::TooMuch(exceeded)) => {
+            Failure { line: Some(exceeded.line), ..failure(list, exceeded) }
+        }
+        ReadError::List(error) => failure(list, error),
+        ReadError::TooLarge(most) => more(&format!("the file is larger than {most} octets"), "max-packed"),
+        ReadError::Bomb(ratio) => {
+            more(&format!("the file unpacks to more than {ratio} times its size"), "max-ratio")
+        }
+    }
+}
+
+/// Reads a text in memory, a second time if it shows another format than its beginning.
+fn read_all(text: &[u8], reader: &dyn Fn() -> Reader) -> Result<List, lists::ReadError> {
+    let once = |mut reader: Reader| {
+        reader.feed(text)?;
+        reader.finish()
+    };
+    match once(reader()) {
+        Err(lists::ReadError::OtherFormat(detected)) => once(reader().detected(detected)),
+        read => read,
+    }
 }
 
 pub(super) enum ListText {
@@ -65,41 +92,38 @@ pub(super) fn read_list(
         Reader::new(list.format, list.plain, list.effect)
             .with_schedules(schedules.keys().cloned())
             .with_attributes(Attributes::of(list.attributes.iter().map(String::as_str)))
+            .within(list.bounds.budget)
     };
-    let whole = |text: &[u8]| {
-        let mut reader = reader();
-        reader.feed(text)?;
-        reader.finish()
-    };
+    let whole = |text: &[u8]| read_all(text, &reader).map_err(|e| failure(list, &e));
     let mut parsed = match &list.source {
         TextSource::File(path) => {
-            let unread = |e: io::Error| unread(list, &e);
-            let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
-            match (compiled, list.format) {
+            let unread = |e: ReadError| unread(list, &e);
+            let mut stored = Stored::open(path, list.bounds.packed).map_err(unread)?;
+            match (file::is_compiled(&stored.head), list.format) {
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
                     if !list.attributes.is_empty() {
                         return Err(no_attributes(list, Format::Index));
                     }
-                    let map = store::map(path).map_err(unread)?;
+                    if stored.spooled {
+                        return Err(failure(list, &"a compiled index must be a file"));
+                    }
+                    let map = store::map(path).map_err(|e| unread(ReadError::Io(e)))?;
                     return match file::open(&map) {
                         Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
                         Err(e) => Err(failure(list, &e)),
                     };
                 }
-                _ => store::read(path, reader(), progress).map_err(|e| match e {
-                    ReadError::Io(e) => unread(e),
-                    ReadError::NotAList(e) => failure(list, &e),
-                })?,
+                _ => stored.read(reader, &list.bounds, progress).map_err(unread)?,
             }
         }
-        TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| failure(list, &e))?,
+        TextSource::Embedded(_, text) => whole(text.as_bytes())?,
         TextSource::Rewrites(rewrites) => {
             List::of_rewrites(rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.traits())))
         }
         TextSource::Inline(lines) => {
             // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
-            whole(lines.join("\n").as_bytes()).map_err(|e| failure(list, &e))?
+            whole(lines.join("\n").as_bytes())?
         }
     };
     if !list.attributes.is_empty() && parsed.format != Format::V2fly {
@@ -119,7 +143,7 @@ pub(super) fn without_addresses(
         return Ok((Some(Cow::Borrowed(list)), None));
     }
     let text = match &list.source {
-        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &e))?,
+        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &ReadError::Io(e)))?,
         TextSource::Embedded(_, text) => (*text).to_owned(),
         TextSource::Rewrites(_) => String::new(),
         TextSource::Inline(lines) => {

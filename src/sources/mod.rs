@@ -1,7 +1,9 @@
 //! From settings to the next snapshot: reads lists and zones, compiles them, and reports on them.
 
 mod include;
+mod last_good;
 mod lists;
+mod patterns;
 mod policy;
 mod progress;
 mod report;
@@ -10,7 +12,9 @@ mod snapshot;
 mod zones;
 pub mod store;
 
+pub use last_good::LastGood;
 pub use lists::read_text;
+pub use patterns::pattern_time;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
 pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Reading, Report, ZoneReport};

@@ -22,6 +22,7 @@ mod dig;
 mod fixtures;
 mod matrix;
 mod transparent;
+mod validators;
 mod zonefiles;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         fixtures::tests(),
         matrix::tests(),
         transparent::tests(),
+        validators::tests(),
         zonefiles::tests(),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests.into_iter().flatten().collect()).exit_code()

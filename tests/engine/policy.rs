@@ -25,7 +25,7 @@ use std::time::Instant;
 use crate::common::{PATIENCE, Reply, Run, SILENCE, Server, Upstream, portcullis, question, reply, soa};
 use portcullis::cache::store::Cache;
 use portcullis::config;
-use portcullis::dns::{Message, NameBuf, Qtype, Rcode, Section, Transport};
+use portcullis::dns::{Message, NameBuf, Qtype, Rcode, Section, Specials, Transport};
 use portcullis::observe::counters::CounterSet;
 use portcullis::resolver::explain::{self, Given, Question, Record};
 use portcullis::resolver::live::Engine;
@@ -125,6 +125,9 @@ fn in_process(table: &Table, rows: &[Row], folder: &Path) {
     let mut settings =
         config::parse(&text, &folder.join("portcullis.toml")).unwrap_or_else(|e| panic!("{e}"));
     settings.imagine_upstream();
+    if !text.contains("[special]") {
+        settings.special = Specials::NONE;
+    }
     settings.server.allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
     let counters = Arc::new(CounterSet::default());
     let (snapshot, _) =

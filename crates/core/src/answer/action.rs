@@ -72,7 +72,7 @@ pub fn blocked<'a>(
 #[must_use]
 pub fn aliased(
     (list, right): (&ListPolicy, Right),
-    targets: &[alias::Target],
+    links: &[alias::Link],
     end: Option<alias::End<'_>>,
     query: &Query<'_>,
     transport: Transport,
@@ -80,7 +80,7 @@ pub fn aliased(
 ) -> usize {
     let text = Text::of(list, query);
     let mut reply = ReplyWriter::new(query, out, transport.limit(query));
-    alias::write_aliases(&mut reply, targets, end);
+    alias::write_aliases(&mut reply, links, end, query.dnssec_ok());
     explain(&mut reply, &text, (list, right), query, true);
     reply.finish()
 }

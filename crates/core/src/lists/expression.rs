@@ -2,8 +2,7 @@
 
 use super::sink::Sink;
 use super::skip::SkipReason;
-use crate::rule::{Match, Pattern, Traits};
-use crate::trie::servable;
+use crate::rule::{Match, Traits};
 
 /// Adds a rule for an expression; one that only means "this name" or "this name and its subdomains" becomes
 /// a name.
@@ -13,9 +12,7 @@ pub(super) fn push(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(
         return Ok(());
     }
     parse(text)?;
-    // An expression that can't be served must cost only its own line.
-    servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
-    sink.pattern(Pattern::Regex(text.to_owned()), traits);
+    sink.expression(text, traits);
     Ok(())
 }
 

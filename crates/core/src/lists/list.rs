@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use rustc_hash::FxBuildHasher;
 
 use super::attributes::Attributes;
+use super::budget::{Budget, Spent};
+use super::detected::Detected;
 use super::skip::{SkipReason, Skipped};
-use crate::dns::{Match, Name};
+use crate::dns::{Match, Name, NameBuf};
 use crate::rule::{Effect, Format, Pattern, Traits};
 
 /// A parsed list. The names are stored consecutively in one block, so that a million names take a million
@@ -15,6 +17,8 @@ use crate::rule::{Effect, Format, Pattern, Traits};
 pub struct List {
     /// The format that it was read as.
     pub format: Format,
+    /// How sure the format is, if it was not given.
+    pub detected: Option<Detected>,
     /// Its `$badfilter` rules cancel only its own rules, because some of its rules do not apply to all
     /// clients at all times.
     pub alone: bool,
@@ -22,8 +26,14 @@ pub struct List {
     pub lines: u32,
     /// Lines without a rule: blank ones, comments, entries for the local machine.
     pub blank: u32,
-    /// Lines, or names on them, that were meant as rules but gave none, in order.
+    /// Lines, or names on them, that were meant as rules but gave none, in order; only the first of very
+    /// many.
     pub skipped: Vec<Skipped>,
+    /// The others.
+    pub unkept: Unkept,
+    /// Lines of a hosts file with an address that is neither loopback nor unspecified: its author may have
+    /// meant them as answers.
+    pub answers: u32,
     /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
     /// Lines `*.name`, in formats in which they can be read in two ways.
@@ -40,9 +50,45 @@ pub struct List {
     pub includes: Vec<Include>,
     /// Rules that have a pattern instead of a name: line, pattern, number of the traits.
     pub patterns: Vec<(u32, Pattern, u32)>,
+    /// How many skipped lines are kept.
+    pub(super) kept: usize,
+    pub(super) spent: Spent,
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
+}
+
+/// Skipped lines that are only counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unkept {
+    /// Malformed lines.
+    pub invalid: u32,
+    /// Lines that request something unsupported.
+    pub unsupported: u32,
+}
+
+impl Unkept {
+    pub(super) fn add(&mut self, reason: &SkipReason) {
+        let count = if reason.is_unsupported() { &mut self.unsupported } else { &mut self.invalid };
+        *count = count.saturating_add(1);
+    }
+
+    pub(super) fn take_from(&mut self, other: &mut Self) {
+        let Self { invalid, unsupported } = std::mem::take(other);
+        self.invalid = self.invalid.saturating_add(invalid);
+        self.unsupported = self.unsupported.saturating_add(unsupported);
+    }
+
+    /// Counts what a line added to `before` as one line, or as none.
+    pub(super) fn count_once(&mut self, before: Self, as_none: bool) {
+        if as_none {
+            *self = before;
+        } else if self.invalid > before.invalid {
+            *self = Self { invalid: before.invalid.saturating_add(1), ..before };
+        } else if self.unsupported > before.unsupported {
+            *self = Self { unsupported: before.unsupported.saturating_add(1), ..before };
+        }
+    }
 }
 
 /// Another file that a line names.
@@ -83,6 +129,7 @@ impl List {
     pub(super) fn new(format: Format) -> Self {
         Self {
             format,
+            detected: None,
             alone: false,
             lines: 0,
             blank: 0,
@@ -93,6 +140,10 @@ impl List {
             timed: BTreeMap::new(),
             includes: Vec::new(),
             skipped: Vec::new(),
+            unkept: Unkept::default(),
+            answers: 0,
+            kept: Budget::default().kept,
+            spent: Spent::default(),
             traits: Vec::new(),
             patterns: Vec::new(),
             names: Vec::new(),
@@ -120,6 +171,47 @@ impl List {
         list
     }
 
+    /// A list of rules that were read before: line, name or pattern, traits.
+    #[must_use]
+    pub fn of_rules(
+        format: Format,
+        names: Vec<(u32, NameBuf, Match, Traits)>,
+        patterns: Vec<(u32, Pattern, Traits)>,
+    ) -> Self {
+        let mut list = Self::new(format);
+        for (line, name, matching, traits) in names {
+            list.lines = list.lines.max(line);
+            let pushed = list.push_name(line, matching, &traits, |names| {
+                names.extend_from_slice(name.as_bytes());
+                Ok(())
+            });
+            if let Err(reason) = pushed {
+                list.skipped.push(Skipped { line, text: name.to_string(), reason });
+            }
+        }
+        for (line, pattern, traits) in patterns {
+            list.lines = list.lines.max(line);
+            let number = list.traits_number(&traits);
+            list.patterns.push((line, pattern, number));
+        }
+        list
+    }
+
+    /// What the list leaves of a budget for the files that its lines name.
+    #[must_use]
+    pub fn leaves(&self, budget: &Budget) -> Budget {
+        let rules = u32::try_from(self.name_count() + self.patterns.len()).unwrap_or(u32::MAX);
+        Budget {
+            octets: budget.octets.saturating_sub(self.spent.octets),
+            lines: budget.lines.saturating_sub(self.lines),
+            rules: budget.rules.saturating_sub(rules),
+            expressions: budget.expressions.saturating_sub(self.spent.expressions),
+            automata: budget.automata.saturating_sub(self.spent.automata),
+            short_patterns: budget.short_patterns.saturating_sub(self.spent.short_patterns),
+            ..*budget
+        }
+    }
+
     /// Takes in the rules of a file that a line names, as rules of that line.
     pub fn absorb(&mut self, include: &Include, file: &Self) {
         let line = include.line;
@@ -140,7 +232,13 @@ impl List {
             let number = self.traits_number(traits);
             self.patterns.push((line, pattern.clone(), number));
         }
+        let mut unkept = file.unkept;
+        self.unkept.take_from(&mut unkept);
         for skipped in &file.skipped {
+            if self.skipped.len() >= self.kept {
+                self.unkept.add(&skipped.reason);
+                continue;
+            }
             let text = format!("{}:{}: {}", include.name, skipped.line, skipped.text);
             self.skipped.push(Skipped { line, text, reason: skipped.reason.clone() });
         }

@@ -1,20 +1,23 @@
 //! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
 use super::attributes::Attributes;
+use super::budget::{Budget, Exceeded};
 use super::condition::Conditions;
-use super::detect::{self, NotAList, is_comment};
+use super::detect::{Detector, is_comment};
+use super::detected::Detected;
+use super::foreign::{self, NotAList};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
 use super::{adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
-/// How many octets are examined to detect the format.
+/// How many octets are held back to guess the format; the whole list confirms the guess.
 const HEAD: usize = 1 << 16;
 
 impl List {
-    /// Reads a complete list in memory: the format is detected from its first lines, and plain names match
-    /// as the format defines. `effect` is the effect of a plain rule: the kind of the list.
+    /// Reads a complete list in memory: the format is detected from its lines, and plain names match as the
+    /// format defines. `effect` is the effect of a plain rule: the kind of the list.
     ///
     /// # Errors
     /// [`NotAList`] for input that is not a list.
@@ -28,14 +31,51 @@ impl List {
 /// # Errors
 /// [`NotAList`] for input that is not a list.
 pub fn parse(bytes: &[u8], format: Format, plain: Option<Match>, effect: Effect) -> Result<List, NotAList> {
-    let mut reader = Reader::new(format, plain, effect);
-    reader.feed(bytes)?;
-    reader.finish()
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    foreign::refuse(bytes)?;
+    let detected = (format == Format::Auto).then(|| {
+        let mut detector = Detector::default();
+        detector.feed(bytes);
+        detector.finish()
+    });
+    let format = detected.map_or(format, |detected| detected.format);
+    let mut reader = Reader::new(format, plain, effect).within(Budget::NONE);
+    let read = reader.feed(bytes).and_then(|()| reader.finish());
+    match read {
+        Ok(mut list) => {
+            list.detected = detected;
+            Ok(list)
+        }
+        Err(ReadError::NotAList(error)) => Err(error),
+        // Neither can happen to a list without bounds in a given format.
+        Err(ReadError::TooMuch(_) | ReadError::OtherFormat(_)) => Err(NotAList::Binary),
+    }
+}
+
+/// A mark that some programs put before UTF-8 text.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Why a [`Reader`] gives no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is not a list.
+    #[error(transparent)]
+    NotAList(#[from] NotAList),
+    /// It exceeds its budget.
+    #[error(transparent)]
+    TooMuch(#[from] Exceeded),
+    /// The whole list shows another format than its beginning. Read it again, with [`Reader::detected`].
+    #[error("the list is in the format {}, which its beginning does not show", .0.format)]
+    OtherFormat(Detected),
 }
 
 /// Reads one list in chunks.
 pub struct Reader {
     list: List,
+    budget: Budget,
+    /// Examines all lines, if the format is to be detected.
+    detector: Option<Detector>,
     /// How plain names match, if the configuration says so.
     plain: Option<Match>,
     traits: Traits,
@@ -59,18 +99,22 @@ enum State {
 }
 
 impl Reader {
-    /// Begins a list. Bad lines are recorded with their reason and do not end it. `plain: None` takes the
-    /// format's own meaning of plain names: exact for hosts, adguard and rpz, suffix for the others; so does
-    /// `Subdomains`, by which `*.name` is only what is below the name. `effect` is the effect of a plain
-    /// rule: the kind of the list.
+    /// Begins a list with the default [`Budget`]. Bad lines are recorded with their reason and do not end it.
+    /// `plain: None` takes the format's own meaning of plain names: exact for hosts, adguard and rpz, suffix
+    /// for the others; so does `Subdomains`, by which `*.name` is only what is below the name. `effect` is the
+    /// effect of a plain rule: the kind of the list.
     #[must_use]
     pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
         let mut list = List::new(format);
         list.below = plain == Some(Match::Subdomains);
         let plain = plain.filter(|_| !list.below);
         let (held, traits) = (Vec::new(), Traits::plain(effect));
+        let detector = (format == Format::Auto).then(Detector::default);
+        let budget = Budget::default();
         Self {
             list,
+            budget,
+            detector,
             plain,
             traits,
             held,
@@ -79,6 +123,23 @@ impl Reader {
             chosen: Attributes::default(),
             conditions: Conditions::default(),
         }
+    }
+
+    /// With other bounds.
+    #[must_use]
+    pub fn within(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self.list.kept = budget.kept;
+        self
+    }
+
+    /// In the format that an earlier reading of the list has shown.
+    #[must_use]
+    pub fn detected(mut self, detected: Detected) -> Self {
+        self.list.format = detected.format;
+        self.list.detected = Some(detected);
+        self.detector = None;
+        self
     }
 
     /// The same, with schedules by which lines can limit their rules to some times; those rules go to
@@ -101,31 +162,42 @@ impl Reader {
     /// Takes the next chunk.
     ///
     /// # Errors
-    /// [`NotAList`] for input that is not a list.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), NotAList> {
+    /// [`ReadError`]
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), ReadError> {
+        self.list.spent.octets = self.list.spent.octets.saturating_add(piece.len() as u64);
         if self.state.is_none() {
             self.held.extend_from_slice(piece);
             if self.held.len() < HEAD {
                 return Ok(());
             }
-            self.begin()?;
+            self.begin()
         } else {
-            self.take(piece);
+            if let Some(detector) = &mut self.detector {
+                detector.feed(piece);
+            }
+            self.take(piece)
         }
-        Ok(())
     }
 
     /// Handles the remaining input, and returns the list.
     ///
     /// # Errors
-    /// [`NotAList`] for input that is not a list.
-    pub fn finish(mut self) -> Result<List, NotAList> {
+    /// [`ReadError`]; of a list whose format is detected also [`ReadError::OtherFormat`].
+    pub fn finish(mut self) -> Result<List, ReadError> {
         if self.state.is_none() {
             self.begin()?;
+        }
+        if let Some(detector) = self.detector.take() {
+            let detected = detector.finish();
+            if detected.format != self.list.format {
+                return Err(ReadError::OtherFormat(detected));
+            }
+            self.list.detected = Some(detected);
         }
         let last = std::mem::take(&mut self.held);
         if !last.is_empty() || self.overlong {
             self.line(&last);
+            self.check()?;
         }
         let (line, plain) = (self.list.lines, self.plain());
         let mut sink =
@@ -142,14 +214,14 @@ impl Reader {
         Ok(self.list)
     }
 
-    /// Examines the first octets: whether this is a list, and in which format.
-    fn begin(&mut self) -> Result<(), NotAList> {
+    /// Examines the first octets: whether this is a list, and probably in which format.
+    fn begin(&mut self) -> Result<(), ReadError> {
         let held = std::mem::take(&mut self.held);
-        let bytes = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held);
-        detect::refuse(bytes)?;
-        if self.list.format == Format::Auto {
-            // Always the same amount, so that the chunk size does not affect the result.
-            self.list.format = detect::format(bytes.get(..bytes.len().min(HEAD)).unwrap_or_default());
+        let bytes = held.strip_prefix(BOM).unwrap_or(&held);
+        foreign::refuse(bytes)?;
+        if let Some(detector) = &mut self.detector {
+            detector.feed(bytes);
+            self.list.format = detector.clone().finish().format;
         }
         self.traits.closest = matches!(self.list.format, Format::Rpz | Format::Unbound | Format::Dnsmasq);
         self.state = Some(match self.list.format {
@@ -157,11 +229,10 @@ impl Reader {
             Format::Unbound => State::Unbound(unbound::State::default()),
             _ => State::Stateless,
         });
-        self.take(bytes);
-        Ok(())
+        self.take(bytes)
     }
 
-    fn take(&mut self, piece: &[u8]) {
+    fn take(&mut self, piece: &[u8]) -> Result<(), ReadError> {
         let mut rest = piece;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at_checked(end).unwrap_or_default();
@@ -176,10 +247,16 @@ impl Reader {
                 whole.clear();
                 self.held = whole;
             }
+            self.check()?;
         }
         let room = (MAX_LINE + 1).saturating_sub(self.held.len());
         self.held.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
         self.overlong = self.held.len() > MAX_LINE;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Exceeded> {
+        self.budget.exceeded(&self.list.spent, self.list.lines, self.rules())
     }
 
     fn plain(&self) -> Match {
@@ -191,6 +268,19 @@ impl Reader {
 
     fn line(&mut self, raw: &[u8]) {
         self.list.lines = self.list.lines.saturating_add(1);
+        let before = (self.rules(), self.list.unkept);
+        self.read(raw);
+        // A line counts once, and not at all if it gave a rule.
+        let grown = self.rules() > before.0;
+        self.list.unkept.count_once(before.1, grown);
+    }
+
+    fn rules(&self) -> usize {
+        let of = |list: &List| list.name_count() + list.patterns.len();
+        of(&self.list) + self.list.timed.values().map(of).sum::<usize>()
+    }
+
+    fn read(&mut self, raw: &[u8]) {
         let (line, plain) = (self.list.lines, self.plain());
         let format = self.list.format;
         let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, handled: false };
@@ -549,9 +639,8 @@ pub(super) mod tests {
         }
         for (bytes, expected) in [
             (&b"\n<!DOCTYPE html>"[..], NotAList::Html),
-            (b"<?xml version='1.0'?>", NotAList::Html),
-            (b"\x1f\x8b\0\0", NotAList::Binary),
-            (b"\xff\xfea\0.\0", NotAList::Binary),
+            (b"\xff\xfea\0.\0", NotAList::Utf16),
+            (b"\x01\x02\x03", NotAList::Binary),
         ] {
             assert_eq!(parse(bytes, Format::Auto, None, Effect::Block).unwrap_err(), expected);
         }
@@ -624,19 +713,27 @@ pub(super) mod tests {
             let text = format!("#{}\n{}", "x".repeat(pad), lines.join("\n"));
             for (_, format) in Format::WORDS {
                 let whole = parse(text.as_bytes(), format, None, Effect::Block).unwrap();
-                let mut reader = Reader::new(format, None, Effect::Block);
-                let mut rest = text.as_bytes();
-                for cut in cuts.iter().cycle() {
-                    let (piece, after) = rest.split_at((*cut * 37).min(rest.len()));
-                    reader.feed(piece).unwrap();
-                    rest = after;
-                    if rest.is_empty() {
-                        break;
+                let in_pieces = |mut reader: Reader| {
+                    let mut rest = text.as_bytes();
+                    for cut in cuts.iter().cycle() {
+                        let (piece, after) = rest.split_at((*cut * 37).min(rest.len()));
+                        reader.feed(piece)?;
+                        rest = after;
+                        if rest.is_empty() {
+                            break;
+                        }
                     }
-                }
-                let pieces = reader.finish().unwrap();
+                    reader.finish()
+                };
+                let reader = || Reader::new(format, None, Effect::Block);
+                let pieces = match in_pieces(reader()) {
+                    Err(ReadError::OtherFormat(detected)) => in_pieces(reader().detected(detected)),
+                    read => read,
+                };
+                let pieces = pieces.unwrap();
                 prop_assert_eq!(show(&whole), show(&pieces));
                 prop_assert_eq!((whole.format, whole.lines, whole.blank), (pieces.format, pieces.lines, pieces.blank));
+                prop_assert_eq!(whole.detected, pieces.detected);
             }
         }
     }

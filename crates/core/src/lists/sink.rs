@@ -4,6 +4,7 @@ use super::host::push_host;
 use super::list::{Include, List, printable};
 use super::skip::{SkipReason, Skipped};
 use crate::rule::{Match, Pattern, Traits};
+use crate::trie::{cost_of, is_filtered};
 
 /// Collects the result of one line.
 pub(super) struct Sink<'r> {
@@ -59,9 +60,23 @@ impl Sink<'_> {
         }
     }
 
+    /// Adds a rule with a regular expression; if that can't be served, only this line is lost.
+    pub(super) fn expression(&mut self, text: &str, traits: &Traits) {
+        self.list.spent.expressions = self.list.spent.expressions.saturating_add(1);
+        let (cost, checked) = cost_of(text);
+        self.list.spent.automata = self.list.spent.automata.saturating_add(cost);
+        match checked {
+            Ok(()) => self.pattern(Pattern::Regex(text.to_owned()), traits),
+            Err(reason) => self.skip(SkipReason::Feature(reason.to_string())),
+        }
+    }
+
     /// Adds a rule that has a pattern instead of a name.
     pub(super) fn pattern(&mut self, pattern: Pattern, traits: &Traits) {
         self.handled = true;
+        if !is_filtered(&pattern) {
+            self.list.spent.short_patterns = self.list.spent.short_patterns.saturating_add(1);
+        }
         let number = self.list.traits_number(traits);
         self.list.patterns.push((self.line, pattern, number));
     }
@@ -85,10 +100,13 @@ impl Sink<'_> {
         let Some((name, mut part)) = self.list.timed.remove_entry(schedule) else {
             return self.skip(SkipReason::Schedule(printable(schedule)));
         };
+        part.kept = self.list.kept.saturating_sub(self.list.skipped.len());
         let mut sink = Sink { list: &mut part, handled: false, ..*self };
         read(&mut sink);
         self.handled = true;
         self.list.skipped.append(&mut part.skipped);
+        self.list.unkept.take_from(&mut part.unkept);
+        self.list.spent.take_from(&mut part.spent);
         self.list.stars += std::mem::take(&mut part.stars);
         self.list.timed.insert(name, part);
     }
@@ -123,6 +141,9 @@ impl Sink<'_> {
     /// Like [`Sink::skip`], for an earlier line with the given text.
     pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
         self.handled = true;
+        if self.list.skipped.len() >= self.list.kept {
+            return self.list.unkept.add(&reason);
+        }
         self.list.skipped.push(Skipped { line, text: printable(text.trim()), reason });
     }
 }

@@ -12,6 +12,8 @@ use crate::trie::{BuildError, Patterns};
 /// Lists that were compiled together: all text lists, or one compiled file.
 pub(super) struct Layer {
     pub(super) compiled: Compiled,
+    /// Which list each of its sources is.
+    pub(super) numbers: Vec<u16>,
     /// The classes, one after the other, with each rule prepared for the ladder.
     entries: Vec<Entry>,
     /// Where the class of an id begins and ends among the entries.
@@ -114,7 +116,7 @@ impl Layer {
                 reason: rule.map_or_else(|| reason.to_string(), |r| format!("{}: {reason}", r.pattern)),
             }
         })?;
-        Ok(Self { entries, classes, patterns, pattern_entries, compiled })
+        Ok(Self { numbers: numbers.to_vec(), entries, classes, patterns, pattern_entries, compiled })
     }
 
     /// True if some rules depend on the type.

@@ -8,10 +8,10 @@ use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
 use super::prefix::Prefixes;
 use super::view::View;
-use crate::dns::NameBuf;
+use crate::dns::{MAX_NAME, Name, NameBuf};
 use crate::lists::List;
 use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
-use crate::trie::TooLarge;
+use crate::trie::{TooLarge, text_of};
 
 /// A policy in service: immutable, shared by all threads.
 #[derive(Debug, Default)]
@@ -109,6 +109,21 @@ impl Policy {
                 Some(format!("{allow}{}{}", rule.pattern, modifiers(traits)))
             })
         })
+    }
+
+    /// The number of rules that have a pattern instead of a name.
+    #[must_use]
+    pub fn pattern_count(&self) -> usize {
+        self.layers.iter().map(|layer| layer.pattern_entries.len()).sum()
+    }
+
+    /// How many patterns match a name, whatever their rules say of it: what a query costs in patterns.
+    #[must_use]
+    pub fn matching_patterns(&self, name: Name<'_>) -> usize {
+        let (mut room, mut count) = ([0; MAX_NAME], 0);
+        let text = text_of(name, &mut room);
+        self.layers.iter().for_each(|layer| layer.patterns.matches(text, |_| count += 1));
+        count
     }
 
     /// Every scope among the rules.
