@@ -23,10 +23,6 @@ pub(super) struct Ruling<'s> {
     pub(super) action: &'s Action,
     /// On what grounds.
     pub(super) right: Right,
-    /// Whether it is NODATA in place of NXDOMAIN, since only this type is refused.
-    pub(super) in_part: bool,
-    /// The rule that decides, if one does.
-    by: Option<Decider>,
 }
 
 /// The result of a ruling.
@@ -62,9 +58,7 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        let by = verdict.decider();
-        let in_part = by.is_some_and(|d| d.others_pass);
-        let ruling = Self { list: list?, action: action?, right, in_part, by };
+        let ruling = Self { list: list?, action: action?, right };
         // An address says nothing about the name's other types.
         Some(if matches!(verdict, Verdict::Address(_)) { ruling.of_one_type() } else { ruling })
     }
@@ -73,21 +67,21 @@ impl<'s> Ruling<'s> {
     /// deny the types that pass too (RFC 2308 §2.2).
     fn of_one_type(self) -> Self {
         match self.action {
-            Action::NxDomain => Self { action: &Action::NoData, in_part: true, ..self },
+            Action::NxDomain => Self { action: &Action::NoData, ..self },
             _ => self,
         }
     }
 
-    /// The reply to a query for which the rule decided.
+    /// The reply to a query for which `verdict` decided.
     pub(super) fn blocked(
         self,
         policy: &Policy,
-        (query, asker): (&Query<'_>, Asker<'_>),
+        (query, asker, verdict): (&Query<'_>, Asker<'_>, Verdict),
         transport: Transport,
         out: &mut [u8],
     ) -> Blocked<'s> {
         let added = |each: &mut dyn FnMut(&Data)| {
-            if let Some(by) = self.by.filter(|_| self.right == Right::Rewrite) {
+            if let Some(by) = verdict.decider().filter(|_| self.right == Right::Rewrite) {
                 policy::added_records(policy, query.qname, asker, by, &mut |record| each(record));
             }
         };
@@ -103,7 +97,7 @@ impl<'s> Ruling<'s> {
         out: &mut [u8],
         event: &mut Event,
     ) -> MadeUp<'s> {
-        let question = (request.query, request.asker(view));
+        let question = (request.query, request.asker(view), event.verdict);
         match self.blocked(&snapshot.policy, question, request.client.transport, out) {
             Blocked::Reply(len) => {
                 let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
