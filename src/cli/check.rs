@@ -162,9 +162,17 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
     out.extend(list.warning().map(|warning| format!("warning: {warning}")));
+    if list.addressed > 0 {
+        let lines = count(list.addressed as usize, "line");
+        out.push(format!(
+            "note: {lines} of {name} give an address other than 0.0.0.0 or loopback, and block the names all the same; \
+            `addresses = \"answer\"` answers with the addresses"
+        ));
+    }
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
+    let confined = list.confined.iter().map(|c| (c.line, format!("{}: {}", c.fate(), c.rule)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
-    let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();
+    let mut shown: Vec<(u32, String)> = skipped.chain(confined).chain(left_out).collect();
     shown.sort_by_key(|(line, _)| *line);
     let limit = if all { usize::MAX } else { SHOWN };
     out.extend(shown.iter().take(limit).map(|(line, text)| format!("  line {line}: {text}")));
@@ -183,6 +191,7 @@ fn account_text(account: &Account) -> String {
         (account.cancelled, "taken back"),
         (account.unsupported, "unsupported"),
         (account.invalid, "invalid"),
+        (account.confined, "not allowed by `may`"),
         (account.blank, "empty or comment"),
     ];
     let words: Vec<String> = parts
@@ -284,13 +293,23 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .iter()
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
+    let confined: Vec<_> = list
+        .confined
+        .iter()
+        .map(|c| {
+            serde_json::json!({
+                "line": c.line, "may_not": c.power.word(), "weaker": c.weaker, "reason": c.fate(), "rule": c.rule,
+            })
+        })
+        .collect();
     let a = &list.account;
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
         "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
+        "confined": confined, "addressed": list.addressed,
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
-            "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,
+            "unsupported": a.unsupported, "invalid": a.invalid, "confined": a.confined, "blank": a.blank,
         },
     })
 }

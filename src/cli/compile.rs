@@ -7,7 +7,7 @@ use super::progress::Bar;
 use super::{OK, WARNED, count, say};
 use crate::policy::{Options, compile, file};
 use crate::rule::{Effect, Format, Match};
-use crate::settings::{ListSettings, TextSource};
+use crate::settings::{ListSettings, May, Power, TextSource};
 use crate::sources::store;
 use crate::sources::{self, BuildError, ListReport, Progress};
 
@@ -32,6 +32,10 @@ pub(super) struct Args {
     /// What plain rules do: block or allow
     #[arg(long, default_value = "block", value_parser = kind)]
     kind: Effect,
+    /// What the lists may do: block, allow, rewrite, important, every-name, separated by commas; by default
+    /// everything
+    #[arg(long, value_name = "WORDS", value_parser = may)]
+    may: Option<May>,
     /// Leave out the line numbers of rules: the file is smaller, and `explain` names only the list
     #[arg(long)]
     no_origins: bool,
@@ -69,6 +73,13 @@ fn kind(word: &str) -> Result<Effect, String> {
     }
 }
 
+fn may(words: &str) -> Result<May, String> {
+    let known = |word: &str| Power::WORDS.iter().find(|(w, _)| *w == word).map(|(_, power)| *power);
+    let powers: Option<Vec<Power>> = words.split(',').map(|word| known(word.trim())).collect();
+    let all: Vec<&str> = Power::WORDS.iter().map(|(word, _)| *word).collect();
+    powers.map(|powers| May::of(&powers)).ok_or_else(|| format!("expected some of {}", all.join(", ")))
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
     let start = super::now();
@@ -81,6 +92,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             format: args.format,
             effect: args.kind,
             plain: args.matching,
+            may: args.may.unwrap_or_default(),
             ..ListSettings::default()
         };
         match sources::read_text(&settings, &bar) {
@@ -110,6 +122,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             rules: account.used as usize,
             account,
             skipped: list.skipped,
+            confined: list.confined,
+            addressed: list.addressed,
         })
         .collect();
     let bad = args.strict && reports.iter().any(|r| !r.skipped.is_empty());
@@ -120,7 +134,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             .map_err(|e| format!("cannot write {}: {e}", args.output.display()))?;
     }
     let took = super::now().at.duration_since(start.at);
-    let rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+    let rules =
+        compiled.index.entry_count() + compiled.tables.patterns.len() + compiled.tables.addresses.len();
     let (octets, hot) = (index.len() + tail.len(), compiled.index.hot_len());
     if args.json {
         let lists: Vec<_> = reports.iter().map(list_json).collect();

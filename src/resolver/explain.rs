@@ -191,7 +191,9 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
         in_answer,
         rules: candidates,
-        action: ruling.filter(|_| event.source == Source::Policy).map(|r| r.action.to_string()),
+        action: ruling
+            .filter(|_| event.source == Source::Policy)
+            .map(|r| r.action_on(&snapshot, name.as_name()).to_string()),
         refusal: list.map(|list| Refusal {
             list: list.name.clone(),
             authority: list.authority.clone(),

@@ -7,7 +7,7 @@ use super::request::{Request, sent};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked, Right};
 use crate::cache::store::Stored;
-use crate::dns::{self, Message, NameBuf, Rcode};
+use crate::dns::{self, Message, Name, NameBuf, Rcode};
 use crate::observe::event::{Event, Source};
 use crate::policy::{self, Decider, Inspector, ListPolicy, Ordered, Rung, Verdict, View, decide, inspect};
 use crate::rule::Action;
@@ -21,6 +21,8 @@ pub(super) struct Ruling<'s> {
     pub(super) action: &'s Action,
     /// On what grounds.
     pub(super) right: Right,
+    /// A rule for every name decides, or the group's default.
+    pub(super) every: bool,
 }
 
 /// The result of a ruling.
@@ -38,6 +40,10 @@ impl<'s> Ruling<'s> {
     pub(super) fn of(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
         let policy = &snapshot.policy;
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
+        let every = match verdict {
+            Verdict::Blocked(d) | Verdict::InAnswer(d) => d.depth == 0 && d.matching().is_some(),
+            other => other == Verdict::Default,
+        };
         let (list, action, right) = match verdict {
             Verdict::Blocked(d) => {
                 let rewrite = matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite);
@@ -48,6 +54,13 @@ impl<'s> Ruling<'s> {
                 (policy.list(d.list), policy.action(d.rule, d.list, view), Right::Block)
             }
             Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
+            Verdict::Default => {
+                let of_group = view.and_then(|view| view.action.as_ref());
+                let action = of_group.unwrap_or(&snapshot.unlisted.action);
+                // A group that only logs what its lists block has a default all the same.
+                let action = if *action == Action::Log { &Action::NxDomain } else { action };
+                (Some(&*snapshot.unlisted), Some(action), Right::Block)
+            }
             Verdict::Rebinding => own(&snapshot.rebinding),
             Verdict::Ordered(Ordered::Blocked, _) => own(&snapshot.ordered),
             Verdict::NoRule
@@ -57,13 +70,27 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        Some(Self { list: list?, action: action?, right })
+        Some(Self { list: list?, action: action?, right, every })
+    }
+
+    /// What the client gets for a name: where nothing passes but some names, those above them exist, as the
+    /// root does.
+    pub(super) fn action_on(self, snapshot: &Snapshot, qname: Name<'_>) -> &'s Action {
+        let exists = || qname.is_root() || snapshot.policy.opens_below(qname);
+        if self.every && *self.action == Action::NxDomain && exists() { &Action::NoData } else { self.action }
     }
 
     /// Writes what the client gets.
-    pub(super) fn write(self, request: Request<'_, '_>, out: &mut [u8], event: &mut Event) -> MadeUp<'s> {
+    pub(super) fn write(
+        self,
+        snapshot: &Snapshot,
+        request: Request<'_, '_>,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> MadeUp<'s> {
         let by = (self.list, self.right);
-        match answer::blocked(by, self.action, request.query, request.client.transport, out) {
+        let action = self.action_on(snapshot, request.query.qname);
+        match answer::blocked(by, action, request.query, request.client.transport, out) {
             Blocked::Reply(len) => {
                 let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
                 MadeUp::Reply(sent(event, Source::Policy, rcode, len))
@@ -169,7 +196,7 @@ pub(super) fn replaced(
 ) -> Option<Option<usize>> {
     event.verdict = found;
     let ruling = Ruling::of(snapshot, view, found)?;
-    match ruling.write(request, out, event) {
+    match ruling.write(snapshot, request, out, event) {
         MadeUp::Reply(len) => Some(len),
         // The blocked answer is replaced by the CNAME alone, because the client's name is not the blocked
         // one.

@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub strip_ech: bool,
     /// The answer that replaces a private address for a public name.
     pub rebinding: Arc<ListPolicy>,
+    /// The answer to a name that no rule lets pass, for clients to whom nothing else passes.
+    pub unlisted: Arc<ListPolicy>,
     /// Whether the compiled lists are applied.
     pub blocking: bool,
     /// The counter of each list, by its index.

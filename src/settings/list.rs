@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::rewrite::RewriteSettings;
 use crate::dns::Qtype;
+pub use crate::lists::{Addresses, May, Power};
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Action, Effect, Format, Match};
 
@@ -34,8 +35,10 @@ pub struct ListSettings {
     pub types: Vec<Qtype>,
     /// When it applies; `None`: always.
     pub schedule: Option<Schedule>,
-    /// How lines that are an address or a network are read.
+    /// How addresses in it are read.
     pub addresses: Addresses,
+    /// What it may do.
+    pub may: May,
 }
 
 impl ListSettings {
@@ -43,6 +46,17 @@ impl ListSettings {
     #[must_use]
     pub const fn is_rewrites(&self) -> bool {
         matches!(self.source, TextSource::Rewrites(_))
+    }
+}
+
+impl TextSource {
+    /// What a list from here may do if its settings don't say: the operator's own lists everything. The one place
+    /// that decides this; a list that is fetched from others gets [`May::of_others`].
+    #[must_use]
+    pub const fn may(&self) -> May {
+        match self {
+            Self::File(_) | Self::Inline(_) | Self::Embedded(..) | Self::Rewrites(_) => May::ALL,
+        }
     }
 }
 
@@ -62,6 +76,7 @@ impl Default for ListSettings {
             types: Vec::new(),
             schedule: None,
             addresses: Addresses::AsRules,
+            may: May::ALL,
         }
     }
 }
@@ -90,16 +105,4 @@ impl TextSource {
             Self::Rewrites(_) => "[[rewrite]]".into(),
         }
     }
-}
-
-/// How the lines of a list that are an address or a network are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Addresses {
-    /// As the list's format defines them.
-    #[default]
-    AsRules,
-    /// The list consists of addresses only: answers that contain one of them are blocked.
-    Only,
-    /// Addresses are looked for in answers, the other lines are rules.
-    Beside,
 }

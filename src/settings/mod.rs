@@ -24,7 +24,7 @@ pub use cache::CacheSettings;
 pub use control::ControlSettings;
 pub use forward::ForwardSettings;
 pub use group::GroupSettings;
-pub use list::{Addresses, ListSettings, TextSource};
+pub use list::{Addresses, ListSettings, May, Power, TextSource};
 pub use metrics::MetricsSettings;
 pub use policy::PolicySettings;
 pub use rewrite::RewriteSettings;

@@ -1,16 +1,14 @@
 //! Reads a list's rules, wherever its text comes from.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
 use super::store::{self, ReadError};
-use crate::lists::addresses::{self, AddressList};
-use crate::lists::{Format, List, Reader};
+use crate::lists::{Confined, Format, List, Reader};
 use crate::policy::{Compiled, file};
-use crate::settings::{Addresses, ListSettings, TextSource};
+use crate::settings::{ListSettings, TextSource};
 
 /// Reads a text list, for `compile`.
 ///
@@ -19,7 +17,7 @@ use crate::settings::{Addresses, ListSettings, TextSource};
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, Failure> {
     match read_list(list, progress)? {
         ListText::Text(text) => Ok(*text),
-        ListText::Compiled(_) => {
+        ListText::Compiled(..) => {
             let help = Some("compile the lists that it was made from");
             Err(Failure { help, ..failure(list, &"it is already a compiled index") })
         }
@@ -43,11 +41,12 @@ fn unread(list: &ListSettings, reason: &io::Error) -> Failure {
 
 pub(super) enum ListText {
     Text(Box<List>),
-    Compiled(Box<Compiled>),
+    /// With the rules that the list may not have.
+    Compiled(Box<Compiled>, Vec<Confined>),
 }
 
 pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, Failure> {
-    let reader = || Reader::new(list.format, list.plain, list.effect);
+    let reader = || Reader::new(list.format, list.plain, list.effect).with_addresses(list.addresses);
     let whole = |text: &[u8]| {
         let mut reader = reader();
         reader.feed(text)?;
@@ -61,7 +60,10 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
                     let map = store::map(path).map_err(unread)?;
                     return match file::open(&map) {
-                        Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
+                        Ok(mut compiled) => {
+                            let confined = compiled.confine(list.may).map_err(|e| failure(list, &e))?;
+                            Ok(ListText::Compiled(Box::new(compiled), confined))
+                        }
                         Err(e) => Err(failure(list, &e)),
                     };
                 }
@@ -81,29 +83,7 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
             whole(lines.join("\n").as_bytes()).map_err(|e| failure(list, &e))?
         }
     };
+    let mut parsed = parsed;
+    parsed.confine(list.may);
     Ok(ListText::Text(Box::new(parsed)))
-}
-
-/// Extracts the addresses from a list that has some; the rest is read as text.
-pub(super) fn without_addresses(
-    list: &ListSettings,
-) -> Result<(Option<Cow<'_, ListSettings>>, Option<AddressList>), Failure> {
-    if list.addresses == Addresses::AsRules {
-        return Ok((Some(Cow::Borrowed(list)), None));
-    }
-    let text = match &list.source {
-        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &e))?,
-        TextSource::Embedded(_, text) => (*text).to_owned(),
-        TextSource::Rewrites(_) => String::new(),
-        TextSource::Inline(lines) => {
-            lines.iter().map(|l| l.replace('\n', " ")).collect::<Vec<_>>().join("\n")
-        }
-    };
-    if list.addresses == Addresses::Only {
-        return Ok((None, Some(addresses::read(&text))));
-    }
-    let (found, rest) = addresses::split(&text);
-    let source = TextSource::Inline(rest.lines().map(str::to_owned).collect());
-    let format = if list.format == Format::Auto { Format::Domains } else { list.format };
-    Ok((Some(Cow::Owned(ListSettings { source, format, ..list.clone() })), Some(found)))
 }

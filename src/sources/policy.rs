@@ -2,16 +2,14 @@
 
 use std::fmt;
 
-use ipnet::IpNet;
-
-use super::lists::{ListText, failure, read_list, without_addresses};
+use super::lists::{ListText, read_list};
 use super::progress::Build;
-use super::report::{BuildError, Failure, ListReport, Report, error};
+use super::report::{BuildError, ListReport, Report, error};
 use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
 use crate::lists::Format;
-use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes};
+use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy};
 use crate::rule::Action;
 use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
@@ -26,7 +24,6 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     // All text lists are compiled together, so that one lookup serves them all; each compiled index is a
     // layer of its own.
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
-    let mut networks: Vec<(IpNet, u16)> = Vec::new();
     let mut failures = Vec::new();
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
     for (list, number) in settings.lists.iter().zip(0u16..) {
@@ -40,44 +37,26 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             rules: 0,
             account: Account::default(),
             skipped: Vec::new(),
+            confined: Vec::new(),
+            addressed: 0,
         };
-        let named = list;
-        let (list, addresses) = match without_addresses(list) {
-            Ok(parts) => parts,
-            Err(failure) => {
-                failures.push(failure);
-                continue;
-            }
-        };
-        if let Some(addresses) = addresses {
-            let used = addresses.networks.len();
-            (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
-            line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
-            line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
-            line.account.blank = line.lines - line.account.used.saturating_add(line.account.invalid);
-            line.skipped = addresses.skipped;
-            networks.extend(addresses.networks.into_iter().map(|(network, _)| (network, number)));
-        }
-        let Some(list) = list else {
-            report.lists.push(line);
-            continue;
-        };
-        match read_list(&list, build.progress) {
-            // What is left without addresses is not in a file; the list is.
-            Err(of_rest) => {
-                failures.push(Failure { help: of_rest.help, ..failure(named, &of_rest.reason) });
-            }
-            Ok(ListText::Compiled(compiled)) => {
-                line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+        match read_list(list, build.progress) {
+            Err(failure) => failures.push(failure),
+            Ok(ListText::Compiled(compiled, confined)) => {
+                let tables = &compiled.tables;
+                line.rules = compiled.index.entry_count() + tables.patterns.len() + tables.addresses.len();
+                line.confined = confined;
                 let numbers = vec![number; compiled.tables.sources.len()];
                 layers.push((*compiled, numbers));
             }
             Ok(ListText::Text(mut text)) => {
                 (line.format, line.lines) = (text.format, text.lines);
-                line.skipped.extend(text.skipped.iter().cloned());
+                line.skipped.clone_from(&text.skipped);
+                line.confined.clone_from(&text.confined);
+                line.addressed = text.addressed;
                 // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
                 // must not cancel rules of other lists.
-                text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
+                text.alone |= apart || list.schedule.is_some() || !list.types.is_empty();
                 texts.push((list.name.clone(), *text));
                 text_numbers.push(number);
             }
@@ -96,13 +75,8 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
         compiled.index = compiled.index.moved(store::settle);
         for (account, number) in accounts.into_iter().zip(&text_numbers) {
             if let Some(line) = report.lists.get_mut(usize::from(*number)) {
-                let addresses = line.rules;
-                line.rules = addresses + account.used as usize;
+                line.rules = account.used as usize;
                 line.account = account;
-                // The rule reader saw these lines as blank.
-                let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-                line.account.used += addresses;
-                line.account.blank = line.account.blank.saturating_sub(addresses);
                 // Their line numbers count the lines of the configuration, which are not all rewrites.
                 if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
                     (line.lines, line.account.blank) = (line.account.used, 0);
@@ -113,11 +87,13 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     }
     let mut policy = Policy::new(policies, settings.clients.clone(), layers)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
-    policy.address_count = networks.len();
-    policy.addresses = Prefixes::new(networks);
     report.rules = policy.rule_count();
     policy.precedence = settings.policy.precedence;
     policy.groups = groups(settings);
+    policy.closed = settings.policy.closed;
+    if policy.closed || policy.groups.all().iter().any(|group| group.closed) {
+        policy.prepare_garden();
+    }
     report.index_bytes = policy.index_len();
     Ok((policy, report))
 }
@@ -129,7 +105,7 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
         && one.lists == other.lists
         && one.clients == other.clients
         && one.groups == other.groups
-        && one.policy.precedence == other.policy.precedence
+        && one.policy == other.policy
         && one.block.contact == other.block.contact
         && one.server.listen == other.server.listen
         && route_numbers(one) == route_numbers(other)
@@ -175,6 +151,7 @@ fn groups(settings: &Settings) -> Groups {
             .collect(),
         lists: group.lists.clone(),
         action: group.action.clone(),
+        closed: group.closed.unwrap_or(settings.policy.closed),
         schedule: group.schedule.clone(),
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::dns::NameBuf;
-use crate::lists::{Format, Skipped};
+use crate::lists::{Confined, Format, Skipped};
 use crate::policy::Account;
 
 /// The result of reading one list.
@@ -27,6 +27,10 @@ pub struct ListReport {
     pub account: Account,
     /// Lines, or names on them, that were meant as rules but gave none.
     pub skipped: Vec<Skipped>,
+    /// Rules that the list may not have, or not as they are.
+    pub confined: Vec<Confined>,
+    /// Lines of a hosts file that give another address than 0.0.0.0 or loopback, and are read as blocks.
+    pub addressed: u32,
 }
 
 /// A result that the owner of a list can hardly have intended.

@@ -34,7 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("zones", &["dns"]),
     ("upstream", &["dns"]),
     ("observe", &["dns", "policy"]),
-    ("settings", &["dns", "rule", "policy", "cache", "upstream"]),
+    ("settings", &["dns", "rule", "lists", "policy", "cache", "upstream"]),
     (
         "resolver",
         &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe", "settings"],

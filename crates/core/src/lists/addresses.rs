@@ -1,66 +1,100 @@
-//! Lists of addresses: one address or network in CIDR notation per line; `#`, `;` and `!` begin comments.
+//! Addresses and networks as lines of a list: answers that hold one of them are blocked.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
-use super::skip::{SkipReason, Skipped};
+use super::sink::Sink;
+use super::skip::SkipReason;
+use crate::rule::Effect;
 
-/// The addresses of a list, and its invalid lines.
-#[derive(Clone, Debug, Default)]
-pub struct AddressList {
-    /// The networks with their lines, from 1.
-    pub networks: Vec<(IpNet, u32)>,
-    /// Number of lines.
-    pub lines: u32,
-    /// Lines that are not an address or network.
-    pub skipped: Vec<Skipped>,
-}
-
-/// The address or network on a line, if the line is one.
-#[must_use]
-pub fn line_network(line: &str) -> Option<IpNet> {
-    let text = line.split(['#', ';', '!']).next().unwrap_or_default().trim();
-    let address = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(IpNet::from);
-    let network = || text.parse::<IpNet>().ok().map(|n| n.trunc());
-    address().or_else(network)
-}
-
-/// Reads a list that consists of addresses only.
-#[must_use]
-pub fn read(text: &str) -> AddressList {
-    let mut list = AddressList::default();
-    for line in text.lines() {
-        list.lines = list.lines.saturating_add(1);
-        let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with(['#', ';', '!']) {
-            continue;
+/// One line of a list that consists of addresses only; `@@` makes an exception. `#`, `;` and `!` begin
+/// comments.
+pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
+    let text = text.split(['#', ';', '!']).next().unwrap_or_default().trim();
+    if text.is_empty() {
+        return;
+    }
+    let mut traits = sink.traits();
+    let network = match text.strip_prefix("@@") {
+        Some(rest) => {
+            traits.effect = Effect::Allow;
+            network(rest.trim_start())
         }
-        match line_network(line) {
-            Some(network) => list.networks.push((network, list.lines)),
-            None => {
-                let text = trimmed.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c });
-                let reason = SkipReason::NoNetwork;
-                list.skipped.push(Skipped { line: list.lines, text: text.collect(), reason });
-            }
+        None => network(text),
+    };
+    match network {
+        Some(network) => sink.address(network, &traits),
+        None => sink.skip(SkipReason::NoNetwork),
+    }
+}
+
+/// An address, a network in CIDR notation, or leading octets before `.*`; an address of IPv6 may be in
+/// brackets. IPv4 addresses within IPv6 (RFC 4291 §2.5.5.2) are the IPv4 addresses, as in answers.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    // Most lines are names, and few names could begin like an address.
+    if !text.starts_with(|c: char| c.is_ascii_hexdigit() || c == '[' || c == ':') {
+        return None;
+    }
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    if let Ok(address) = inner.unwrap_or(text).parse::<IpAddr>() {
+        return (inner.is_none() || address.is_ipv6()).then(|| address.to_canonical().into());
+    }
+    if let Some((_, _)) = text.split_once('/') {
+        let network = text.parse::<IpNet>().ok()?.trunc();
+        return Some(match network {
+            IpNet::V6(v6) => match v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)) {
+                Some((address, len)) => Ipv4Net::new(address, len).ok().map(IpNet::V4)?,
+                None => network,
+            },
+            IpNet::V4(_) => network,
+        });
+    }
+    octets(text.strip_suffix(".*")?)
+}
+
+/// The network of the addresses that begin with these octets.
+fn octets(text: &str) -> Option<IpNet> {
+    let text = text.trim_end_matches(".*");
+    let mut octets = [0; 4];
+    let mut count = 0u8;
+    for (slot, word) in octets.iter_mut().zip(text.split('.')) {
+        *slot = word.parse().ok()?;
+        count += 1;
+    }
+    let whole = text.split('.').count() == usize::from(count);
+    Ipv4Net::new(Ipv4Addr::from(octets), count.checked_mul(8)?)
+        .ok()
+        .filter(|_| whole && count < 4)
+        .map(IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_networks() {
+        for (text, expected) in [
+            ("192.0.2.7", Some("192.0.2.7/32")),
+            ("192.0.2.7/24", Some("192.0.2.0/24")),
+            ("192.0.2.*", Some("192.0.2.0/24")),
+            ("10.*.*.*", Some("10.0.0.0/8")),
+            ("2001:db8::1", Some("2001:db8::1/128")),
+            ("[2001:db8::1]", Some("2001:db8::1/128")),
+            ("2001:db8::/32", Some("2001:db8::/32")),
+            ("::ffff:192.0.2.7", Some("192.0.2.7/32")),
+            ("::ffff:192.0.2.0/120", Some("192.0.2.0/24")),
+            ("[192.0.2.7]", None),
+            ("192.0.2.7/33", None),
+            ("192.0.2", None),
+            ("1.2.3.4.*", None),
+            ("300.*", None),
+            ("abc.example", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(network(text).map(|n| n.to_string()).as_deref(), expected, "{text}");
         }
     }
-    list
-}
-
-/// Splits a list that has both: returns the lines that are an address, and the list with those lines left
-/// blank.
-#[must_use]
-pub fn split(text: &str) -> (AddressList, String) {
-    let mut list = AddressList::default();
-    let mut rest = String::with_capacity(text.len());
-    for line in text.lines() {
-        list.lines = list.lines.saturating_add(1);
-        match line_network(line) {
-            Some(network) => list.networks.push((network, list.lines)),
-            None => rest.push_str(line),
-        }
-        rest.push('\n');
-    }
-    (list, rest)
 }

@@ -4,6 +4,8 @@
 //! `@@`, and the rest. Its finer distinctions (more modifiers before fewer) are replaced by the longer name
 //! and the order of the lists.
 
+use super::addresses::network;
+use super::breadth::is_every;
 use super::hosts;
 use super::sink::Sink;
 use super::skip::SkipReason;
@@ -56,12 +58,26 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if scope != Scope::default() {
         traits.scope = Some(Box::new(scope));
     }
+    if let Some(network) = address(pattern) {
+        if traits.rewrite {
+            return Err(SkipReason::Feature("a rewrite of answers by their address".into()));
+        }
+        sink.address(network, &traits);
+        return Ok(());
+    }
     if let Some(expression) = pattern.strip_prefix('/').and_then(|p| p.strip_suffix('/'))
         && !expression.is_empty()
     {
         return self::expression(expression, &traits, sink);
     }
     plain_pattern(pattern, &traits, sink)
+}
+
+/// An address or a network, as itself or as a name is written (`||192.0.2.7^`).
+fn address(pattern: &str) -> Option<ipnet::IpNet> {
+    let body = pattern.strip_prefix("||").or_else(|| pattern.strip_prefix('|')).unwrap_or(pattern);
+    let body = ["^|", "^", "|"].iter().find_map(|end| body.strip_suffix(end)).unwrap_or(body);
+    network(body)
 }
 
 /// Pattern and modifiers, separated by the last unescaped `$`, except in a rule that begins and ends with a
@@ -249,14 +265,22 @@ fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), Sk
         sink.name(&name, matching, traits);
         return Ok(());
     }
-    regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|error| {
-        let error = error.to_string();
-        let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
-        SkipReason::Expression(last.chars().take(120).collect())
-    })?;
+    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(
+        |error| {
+            let error = error.to_string();
+            let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
+            SkipReason::Expression(last.chars().take(120).collect())
+        },
+    )?;
     // An expression that can't be served must cost only its own line.
     servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
-    sink.pattern(Pattern::Regex(text.to_owned()), traits);
+    let pattern = Pattern::Regex(text.to_owned());
+    // Only an expression that one character satisfies can match every name.
+    if hir.properties().minimum_len().is_none_or(|len| len <= 1) && is_every(&pattern) {
+        sink.every_name(traits);
+    } else {
+        sink.pattern(pattern, traits);
+    }
     Ok(())
 }
 
@@ -338,6 +362,10 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
     if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b)) {
         return Err(SkipReason::NotAHostName);
     }
+    if text.contains('*') && text.bytes().all(|b| b == b'*') {
+        sink.every_name(traits);
+        return Ok(());
+    }
     let wide = whole.len() < 3 || text.bytes().all(|b| b == b'*' || b == b'.');
     if wide && traits.scope.is_none() {
         return Err(SkipReason::Syntax("would match nearly every name".into()));
@@ -372,7 +400,12 @@ mod tests {
             show(rule, r.traits)
         });
         let patterns = list.patterns.iter().map(|(_, p, t)| show(format!("pattern {p}"), *t));
-        names.chain(patterns).chain(list.skipped.iter().map(|s| format!("! {}", s.reason))).collect()
+        let addresses = list.addresses.iter().map(|(_, n, t)| show(format!("address {n}"), *t));
+        names
+            .chain(patterns)
+            .chain(addresses)
+            .chain(list.skipped.iter().map(|s| format!("! {}", s.reason)))
+            .collect()
     }
 
     #[test]
@@ -437,7 +470,26 @@ mod tests {
             ("||a.org^$client='Frank\\'s laptop'", "||a.org^$client='Frank's laptop'"),
             ("||a.org^$ctag=pc|~router", "||a.org^$ctag=pc|~router"),
             ("||a.org^$denyallow=b.a.org|c.a.org", "||a.org^$denyallow=b.a.org|c.a.org"),
-            ("*$denyallow=com|org", "pattern *$denyallow=com|org"),
+            ("*$denyallow=com|org", "||.^$denyallow=com|org"),
+            // Every name.
+            ("*", "||.^"),
+            ("||*^", "||.^"),
+            ("|*^", "||.^"),
+            ("||*", "||.^"),
+            ("@@||*^$important", "@@||.^$important"),
+            ("/.*/", "||.^"),
+            ("/^.+$/", "||.^"),
+            ("@@/(.*)/", "@@||.^"),
+            // Addresses.
+            ("192.0.2.7", "address 192.0.2.7/32"),
+            ("||192.0.2.7^", "address 192.0.2.7/32"),
+            ("|192.0.2.7|$important", "address 192.0.2.7/32$important"),
+            ("192.0.2.0/24", "address 192.0.2.0/24"),
+            ("@@||192.0.2.7^", "@@address 192.0.2.7/32"),
+            ("[2001:db8::1]", "address 2001:db8::1/128"),
+            ("||2001:db8::1^$dnstype=AAAA", "address 2001:db8::1/128$dnstype=AAAA"),
+            ("||192.0.2.7^$badfilter", "address 192.0.2.7/32 badfilter"),
+            ("||192.0.2.7^$dnsrewrite=b.org", "! not supported: a rewrite of answers by their address"),
             ("||a.org^$important,dnstype=A", "||a.org^$important,dnstype=A"),
             // Rewrites.
             ("||a.org^$dnsrewrite=192.0.2.1", "||a.org^$dnsrewrite=records A"),
@@ -474,8 +526,7 @@ mod tests {
             ("||a.org/ads/*", "! not supported: a pattern that only a whole address could match"),
             ("||a.org^path", "! not supported: a pattern that only a whole address could match"),
             // Broken or too wide.
-            ("*", "! would match nearly every name"),
-            ("||*^", "! would match nearly every name"),
+            ("*.*", "! would match nearly every name"),
             ("ab", "! would match nearly every name"),
             (
                 "/(.)?ad.{0,20}track.{0,20}/",

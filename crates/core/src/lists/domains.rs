@@ -1,5 +1,6 @@
 //! `domains` and `wildcard`: one name per line.
 
+use super::addresses::network;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::rule::{Match, Pattern, Start};
@@ -8,6 +9,10 @@ use crate::rule::{Match, Pattern, Start};
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     match one_name(text) {
         Err(reason) => sink.skip(reason),
+        Ok("*") => {
+            let traits = sink.traits();
+            sink.every_name(&traits);
+        }
         // A leading dot is how some lists include subdomains.
         Ok(name) => match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {
             Some(rest) => sink.plain_name(rest, Match::Suffix),
@@ -25,7 +30,7 @@ pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     };
     match name.strip_prefix("*.") {
         Some(rest) if !rest.contains('*') => sink.plain_name(rest, Match::Subdomains),
-        None if !name.contains('*') => line(name, sink),
+        None if !name.contains('*') || name == "*" || network(name).is_some() => line(name, sink),
         _ => match glob(name) {
             Ok(pattern) => {
                 let traits = sink.traits();

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use ipnet::IpNet;
 use rustc_hash::FxBuildHasher;
 
+use super::may::Confined;
 use super::skip::{SkipReason, Skipped};
 use crate::dns::{Match, Name};
 use crate::rule::{Action, Effect, Format, Pattern, Traits};
@@ -27,6 +29,12 @@ pub struct List {
     pub traits: Vec<Traits>,
     /// Rules that have a pattern instead of a name: line, pattern, number of the traits.
     pub patterns: Vec<(u32, Pattern, u32)>,
+    /// Rules for addresses in answers: line, network, number of the traits.
+    pub addresses: Vec<(u32, IpNet, u32)>,
+    /// Lines of a hosts file that give a name an address of some other machine and are read as blocks.
+    pub addressed: u32,
+    /// Lines with something that the list may not do, in order; see [`super::May`].
+    pub confined: Vec<Confined>,
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
@@ -65,6 +73,9 @@ impl List {
             skipped: Vec::new(),
             traits: Vec::new(),
             patterns: Vec::new(),
+            addresses: Vec::new(),
+            addressed: 0,
+            confined: Vec::new(),
             names: Vec::new(),
             records: Vec::new(),
             by_traits: HashMap::default(),
@@ -113,6 +124,22 @@ impl List {
                 _ => Match::Subdomains,
             },
             traits: record.traits >> 2,
+        }
+    }
+
+    /// Gives each rule for a name, with its line, the traits that `change` returns for it.
+    pub(super) fn change_names(
+        &mut self,
+        mut change: impl FnMut(u32, Name<'_>, Match, &Traits) -> Option<Traits>,
+    ) {
+        for number in 0..self.records.len() {
+            let Some(rule) = self.rule(number) else { continue };
+            let Some(traits) = self.traits.get(rule.traits as usize) else { continue };
+            let Some(changed) = change(rule.line, rule.name, rule.matching, traits) else { continue };
+            let traits = self.traits_number(&changed);
+            if let Some(record) = self.records.get_mut(number) {
+                record.traits = traits << 2 | record.traits & 3;
+            }
         }
     }
 

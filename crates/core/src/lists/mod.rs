@@ -4,14 +4,16 @@
 //! ever held in memory as a whole. It detects the format from the first lines if none is given.
 //! [`List::parse`] reads a list that is in memory.
 
-pub mod addresses;
+mod addresses;
 mod adguard;
+mod breadth;
 mod detect;
 mod dnsmasq;
 mod domains;
 mod host;
 mod hosts;
 mod list;
+mod may;
 mod reader;
 mod rpz;
 mod sink;
@@ -20,6 +22,7 @@ mod unbound;
 
 pub use self::detect::NotAList;
 pub use self::list::{List, NameRule};
-pub use self::reader::{Reader, parse};
+pub use self::may::{Confined, May, Power, name_is_wide, pattern_is_wide};
+pub use self::reader::{Addresses, Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
 pub use crate::rule::Format;

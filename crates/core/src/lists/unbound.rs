@@ -55,13 +55,20 @@ impl State {
                 sink.mark_handled();
                 return Ok(());
             }
+            // What holds for every name without the line.
+            "transparent" | "typetransparent" | "always_transparent" | "nodefault"
+                if key(name).is_empty() =>
+            {
+                sink.mark_handled();
+                return Ok(());
+            }
             "transparent" | "typetransparent" | "always_transparent" | "nodefault" => {
                 sink.name(name, Match::Suffix, &Traits { effect: Effect::Allow, ..plain });
                 return Ok(());
             }
             "block_a" => {
                 let scope = Some(Box::new(Scope { types: vec![Qtype::A], ..Scope::default() }));
-                sink.name(name, Match::Suffix, &Traits { action: Some(Action::NoData), scope, ..plain });
+                zone_at(sink, sink.line(), name, &Traits { action: Some(Action::NoData), scope, ..plain });
                 return Ok(());
             }
             "noview" => return Err(SkipReason::Feature("views".into())),
@@ -69,7 +76,7 @@ impl State {
                 return Err(SkipReason::Syntax(format!("`{}` is not a type of a local zone", short(other))));
             }
         };
-        sink.name(name, Match::Suffix, &Traits { action: Some(action), ..plain });
+        zone_at(sink, sink.line(), name, &Traits { action: Some(action), ..plain });
         Ok(())
     }
 
@@ -104,7 +111,7 @@ impl State {
             if let Some(ignores) = self.zones.get(zone) {
                 return *ignores;
             }
-            rest = zone.split_once('.').map(|(_, above)| above);
+            rest = zone.split_once('.').map(|(_, above)| above).or((!zone.is_empty()).then_some(""));
         }
         false
     }
@@ -127,7 +134,10 @@ impl State {
                 None => Action::Records(vec![data]),
             };
             let traits = Traits { action: Some(action), ..plain.clone() };
-            sink.name_at(line, &name, matching, &traits);
+            match matching {
+                Match::Suffix => zone_at(sink, line, &name, &traits),
+                _ => sink.name_at(line, &name, matching, &traits),
+            }
             if redirected.is_some() {
                 // The zone's own line takes effect through its data.
                 self.redirects.insert(name, 0);
@@ -136,9 +146,18 @@ impl State {
         for (name, line) in std::mem::take(&mut self.redirects) {
             if line > 0 {
                 let traits = Traits { action: Some(Action::NoData), ..plain.clone() };
-                sink.name_at(line, &name, Match::Suffix, &traits);
+                zone_at(sink, line, &name, &traits);
             }
         }
+    }
+}
+
+/// A rule for a zone: its name and all below it; the root is every name.
+fn zone_at(sink: &mut Sink<'_>, line: u32, name: &str, traits: &Traits) {
+    if key(name).is_empty() {
+        sink.every_name_at(line, traits);
+    } else {
+        sink.name_at(line, name, Match::Suffix, traits);
     }
 }
 

@@ -10,7 +10,7 @@ use super::policy::Policy;
 use super::verdict::Verdict;
 use super::view::View;
 use crate::dns::{MAX_NAME, Name, Qtype};
-use crate::rule::{Action, Client, Match, Scope, Traits};
+use crate::rule::{Action, Client, Effect, Match, Scope, Traits};
 use crate::trie::text_of;
 
 /// A query's context beside the name: the client and the type.
@@ -40,14 +40,19 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
         best = without_excepted(policy, name, asker);
     }
     match best {
-        None => Verdict::NoRule,
+        None => by_default(asker, Verdict::NoRule),
         Some(d) => match d.rung {
             Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
             Rung::ImportantBlock | Rung::Block | Rung::Rewrite | Rung::OwnRewrite => Verdict::Blocked(d),
-            Rung::Log => Verdict::Logged(d),
-            Rung::Nothing => Verdict::NoRule,
+            Rung::Log => by_default(asker, Verdict::Logged(d)),
+            Rung::Nothing => by_default(asker, Verdict::NoRule),
         },
     }
+}
+
+/// What becomes of a name that no rule lets pass or blocks.
+fn by_default(asker: Asker<'_>, otherwise: Verdict) -> Verdict {
+    if asker.view.is_some_and(|view| view.closed) { Verdict::Default } else { otherwise }
 }
 
 /// Walks the ladder for a name that an answer leads to. Nothing is rewritten: a rewrite that denies the
@@ -73,12 +78,57 @@ pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Ve
         }
     });
     match best {
-        None => Verdict::NoRule,
+        None => by_default(asker, Verdict::NoRule),
         Some(d) => match d.rung {
             Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
-            Rung::Log => Verdict::Logged(d),
+            Rung::Log => by_default(asker, Verdict::Logged(d)),
             _ => Verdict::Blocked(d),
         },
+    }
+}
+
+/// The list that decides on an address in the answer to a question, and on which rung: an `important` exception,
+/// an `important` block, an exception, a block; within a rung, the smallest network. `None`: no rule has it.
+#[must_use]
+pub fn decide_address(
+    policy: &Policy,
+    address: IpAddr,
+    name: Name<'_>,
+    asker: Asker<'_>,
+) -> Option<(u16, Rung)> {
+    let mut best: Option<(u16, Rung)> = None;
+    let kinds =
+        || policy.addresses.around(address).iter().filter_map(|n| policy.address_kinds.get(*n as usize));
+    let speaks = |layer: u16, entry: Entry| {
+        asker.view.is_none_or(|view| view.has(entry.list))
+            && (!entry.scoped
+                || policy
+                    .layers
+                    .get(usize::from(layer))
+                    .is_some_and(|layer| rule_applies(policy, layer, entry, name, asker)))
+    };
+    for (layer, entry) in kinds() {
+        let rung = rung_for(*entry, asker);
+        let better = best.is_none_or(|(_, known)| rung < known);
+        if rung == Rung::Nothing || !better || !speaks(*layer, *entry) {
+            continue;
+        }
+        let excepted = |(of, other): &(u16, Entry)| {
+            other.excepts && (*of, other.source) == (*layer, entry.source) && speaks(*of, *other)
+        };
+        if !kinds().any(excepted) {
+            best = Some((entry.list, rung));
+        }
+    }
+    best
+}
+
+/// The rung of a rule for this client: one without an action of its own takes that of the client's group.
+fn rung_for(entry: Entry, asker: Asker<'_>) -> Rung {
+    match asker.view.and_then(|v| v.action.as_ref()).filter(|_| entry.inherits) {
+        Some(action) if *action == Action::Log => Rung::Log,
+        Some(_) => entry.blocks,
+        None => entry.rung,
     }
 }
 
@@ -144,7 +194,7 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: 
             if entry.scoped && !rule_applies(policy, layer, entry, name, asker) {
                 return;
             }
-            if entry.closest && is_overridden(policy, layer, name, asker, (entry.source, depth, matching)) {
+            if entry.closest && is_overridden(policy, layer, name, asker, (entry, depth, matching)) {
                 return;
             }
             if matches!(entry.rung, Rung::OwnRewrite | Rung::Rewrite)
@@ -152,12 +202,7 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: 
             {
                 return;
             }
-            // The rung of a rule that takes its action from the client's group.
-            let rung = match asker.view.and_then(|v| v.action.as_ref()).filter(|_| entry.inherits) {
-                Some(action) if *action == Action::Log => Rung::Log,
-                Some(_) => entry.blocks,
-                None => entry.rung,
-            };
+            let rung = rung_for(entry, asker);
             let nth = u16::try_from(nth).unwrap_or(u16::MAX);
             let (traits, source) = (entry.traits, entry.source);
             let rule = RuleId { layer: number, at, nth, matching, traits, source };
@@ -179,25 +224,61 @@ pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: 
     }
 }
 
-/// True if a closer rule of the same list applies to the question.
+/// True if a closer rule of the same list applies to the question, or an exception of the list.
 #[cold]
 fn is_overridden(
     policy: &Policy,
     layer: &Layer,
     name: Name<'_>,
     asker: Asker<'_>,
-    (source, depth, matching): (u16, u8, Option<Match>),
+    (entry, depth, matching): (Entry, u8, Option<Match>),
 ) -> bool {
+    if layer.traits(entry.traits).is_none_or(|traits| !traits.closest) {
+        return is_excepted(policy, layer, name, asker, entry);
+    }
     let closeness = |depth: u8, matching: Option<Match>| (depth, matching == Some(Match::Exact));
     let mut found = false;
     layer.compiled.index.lookup(name, |hit| {
         if closeness(hit.depth, Some(hit.matching)) > closeness(depth, matching) {
-            let speaks = |entry: &Entry| {
-                entry.source == source && (!entry.scoped || rule_applies(policy, layer, *entry, name, asker))
+            let speaks = |other: &&Entry| {
+                other.source == entry.source
+                    && other.closest
+                    && (!other.scoped || rule_applies(policy, layer, **other, name, asker))
             };
-            found |= layer.class(hit.id).iter().any(speaks);
+            let mut others = layer.class(hit.id).iter().filter(speaks);
+            // What ends a wildcard does not end a rule for every name.
+            found |= if depth == 0 && matching.is_some() {
+                let of = |other: &Entry| (*other, hit.depth, Some(hit.matching));
+                let decides = |rung| rung != Rung::Nothing;
+                others.any(|o| {
+                    decides(o.rung) && !is_overridden(policy, layer, name, asker, of(o))
+                        || layer.traits(o.traits).is_some_and(|t| t.effect == Effect::Except)
+                })
+            } else {
+                others.next().is_some()
+            };
         }
     });
+    found
+}
+
+/// True if an exception of the rule's own list lifts it; an important rule only yields to an important one.
+fn is_excepted(policy: &Policy, layer: &Layer, name: Name<'_>, asker: Asker<'_>, entry: Entry) -> bool {
+    let important = |entry: Entry| layer.traits(entry.traits).is_some_and(|traits| traits.important);
+    let lifts = |other: &Entry| {
+        other.excepts
+            && other.source == entry.source
+            && (important(*other) || !important(entry))
+            && (!other.scoped || rule_applies(policy, layer, *other, name, asker))
+    };
+    let mut found = false;
+    layer.compiled.index.lookup(name, |hit| found |= layer.class(hit.id).iter().any(lifts));
+    if !found && !layer.patterns.is_empty() {
+        let mut room = [0; MAX_NAME];
+        layer.patterns.matches(text_of(name, &mut room), |id| {
+            found |= layer.pattern_entries.get(id as usize).is_some_and(lifts);
+        });
+    }
     found
 }
 
@@ -211,7 +292,13 @@ fn is_itself(traits: Option<&Traits>, name: Name<'_>) -> bool {
 
 /// True if a rule applies to the question, according to its list's types and its own scope.
 #[cold]
-fn rule_applies(policy: &Policy, layer: &Layer, entry: Entry, name: Name<'_>, asker: Asker<'_>) -> bool {
+pub(super) fn rule_applies(
+    policy: &Policy,
+    layer: &Layer,
+    entry: Entry,
+    name: Name<'_>,
+    asker: Asker<'_>,
+) -> bool {
     let types = policy.list(entry.list).map_or(&[][..], |list| &list.types);
     (types.is_empty() || types.contains(&asker.qtype))
         && layer.scope(entry).is_none_or(|scope| applies(scope, policy, name, asker))
@@ -258,7 +345,7 @@ mod tests {
     use super::*;
     use crate::dns::NameBuf;
     use crate::lists::parse;
-    use crate::rule::{Effect, Format};
+    use crate::rule::Format;
     use proptest::prelude::*;
 
     const HERE: Asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), qtype: Qtype::A, view: None };
@@ -587,7 +674,7 @@ mod tests {
                         (Effect::Block, true) => 2,
                         (Effect::Allow, false) => 3,
                         (Effect::Block, false) => 4,
-                        (Effect::Nothing, _) => unreachable!("no rule of these lists"),
+                        (Effect::Nothing | Effect::Except, _) => unreachable!("no rule of these lists"),
                     };
                     if yes {
                         let labels = name.as_name().labels().map(|_| 1).sum::<i32>();

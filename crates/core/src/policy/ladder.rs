@@ -57,7 +57,7 @@ pub enum Rung {
     Block,
     /// A `log` list: outside the ladder.
     Log,
-    /// Not on the ladder: see [`Effect::Nothing`].
+    /// Not on the ladder: see [`Effect::Nothing`] and [`Effect::Except`].
     Nothing,
 }
 
@@ -76,7 +76,7 @@ impl Rung {
 
     pub(super) fn of(traits: &Traits, action: Option<&Action>) -> Self {
         match (traits.effect, traits.important) {
-            (Effect::Nothing, _) => Self::Nothing,
+            (Effect::Nothing | Effect::Except, _) => Self::Nothing,
             (Effect::Allow, _) if traits.rewrite => Self::RewriteException,
             (Effect::Block, _) if traits.rewrite => Self::Rewrite,
             (Effect::Block, _) if action == Some(&Action::Log) => Self::Log,

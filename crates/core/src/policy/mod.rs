@@ -6,9 +6,11 @@
 mod active;
 mod ahead;
 mod compile;
+mod confine;
 mod decide;
 mod explain;
 pub mod file;
+mod garden;
 mod group;
 mod inspect;
 mod ladder;
@@ -26,8 +28,10 @@ mod view;
 
 pub use self::active::Active;
 pub use self::ahead::Begun;
-pub use self::compile::{Account, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile};
-pub use self::decide::{Asker, candidates, decide, decide_in_answer, ladder};
+pub use self::compile::{
+    Account, AddressRule, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile,
+};
+pub use self::decide::{Asker, candidates, decide, decide_address, decide_in_answer, ladder};
 pub use self::explain::{RuleText, one_line, rule_text, verdict_text};
 pub use self::group::{Group, Groups};
 pub use self::inspect::{Inspection, Inspector, because, inspect, is_private};
