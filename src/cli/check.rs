@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::progress::Bar;
-use super::{FAILED, OK, WARNED, count, say};
+use super::{FAILED, OK, WARNED, count, say, say_json};
 use crate::app::kept_orders;
 use crate::config::{
     self,
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
-        say(&json(&report, &settings, damaged.as_deref(), probes.as_ref()).to_string());
+        say_json(&json(&report, &settings, damaged.as_deref(), probes.as_ref()));
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
@@ -161,14 +161,8 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
+    out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
     out.extend(list.warning().map(|warning| format!("warning: {warning}")));
-    if list.addressed > 0 {
-        let lines = count(list.addressed as usize, "line");
-        out.push(format!(
-            "note: {lines} of {name} give an address other than 0.0.0.0 or loopback, and block the names all the same; \
-            `addresses = \"answer\"` answers with the addresses"
-        ));
-    }
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let confined = list.confined.iter().map(|c| (c.line, format!("{}: {}", c.fate(), c.rule)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
@@ -236,7 +230,7 @@ fn mistake(failure: &Failure, settings: &Settings, config: &Path) -> Mistake {
 
 /// Prints errors for a script.
 fn json_errors(errors: &serde_json::Value) -> u8 {
-    say(&serde_json::json!({ "errors": errors }).to_string());
+    say_json(&serde_json::json!({ "errors": errors }));
     FAILED
 }
 
@@ -302,11 +296,16 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
             })
         })
         .collect();
-    let a = &list.account;
+    let (a, r) = (&list.account, &list.reading);
+    let stars = (r.stars > 0).then(|| if r.below { "below" } else { "suffix" });
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
         "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
-        "confined": confined, "addressed": list.addressed,
+        "confined": confined,
+        "reading": {
+            "star_lines": r.stars, "star_match": stars, "one_family_lines": r.one_family,
+            "left_out_by_attributes": r.not_chosen, "other_addresses": r.addressed, "notes": r.notes(),
+        },
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
             "unsupported": a.unsupported, "invalid": a.invalid, "confined": a.confined, "blank": a.blank,

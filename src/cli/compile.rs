@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use super::check::{list_json, list_text};
 use super::progress::Bar;
-use super::{OK, WARNED, count, say};
+use super::{OK, WARNED, count, say, say_json};
 use crate::policy::{Options, compile, file};
 use crate::rule::{Effect, Format, Match};
 use crate::settings::{ListSettings, May, Power, TextSource};
 use crate::sources::store;
-use crate::sources::{self, BuildError, ListReport, Progress};
+use crate::sources::{self, BuildError, ListReport, Progress, Reading};
 
 /// Options of `compile`.
 #[derive(clap::Args)]
@@ -26,9 +26,13 @@ pub(super) struct Args {
     /// The format of all lists; auto detects that of each from its first lines
     #[arg(long, default_value = "auto", value_parser = format)]
     format: Format,
-    /// What plain names match: exact or suffix; by default the format decides
+    /// What names match. A plain name: exact or suffix, by default as the format has it. `*.name`: the name
+    /// and everything below it, or only that with below
     #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
     matching: Option<Match>,
+    /// Of v2fly lists, only the rules with all of these attributes; -NAME: only those without it
+    #[arg(long, value_name = "NAME", value_delimiter = ',', allow_hyphen_values = true)]
+    attributes: Vec<String>,
     /// What plain rules do: block or allow
     #[arg(long, default_value = "block", value_parser = kind)]
     kind: Effect,
@@ -50,18 +54,19 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn format(word: &str) -> Result<Format, String> {
+pub(super) fn format(word: &str) -> Result<Format, String> {
     let known = Format::WORDS.iter().filter(|(_, f)| *f != Format::Index);
     let words: Vec<&str> = known.clone().map(|(w, _)| *w).collect();
     let found = known.clone().find(|(w, _)| *w == word).map(|(_, f)| *f);
     found.ok_or_else(|| format!("expected one of {}", words.join(", ")))
 }
 
-fn matching(word: &str) -> Result<Match, String> {
+pub(super) fn matching(word: &str) -> Result<Match, String> {
     match word {
         "exact" => Ok(Match::Exact),
         "suffix" => Ok(Match::Suffix),
-        _ => Err("expected exact or suffix".into()),
+        "below" => Ok(Match::Subdomains),
+        _ => Err("expected exact, suffix or below".into()),
     }
 }
 
@@ -85,16 +90,17 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let start = super::now();
     let bar = Bar::default();
     let (mut lists, mut failures) = (Vec::with_capacity(args.lists.len()), Vec::new());
+    let all = ListSettings {
+        format: args.format,
+        effect: args.kind,
+        plain: args.matching,
+        may: args.may.unwrap_or_default(),
+        attributes: args.attributes.clone(),
+        ..ListSettings::default()
+    };
     for path in &args.lists {
-        let settings = ListSettings {
-            name: path.display().to_string(),
-            source: TextSource::File(path.clone()),
-            format: args.format,
-            effect: args.kind,
-            plain: args.matching,
-            may: args.may.unwrap_or_default(),
-            ..ListSettings::default()
-        };
+        let (name, source) = (path.display().to_string(), TextSource::File(path.clone()));
+        let settings = ListSettings { name, source, ..all.clone() };
         match sources::read_text(&settings, &bar) {
             Ok(list) => lists.push((settings.name, list)),
             Err(failure) => failures.push(failure),
@@ -114,6 +120,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         .into_iter()
         .zip(accounts)
         .map(|((name, list), account)| ListReport {
+            reading: Reading::of(&list, &all),
             source: name.clone(),
             in_file: true,
             name,
@@ -123,7 +130,6 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             account,
             skipped: list.skipped,
             confined: list.confined,
-            addressed: list.addressed,
         })
         .collect();
     let bad = args.strict && reports.iter().any(|r| !r.skipped.is_empty());
@@ -140,11 +146,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if args.json {
         let lists: Vec<_> = reports.iter().map(list_json).collect();
         let written = (!bad).then(|| args.output.display().to_string());
-        say(&serde_json::json!({
+        say_json(&serde_json::json!({
             "lists": lists, "rules": rules, "octets": octets, "index_octets": hot,
             "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "written": written,
-        })
-        .to_string());
+        }));
     } else {
         for report in &reports {
             list_text(report, args.lines).iter().for_each(|line| say(line));

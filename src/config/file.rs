@@ -77,6 +77,7 @@ impl Check<'_> {
         }
         let schedules = file.sections(self, &schedule::FORM);
         let schedules = self.schedules(schedules);
+        settings.schedules = schedules.iter().map(|(name, when)| (name.clone(), when.clone())).collect();
         let block = file.section(self, &block::FORM);
         let block = self.block(block, &mut settings);
         let lists = file.sections(self, &list::FORM);

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::block::Block;
 use super::check::{Check, Names};
+use super::error::expected;
 use super::key::{Form, Key, Kind, words};
 use super::schedule::{Schedules, TIMES};
 use super::table::{Table, not_a};
@@ -21,7 +22,8 @@ const KINDS: [(&str, (Effect, Addresses)); 4] = [
     ("resolvers", (Effect::Block, Addresses::AsRules)),
 ];
 const ADDRESSES_READ: [(&str, Addresses); 2] = [("block", Addresses::AsRules), ("answer", Addresses::Answer)];
-const MATCHES: [(&str, Match); 2] = [("exact", Match::Exact), ("suffix", Match::Suffix)];
+const MATCHES: [(&str, Match); 3] =
+    [("exact", Match::Exact), ("suffix", Match::Suffix), ("below", Match::Subdomains)];
 /// Sub-errors of draft-ietf-dnsop-structured-dns-error.
 const SUB_ERRORS: [(&str, u8); 6] = [
     ("malware", 1),
@@ -71,10 +73,16 @@ const MAY: Key = Key::optional("may", Kind::Texts("words: `\"block\"`, `\"allow\
 const MATCH: Key = Key::optional(
     "match",
     Kind::Word(|| words(&MATCHES)),
-    "exact for hosts and adguard, suffix for other formats",
+    "exact for hosts, adguard and rpz, suffix for other formats",
 )
 .like(r#""suffix""#)
-.means("Whether a plain name matches only itself, or also all names below it.");
+.means(
+    "`\"exact\"`, `\"suffix\"`: a plain name matches only itself, or also all names below it. A line `*.name` matches \
+    the name and all names below it; with `\"below\"`, only those below it.",
+);
+const ATTRIBUTES: Key = Key::optional("attributes", Kind::Texts("attributes"), "all rules")
+    .like(r#"["ads", "-cn"]"#)
+    .means("Of a v2fly list, take only the rules with all of these attributes; `\"-cn\"`: only those without `@cn`.");
 const ACTION: Key = Key::optional("action", Kind::Action, "that of the client's group, or of `[block]`")
     .like(r#""nodata""#)
     .means("The answer for a name that the list blocks.");
@@ -98,8 +106,8 @@ pub(super) static FORM: Form = Form {
     header: "[[list]]",
     meaning: "A list of names to block or to allow. Of two rules of equal rank, the one whose list comes first wins.",
     keys: &[
-        NAME, SOURCE, RULES, FORMAT, KIND, MATCH, ADDRESSES, MAY, ACTION, AUTHORITY, REASON, SINCE,
-        SUB_ERROR, TYPES, TIMES[0], TIMES[1], TIMES[2],
+        NAME, SOURCE, RULES, FORMAT, KIND, MATCH, ATTRIBUTES, ADDRESSES, MAY, ACTION, AUTHORITY, REASON,
+        SINCE, SUB_ERROR, TYPES, TIMES[0], TIMES[1], TIMES[2],
     ],
     also: &[
         ("url", "source"),
@@ -179,6 +187,7 @@ impl Check<'_> {
             );
         }
         let may = self.may(&mut table, kind.map_or(Effect::Block, |(effect, _)| effect), read);
+        let attributes = self.attributes(&mut table, format);
         let action = self.action(&mut table, ACTION);
         let mut text = |key| table.text(self, key).map(Spanned::into_inner);
         let (authority, reason, since) = (text(AUTHORITY), text(REASON), text(SINCE));
@@ -212,6 +221,7 @@ impl Check<'_> {
             format: if has.1 { Format::AdGuard } else { format.unwrap_or(Format::Auto) },
             effect,
             plain,
+            attributes,
             inherits: action.is_none(),
             action: action.unwrap_or_else(|| block.action.clone()),
             ttl: block.ttl,
@@ -249,6 +259,32 @@ impl Check<'_> {
             self.wrong(&table.key(MAY), &table.place(MAY.name), problem, "add it, or leave `may` out");
         }
         Some(may)
+    }
+
+    /// The attributes of the rules to take, without the `@` that some write before them.
+    fn attributes(&mut self, table: &mut Table<'_>, format: Option<Format>) -> Vec<String> {
+        let given = table.has(ATTRIBUTES.name);
+        let (key, place) = (table.key(ATTRIBUTES), table.place(ATTRIBUTES.name));
+        let all = table.texts(self, ATTRIBUTES).map(Spanned::into_inner).unwrap_or_default();
+        if given && !matches!(format, None | Some(Format::Auto | Format::V2fly)) {
+            let problem = "only the rules of v2fly lists have attributes".to_owned();
+            self.wrong(&key, &place, problem, "set `format = \"v2fly\"`, or remove the key");
+        }
+        let mut out = Vec::new();
+        for text in all {
+            let (sign, word) = match text.get_ref().strip_prefix('-') {
+                Some(word) => ("-", word),
+                None => ("", text.get_ref().as_str()),
+            };
+            let word = word.strip_prefix('@').unwrap_or(word);
+            if word.is_empty() || !word.bytes().all(|b| b.is_ascii_graphic()) {
+                let problem = format!("`{}` is not an attribute", text.get_ref());
+                self.wrong(&key, &text.span(), problem, expected("a word").such_as(r#"["ads", "-cn"]"#));
+                continue;
+            }
+            out.push(format!("{sign}{word}"));
+        }
+        out
     }
 
     /// Rules by when they apply. Each keeps its line number: lines of other times are empty.

@@ -1,12 +1,13 @@
 //! All settings of a server.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
     BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings, GroupSettings,
     ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings, ZoneSettings,
 };
-use crate::policy::{Inspection, KnownClient};
+use crate::policy::{Inspection, KnownClient, schedule::Schedule};
 use crate::upstream::Server;
 
 /// All settings of a server: a field for each table of the configuration.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub block: BlockSettings,
     /// Lists in order.
     pub lists: Vec<ListSettings>,
+    /// The named schedules, to which lines of lists can refer.
+    pub schedules: BTreeMap<String, Schedule>,
     /// Which rule wins.
     pub policy: PolicySettings,
     /// What is inspected in the upstreams' replies.
@@ -61,6 +64,7 @@ impl Default for Settings {
             cache: CacheSettings::default(),
             block: BlockSettings::default(),
             lists: Vec::new(),
+            schedules: BTreeMap::new(),
             policy: PolicySettings::default(),
             inspect: Inspection::default(),
             clients: Vec::new(),

@@ -19,8 +19,10 @@ pub struct ListSettings {
     pub format: Format,
     /// Block or allow.
     pub effect: Effect,
-    /// How plain names match; `None`: as the format defines it.
+    /// How names match; `None`: as the format defines it. See [`crate::lists::Reader::new`].
     pub plain: Option<Match>,
+    /// The rules to take from a v2fly list: those with all of these attributes; `-name`: without it.
+    pub attributes: Vec<String>,
     /// What a client gets.
     pub action: Action,
     /// Whether the action is a default, so that the action of the client's group takes precedence.
@@ -68,6 +70,7 @@ impl Default for ListSettings {
             format: Format::Auto,
             effect: Effect::Block,
             plain: None,
+            attributes: Vec::new(),
             action: Action::NxDomain,
             inherits: false,
             ttl: 60,

@@ -1,13 +1,15 @@
 //! Reads a list's rules, wherever its text comes from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use super::include;
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
 use super::store::{self, ReadError};
-use crate::lists::{Confined, Format, List, Reader};
-use crate::policy::{Compiled, file};
+use crate::lists::{Attributes, Confined, Format, List, Reader};
+use crate::policy::{Compiled, file, schedule::Schedule};
 use crate::settings::{ListSettings, TextSource};
 
 /// Reads a text list, for `compile`.
@@ -15,7 +17,8 @@ use crate::settings::{ListSettings, TextSource};
 /// # Errors
 /// The list can't be read, is not a list, or is already compiled.
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, Failure> {
-    match read_list(list, progress)? {
+    // A compiled index has no times.
+    match read_list(list, &BTreeMap::new(), progress)? {
         ListText::Text(text) => Ok(*text),
         ListText::Compiled(..) => {
             let help = Some("compile the lists that it was made from");
@@ -45,14 +48,24 @@ pub(super) enum ListText {
     Compiled(Box<Compiled>, Vec<Confined>),
 }
 
-pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, Failure> {
-    let reader = || Reader::new(list.format, list.plain, list.effect).with_addresses(list.addresses);
+/// Reads a list; `schedules` are those to which its lines can refer.
+pub(super) fn read_list(
+    list: &ListSettings,
+    schedules: &BTreeMap<String, Schedule>,
+    progress: &dyn Progress,
+) -> Result<ListText, Failure> {
+    let reader = || {
+        Reader::new(list.format, list.plain, list.effect)
+            .with_addresses(list.addresses)
+            .with_schedules(schedules.keys().cloned())
+            .with_attributes(Attributes::of(list.attributes.iter().map(String::as_str)))
+    };
     let whole = |text: &[u8]| {
         let mut reader = reader();
         reader.feed(text)?;
         reader.finish()
     };
-    let parsed = match &list.source {
+    let mut parsed = match &list.source {
         TextSource::File(path) => {
             let unread = |e: io::Error| unread(list, &e);
             let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
@@ -83,7 +96,15 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
             whole(lines.join("\n").as_bytes()).map_err(|e| failure(list, &e))?
         }
     };
-    let mut parsed = parsed;
+    if !list.attributes.is_empty() && parsed.format != Format::V2fly {
+        let reason =
+            format!("only rules of the format v2fly have `attributes`; this list is {}", parsed.format);
+        let help = Some("set `format = \"v2fly\"`, or remove the key");
+        return Err(Failure { help, ..failure(list, &reason) });
+    }
+    if let TextSource::File(path) = &list.source {
+        include::read(&mut parsed, path, list);
+    }
     parsed.confine(list.may);
     Ok(ListText::Text(Box::new(parsed)))
 }

@@ -4,12 +4,14 @@ use std::fmt;
 
 use super::lists::{ListText, read_list};
 use super::progress::Build;
-use super::report::{BuildError, ListReport, Report, error};
+use super::report::{BuildError, ListReport, Reading, Report, error};
 use super::routes::{number_of, route_numbers};
 use super::store;
 use crate::dns::sde::Structured;
-use crate::lists::Format;
-use crate::policy::{self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy};
+use crate::lists::{Format, SkipReason};
+use crate::policy::{
+    self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, schedule::Schedule,
+};
 use crate::rule::Action;
 use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
 use crate::upstream::route;
@@ -25,9 +27,14 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     // layer of its own.
     let (mut texts, mut text_numbers, mut layers) = (Vec::new(), Vec::new(), Vec::new());
     let mut failures = Vec::new();
+    // Rules with times of their own are a list of their own after theirs. For each policy: the number of its
+    // list in the settings, and whether it is for such a part.
+    let mut owners: Vec<(u16, bool)> = Vec::with_capacity(settings.lists.len());
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
-    for (list, number) in settings.lists.iter().zip(0u16..) {
+    for (list, of) in settings.lists.iter().zip(0u16..) {
+        let number = u16::try_from(policies.len()).unwrap_or(u16::MAX);
         policies.push(list_policy(list, &settings.block.contact));
+        owners.push((of, false));
         let mut line = ListReport {
             name: list.name.clone(),
             source: list.source.describe(),
@@ -38,9 +45,9 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
             account: Account::default(),
             skipped: Vec::new(),
             confined: Vec::new(),
-            addressed: 0,
+            reading: Reading::default(),
         };
-        match read_list(list, build.progress) {
+        match read_list(list, &settings.schedules, build.progress) {
             Err(failure) => failures.push(failure),
             Ok(ListText::Compiled(compiled, confined)) => {
                 let tables = &compiled.tables;
@@ -50,15 +57,30 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
                 layers.push((*compiled, numbers));
             }
             Ok(ListText::Text(mut text)) => {
+                let mut parts = Vec::new();
+                for (schedule, part) in std::mem::take(&mut text.timed) {
+                    match narrowed(list.schedule.as_ref(), settings.schedules.get(&schedule)) {
+                        Some(schedule) => parts.push((schedule, part)),
+                        None => text.refuse_all(&part, &two_schedules()),
+                    }
+                }
+                line.reading = Reading::of(&text, list);
                 (line.format, line.lines) = (text.format, text.lines);
                 line.skipped.clone_from(&text.skipped);
                 line.confined.clone_from(&text.confined);
-                line.addressed = text.addressed;
                 // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
                 // must not cancel rules of other lists.
                 text.alone |= apart || list.schedule.is_some() || !list.types.is_empty();
                 texts.push((list.name.clone(), *text));
                 text_numbers.push(number);
+                for (schedule, part) in parts {
+                    text_numbers.push(u16::try_from(policies.len()).unwrap_or(u16::MAX));
+                    texts.push((list.name.clone(), part));
+                    let mut own = list_policy(list, &settings.block.contact);
+                    own.schedule = Some(schedule);
+                    policies.push(own);
+                    owners.push((of, true));
+                }
             }
         }
         report.lists.push(line);
@@ -74,11 +96,16 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
         drop(texts);
         compiled.index = compiled.index.moved(store::settle);
         for (account, number) in accounts.into_iter().zip(&text_numbers) {
-            if let Some(line) = report.lists.get_mut(usize::from(*number)) {
+            let (of, part) = owners.get(usize::from(*number)).copied().unwrap_or_default();
+            let Some(line) = report.lists.get_mut(usize::from(of)) else { continue };
+            if part {
+                // Its lines are among those of its list already.
+                line.account.left_out.extend(account.left_out);
+            } else {
                 line.rules = account.used as usize;
                 line.account = account;
                 // Their line numbers count the lines of the configuration, which are not all rewrites.
-                if settings.lists.get(usize::from(*number)).is_some_and(ListSettings::is_rewrites) {
+                if settings.lists.get(usize::from(of)).is_some_and(ListSettings::is_rewrites) {
                     (line.lines, line.account.blank) = (line.account.used, 0);
                 }
             }
@@ -89,13 +116,25 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
     report.rules = policy.rule_count();
     policy.precedence = settings.policy.precedence;
-    policy.groups = groups(settings);
+    policy.groups = groups(settings, &owners);
     policy.closed = settings.policy.closed;
     if policy.closed || policy.groups.all().iter().any(|group| group.closed) {
         policy.prepare_garden();
     }
     report.index_bytes = policy.index_len();
     Ok((policy, report))
+}
+
+/// The times of a rule within those of its list; `None` if no schedule can say them.
+fn narrowed(of_list: Option<&Schedule>, own: Option<&Schedule>) -> Option<Schedule> {
+    match (of_list, own?) {
+        (Some(list), own) => own.within(list),
+        (None, own) => Some(own.clone()),
+    }
+}
+
+fn two_schedules() -> SkipReason {
+    SkipReason::Feature("a rule with a schedule of its own in a list with one".into())
 }
 
 /// True if compiling again would give the same: nothing differs, and nothing comes from a file.
@@ -137,8 +176,9 @@ pub(super) fn list_policy(list: &ListSettings, contact: &Contact) -> ListPolicy 
 }
 
 /// The groups of the settings. A listener that the server does not have leaves a group without clients.
-/// Each group with upstreams of its own gets a route; see [`routes`].
-fn groups(settings: &Settings) -> Groups {
+/// Each group with upstreams of its own gets a route; see [`routes`]. `owners`: for each policy,
+/// the number of its list in the settings.
+fn groups(settings: &Settings, owners: &[(u16, bool)]) -> Groups {
     let routes = route_numbers(settings);
     let group = |group: &GroupSettings| Group {
         name: group.name.clone(),
@@ -149,7 +189,10 @@ fn groups(settings: &Settings) -> Groups {
             .map(|a| settings.server.listen.iter().position(|l| l == a).and_then(|p| u16::try_from(p).ok()))
             .map(|number| number.unwrap_or(u16::MAX))
             .collect(),
-        lists: group.lists.clone(),
+        lists: group.lists.as_ref().map(|lists| {
+            let theirs = owners.iter().zip(0u16..).filter(|((of, _), _)| lists.contains(of));
+            theirs.map(|(_, number)| number).collect()
+        }),
         action: group.action.clone(),
         closed: group.closed.unwrap_or(settings.policy.closed),
         schedule: group.schedule.clone(),

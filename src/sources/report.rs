@@ -5,8 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::dns::NameBuf;
-use crate::lists::{Confined, Format, Skipped};
+use crate::lists::{Confined, Format, List, Skipped};
 use crate::policy::Account;
+use crate::rule::Match;
+use crate::settings::ListSettings;
 
 /// The result of reading one list.
 #[derive(Clone, Debug)]
@@ -29,8 +31,80 @@ pub struct ListReport {
     pub skipped: Vec<Skipped>,
     /// Rules that the list may not have, or not as they are.
     pub confined: Vec<Confined>,
+    /// How it was read where there is a choice.
+    pub reading: Reading,
+}
+
+/// How a list was read where its lines could be read otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Lines `*.name`.
+    pub stars: u32,
+    /// They are rules only for what is below the name.
+    pub below: bool,
+    /// Rules that were not taken, by their attributes.
+    pub not_chosen: u32,
+    /// Lines that answer only for addresses of one family.
+    pub one_family: u32,
     /// Lines of a hosts file that give another address than 0.0.0.0 or loopback, and are read as blocks.
     pub addressed: u32,
+    /// The setting `match` has no effect on the list.
+    pub match_unused: bool,
+}
+
+impl Reading {
+    /// How this list was read, given how it should be.
+    #[must_use]
+    pub fn of(list: &List, settings: &ListSettings) -> Self {
+        let match_unused = match settings.plain {
+            Some(Match::Subdomains) => list.stars == 0,
+            Some(_) => matches!(list.format, Format::Dnsmasq | Format::Unbound | Format::Regex),
+            None => false,
+        };
+        Self {
+            stars: list.stars,
+            below: list.below,
+            not_chosen: list.not_chosen,
+            one_family: list.one_family,
+            addressed: list.addressed,
+            match_unused,
+        }
+    }
+
+    /// A sentence for each.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let lines = |n: u32| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
+        let mut out = Vec::new();
+        if self.stars > 0 {
+            let lines = lines(self.stars);
+            out.push(if self.below {
+                format!("{lines} `*.name`: only what is below the name, by `match = \"below\"`")
+            } else {
+                format!("{lines} `*.name`: the name and everything below it; `match = \"below\"`: only that")
+            });
+        }
+        if self.one_family > 0 {
+            let lines = lines(self.one_family);
+            out.push(format!(
+                "{lines} with an address: only for its type, A or AAAA, and not for the other; `#` is for both"
+            ));
+        }
+        if self.not_chosen > 0 {
+            out.push(format!("{} left out by `attributes`", lines(self.not_chosen)));
+        }
+        if self.addressed > 0 {
+            let lines = lines(self.addressed);
+            out.push(format!(
+                "{lines} with an address other than 0.0.0.0 or loopback: the names are blocked; \
+                `addresses = \"answer\"`: they are answered with the address"
+            ));
+        }
+        if self.match_unused {
+            out.push("`match` changes nothing in this list".to_owned());
+        }
+        out
+    }
 }
 
 /// A result that the owner of a list can hardly have intended.

@@ -13,7 +13,7 @@ use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::dns::Rcode;
+use crate::dns::{Rcode, clean_lines};
 use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 
@@ -40,7 +40,8 @@ impl Page {
     pub fn render(&self) -> String {
         with_local_recorder(&self.recorder, || publish(&self.engine));
         self.handle.run_upkeep();
-        self.handle.render()
+        // Labels have names of lists.
+        clean_lines(&self.handle.render()).into_owned()
     }
 }
 

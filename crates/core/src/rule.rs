@@ -212,16 +212,22 @@ pub fn modifiers(traits: &Traits) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// Decided from the first lines.
+    /// Decided from the lines.
     Auto,
     /// `ADDRESS name [name…]`.
     Hosts,
     /// One name per line.
     Domains,
-    /// One name per line, `*.name` for subdomains, `*` anywhere for any characters.
+    /// One name per line; `*` anywhere stands for any characters.
     Wildcard,
     /// `||name^`, `@@||name^`, `/expression/`, `$modifier`.
     AdGuard,
+    /// Pi-hole's regular expressions: one per line, `;querytype=AAAA` after it.
+    Regex,
+    /// dnscrypt-proxy's names: `name`, `=name`, `ads*.name`, `@schedule` after it.
+    Dnscrypt,
+    /// v2fly's domain lists: `full:name`, `keyword:part`, `@attribute` after it.
+    V2fly,
     /// `address=/name/`, `local=/name/`, `server=/name/`.
     Dnsmasq,
     /// `local-zone: "name" type`, `local-data: "name A 192.0.2.1"`.
@@ -234,12 +240,15 @@ pub enum Format {
 
 impl Format {
     /// The formats by their words in the configuration.
-    pub const WORDS: [(&'static str, Self); 9] = [
+    pub const WORDS: [(&'static str, Self); 12] = [
         ("auto", Self::Auto),
         ("hosts", Self::Hosts),
         ("domains", Self::Domains),
         ("wildcard", Self::Wildcard),
         ("adguard", Self::AdGuard),
+        ("regex", Self::Regex),
+        ("dnscrypt", Self::Dnscrypt),
+        ("v2fly", Self::V2fly),
         ("dnsmasq", Self::Dnsmasq),
         ("unbound", Self::Unbound),
         ("rpz", Self::Rpz),

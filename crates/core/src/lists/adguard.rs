@@ -5,13 +5,12 @@
 //! and the order of the lists.
 
 use super::addresses::network;
-use super::breadth::is_every;
+use super::expression;
 use super::hosts;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Traits};
-use crate::trie::servable;
 
 /// One line of a filter.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
@@ -68,7 +67,7 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if let Some(expression) = pattern.strip_prefix('/').and_then(|p| p.strip_suffix('/'))
         && !expression.is_empty()
     {
-        return self::expression(expression, &traits, sink);
+        return expression::push(expression, &traits, sink);
     }
     plain_pattern(pattern, &traits, sink)
 }
@@ -259,48 +258,6 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
     }
 }
 
-/// An expression; one that only means "this name" or "this name and its subdomains" becomes a name.
-fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
-    if let Some((name, matching)) = name_in_expression(text) {
-        sink.name(&name, matching, traits);
-        return Ok(());
-    }
-    let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(
-        |error| {
-            let error = error.to_string();
-            let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
-            SkipReason::Expression(last.chars().take(120).collect())
-        },
-    )?;
-    // An expression that can't be served must cost only its own line.
-    servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
-    let pattern = Pattern::Regex(text.to_owned());
-    // Only an expression that one character satisfies can match every name.
-    if hir.properties().minimum_len().is_none_or(|len| len <= 1) && is_every(&pattern) {
-        sink.every_name(traits);
-    } else {
-        sink.pattern(pattern, traits);
-    }
-    Ok(())
-}
-
-fn name_in_expression(text: &str) -> Option<(String, Match)> {
-    let body = text.strip_suffix('$')?;
-    let forms = [
-        ("^(.+\\.)?", Match::Suffix),
-        ("^(.*\\.)?", Match::Suffix),
-        ("(^|\\.)", Match::Suffix),
-        ("(\\.|^)", Match::Suffix),
-        ("^.+\\.", Match::Subdomains),
-        ("^", Match::Exact),
-    ];
-    let (rest, matching) = forms.iter().find_map(|(start, m)| Some((body.strip_prefix(start)?, *m)))?;
-    // Only letters and escaped dots.
-    let name = rest.replace("\\.", "\0");
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == 0);
-    (plain && !name.is_empty()).then(|| (name.replace('\0', "."), matching))
-}
-
 fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     let whole = text;
     let (mut start, mut text) = match (text.strip_prefix("||"), text.strip_prefix('|')) {
@@ -346,6 +303,15 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
             return Ok(());
         }
         _ => {}
+    }
+    // What publishers of lists of names mean by it; `||*.name^` is AdGuard's own for what is below.
+    if let (None, false, Some(below)) = (start, end, body.strip_prefix("*."))
+        && is_name(below)
+        && !below.starts_with('.')
+        && !below.ends_with(['.', '-'])
+    {
+        sink.star_with(below, traits);
+        return Ok(());
     }
     let text = body.to_lowercase();
     let text = match text.strip_prefix('/') {
@@ -430,6 +396,12 @@ mod tests {
             ("a.org # why", "|a.org|"),
             ("||bücher.example^", "||xn--bcher-kva.example^"),
             ("@@||a.org^", "@@||a.org^"),
+            ("*.a.org", "||a.org^"),
+            ("*.Org", "||org^"),
+            ("@@*.a.org", "@@||a.org^"),
+            ("*.a.org$badfilter", "||a.org^ badfilter"),
+            ("@@*.a.org$important,dnstype=A", "@@||a.org^$important,dnstype=A"),
+            ("*.a.org # why", "||a.org^"),
             // Only a name by itself is a hosts entry.
             ("@@a.org", "@@pattern a.org"),
             ("a.org$important", "pattern a.org$important"),
@@ -446,6 +418,9 @@ mod tests {
             ("ads.a.org^", "pattern ads.a.org^"),
             ("a*.org", "pattern a*.org"),
             ("*ads*", "pattern *ads*"),
+            ("*.ads.", "pattern *.ads."),
+            ("*.a.org^", "pattern *.a.org^"),
+            ("||ads*.a.org", "pattern ||ads*.a.org"),
             ("/ads[0-9]+/", "pattern /ads[0-9]+/"),
             ("/ads$/", "pattern /ads$/"),
             ("@@/ads$/", "@@pattern /ads$/"),
@@ -533,6 +508,9 @@ mod tests {
                 "! not supported: the expression can't be built: DFA exceeded size limit of 1048576 during determinization",
             ),
             ("/(/", "! not a regular expression: unclosed group"),
+            ("/ads(?!x)/", "! not supported: look-around in an expression, such as (?!…)"),
+            ("/(?<=ads)x/", "! not supported: look-around in an expression, such as (?!…)"),
+            ("/(ads)\\1/", "! not supported: a back-reference in an expression, such as \\1"),
             ("||a..org^", "! a label is empty"),
             ("||a.org^$dnstype=NOPE", "! `NOPE` is not a record type"),
             ("||a.org^$dnstype=", "! `dnstype` needs a value"),

@@ -1,5 +1,6 @@
 //! Detects a list's format from its first lines.
 
+use super::{dnscrypt, regex, v2fly};
 use crate::rule::Format;
 
 /// Bytes that are not a list at all.
@@ -40,6 +41,7 @@ pub(super) fn refuse(bytes: &[u8]) -> Result<(), NotAList> {
 pub(super) fn format(bytes: &[u8]) -> Format {
     let (mut hosts, mut adguard, mut wildcard, mut domains) = (0, 0, 0, 0);
     let (mut dnsmasq, mut unbound, mut rpz) = (0, 0, 0);
+    let (mut regex, mut dnscrypt, mut v2fly) = (0, 0, 0);
     let lines = bytes.split(|b| *b == b'\n');
     let sample =
         lines.map(<[u8]>::trim_ascii).filter(|l| !l.is_empty() && !is_comment(l, Format::Auto)).take(SAMPLE);
@@ -62,6 +64,12 @@ pub(super) fn format(bytes: &[u8]) -> Format {
             || (line.len() > 2 && line.starts_with('/') && line.ends_with('/'))
         {
             adguard += 1;
+        } else if regex::is_expression(&line) {
+            regex += 1;
+        } else if v2fly::is_mark(&line) {
+            v2fly += 1;
+        } else if dnscrypt::is_mark(&line) {
+            dnscrypt += 1;
         } else if first.len() < line.len() && first.parse::<std::net::IpAddr>().is_ok() {
             hosts += 1;
         } else if first.contains('*') {
@@ -71,9 +79,16 @@ pub(super) fn format(bytes: &[u8]) -> Format {
         }
     }
     // A list of names with some wildcards is a wildcard list; other mixtures go by majority.
-    let names = if wildcard > 0 { Format::Wildcard } else { Format::Domains };
+    // One line that only v2fly or dnscrypt-proxy has tells what the plain names are.
+    let names = match (v2fly, dnscrypt, wildcard) {
+        (0, 0, 0) => Format::Domains,
+        (0, 0, _) => Format::Wildcard,
+        (0, ..) => Format::Dnscrypt,
+        _ => Format::V2fly,
+    };
     let counts = [
-        (wildcard + domains, names),
+        (wildcard + domains + dnscrypt + v2fly, names),
+        (regex, Format::Regex),
         (hosts, Format::Hosts),
         (adguard, Format::AdGuard),
         (dnsmasq, Format::Dnsmasq),

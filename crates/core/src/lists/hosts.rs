@@ -30,8 +30,9 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     let text = text.split('#').next().unwrap_or_default();
     let mut words = text.split_ascii_whitespace();
     let Some(first) = words.next() else { return };
-    // A zone index may follow a link-local address: fe80::1%lo0.
-    let Ok(address) = first.split('%').next().unwrap_or_default().parse::<IpAddr>() else {
+    // A zone index may follow a link-local address: fe80::1%lo0. Some lists write 0.0.0.0 as 0.
+    let text = if first == "0" { "0.0.0.0" } else { first.split('%').next().unwrap_or_default() };
+    let Ok(address) = text.parse::<IpAddr>() else {
         let network = first.strip_prefix("@@").map_or_else(|| network(first), network);
         match network.filter(|_| words.next().is_none()) {
             Some(_) => return sink.plain_name(first, sink.plain()),
@@ -51,11 +52,14 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
         if own {
             continue;
         }
-        if data {
-            sink.name(name, Match::Exact, &traits);
-            canonical = canonical.or_else(|| NameBuf::from_text(name).ok());
-        } else {
-            sink.plain_name(name, sink.plain());
+        match name.strip_prefix("*.") {
+            Some(_) if data => sink.skip(SkipReason::Feature("an answer for names with `*`".into())),
+            None if data => {
+                sink.name(name, Match::Exact, &traits);
+                canonical = canonical.or_else(|| NameBuf::from_text(name).ok());
+            }
+            Some(below) => sink.star(below),
+            None => sink.plain_name(name, sink.plain()),
         }
     }
     match (any, sinkhole) {

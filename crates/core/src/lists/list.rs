@@ -1,13 +1,14 @@
 //! A parsed list: its rules in compact form, and an account of every line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ipnet::IpNet;
 use rustc_hash::FxBuildHasher;
 
 use super::may::Confined;
 use super::skip::{SkipReason, Skipped};
-use crate::dns::{Match, Name};
+use super::v2fly::Attributes;
+use crate::dns::{Match, Name, clean};
 use crate::rule::{Action, Effect, Format, Pattern, Traits};
 
 /// A parsed list. The names are stored consecutively in one block, so that a million names take a million
@@ -27,6 +28,18 @@ pub struct List {
     pub skipped: Vec<Skipped>,
     /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
+    /// Lines `*.name`, in formats in which they can be read in two ways.
+    pub stars: u32,
+    /// They are rules only for what is below the name, not for the name itself.
+    pub below: bool,
+    /// Lines that answer only for addresses of one family, and let questions for the other pass.
+    pub one_family: u32,
+    /// Rules that the list does not take, by their attributes.
+    pub not_chosen: u32,
+    /// Rules that apply at the times of a schedule, by its name: those that the reader was told of.
+    pub timed: BTreeMap<String, List>,
+    /// Other files that lines name; see [`List::absorb`].
+    pub includes: Vec<Include>,
     /// Rules that have a pattern instead of a name: line, pattern, number of the traits.
     pub patterns: Vec<(u32, Pattern, u32)>,
     /// Rules for addresses in answers: line, network, number of the traits.
@@ -38,6 +51,17 @@ pub struct List {
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
+}
+
+/// Another file that a line names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The line, from 1.
+    pub line: u32,
+    /// The name of the file, as it stands there: it comes from outside.
+    pub name: String,
+    /// The rules of it that the list takes.
+    pub chosen: Attributes,
 }
 
 /// A rule for a name.
@@ -70,6 +94,12 @@ impl List {
             alone: false,
             lines: 0,
             blank: 0,
+            stars: 0,
+            below: false,
+            one_family: 0,
+            not_chosen: 0,
+            timed: BTreeMap::new(),
+            includes: Vec::new(),
             skipped: Vec::new(),
             traits: Vec::new(),
             patterns: Vec::new(),
@@ -99,6 +129,56 @@ impl List {
         }
         list.blank = list.lines.saturating_sub(u32::try_from(list.records.len()).unwrap_or(0));
         list
+    }
+
+    /// Takes in the rules of a file that a line names, as rules of that line.
+    pub fn absorb(&mut self, include: &Include, file: &Self) {
+        let line = include.line;
+        self.forget(line);
+        let traits_of = |number: u32| file.traits.get(number as usize);
+        for rule in file.rules() {
+            let Some(traits) = traits_of(rule.traits) else { continue };
+            let pushed = self.push_name(line, rule.matching, traits, |names| {
+                names.extend_from_slice(rule.name.as_bytes());
+                Ok(())
+            });
+            if let Err(reason) = pushed {
+                self.skipped.push(Skipped { line, text: rule.name.to_folded().to_string(), reason });
+            }
+        }
+        for (_, pattern, traits) in &file.patterns {
+            let Some(traits) = traits_of(*traits) else { continue };
+            let number = self.traits_number(traits);
+            self.patterns.push((line, pattern.clone(), number));
+        }
+        for skipped in &file.skipped {
+            let text = format!("{}:{}: {}", include.name, skipped.line, skipped.text);
+            self.skipped.push(Skipped { line, text, reason: skipped.reason.clone() });
+        }
+        self.not_chosen = self.not_chosen.saturating_add(file.not_chosen);
+    }
+
+    /// A file that a line names can't be read.
+    pub fn refuse(&mut self, include: &Include, why: String) {
+        self.forget(include.line);
+        let text = printable(&include.name);
+        let reason = SkipReason::NotIncluded { file: text.clone(), why };
+        self.skipped.push(Skipped { line: include.line, text: format!("include:{text}"), reason });
+    }
+
+    /// Removes the report that a file was not read.
+    fn forget(&mut self, line: u32) {
+        self.skipped.retain(|s| s.line != line || !matches!(s.reason, SkipReason::Include(_)));
+    }
+
+    /// The rules of `part`, one of [`List::timed`], are not used.
+    pub fn refuse_all(&mut self, part: &Self, reason: &SkipReason) {
+        let names = part.rules().map(|rule| (rule.line, rule.name.to_folded().to_string()));
+        let patterns = part.patterns.iter().map(|(line, pattern, _)| (*line, pattern.to_string()));
+        for (line, text) in names.chain(patterns) {
+            self.skipped.push(Skipped { line, text, reason: reason.clone() });
+        }
+        self.skipped.sort_by_key(|s| s.line);
     }
 
     /// The rules for names, in the order of their lines.
@@ -149,6 +229,25 @@ impl List {
         self.records.len()
     }
 
+    /// Removes the rules for which this holds; gives their lines and names.
+    pub(super) fn remove(&mut self, unwanted: impl Fn(&NameRule<'_>) -> bool) -> Vec<(u32, String)> {
+        let mut old = Self::new(self.format);
+        std::mem::swap(&mut old.records, &mut self.records);
+        std::mem::swap(&mut old.names, &mut self.names);
+        let mut removed = Vec::new();
+        for (rule, record) in old.rules().zip(&old.records) {
+            if unwanted(&rule) {
+                removed.push((rule.line, rule.name.to_folded().to_string()));
+                continue;
+            }
+            // What all had room for has room for some.
+            let at = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+            self.names.extend_from_slice(rule.name.as_bytes());
+            self.records.push(Record { at, ..*record });
+        }
+        removed
+    }
+
     pub(super) fn traits_number(&mut self, traits: &Traits) -> u32 {
         // Most rules of a list have the same traits as the rule before.
         if let Some(last) = self.records.last()
@@ -189,4 +288,9 @@ impl List {
         self.records.push(Record { at, line, traits: number << 2 | kind });
         Ok(())
     }
+}
+
+/// The beginning of a text from outside.
+pub(super) fn printable(text: &str) -> String {
+    clean(text).chars().take(80).collect()
 }

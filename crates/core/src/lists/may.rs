@@ -233,6 +233,10 @@ impl List {
                 }
             }
         }
+        for part in self.timed.values_mut() {
+            part.confine(may);
+            told.append(&mut part.confined);
+        }
         told.sort_by_key(|confined: &Confined| confined.line);
         self.confined = told;
     }

@@ -4,7 +4,8 @@ use super::detect::{self, NotAList, is_comment};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::{addresses, adguard, dnsmasq, domains, hosts, rpz, unbound};
+use super::v2fly::Attributes;
+use super::{addresses, adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
 /// How many octets are examined to detect the format.
@@ -56,6 +57,8 @@ pub struct Reader {
     state: Option<State>,
     /// Whether the start of the current line was discarded because it is too long.
     overlong: bool,
+    /// The rules that the list takes, by their attributes.
+    chosen: Attributes,
 }
 
 /// The state that a format keeps from line to line.
@@ -67,14 +70,17 @@ enum State {
 
 impl Reader {
     /// Begins a list. Bad lines are recorded with their reason and do not end it. `plain: None` takes the
-    /// format's own meaning of plain names: exact for hosts and adguard, suffix for the others. `effect` is
-    /// the effect of a plain rule: the kind of the list.
+    /// format's own meaning of plain names: exact for hosts, adguard and rpz, suffix for the others; so does
+    /// `Subdomains`, by which `*.name` is only what is below the name. `effect` is the effect of a plain
+    /// rule: the kind of the list.
     #[must_use]
     pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
-        let list = List::new(format);
+        let mut list = List::new(format);
+        list.below = plain == Some(Match::Subdomains);
+        let plain = plain.filter(|_| !list.below);
         let (held, traits) = (Vec::new(), Traits::plain(effect));
-        let addresses = Addresses::default();
-        Self { list, plain, addresses, traits, held, state: None, overlong: false }
+        let (addresses, chosen) = (Addresses::default(), Attributes::default());
+        Self { list, plain, addresses, traits, held, state: None, overlong: false, chosen }
     }
 
     /// Reads addresses in another way.
@@ -86,6 +92,23 @@ impl Reader {
             Addresses::Only => self.list.format = Format::Domains,
             Addresses::Answer => self.list.format = Format::Hosts,
         }
+        self
+    }
+
+    /// The same, with schedules by which lines can limit their rules to some times; those rules go to
+    /// [`List::timed`]. A line with a schedule that is not among them gives no rule.
+    #[must_use]
+    pub fn with_schedules(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        let format = self.list.format;
+        self.list.timed = names.into_iter().map(|name| (name, List::new(format))).collect();
+        self.list.timed.values_mut().for_each(|part| part.below = self.list.below);
+        self
+    }
+
+    /// The same, for a list that takes only the rules with some attributes.
+    #[must_use]
+    pub fn with_attributes(mut self, chosen: Attributes) -> Self {
+        self.chosen = chosen;
         self
     }
 
@@ -125,6 +148,10 @@ impl Reader {
             Some(State::Rpz(state)) => state.finish(&mut sink),
             Some(State::Unbound(state)) => state.finish(&mut sink),
             _ => {}
+        }
+        self.list.timed.retain(|_, part| part.name_count() + part.patterns.len() > 0);
+        for part in self.list.timed.values_mut() {
+            (part.format, part.lines, part.blank) = (self.list.format, self.list.lines, self.list.lines);
         }
         Ok(self.list)
     }
@@ -171,7 +198,7 @@ impl Reader {
 
     fn plain(&self) -> Match {
         self.plain.unwrap_or(match self.list.format {
-            Format::Hosts | Format::AdGuard => Match::Exact,
+            Format::Hosts | Format::AdGuard | Format::Rpz => Match::Exact,
             _ => Match::Suffix,
         })
     }
@@ -216,6 +243,9 @@ impl Reader {
                 Format::Wildcard => domains::wildcard_line(text, &mut sink),
                 Format::AdGuard => adguard::line(text, &mut sink),
                 Format::Dnsmasq => dnsmasq::line(text, &mut sink),
+                Format::Regex => regex::line(text, &mut sink),
+                Format::Dnscrypt => dnscrypt::line(text, &mut sink),
+                Format::V2fly => v2fly::line(text, &self.chosen, &mut sink),
                 _ => domains::line(text, &mut sink),
             },
         }
@@ -226,7 +256,7 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rule::modifiers;
     use proptest::prelude::*;
@@ -256,7 +286,8 @@ mod tests {
         out.into_iter().map(|(line, text)| format!("{line}:{text}")).collect()
     }
 
-    fn read(text: &str, format: Format) -> Vec<String> {
+    /// What each line gives, as this program writes it.
+    pub(in super::super) fn read(text: &str, format: Format) -> Vec<String> {
         show(&parse(text.as_bytes(), format, None, Effect::Block).unwrap())
     }
 
@@ -270,6 +301,7 @@ mod tests {
             (Format::Hosts, "0.0.0.0 a.org#comment", vec!["1:|a.org|"]),
             (Format::Hosts, "192.0.2.7 a.org", vec!["1:|a.org|"]),
             (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 0.0.0.0", vec![]),
+            (Format::Hosts, "0 a.org\nfe80::1%lo0 b.org localhost", vec!["1:|a.org|", "2:|b.org|"]),
             (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is not one"]),
             (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
             (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
@@ -283,11 +315,15 @@ mod tests {
             (Format::Wildcard, "192.0.2.*", vec!["1:address 192.0.2.0/24"]),
             (Format::Domains, "||a.org^", vec![not_a_name]),
             (Format::Domains, "bücher.example", vec!["1:||xn--bcher-kva.example^"]),
-            (Format::Domains, "*.a.org", vec![not_a_name]),
+            (Format::Domains, "*.a.org\n*.b.org # why", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Domains, "*.", vec!["1:! a label is empty"]),
+            (Format::Domains, "a*.org", vec![not_a_name]),
+            (Format::Hosts, "0.0.0.0 *.a.org b.org", vec!["1:||a.org^", "1:|b.org|"]),
             (Format::Domains, ".a.org", vec!["1:||a.org^"]),
             (Format::Domains, ".", vec![not_a_name]),
-            (Format::Wildcard, "*.a.org\nb.org", vec!["1:||*.a.org^", "2:||b.org^"]),
-            (Format::Wildcard, "*.a.org\n.b.org", vec!["1:||*.a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.a.org\nb.org", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.a.org # why\n.b.org", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.*.org\n*ads.org", vec!["1:pattern |*.*.org^", "2:pattern |*ads.org^"]),
             (Format::Wildcard, "ads*.a.org", vec!["1:pattern |ads*.a.org^"]),
             (Format::Wildcard, "*", vec!["1:||.^"]),
             (Format::Wildcard, "*.*", vec!["1:! would match every name"]),
@@ -295,13 +331,49 @@ mod tests {
             (Format::Dnsmasq, "address=/.a.org/*.b.org/", vec!["1:||a.org^", "1:||*.b.org^"]),
             (Format::Dnsmasq, "address=/*ads.org/", vec!["1:pattern ads.org^"]),
             (Format::Dnsmasq, "address=/a.org/#", vec!["1:||a.org^$(null)"]),
-            (Format::Dnsmasq, "address=/a.org/0.0.0.0", vec!["1:||a.org^$(null)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/0.0.0.0\naddress=/a.org/::",
+                vec!["1:||a.org^$dnstype=A|SVCB|HTTPS,(null)", "2:||a.org^$dnstype=AAAA|SVCB|HTTPS,(null)"],
+            ),
             (
                 Format::Dnsmasq,
                 "address=/a.org/b.org/192.0.2.1",
-                vec!["1:||a.org^$(address 192.0.2.1)", "1:||b.org^$(address 192.0.2.1)"],
+                vec![
+                    "1:||a.org^$dnstype=A|SVCB|HTTPS,(address 192.0.2.1)",
+                    "1:||b.org^$dnstype=A|SVCB|HTTPS,(address 192.0.2.1)",
+                ],
             ),
-            (Format::Dnsmasq, "address=/a.org/2001:db8::1", vec!["1:||a.org^$(address 2001:db8::1)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/2001:db8::1",
+                vec!["1:||a.org^$dnstype=AAAA|SVCB|HTTPS,(address 2001:db8::1)"],
+            ),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/127.0.0.1\nserver=/b.org/::1#53\nlocal=/c.org/0.0.0.0 # why",
+                vec!["1:||a.org^", "2:||b.org^", "3:||c.org^"],
+            ),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/127.0.0.1#5353\nserver=/b.org/127.0.0.53\nserver=/c.org/127.0.0.1@eth0",
+                vec![
+                    "1:! not supported: a server for some names; that is forwarding, not blocking",
+                    "2:! not supported: a server for some names; that is forwarding, not blocking",
+                    "3:! not supported: a server for some names; that is forwarding, not blocking",
+                ],
+            ),
+            (
+                Format::Dnsmasq,
+                "local=//\nserver=192.0.2.1\nrev-server=192.0.2.0/24,192.0.2.1\ndomain=a.org\nipset=/a.org/x",
+                vec![
+                    "1:! not supported: a rule for names without a dot",
+                    "2:! not supported: a server for all names",
+                    "3:! not supported: the directive `rev-server`",
+                    "4:! not supported: the directive `domain`",
+                    "5:! not supported: the directive `ipset`",
+                ],
+            ),
             (Format::Dnsmasq, "local=/a.org/\nserver=/b.org/", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Dnsmasq, "server=/a.org/#", vec!["1:@@||a.org^"]),
             (
@@ -364,7 +436,10 @@ mod tests {
             (
                 Format::Unbound,
                 "local-data: \"w.a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" always_nxdomain",
-                vec!["1:! not supported: data in a zone that ignores it (always_…)", "2:||a.org^$(nxdomain)"],
+                vec![
+                    "1:! not supported: data in a zone that ignores it (always_…, block_a)",
+                    "2:||a.org^$(nxdomain)",
+                ],
             ),
             (
                 Format::Unbound,
@@ -427,6 +502,40 @@ mod tests {
         }
     }
 
+    /// The readings of `*.name`, by the list's `match`.
+    #[test]
+    fn an_asterisk_before_a_name_includes_the_name_unless_the_list_says_below() {
+        let lines = "*.a.org\nb.org";
+        for (format, matching, expected) in [
+            (Format::Wildcard, None, ["||a.org^", "||b.org^"]),
+            (Format::Wildcard, Some(Match::Exact), ["||a.org^", "|b.org|"]),
+            (Format::Wildcard, Some(Match::Suffix), ["||a.org^", "||b.org^"]),
+            (Format::Wildcard, Some(Match::Subdomains), ["||*.a.org^", "||b.org^"]),
+            (Format::Domains, None, ["||a.org^", "||b.org^"]),
+            (Format::Domains, Some(Match::Subdomains), ["||*.a.org^", "||b.org^"]),
+            (Format::AdGuard, None, ["||a.org^", "|b.org|"]),
+            (Format::AdGuard, Some(Match::Subdomains), ["||*.a.org^", "|b.org|"]),
+            (Format::Dnscrypt, None, ["||a.org^", "||b.org^"]),
+            (Format::Dnscrypt, Some(Match::Exact), ["||a.org^", "|b.org|"]),
+            (Format::Dnscrypt, Some(Match::Subdomains), ["||*.a.org^", "||b.org^"]),
+        ] {
+            let list = parse(lines.as_bytes(), format, matching, Effect::Block).unwrap();
+            let expected = [format!("1:{}", expected[0]), format!("2:{}", expected[1])];
+            assert_eq!(show(&list), expected, "{format} {matching:?}");
+            assert_eq!((list.stars, list.below), (1, matching == Some(Match::Subdomains)));
+        }
+        // Formats that have a meaning of their own keep it.
+        let zone = "@ SOA a. b. 1 2 3 4 5\n*.a.org CNAME .";
+        for (format, text) in
+            [(Format::Rpz, zone), (Format::Dnsmasq, "address=/*.a.org/"), (Format::AdGuard, "||*.a.org^")]
+        {
+            for matching in [None, Some(Match::Suffix), Some(Match::Subdomains)] {
+                let list = parse(text.as_bytes(), format, matching, Effect::Block).unwrap();
+                assert_eq!((list.rule(0).unwrap().matching, list.stars), (Match::Subdomains, 0), "{format}");
+            }
+        }
+    }
+
     #[test]
     fn odd_octets_cost_only_their_line() {
         let long = "x".repeat(64);
@@ -461,6 +570,10 @@ mod tests {
             ("# c\n0.0.0.0 a.org\n0.0.0.0 b.org\n", Format::Hosts),
             ("! c\n||a.org^\n@@||b.org^\n", Format::AdGuard),
             ("*.a.org\nb.org\n", Format::Wildcard),
+            ("^ad[0-9]+\\.\n(\\.|^)a\\.org$\nads;querytype=A\n", Format::Regex),
+            ("a.org\n*.b.org\nads.*\n=c.org\n", Format::Dnscrypt),
+            ("a.org\nb.org\nads[0-9]*.c.org\n", Format::Dnscrypt),
+            ("a.org\nb.org @cn\nfull:c.org\n", Format::V2fly),
             ("\r\na.org\r\nb.org\r\n", Format::Domains),
             ("##########\n# My list\n### of names ###\na.org\n", Format::Domains),
             ("address=/a.org/\nserver=/b.org/\n", Format::Dnsmasq),

@@ -4,9 +4,9 @@ use ipnet::IpNet;
 
 use super::addresses::network;
 use super::host::push_host;
-use super::list::List;
+use super::list::{Include, List, printable};
 use super::skip::{SkipReason, Skipped};
-use crate::dns::{Name, clean};
+use crate::dns::Name;
 use crate::rule::{Effect, Match, Pattern, Traits};
 
 /// Collects the result of one line.
@@ -135,6 +135,49 @@ impl Sink<'_> {
         self.list.patterns.push((self.line, pattern, number));
     }
 
+    /// Adds a rule for `*.name`: for the name and what is below it, or only for what is below, as the list
+    /// has it.
+    pub(super) fn star(&mut self, below: &str) {
+        let traits = self.traits;
+        self.star_with(below, traits);
+    }
+
+    /// The same, with traits.
+    pub(super) fn star_with(&mut self, below: &str, traits: &Traits) {
+        let matching = if self.list.below { Match::Subdomains } else { Match::Suffix };
+        self.name(below, matching, traits);
+        self.list.stars = self.list.stars.saturating_add(1);
+    }
+
+    /// Adds what the line says to the rules of a schedule, if that exists.
+    pub(super) fn at_times(&mut self, schedule: &str, read: impl FnOnce(&mut Sink<'_>)) {
+        let Some((name, mut part)) = self.list.timed.remove_entry(schedule) else {
+            return self.skip(SkipReason::Schedule(printable(schedule)));
+        };
+        let mut sink = Sink { list: &mut part, handled: false, ..*self };
+        read(&mut sink);
+        self.handled = true;
+        self.list.skipped.append(&mut part.skipped);
+        self.list.stars += std::mem::take(&mut part.stars);
+        self.list.timed.insert(name, part);
+    }
+
+    /// The line is another file, which may be given later.
+    pub(super) fn include(&mut self, include: Include) {
+        self.skip(SkipReason::Include(printable(&include.name)));
+        self.list.includes.push(include);
+    }
+
+    /// The line answers only for addresses of one family.
+    pub(super) fn one_family(&mut self) {
+        self.list.one_family = self.list.one_family.saturating_add(1);
+    }
+
+    /// The line is a rule that the list does not take.
+    pub(super) fn leave_out(&mut self) {
+        self.list.not_chosen = self.list.not_chosen.saturating_add(1);
+    }
+
     /// The line is handled, now or at the end of the list.
     pub(super) const fn mark_handled(&mut self) {
         self.handled = true;
@@ -149,7 +192,6 @@ impl Sink<'_> {
     /// Like [`Sink::skip`], for an earlier line with the given text.
     pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
         self.handled = true;
-        let text = clean(text.trim()).chars().take(80).collect();
-        self.list.skipped.push(Skipped { line, text, reason });
+        self.list.skipped.push(Skipped { line, text: printable(text.trim()), reason });
     }
 }

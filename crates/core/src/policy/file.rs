@@ -9,6 +9,7 @@
 use bytes::Bytes;
 
 use super::compile::{Compiled, Tables};
+use crate::dns::clean;
 use crate::trie::{Index, OpenError, checksum};
 
 /// The last octets of a file.
@@ -73,7 +74,11 @@ pub fn open(file: &Bytes) -> Result<Compiled, FileError> {
     if checksum(&padded(tables)) != sum {
         return Err(FileError::Tables);
     }
-    let tables: Tables = postcard::from_bytes(tables).map_err(|_| FileError::Tables)?;
+    let mut tables: Tables = postcard::from_bytes(tables).map_err(|_| FileError::Tables)?;
+    // The names of lists may be anything, as the file may come from anywhere.
+    for source in &mut tables.sources {
+        *source = clean(source).into_owned();
+    }
     let index = Index::open(file.slice(..split)).map_err(FileError::Index)?;
     Ok(Compiled { index, tables })
 }
