@@ -18,6 +18,8 @@ mod command;
 #[cfg(unix)]
 mod control;
 mod forward;
+#[cfg(unix)]
+mod hostile;
 mod judge;
 mod lists;
 mod metrics;
