@@ -136,9 +136,9 @@ impl<'t> Table<'t> {
     pub(super) fn text(&mut self, check: &mut Check<'_>, key: impl Into<Key>) -> Option<Spanned<String>> {
         let key = key.into();
         let text = self.read(check, key, "a string in quotes", |value| value.as_str().map(str::to_owned))?;
-        if text.get_ref().contains(char::is_control) {
-            let problem = "the string has a control character, such as a line break".to_owned();
-            check.wrong(&self.key(key), &text.span(), problem, "remove it, and write the text on one line");
+        if text.get_ref().contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
+            let problem = "the string has a control character".to_owned();
+            check.wrong(&self.key(key), &text.span(), problem, "remove it");
             return None;
         }
         if key.is_required() && text.get_ref().trim().is_empty() {
