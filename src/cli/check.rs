@@ -157,7 +157,9 @@ fn group_lists(settings: &Settings, group: &GroupSettings) -> Option<Vec<String>
 pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     let (name, format, source) = (&list.name, list.format, &list.source);
     if list.lines == 0 && list.rules > 0 {
-        return vec![format!("list {name}: {} ({format}, {source})", count(list.rules, "rule"))];
+        let mut out = vec![format!("list {name}: {} ({format}, {source})", count(list.rules, "rule"))];
+        out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
+        return out;
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];

@@ -177,7 +177,7 @@ fn parent(name: &NameBuf) -> NameBuf {
 /// What is compared: the word, and what a blocked client gets.
 fn effect(policy: &Policy, verdict: Verdict) -> (&'static str, Option<&Action>) {
     let action = match verdict {
-        Verdict::Blocked(d) => policy.action(d.rule, d.list, None),
+        Verdict::Blocked(d) => policy.action(d, None),
         _ => None,
     };
     (verdict.word(), action)

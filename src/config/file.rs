@@ -86,9 +86,10 @@ impl Check<'_> {
         settings.lists.extend(block.canaries());
         let rewrites = file.sections(self, &rewrite::FORM);
         let rewrites = self.rewrites(rewrites);
-        settings.lists.extend(block.rewrites(rewrites));
+        settings.lists.extend(block.rewrites(&rewrites.all));
         let groups = file.sections(self, &group::FORM);
         self.groups(groups, named, &schedules, &mut settings);
+        self.rewrite_groups(&rewrites, &settings.groups);
         let forwards = file.sections(self, &forward::FORM);
         self.forwards(forwards, &mut settings);
         if let Some(table) = file.section(self, &blockpage::FORM) {

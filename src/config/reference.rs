@@ -126,7 +126,7 @@ mod tests {
         };
         let alone = match form.name() {
             "list" => ["source", "rules"].contains(&key.name),
-            "rewrite" => ["address", "cname", "records"].contains(&key.name),
+            "rewrite" => ["address", "cname", "records", "pass"].contains(&key.name),
             _ => false,
         };
         for needed in form.keys.iter().filter(|k| k.is_required() || !alone && either(k)) {
@@ -165,6 +165,9 @@ mod tests {
                         let beside = BESIDE.replace("\"ads\"", "\"beside\"");
                         let beside = if form.name() == "group" { BESIDE.to_owned() } else { beside };
                         text = format!("{beside}{text}");
+                    }
+                    if key.name == "groups" {
+                        text += "[[group]]\nname = \"classroom\"\n";
                     }
                     if let Err(got) = parse(&text, &path) {
                         panic!("{got}\n{text}");

@@ -31,6 +31,11 @@ impl Alias {
         Self { targets: Vec::new(), by }
     }
 
+    /// The targets of the aliases, in order.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &NameBuf> {
+        self.targets.iter().map(|(target, _)| target)
+    }
+
     /// The target of the last alias.
     pub(super) fn last(&self) -> Option<&NameBuf> {
         self.targets.last().map(|(target, _)| target)

@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::request::{Request, sent};
 use super::ruling::{Ruling, replaced};
 use super::snapshot::Snapshot;
-use crate::answer::{self, Blocked, End, Right};
+use crate::answer::{Blocked, End, Right};
 use crate::dns::{
     MAX_MESSAGE, MAX_QUERY, Message, NameBuf, Query, QueryBuilder, Rcode, ReplyWriter, Transport, flag,
 };
@@ -83,11 +83,11 @@ fn follow(
                     // `check` rejects loops among rewrites, but lists may contain them.
                     Err(TooLong) => return endless(request, out, event),
                 },
-                Some((Ruling { list, .. }, action)) => {
+                Some((ruling, _)) => {
                     let mut room = vec![0; MAX_MESSAGE];
-                    let by = (list, Right::Rewrite);
+                    let question = (&query, request.asker(view));
                     if let Blocked::Reply(len) =
-                        answer::blocked(by, action, &query, Transport::Tcp, &mut room)
+                        ruling.blocked(&snapshot.policy, question, Transport::Tcp, &mut room)
                     {
                         let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
                         return Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None);
@@ -167,7 +167,7 @@ fn blocked(
     }
     let found = match decide_in_answer(&snapshot.policy, query.qname, request.asker(view)) {
         Verdict::Blocked(decider) => Verdict::InAnswer(decider),
-        Verdict::Default => Verdict::Default,
+        default @ Verdict::Default { .. } => default,
         _ => return None,
     };
     let decided = event.verdict;

@@ -115,7 +115,7 @@ pub(super) fn route(snapshot: &Snapshot, view: Option<&View>, qname: Name<'_>, q
 }
 
 /// The zone that answers a question, unless a forward has a longer suffix of the name.
-fn zone_of<'s>(snapshot: &'s Snapshot, qname: Name<'_>, qtype: Qtype) -> Option<&'s Zone> {
+pub(super) fn zone_of<'s>(snapshot: &'s Snapshot, qname: Name<'_>, qtype: Qtype) -> Option<&'s Zone> {
     let zone = zone::of(&snapshot.zones, qname, qtype)?;
     let forward = snapshot.routes.forward(asked_of(qname, qtype));
     forward.is_none_or(|(_, len)| len <= zone.origin().as_bytes().len()).then_some(zone)

@@ -71,7 +71,7 @@ pub fn resolve(
     if snapshot.blocking {
         event.verdict = ruling::verdict(request, snapshot, view);
         if let Some(ruling) = Ruling::of(snapshot, view, event.verdict) {
-            match ruling.write(snapshot, request, out, event) {
+            match ruling.write(request, snapshot, view, out, event) {
                 MadeUp::Reply(reply) => return Outcome::of(reply, None),
                 MadeUp::Alias(target) => {
                     let alias = (target, ruling.list.ttl);

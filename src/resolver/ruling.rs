@@ -7,10 +7,12 @@ use super::request::{Request, sent};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked, Right};
 use crate::cache::store::Stored;
-use crate::dns::{self, Message, Name, NameBuf, Rcode};
+use crate::dns::{self, Message, Name, NameBuf, Qtype, Query, Rcode, Transport};
 use crate::observe::event::{Event, Source};
-use crate::policy::{self, Decider, Inspector, ListPolicy, Ordered, Rung, Verdict, View, decide, inspect};
-use crate::rule::Action;
+use crate::policy::{
+    self, Asker, Decider, Inspector, ListPolicy, Ordered, Policy, Rung, Verdict, View, decide, inspect,
+};
+use crate::rule::{Action, Data};
 
 /// What replaces an answer.
 #[derive(Clone, Copy)]
@@ -21,8 +23,13 @@ pub(super) struct Ruling<'s> {
     pub(super) action: &'s Action,
     /// On what grounds.
     pub(super) right: Right,
+    /// Whether it is NODATA in place of NXDOMAIN, since only this type is refused, or only this name and not
+    /// one below it.
+    pub(super) in_part: bool,
     /// A rule for every name decides, or the group's default.
-    pub(super) every: bool,
+    every: bool,
+    /// The rule that decides, if one does.
+    by: Option<Decider>,
 }
 
 /// The result of a ruling.
@@ -42,19 +49,18 @@ impl<'s> Ruling<'s> {
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
         let every = match verdict {
             Verdict::Blocked(d) | Verdict::InAnswer(d) => d.depth == 0 && d.matching().is_some(),
-            other => other == Verdict::Default,
+            other => matches!(other, Verdict::Default { .. }),
         };
         let (list, action, right) = match verdict {
             Verdict::Blocked(d) => {
-                let rewrite = matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite);
-                let right = if rewrite { Right::Rewrite } else { Right::Block };
-                (policy.list(d.list), policy.action(d.rule, d.list, view), right)
+                let right = if d.rung.is_rewrite() { Right::Rewrite } else { Right::Block };
+                (policy.list(d.list), policy.action(d, view), right)
             }
             Verdict::InAnswer(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
-                (policy.list(d.list), policy.action(d.rule, d.list, view), Right::Block)
+                (policy.list(d.list), policy.action(d, view), Right::Block)
             }
             Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
-            Verdict::Default => {
+            Verdict::Default { .. } => {
                 let of_group = view.and_then(|view| view.action.as_ref());
                 let action = of_group.unwrap_or(&snapshot.unlisted.action);
                 // A group that only logs what its lists block has a default all the same.
@@ -70,27 +76,61 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        Some(Self { list: list?, action: action?, right, every })
+        let by = verdict.decider();
+        let in_part = by.is_some_and(|d| d.others_pass);
+        let ruling = Self { list: list?, action: action?, right, in_part, every, by };
+        // An address says nothing about the name's other types.
+        let of_one_type = matches!(verdict, Verdict::Address(_) | Verdict::Default { others_pass: true });
+        Some(if of_one_type { ruling.of_one_type() } else { ruling })
     }
 
-    /// What the client gets for a name: where nothing passes but some names, those above them exist, as the
-    /// root does.
-    pub(super) fn action_on(self, snapshot: &Snapshot, qname: Name<'_>) -> &'s Action {
-        let exists = || qname.is_root() || snapshot.policy.opens_below(qname);
-        if self.every && *self.action == Action::NxDomain && exists() { &Action::NoData } else { self.action }
+    /// The ruling on a question of which only this type is refused: NODATA instead of NXDOMAIN, which would
+    /// deny the types that pass too (RFC 2308 §2.2).
+    fn of_one_type(self) -> Self {
+        match self.action {
+            Action::NxDomain => Self { action: &Action::NoData, in_part: true, ..self },
+            _ => self,
+        }
+    }
+
+    /// The ruling on a name: where nothing passes but some names, those above them exist, as the root does. To
+    /// deny them would deny the others to a cache too (RFC 8020).
+    pub(super) fn on(self, policy: &Policy, qname: Name<'_>) -> Self {
+        if self.every && (qname.is_root() || policy.opens_below(qname)) { self.of_one_type() } else { self }
+    }
+
+    /// The reply to a query for which the rule decided.
+    pub(super) fn blocked(
+        self,
+        policy: &Policy,
+        (query, asker): (&Query<'_>, Asker<'_>),
+        transport: Transport,
+        out: &mut [u8],
+    ) -> Blocked<'s> {
+        let added = |each: &mut dyn FnMut(&Data)| {
+            if let Some(by) = self.by.filter(|_| self.right == Right::Rewrite) {
+                policy::added_records(policy, query.qname, asker, by, &mut |record| each(record));
+            }
+        };
+        answer::blocked((self.list, self.right), (self.action, &added), query, transport, out)
     }
 
     /// Writes what the client gets.
     pub(super) fn write(
         self,
-        snapshot: &Snapshot,
         request: Request<'_, '_>,
+        snapshot: &Snapshot,
+        view: Option<&View>,
         out: &mut [u8],
         event: &mut Event,
     ) -> MadeUp<'s> {
-        let by = (self.list, self.right);
-        let action = self.action_on(snapshot, request.query.qname);
-        match answer::blocked(by, action, request.query, request.client.transport, out) {
+        let question = (request.query, request.asker(view));
+        match self.on(&snapshot.policy, request.query.qname).blocked(
+            &snapshot.policy,
+            question,
+            request.client.transport,
+            out,
+        ) {
             Blocked::Reply(len) => {
                 let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
                 MadeUp::Reply(sent(event, Source::Policy, rcode, len))
@@ -195,8 +235,12 @@ pub(super) fn replaced(
     event: &mut Event,
 ) -> Option<Option<usize>> {
     event.verdict = found;
-    let ruling = Ruling::of(snapshot, view, found)?;
-    match ruling.write(snapshot, request, out, event) {
+    let mut ruling = Ruling::of(snapshot, view, found)?;
+    // The target of a service binding says nothing about the name's addresses.
+    if matches!(found, Verdict::Ordered(..)) && matches!(request.query.qtype, Qtype::HTTPS | Qtype::SVCB) {
+        ruling = ruling.of_one_type();
+    }
+    match ruling.write(request, snapshot, view, out, event) {
         MadeUp::Reply(len) => Some(len),
         // The blocked answer is replaced by the CNAME alone, because the client's name is not the blocked
         // one.

@@ -93,7 +93,7 @@ pub enum TextSource {
     Inline(Vec<String>),
     /// Text that is built into the program, and its name for messages.
     Embedded(&'static str, &'static str),
-    /// Rewrites of the configuration.
+    /// Rewrites of the configuration, all for the clients of the same groups.
     Rewrites(Vec<RewriteSettings>),
 }
 
@@ -105,7 +105,10 @@ impl TextSource {
             Self::File(path) => path.display().to_string(),
             Self::Inline(_) => "inline rules".into(),
             Self::Embedded(name, _) => format!("{name} (built in)"),
-            Self::Rewrites(_) => "[[rewrite]]".into(),
+            Self::Rewrites(rewrites) => match rewrites.first().map_or(&[][..], |first| &first.groups) {
+                [] => "[[rewrite]]".into(),
+                groups => format!("[[rewrite]] for {}", groups.join(", ")),
+            },
         }
     }
 }

@@ -37,6 +37,12 @@ pub(super) fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure
     Failure { what, file, line: None, reason: reason.to_string(), help: None }
 }
 
+/// A list whose rules have no attributes to choose by: without the choice, more rules than wanted would apply.
+fn no_attributes(list: &ListSettings, format: Format) -> Failure {
+    let reason = format!("only rules of the format v2fly have `attributes`; this list is {format}");
+    Failure { help: Some("set `format = \"v2fly\"`, or remove the key"), ..failure(list, &reason) }
+}
+
 /// A list whose file can't be read.
 fn unread(list: &ListSettings, reason: &io::Error) -> Failure {
     Failure { help: Some("name a file that can be read"), ..failure(list, &plain(reason)) }
@@ -71,6 +77,9 @@ pub(super) fn read_list(
             let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
             match (compiled, list.format) {
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
+                    if !list.attributes.is_empty() {
+                        return Err(no_attributes(list, Format::Index));
+                    }
                     let map = store::map(path).map_err(unread)?;
                     return match file::open(&map) {
                         Ok(mut compiled) => {
@@ -87,9 +96,9 @@ pub(super) fn read_list(
             }
         }
         TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| failure(list, &e))?,
-        TextSource::Rewrites(rewrites) => List::of_rewrites(
-            rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
-        ),
+        TextSource::Rewrites(rewrites) => {
+            List::of_rewrites(rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.traits())))
+        }
         TextSource::Inline(lines) => {
             // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
@@ -97,10 +106,7 @@ pub(super) fn read_list(
         }
     };
     if !list.attributes.is_empty() && parsed.format != Format::V2fly {
-        let reason =
-            format!("only rules of the format v2fly have `attributes`; this list is {}", parsed.format);
-        let help = Some("set `format = \"v2fly\"`, or remove the key");
-        return Err(Failure { help, ..failure(list, &reason) });
+        return Err(no_attributes(list, parsed.format));
     }
     if let TextSource::File(path) = &list.source {
         include::read(&mut parsed, path, list);

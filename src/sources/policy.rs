@@ -33,7 +33,9 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
     let apart = settings.groups.iter().any(|g| g.lists.is_some());
     for (list, of) in settings.lists.iter().zip(0u16..) {
         let number = u16::try_from(policies.len()).unwrap_or(u16::MAX);
-        policies.push(list_policy(list, &settings.block.contact));
+        let mut policy = list_policy(list, &settings.block.contact);
+        policy.only_groups = only_groups(list, settings);
+        policies.push(policy);
         owners.push((of, false));
         let mut line = ListReport {
             name: list.name.clone(),
@@ -50,6 +52,8 @@ pub fn compile(settings: &Settings, build: Build<'_>) -> Result<(Policy, Report)
         match read_list(list, &settings.schedules, build.progress) {
             Err(failure) => failures.push(failure),
             Ok(ListText::Compiled(compiled, confined)) => {
+                // It is part of the index.
+                line.reading.match_unused = list.plain.is_some();
                 let tables = &compiled.tables;
                 line.rules = compiled.index.entry_count() + tables.patterns.len() + tables.addresses.len();
                 line.confined = confined;
@@ -199,6 +203,14 @@ fn groups(settings: &Settings, owners: &[(u16, bool)]) -> Groups {
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };
     Groups::new(settings.groups.iter().map(group).collect(), settings.server.listen.len())
+}
+
+/// The groups that the rewrites of a list are for: all of a list are for the same.
+fn only_groups(list: &ListSettings, settings: &Settings) -> Vec<u16> {
+    let TextSource::Rewrites(rewrites) = &list.source else { return Vec::new() };
+    let wanted = rewrites.first().map_or(&[][..], |rewrite| &rewrite.groups);
+    let numbered = settings.groups.iter().zip(0u16..);
+    numbered.filter(|(group, _)| wanted.contains(&group.name)).map(|(_, number)| number).collect()
 }
 
 /// Checks that compiled lists can be served: their patterns must not be too large.

@@ -79,15 +79,15 @@ impl Reading {
         if self.stars > 0 {
             let lines = lines(self.stars);
             out.push(if self.below {
-                format!("{lines} `*.name`: only what is below the name, by `match = \"below\"`")
+                format!("{lines} `*.name`, read as what is below the name (`match = \"below\"`)")
             } else {
-                format!("{lines} `*.name`: the name and everything below it; `match = \"below\"`: only that")
+                format!("{lines} `*.name`, read as the name and everything below it; `match = \"below\"` excludes the name")
             });
         }
         if self.one_family > 0 {
             let lines = lines(self.one_family);
             out.push(format!(
-                "{lines} with an address: only for its type, A or AAAA, and not for the other; `#` is for both"
+                "{lines} with an address of one family: questions for the other pass, as in dnsmasq; `#` answers both"
             ));
         }
         if self.not_chosen > 0 {

@@ -105,6 +105,12 @@ impl Zone {
         self.origin.as_name()
     }
 
+    /// True if the name exists: it has records, or a name below it has (RFC 4592 §2.2.2).
+    #[must_use]
+    pub fn exists(&self, name: Name<'_>) -> bool {
+        self.nodes.contains_key(Folded::new(name).from(0))
+    }
+
     /// Names that have records.
     #[must_use]
     pub fn name_count(&self) -> usize {

@@ -52,6 +52,14 @@ pub const NSENTER: Client =
 pub const IP: Client = Client::new(&["ip"], &["-V"], "ip utility, iproute2-", "Debian: iproute2");
 pub const NAMED_COMPILEZONE: Client =
     Client { oldest: (9, 16), ..Client::new(&["named-compilezone"], &["-v"], "", "Debian: bind9-utils") };
+pub const NAMED: Client = Client {
+    oldest: (9, 16),
+    ..Client::new(&["named", "/usr/sbin/named"], &["-v"], "BIND ", "Debian: bind9")
+};
+pub const UNBOUND: Client = Client {
+    oldest: (1, 13),
+    ..Client::new(&["unbound", "/usr/sbin/unbound"], &["-V"], "Version ", "Debian: unbound")
+};
 pub const DNSPYTHON: Client = Client::new(
     PYTHONS,
     &["-c", "import dns.resolver, dns.version; print('dnspython', dns.version.version)"],

@@ -15,6 +15,7 @@ mod client;
 mod common;
 
 mod browser;
+mod caches;
 mod capture;
 mod classroom;
 mod dig;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let tests = [
         client::tests(),
         browser::tests(),
+        caches::tests(),
         capture::tests(),
         classroom::tests(),
         dig::tests(),

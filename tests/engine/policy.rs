@@ -10,8 +10,8 @@
 //!   [because RULE (LIST, line N)]
 //! ```
 //!
-//! `answered` is what the upstream says. A reply is a response code, `NODATA`, the data of its answers,
-//! `forwarded` or `silence`.
+//! `answered` is what the upstream says. A reply is a response code, `NODATA`, the data of its answers, or
+//! `silence`; `forwarded` stands for what the upstream says of its own accord.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![allow(clippy::disallowed_methods)]
 
@@ -149,7 +149,13 @@ fn in_process(table: &Table, rows: &[Row], folder: &Path) {
         let snapshot = Arc::clone(&engine.snapshot_at(now.unix));
         let record = explain::explain(&engine, &snapshot, &question, now);
         let heard = heard(&record);
-        if heard != row.reply {
+        // A reply that is still to come has no errors yet.
+        let (reply, _) = row
+            .reply
+            .split_once(", EDE")
+            .filter(|_| heard.ends_with("forwarded"))
+            .unwrap_or((&row.reply, ""));
+        if heard != reply {
             wrong.push(format!("line {}: {row:?}\n  got {heard}\n{:#}", row.line, record.json()));
         }
         if let Some(because) = row.because.as_ref().filter(|because| **because != reason(&record)) {
@@ -162,7 +168,10 @@ fn in_process(table: &Table, rows: &[Row], folder: &Path) {
 fn heard(record: &Record) -> String {
     match Message::parse(&record.octets) {
         Some(reply) => summary(&reply),
-        None if record.reply.contains("forwarded") => "forwarded".into(),
+        None if record.reply.contains("forwarded") => {
+            let aliases = record.reply.split(", ").filter_map(|part| part.strip_prefix("CNAME "));
+            aliases.map(|name| format!("{name}. ")).chain(["forwarded".into()]).collect()
+        }
         None => "silence".into(),
     }
 }
@@ -201,8 +210,7 @@ fn over_the_wire(table: &Table, rows: &[Row]) {
             Ok(len) => summary(&Reply(out[..len].to_vec()).message()),
             Err(_) => "silence".into(),
         };
-        let elsewhere = ["192.0.2.200", "2001:db8::200"].contains(&heard.as_str());
-        let heard = if elsewhere { "forwarded".to_owned() } else { heard };
+        let heard = heard.replace("192.0.2.200", "forwarded").replace("2001:db8::200", "forwarded");
         assert_eq!(heard, row.reply, "line {}: {row:?}", row.line);
     }
 }

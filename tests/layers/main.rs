@@ -49,7 +49,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("net", &["observe", "resolver"]),
     ("orders", &["dns", "policy", "resolver", "sources"]),
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
-    ("hickory", &["dns", "policy", "answer", "net"]),
+    ("hickory", &["dns", "rule", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),
     ("config", &["dns", "rule", "policy", "censor", "upstream", "settings", "resolver"]),
     (

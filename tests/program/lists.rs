@@ -418,10 +418,15 @@ fn check_tells_how_an_asterisk_before_a_name_is_read() {
                 "",
                 "NXDOMAIN",
                 "suffix",
-                "1 line `*.name`: the name and everything below it; `match = \"below\"`",
+                "1 line `*.name`, read as the name and everything below it; `match = \"below\"` excludes",
             ),
-            ("match = \"suffix\"", "NXDOMAIN", "suffix", "1 line `*.name`: the name and everything below it"),
-            ("match = \"below\"", "REFUSED", "below", "1 line `*.name`: only what is below the name"),
+            (
+                "match = \"suffix\"",
+                "NXDOMAIN",
+                "suffix",
+                "1 line `*.name`, read as the name and everything below it",
+            ),
+            ("match = \"below\"", "REFUSED", "below", "1 line `*.name`, read as what is below the name"),
         ] {
             let text = config(&folder.path("list"), &format!("format = \"{format}\"\n{matching}"));
             let server = Server::start(&text, &[]);
@@ -451,7 +456,7 @@ fn check_tells_how_an_asterisk_before_a_name_is_read() {
     fs::write(folder.path("toml"), config(Path::new("list"), "match = \"suffix\"")).unwrap();
     let (_, said) = folder.run(&["check", "-c", "toml"]);
     assert!(said.contains("`match` changes nothing in this list"), "{said}");
-    assert!(said.contains("1 line with an address: only for its type, A or AAAA"), "{said}");
+    assert!(said.contains("1 line with an address of one family: questions for the other pass"), "{said}");
 }
 
 /// `@schedule` in dnscrypt-proxy's lists: `[[schedule]]` of that name, for groups too.

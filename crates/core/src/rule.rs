@@ -113,8 +113,9 @@ pub struct Traits {
     pub effect: Effect,
     /// Takes precedence over rules without this mark (`$important`).
     pub important: bool,
-    /// A `$dnsrewrite`: takes precedence over block and allow; with [`Effect::Allow`], an exception from
-    /// rewrites, or only from those with the same action if it has one.
+    /// A `$dnsrewrite`: takes precedence over block and allow; without an action, it leaves the name as it
+    /// is. With [`Effect::Allow`], an exception from rewrites, or only from those with the same action if it
+    /// has one.
     pub rewrite: bool,
     /// A `$badfilter`: cancels the rule that is otherwise the same.
     pub cancels: bool,
@@ -201,6 +202,7 @@ pub fn modifiers(traits: &Traits) -> String {
     }
     match (&traits.action, traits.rewrite) {
         (Some(action), true) => words.push(format!("dnsrewrite={action}")),
+        (None, true) if traits.effect == Effect::Block => words.push("(as it is)".into()),
         (None, true) => words.push("dnsrewrite".into()),
         (Some(action), false) => words.push(format!("({action})")),
         (None, false) => {}

@@ -8,3 +8,4 @@ mod text;
 
 pub use self::action::{Blocked, Right, aliased, blocked};
 pub use self::alias::{End, Target, write_aliases};
+pub use self::stub::Added;

@@ -221,7 +221,7 @@ mod tests {
             // Quotes, control characters, other scripts, a noncharacter.
             (
                 Structured { justification: text("\"\\\n\u{1}при\u{fdd0}\u{1ffff}"), ..none() },
-                "{\"j\":\"\\\"\\\\\\n\\u0001при\u{fffd}\u{fffd}\"}",
+                "{\"j\":\"\\\"\\\\\u{fffd}\u{fffd}при\u{fffd}\u{fffd}\"}",
                 "",
             ),
         ] {

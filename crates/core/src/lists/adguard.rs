@@ -6,6 +6,7 @@
 
 use super::addresses::network;
 use super::expression;
+use super::host::push_host;
 use super::hosts;
 use super::sink::Sink;
 use super::skip::SkipReason;
@@ -145,6 +146,9 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
                         Client::Network(network.trunc())
                     }
                     (_, Ok(address)) => Client::Network(address.into()),
+                    _ if unquoted(&word).is_empty() => {
+                        return Err(SkipReason::Syntax("`client` has an empty name".into()));
+                    }
                     _ => Client::Name(unquoted(&word)),
                 };
                 if yes { &mut scope.clients } else { &mut scope.not_clients }.push(client);
@@ -213,10 +217,25 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
         "REFUSED" => Some(Action::Refused),
         _ => None,
     };
-    let host = |text: &str| {
-        NameBuf::from_text(text).map(Action::Cname).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))
+    let name = |text: &str| {
+        let name = NameBuf::from_text(text).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))?;
+        if push_host(text, &mut Vec::new()).is_err() || name.as_name().labels().any(|l| l.starts_with(b"-")) {
+            return Err(SkipReason::Syntax(format!("`{text}` is not a host name")));
+        }
+        Ok(name)
     };
+    let host = |text: &str| name(text).map(Action::Cname);
     let record = |rtype: Qtype, text: &str| {
+        // Which word of the data is the name of a host.
+        let place = match rtype {
+            Qtype::PTR => Some(0),
+            Qtype::MX | Qtype::HTTPS | Qtype::SVCB => Some(1),
+            Qtype::SRV => Some(3),
+            _ => None,
+        };
+        if let Some(text) = place.and_then(|at| text.split_ascii_whitespace().nth(at)).filter(|t| *t != ".") {
+            name(text)?;
+        }
         let rdata =
             rdata::from_text(rtype, text, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         Ok(Some(Action::Records(vec![Data { rtype, rdata }])))
@@ -231,7 +250,8 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
             (Some(action), _) => Ok(Some(action)),
             (_, Ok(std::net::IpAddr::V4(_))) => record(Qtype::A, first),
             (_, Ok(std::net::IpAddr::V6(_))) => record(Qtype::AAAA, first),
-            _ if first.contains('.') => host(first).map(Some),
+            // A word in capitals is a code.
+            _ if first.contains('.') || first.to_uppercase() != first => host(first).map(Some),
             _ => Err(SkipReason::Syntax(format!("`{first}` is not an address, name or response code"))),
         };
     };
@@ -487,7 +507,8 @@ mod tests {
             ("@@||a.org^$dnsrewrite", "@@||a.org^$dnsrewrite"),
             ("@@||a.org^$dnsrewrite=192.0.2.1", "@@||a.org^$dnsrewrite=records A"),
             ("||a.org^$dnsrewrite", "! `dnsrewrite` needs a value"),
-            ("||a.org^$dnsrewrite=nonsense", "! `nonsense` is not an address, name or response code"),
+            ("||a.org^$dnsrewrite=nonsense", "||a.org^$dnsrewrite=cname nonsense"),
+            ("||a.org^$dnsrewrite=NONSENSE", "! `NONSENSE` is not an address, name or response code"),
             ("||a.org^$dnsrewrite=NOERROR;A;x", "! `x` is not an IPv4 address"),
             // A modifier without meaning for a name server never becomes a full block.
             ("||a.org^$third-party", "! the modifier `third-party` means nothing to a name server"),
@@ -514,6 +535,9 @@ mod tests {
             ("||a..org^", "! a label is empty"),
             ("||a.org^$dnstype=NOPE", "! `NOPE` is not a record type"),
             ("||a.org^$dnstype=", "! `dnstype` needs a value"),
+            ("||a.org^$client=", "! `client` needs a value"),
+            ("||a.org^$client=a|", "! `client` has an empty name"),
+            ("||a.org^$client=~''", "! `client` has an empty name"),
             ("||a.org^$denyallow=~b.org", "! `denyallow` takes no `~`"),
             ("||a.org^$ctag=Big", "! `Big` is not a client tag"),
         ] {
@@ -522,6 +546,72 @@ mod tests {
         assert_eq!(read("0.0.0.0 a.org b.org"), ["|a.org|", "|b.org|"]);
         for blank in ["! comment", "# comment", "", "127.0.0.1 localhost"] {
             assert!(read(blank).is_empty(), "{blank}");
+        }
+    }
+
+    #[test]
+    fn values_of_dnsrewrite_are_read_or_refused() {
+        let read = |value: &str| read(&format!("||a.org^$dnsrewrite={value}")).concat();
+        for good in [
+            "192.0.2.1",
+            "2001:db8::1",
+            "b.org",
+            "b.org.",
+            "xn--80ajiqg.xn--90ae",
+            "REFUSED",
+            "noerror;a;192.0.2.1",
+            "noerror;aaaa;2001:db8::1",
+            "noerror;cname;b.org",
+            "noerror;txt;hello",
+            "noerror;mx;30 b.org",
+            "noerror;ptr;b.org",
+            "noerror;svcb;30 b.org alpn=h3",
+            "noerror;svcb;30 . alpn=h3",
+            "noerror;svcb;32 b.org alpn=h3 dohpath=/dns-query{?dns}",
+            "noerror;https;30 b.org",
+            "noerror;srv;30 60 8080 b.org",
+            "noerror;srv;30 60 8080 .",
+            "nxdomain;;",
+            "noerror;;",
+        ] {
+            let got = read(good);
+            assert!(got.starts_with("||a.org^$dnsrewrite="), "{good}: {got}");
+        }
+        for bad in [
+            "BADWORD",
+            "bad;syntax",
+            "none;none;none",
+            "noerror;none;none",
+            "noerror;a;bad",
+            "noerror;a;2001:db8::1",
+            "noerror;aaaa;bad",
+            "noerror;aaaa;192.0.2.1",
+            "noerror;cname;",
+            "noerror;cname;!!bad",
+            "noerror;cname;b..org",
+            "noerror;cname;b:org",
+            "noerror;mx;bad name",
+            "noerror;mx;bad",
+            "noerror;mx;10 !!bad",
+            "noerror;ptr;bad name",
+            "noerror;ptr;!!bad",
+            "noerror;https;bad name",
+            "noerror;svcb;bad",
+            "noerror;svcb;bad name",
+            "noerror;svcb;42 bad names",
+            "noerror;svcb;42 !!bad alpn=h3",
+            "noerror;srv;bad name",
+            "noerror;srv;bad 0 0 name",
+            "noerror;srv;30 bad 0 name",
+            "noerror;srv;30 60 bad name",
+            "noerror;srv;30 60 8080 !!bad",
+            "A:NOERROR:192.0.2.1",
+            "www:b",
+            "www.-b.org",
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ] {
+            let got = read(bad);
+            assert!(got.starts_with("! "), "{bad}: {got}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! A plain name includes what is below it, as `*.name` and `.name` do; `=name` is only itself; `*part*`,
 //! `start*`, and `*`, `?` and `[a-z]` anywhere are patterns. `@schedule` after a rule says when it applies.
 
+use super::comment;
 use super::expression;
 use super::sink::Sink;
 use super::skip::SkipReason;
@@ -10,7 +11,7 @@ use crate::rule::{Match, Pattern, Start};
 
 /// One line of a list of names.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
-    let text = text.find(" #").or_else(|| text.find("\t#")).and_then(|at| text.get(..at)).unwrap_or(text);
+    let text = comment::without(text);
     let (text, schedule) = match text.split_once('@') {
         Some((_, schedule)) if schedule.contains('@') => {
             return sink.skip(SkipReason::Syntax("more than one `@` on the line".into()));
@@ -158,6 +159,25 @@ mod tests {
     use crate::rule::Format;
 
     #[test]
+    fn lines_that_only_this_format_has_are_told() {
+        for (line, yes) in [
+            ("=a.org", true),
+            ("ads[0-9]*.a.org", true),
+            ("*.youtube.* @time-to-sleep", true),
+            ("a.org @work", true),
+            ("a.org", false),
+            ("*.a.org", false),
+            ("[Adblock Plus 2.0]", false),
+            ("[section]", false),
+            ("@@a.org", false),
+            ("^ads[0-9]+", false),
+            ("a.org##.x @y", false),
+        ] {
+            assert_eq!(super::is_mark(line), yes, "{line}");
+        }
+    }
+
+    #[test]
     fn lines_and_what_they_mean() {
         for (text, expected) in [
             (
@@ -170,14 +190,7 @@ mod tests {
             ("ads[0-9]*", vec![r"1:pattern /^ads[0-9].*$/"]),
             ("a?s.[^a-c]x.org", vec![r"1:pattern /^a.s\.[^a-c]x\.org$/"]),
             ("[a-z0-9\\-_]*.example.com", vec![r"1:pattern /^[a-z0-9\-\_].*\.example\.com$/"]),
-            (
-                "*\n**\n*.*",
-                vec![
-                    "1:! would match every name",
-                    "2:! would match every name",
-                    "3:! would match every name",
-                ],
-            ),
+            ("*\n**\n*.*", vec!["1:||.^", "2:||.^", "3:! would match every name"]),
             ("a.org @work", vec!["1:! no schedule is named `work`"]),
             ("a.org @work @play", vec!["1:! more than one `@` on the line"]),
             ("ads[x", vec!["1:! a bracket is not closed"]),

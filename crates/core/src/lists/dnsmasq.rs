@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::comment;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::Qtype;
@@ -9,8 +10,7 @@ use crate::rule::{Action, Effect, Match, Pattern, Scope, Start, Traits};
 
 /// One line of a configuration.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
-    let comment = text.find(" #").or_else(|| text.find("\t#"));
-    let text = comment.and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
+    let text = comment::without(text);
     let text = text.strip_prefix("--").unwrap_or(text);
     let (directive, value) = text.split_once('=').unwrap_or((text, ""));
     let (directive, value) = (directive.trim(), value.trim().trim_matches('"'));

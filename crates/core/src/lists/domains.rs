@@ -29,7 +29,7 @@ pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
         Ok(name) => name,
         Err(reason) => return sink.skip(reason),
     };
-    match name.rfind('*') {
+    match memchr::memrchr(b'*', name.as_bytes()) {
         None => line(name, sink),
         Some(0) if name.starts_with("*.") || name == "*" => line(name, sink),
         _ if network(name).is_some() => line(name, sink),

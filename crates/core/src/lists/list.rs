@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use ipnet::IpNet;
 use rustc_hash::FxBuildHasher;
 
+use super::attributes::Attributes;
 use super::may::Confined;
 use super::skip::{SkipReason, Skipped};
-use super::v2fly::Attributes;
 use crate::dns::{Match, Name, clean};
-use crate::rule::{Action, Effect, Format, Pattern, Traits};
+use crate::rule::{Effect, Format, Pattern, Traits};
 
 /// A parsed list. The names are stored consecutively in one block, so that a million names take a million
 /// times their length and not a million allocations.
@@ -114,11 +114,11 @@ impl List {
 
     /// A list of rewrites that did not come from text: line, name, how it matches, and the answer.
     #[must_use]
-    pub fn of_rewrites<'r>(rewrites: impl Iterator<Item = (u32, Name<'r>, Match, Action)>) -> Self {
+    pub fn of_rewrites<'r>(rewrites: impl Iterator<Item = (u32, Name<'r>, Match, Traits)>) -> Self {
         let mut list = Self::new(Format::AdGuard);
-        for (line, name, matching, action) in rewrites {
+        for (line, name, matching, traits) in rewrites {
             list.lines = list.lines.max(line);
-            let traits = Traits { rewrite: true, action: Some(action), ..Traits::plain(Effect::Block) };
+            let traits = Traits { rewrite: true, effect: Effect::Block, ..traits };
             let pushed = list.push_name(line, matching, &traits, |names| {
                 names.extend(name.as_bytes().iter().map(u8::to_ascii_lowercase));
                 Ok(())

@@ -6,7 +6,10 @@
 
 mod addresses;
 mod adguard;
+mod attributes;
 mod breadth;
+mod comment;
+mod condition;
 mod detect;
 mod dnscrypt;
 mod dnsmasq;
@@ -24,10 +27,10 @@ mod skip;
 mod unbound;
 mod v2fly;
 
+pub use self::attributes::Attributes;
 pub use self::detect::NotAList;
 pub use self::list::{Include, List, NameRule};
 pub use self::may::{Confined, May, Power, name_is_wide, pattern_is_wide};
 pub use self::reader::{Addresses, Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
-pub use self::v2fly::Attributes;
 pub use crate::rule::Format;

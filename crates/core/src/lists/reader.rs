@@ -1,10 +1,11 @@
 //! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
+use super::attributes::Attributes;
+use super::condition::Conditions;
 use super::detect::{self, NotAList, is_comment};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::v2fly::Attributes;
 use super::{addresses, adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
@@ -59,6 +60,8 @@ pub struct Reader {
     overlong: bool,
     /// The rules that the list takes, by their attributes.
     chosen: Attributes,
+    /// The conditions of an adguard list that the next line is under.
+    conditions: Conditions,
 }
 
 /// The state that a format keeps from line to line.
@@ -79,8 +82,17 @@ impl Reader {
         list.below = plain == Some(Match::Subdomains);
         let plain = plain.filter(|_| !list.below);
         let (held, traits) = (Vec::new(), Traits::plain(effect));
-        let (addresses, chosen) = (Addresses::default(), Attributes::default());
-        Self { list, plain, addresses, traits, held, state: None, overlong: false, chosen }
+        Self {
+            list,
+            plain,
+            addresses: Addresses::default(),
+            traits,
+            held,
+            state: None,
+            overlong: false,
+            chosen: Attributes::default(),
+            conditions: Conditions::default(),
+        }
     }
 
     /// Reads addresses in another way.
@@ -217,6 +229,11 @@ impl Reader {
         let text = raw.trim_ascii();
         // In a zone, white space at the beginning of a line means the previous owner.
         let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
+        if format == Format::AdGuard
+            && let Some(reason) = self.conditions.line(text)
+        {
+            return sink.skip(reason);
+        }
         if text.is_empty() || is_comment(text, format) {
             sink.list.blank += 1;
             return;
@@ -381,7 +398,7 @@ pub(super) mod tests {
                 "server=/a.org/192.0.2.1#5353",
                 vec!["1:! not supported: a server for some names; that is forwarding, not blocking"],
             ),
-            (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:||.^$(null)"]),
+            (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:||.^$dnstype=A|SVCB|HTTPS,(null)"]),
             (Format::Dnsmasq, "local=/#/\nserver=/#/", vec!["1:||.^", "2:||.^"]),
             (Format::Dnsmasq, "server=/#/#", vec![]),
             (
@@ -640,7 +657,7 @@ pub(super) mod tests {
     }
 
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()\r\0".to_vec());
+        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()[]{}?+,!&\\-\r\0".to_vec());
         prop::collection::vec(prop_oneof![1 => any::<u8>(), 9 => odd], 0..200)
     }
 

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::comment;
 use super::expression;
 use super::sink::Sink;
 use super::skip::SkipReason;
@@ -23,10 +24,15 @@ pub(super) fn is_mark(line: &str) -> bool {
     line.contains(";querytype=") || line.contains(";reply=") || line.ends_with(";invert")
 }
 
-/// True for a line that is an expression and that no list of names has.
+/// True for a line that is an expression and that no list of names, and no filter, has.
 pub(super) fn is_expression(line: &str) -> bool {
-    let path = line.starts_with(['/', '|', '@', '[', '*']) || line.contains([' ', ',', '=']);
-    is_mark(line) || (!path && (line.starts_with('^') || line.contains(['\\', '(', '+', '{', '|'])))
+    // What AdGuard's rules begin with or go on with.
+    let path =
+        line.starts_with(['/', '|', '@', '[', '*', '!', '#', '$']) || line.contains(char::is_whitespace);
+    let modifier = line.rsplit_once('$').is_some_and(|(_, rest)| rest.starts_with(char::is_alphabetic));
+    let repeats = || ["]+", ")+", ".+", ".*"].iter().any(|mark| line.contains(mark));
+    is_mark(line)
+        || (!path && !modifier && (line.starts_with('^') || line.contains(['\\', '(', '{']) || repeats()))
 }
 
 fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
@@ -122,7 +128,7 @@ impl Reply {
 
 /// The expression without a comment after it; in brackets a `#` is itself.
 fn comment_off(text: &str) -> &str {
-    match text.find(" #").or_else(|| text.find("\t#")) {
+    match comment::start(text) {
         Some(at) if !text.get(at..).is_some_and(|rest| rest.contains(']')) => text.get(..at).unwrap_or(text),
         _ => text,
     }
@@ -197,6 +203,29 @@ fn bracket<'t>(text: &'t str, out: &mut String) -> Result<&'t str, SkipReason> {
 mod tests {
     use super::super::reader::tests::read;
     use crate::rule::Format;
+
+    #[test]
+    fn expressions_are_told_from_other_lines() {
+        for (line, yes) in [
+            ("^ad[0-9]+\\.", true),
+            ("^(.+[_.-])?adse?rv(er?|ice)?s?[0-9]*[_.-]", true),
+            ("(^|\\.)tracker\\.test$", true),
+            ("ads.{0,20}track", true),
+            ("ads(?=x)", true),
+            ("ads;querytype=A", true),
+            ("^ads.*", true),
+            ("||a.org^$client=1,domain=a|b", false),
+            ("-banner-$domain=a.com|b.com", false),
+            ("/ads[0-9]+/", false),
+            ("a.org", false),
+            ("*.a.org", false),
+            ("ads*.a.org", false),
+            ("-ad-banner-12-", false),
+            ("a.org # (why)", false),
+        ] {
+            assert_eq!(super::is_expression(line), yes, "{line}");
+        }
+    }
 
     #[test]
     fn lines_and_what_they_mean() {

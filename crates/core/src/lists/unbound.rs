@@ -49,7 +49,7 @@ impl State {
             return sink.skip(SkipReason::Syntax("expected `option: value`".into()));
         };
         let feature = |what: String| Err(SkipReason::Feature(what));
-        let is_rule = option.trim().starts_with("local-");
+        let is_rule = |option: &str| option.starts_with("local-");
         let done = match (option.trim(), value.trim(), &self.clause) {
             ("server", "", _) => {
                 self.clause = Clause::Server;
@@ -59,15 +59,15 @@ impl State {
                 self.clause = Clause::View;
                 return;
             }
-            (clause, "", _) if !is_rule => {
+            (clause, "", _) if !is_rule(clause) => {
                 self.clause = Clause::Other;
                 feature(format!("the clause `{}`", short(clause)))
             }
             ("name" | "view-first", _, Clause::View) => return,
-            (_, _, Clause::View) if is_rule => {
+            (rule, _, Clause::View) if is_rule(rule) => {
                 feature("a rule in a view, which is for some clients only".into())
             }
-            (_, _, Clause::Other) if is_rule => {
+            (rule, _, Clause::Other) if is_rule(rule) => {
                 Err(SkipReason::Syntax("a local zone belongs into `server:`".into()))
             }
             ("local-zone", value, _) => self.zone(value, sink),

@@ -3,47 +3,12 @@
 //! `name` and `domain:name` include what is below the name, `full:name` does not; `keyword:part` and
 //! `regexp:` are patterns; `include:` is another file. `@attribute` is a label by which a list can choose.
 
+use super::attributes::Attributes;
 use super::expression;
 use super::list::Include;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::rule::{Match, Pattern, Start};
-
-/// The rules that a list takes, by their labels. The default takes all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// Only rules with all of these.
-    pub with: Vec<String>,
-    /// Only rules with none of these.
-    pub without: Vec<String>,
-}
-
-impl Attributes {
-    /// From words such as `ads` and, for a label that a rule must not have, `-ads`.
-    #[must_use]
-    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
-        let mut all = Self::default();
-        for word in words {
-            match word.strip_prefix('-') {
-                Some(word) => all.without.push(word.to_ascii_lowercase()),
-                None => all.with.push(word.to_ascii_lowercase()),
-            }
-        }
-        all
-    }
-
-    /// Those that both take.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        let both = |a: &[String], b: &[String]| [a, b].concat();
-        Self { with: both(&self.with, &other.with), without: both(&self.without, &other.without) }
-    }
-
-    fn take(&self, labels: &[String]) -> bool {
-        self.with.iter().all(|label| labels.contains(label))
-            && !self.without.iter().any(|label| labels.contains(label))
-    }
-}
 
 /// The kinds of rules, by the word before the colon.
 const KINDS: [&str; 6] = ["domain:", "full:", "keyword:", "regexp:", "regex:", "include:"];
@@ -110,6 +75,21 @@ pub(super) fn line(text: &str, chosen: &Attributes, sink: &mut Sink<'_>) {
 mod tests {
     use super::super::reader::tests::read;
     use crate::rule::Format;
+
+    #[test]
+    fn lines_that_only_this_format_has_are_told() {
+        for (line, yes) in [
+            ("full:a.org", true),
+            ("include:other @ads", true),
+            ("regexp:^a\\.", true),
+            ("include: \"/etc/unbound/x.conf\"", false),
+            ("domain: a.org", false),
+            ("a.org", false),
+            ("server:", false),
+        ] {
+            assert_eq!(super::is_mark(line), yes, "{line}");
+        }
+    }
 
     #[test]
     fn lines_and_what_they_mean() {

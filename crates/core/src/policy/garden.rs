@@ -22,9 +22,7 @@ pub(super) enum Openings {
 
 impl Openings {
     pub(super) fn of(layers: &[Layer]) -> Self {
-        let opens = |rung: Rung| {
-            matches!(rung, Rung::Allow | Rung::ImportantAllow | Rung::OwnRewrite | Rung::Rewrite)
-        };
+        let opens = |rung: Rung| matches!(rung, Rung::Allow | Rung::ImportantAllow) || rung.is_rewrite();
         if layers.iter().any(|layer| layer.pattern_entries.iter().any(|entry| opens(entry.rung))) {
             return Self::Anywhere;
         }

@@ -3,7 +3,7 @@
 use super::compile::{Compiled, MORE, Options, PatternRule, compile};
 use super::garden::Openings;
 use super::group::Groups;
-use super::ladder::Precedence;
+use super::ladder::{Decider, Precedence};
 use super::layer::{BadPattern, Entry, Layer};
 use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
@@ -32,6 +32,8 @@ pub struct Policy {
     /// The distinct kinds of those rules: the layer, and the rule without its network.
     pub(super) address_kinds: Vec<(u16, Entry)>,
     pub(super) layers: Vec<Layer>,
+    /// Some rules depend on the type.
+    pub(super) typed: bool,
     /// Names that are blocked with NODATA instead of NXDOMAIN, because a name below them passes; see
     /// [`Policy::opens_below`].
     openings: Openings,
@@ -82,7 +84,8 @@ impl Policy {
         let layers = layers.into_iter().map(|(compiled, numbers)| Layer::new(compiled, &numbers, &lists));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
         let (addresses, address_kinds) = addresses(&layers);
-        let mut policy = Self { layers, lists, clients, addresses, address_kinds, ..Self::default() };
+        let typed = layers.iter().any(Layer::is_typed);
+        let mut policy = Self { layers, lists, clients, typed, addresses, address_kinds, ..Self::default() };
         if policy.layers.iter().any(Layer::has_rule_for_every_name) {
             policy.prepare_garden();
         }
@@ -185,11 +188,15 @@ impl Policy {
     }
 
     /// What a client gets when a rule blocks: the rule's own action, or its list's, or that of the client's
-    /// group if the list has none of its own.
+    /// group if the list has none of its own. NODATA instead of NXDOMAIN where another type of the name passes
+    /// (RFC 2308 §2.2).
     #[must_use]
-    pub fn action<'p>(&'p self, rule: RuleId, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
-        let own = self.traits(rule).and_then(|t| t.action.as_ref());
-        own.or_else(|| self.list_action(list, view))
+    pub fn action<'p>(&'p self, by: Decider, view: Option<&'p View>) -> Option<&'p Action> {
+        let own = self.traits(by.rule).and_then(|t| t.action.as_ref());
+        match own.or_else(|| self.list_action(by.list, view)) {
+            Some(Action::NxDomain) if by.others_pass => Some(&Action::NoData),
+            action => action,
+        }
     }
 
     /// What a client gets when a list blocks.

@@ -19,7 +19,10 @@ pub enum Verdict {
     /// A rule matches a name that the answer leads to: it blocks, allows or only logs, by its rung.
     InAnswer(Decider),
     /// No rule lets it pass, and the client's group blocks what no rule lets pass.
-    Default,
+    Default {
+        /// Another type of the name passes.
+        others_pass: bool,
+    },
     /// A list of addresses, by its number, contains an address in the answer.
     Address(u16),
     /// The same for a list that only logs.
@@ -35,7 +38,7 @@ impl Verdict {
         match self {
             Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::InAnswer(d) => Some(d),
             Self::NoRule
-            | Self::Default
+            | Self::Default { .. }
             | Self::Ordered(..)
             | Self::Address(_)
             | Self::NotedAddress(_)
@@ -62,14 +65,17 @@ impl Verdict {
             Self::Logged(_) | Self::NotedAddress(_) => Class::Logged,
             Self::Ordered(Ordered::Paused, _) => Class::Paused,
             Self::Blocked(d) | Self::InAnswer(d) => match d.rung {
-                Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
+                Rung::OwnRewrite | Rung::ImportantRewrite | Rung::Rewrite | Rung::RewriteException => {
+                    Class::Rewritten
+                }
                 Rung::ImportantAllow | Rung::Allow => Class::Allowed,
                 Rung::Log | Rung::Nothing => Class::Logged,
                 Rung::ImportantBlock | Rung::Block => Class::Blocked,
             },
-            Self::Default | Self::Address(_) | Self::Rebinding | Self::Ordered(Ordered::Blocked, _) => {
-                Class::Blocked
-            }
+            Self::Default { .. }
+            | Self::Address(_)
+            | Self::Rebinding
+            | Self::Ordered(Ordered::Blocked, _) => Class::Blocked,
         }
     }
 
