@@ -415,6 +415,11 @@ pub(super) mod tests {
             ),
             (Format::Unbound, "local-zone: \".\" block_a", vec!["1:||.^$dnstype=A,(nodata)"]),
             (Format::Rpz, "$TTL 60\n* CNAME rpz-drop.", vec!["2:||.^$(drop)"]),
+            (
+                Format::Rpz,
+                "$TTL 60\n* CNAME *.garden.org.",
+                vec!["2:||.^", "2:! not supported: an alias derived from the query name"],
+            ),
             (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
             (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash after the name"]),
             (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is not an address"]),
