@@ -51,7 +51,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
     ("hickory", &["dns", "rule", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),
-    ("config", &["dns", "rule", "policy", "censor", "upstream", "settings", "resolver"]),
+    ("config", &["dns", "rule", "lists", "policy", "censor", "upstream", "settings", "resolver"]),
     (
         "stage",
         &[
@@ -69,8 +69,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "dns", "rule", "policy", "censor", "cache", "upstream", "observe", "settings", "resolver",
-            "sources", "net", "orders", "server", "config", "stage", "app",
+            "dns", "rule", "lists", "policy", "censor", "cache", "upstream", "observe", "settings",
+            "resolver", "sources", "net", "orders", "server", "config", "stage", "app",
         ],
     ),
     ("main", &[]),

@@ -4,10 +4,10 @@
 //! `@@`, and the rest. Its finer distinctions (more modifiers before fewer) are replaced by the longer name
 //! and the order of the lists.
 
-use super::addresses::network;
 use super::expression;
 use super::host::push_host;
 use super::hosts;
+use super::network::network;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype, rdata};

@@ -1,6 +1,6 @@
 //! `domains` and `wildcard`: one name per line.
 
-use super::addresses::network;
+use super::network::network;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::rule::{Match, Pattern, Start};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::addresses::network;
+use super::network::network;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype};

@@ -2,9 +2,9 @@
 
 use ipnet::IpNet;
 
-use super::addresses::network;
 use super::host::push_host;
 use super::list::{Include, List, printable};
+use super::network::network;
 use super::skip::{SkipReason, Skipped};
 use crate::dns::Name;
 use crate::rule::{Effect, Match, Pattern, Traits};
