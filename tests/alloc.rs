@@ -91,6 +91,7 @@ fn settings() -> Settings {
         listeners: Vec::new(),
         lists: None,
         action: None,
+        closed: None,
         schedule: Some(workdays.clone()),
         upstreams: None,
     };

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::progress::Bar;
-use super::{OK, say};
+use super::{OK, say_json};
 use crate::app::{self, Addresses, Service, Signal, Signals};
 use crate::orders::Status;
 use crate::settings::Settings;
@@ -80,7 +80,7 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
     }
     if args.ready_json {
         let ready = serde_json::json!({ "ready": true, "dns": dns, "web": web, "blockpage": block_page });
-        say(&ready.to_string());
+        say_json(&ready);
     }
     loop {
         match signals.next().await {

@@ -169,7 +169,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let in_answer = Message::parse(&answer)
         .filter(|_| rests_on_answer(event.verdict))
         .and_then(|reply| because(policy, by, name.as_name(), &reply));
-    let ruling = Ruling::of(&snapshot, view, event.verdict);
+    let ruling = Ruling::of(&snapshot, view, event.verdict).map(|ruling| ruling.on(policy, name.as_name()));
     let list = ruling.filter(|r| r.right == Right::Block).map(|r| r.list);
     Record {
         id: list.map(|l| l.reference(name.as_name()).to_string()),

@@ -162,12 +162,13 @@ fn blocked(
     if by.list.rewrites || by.right != Right::Rewrite {
         return None;
     }
-    let Verdict::Blocked(decider) = decide_in_answer(&snapshot.policy, query.qname, request.asker(view))
-    else {
-        return None;
+    let found = match decide_in_answer(&snapshot.policy, query.qname, request.asker(view)) {
+        Verdict::Blocked(decider) => Verdict::InAnswer(decider),
+        default @ Verdict::Default { .. } => default,
+        _ => return None,
     };
     let decided = event.verdict;
-    let reply = replaced(request, snapshot, view, Verdict::InAnswer(decider), out, event);
+    let reply = replaced(request, snapshot, view, found, out, event);
     if reply.is_none() {
         event.verdict = decided;
     }

@@ -7,7 +7,7 @@ use super::request::{Request, sent};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked, Link, Right};
 use crate::cache::store::Stored;
-use crate::dns::{self, Message, NameBuf, Qtype, Query, Rcode, Transport};
+use crate::dns::{self, Message, Name, NameBuf, Qtype, Query, Rcode, Transport};
 use crate::observe::event::{Event, Source};
 use crate::policy::{
     self, Asker, Decider, Inspector, ListPolicy, Ordered, Policy, Rung, Verdict, View, decide, inspect,
@@ -23,6 +23,8 @@ pub(super) struct Ruling<'s> {
     pub(super) action: &'s Action,
     /// On what grounds.
     pub(super) right: Right,
+    /// A rule for every name decides, or the group's default.
+    every: bool,
 }
 
 /// The result of a ruling.
@@ -40,6 +42,10 @@ impl<'s> Ruling<'s> {
     pub(super) fn of(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
         let policy = &snapshot.policy;
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
+        let every = match verdict {
+            Verdict::Blocked(d) | Verdict::InAnswer(d) => d.depth == 0 && d.matching().is_some(),
+            other => matches!(other, Verdict::Default { .. }),
+        };
         let (list, action, right) = match verdict {
             Verdict::Blocked(d) => {
                 let right = if d.rung.is_rewrite() { Right::Rewrite } else { Right::Block };
@@ -49,6 +55,13 @@ impl<'s> Ruling<'s> {
                 (policy.list(d.list), policy.action(d, view), Right::Block)
             }
             Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
+            Verdict::Default { .. } => {
+                let of_group = view.and_then(|view| view.action.as_ref());
+                let action = of_group.unwrap_or(&snapshot.unlisted.action);
+                // A group that only logs what its lists block has a default all the same.
+                let action = if *action == Action::Log { &Action::NxDomain } else { action };
+                (Some(&*snapshot.unlisted), Some(action), Right::Block)
+            }
             Verdict::Rebinding => own(&snapshot.rebinding),
             Verdict::Ordered(Ordered::Blocked, _) => own(&snapshot.ordered),
             Verdict::NoRule
@@ -58,9 +71,10 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        let ruling = Self { list: list?, action: action?, right };
+        let ruling = Self { list: list?, action: action?, right, every };
         // An address says nothing about the name's other types.
-        Some(if matches!(verdict, Verdict::Address(_)) { ruling.of_one_type() } else { ruling })
+        let of_one_type = matches!(verdict, Verdict::Address(_) | Verdict::Default { others_pass: true });
+        Some(if of_one_type { ruling.of_one_type() } else { ruling })
     }
 
     /// The ruling on a question of which only this type is refused: NODATA instead of NXDOMAIN, which would
@@ -70,6 +84,12 @@ impl<'s> Ruling<'s> {
             Action::NxDomain => Self { action: &Action::NoData, ..self },
             _ => self,
         }
+    }
+
+    /// The ruling on a name: where nothing passes but some names, those above them exist, as the root does. To
+    /// deny them would deny the others to a cache too (RFC 8020).
+    pub(super) fn on(self, policy: &Policy, qname: Name<'_>) -> Self {
+        if self.every && (qname.is_root() || policy.opens_below(qname)) { self.of_one_type() } else { self }
     }
 
     /// The reply to a query for which `verdict` decided.
@@ -98,7 +118,8 @@ impl<'s> Ruling<'s> {
         event: &mut Event,
     ) -> MadeUp<'s> {
         let question = (request.query, request.asker(view), event.verdict);
-        match self.blocked(&snapshot.policy, question, request.client.transport, out) {
+        let ruling = self.on(&snapshot.policy, request.query.qname);
+        match ruling.blocked(&snapshot.policy, question, request.client.transport, out) {
             Blocked::Reply(len) => {
                 let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
                 MadeUp::Reply(sent(event, Source::Policy, rcode, len))

@@ -4,9 +4,9 @@
 //! writes it. The format that reads most lines is the list's. A few lines of it say for certain what a file
 //! is (`[Adblock Plus 2.0]`, a SOA record); these decide unless the rest contradicts them.
 
-use super::addresses::line_network;
 use super::detected::Detected;
 use super::hosts::is_entry;
+use super::network::is_alone;
 use crate::rule::Format;
 
 /// How a format sees a line of a list.
@@ -113,7 +113,7 @@ impl Detector {
             return;
         }
         let text = String::from_utf8_lossy(line);
-        if line_network(&text).is_some() {
+        if is_alone(&text) {
             return;
         }
         // The header is a comment that says which format this is.

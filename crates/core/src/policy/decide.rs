@@ -16,15 +16,12 @@ use crate::rule::Action;
 pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     let mut found = Strongest::new(policy.precedence);
     walk(policy, name, asker, &mut found);
-    let Some(mut d) = settled(policy, name, asker, &found) else { return Verdict::NoRule };
+    let Some(mut d) = settled(policy, name, asker, &found) else { return unlisted(policy, name, asker) };
     if found.typed && denies_the_name(policy, d, asker) {
-        d.others_pass = others_pass(policy, name, asker, &|asker| {
-            let mut again = Again(Strongest::new(policy.precedence));
-            walk(policy, name, asker, &mut again);
-            settled(policy, name, asker, &again.0)
-        });
+        d.others_pass = others_pass(policy, name, asker, &|asker| strongest_again(policy, name, asker));
     }
     match d.rung {
+        Rung::Log | Rung::Nothing if is_closed(asker) => unlisted(policy, name, asker),
         Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
         Rung::ImportantBlock | Rung::Block | Rung::OwnRewrite | Rung::ImportantRewrite | Rung::Rewrite => {
             Verdict::Blocked(d)
@@ -40,7 +37,7 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
 pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     let mut offer = InAnswer { policy, name, asker, found: Strongest::new(policy.precedence) };
     walk(policy, name, asker, &mut offer);
-    let Some(mut d) = offer.found.best else { return Verdict::NoRule };
+    let Some(mut d) = offer.found.best else { return unlisted(policy, name, asker) };
     if offer.found.typed && denies_the_name(policy, d, asker) {
         d.others_pass = others_pass(policy, name, asker, &|asker| {
             let found = Strongest::new(policy.precedence);
@@ -50,10 +47,42 @@ pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Ve
         });
     }
     match d.rung {
+        Rung::Log if is_closed(asker) => unlisted(policy, name, asker),
         Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
         Rung::Log => Verdict::Logged(d),
         _ => Verdict::Blocked(d),
     }
+}
+
+fn is_closed(asker: Asker<'_>) -> bool {
+    asker.view.is_some_and(|view| view.closed)
+}
+
+/// The verdict on a name that no rule lets pass or blocks.
+fn unlisted(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
+    if is_closed(asker) { by_default(policy, name, asker) } else { Verdict::NoRule }
+}
+
+/// The verdict on such a name where everything is blocked that no rule lets pass.
+#[cold]
+fn by_default(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
+    let mut types = Types::NONE;
+    if policy.typed {
+        types.add(policy, name, asker);
+    }
+    let others_pass = types.any(|qtype| {
+        let best = strongest_again(policy, name, Asker { qtype, ..asker });
+        best.is_some_and(|d| matches!(d.rung, Rung::ImportantAllow | Rung::Allow) || d.rung.is_rewrite())
+    });
+    Verdict::Default { others_pass }
+}
+
+/// The strongest rule for another type.
+#[cold]
+fn strongest_again(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option<Decider> {
+    let mut again = Again(Strongest::new(policy.precedence));
+    walk(policy, name, asker, &mut again);
+    settled(policy, name, asker, &again.0)
 }
 
 /// True if the strongest rule for another type does not deny the name.
@@ -68,7 +97,10 @@ fn others_pass<'v>(
     types.add(policy, name, asker);
     types.any(|qtype| {
         let asker = Asker { qtype, ..asker };
-        !strongest(asker).is_some_and(|d| denies_the_name(policy, d, asker))
+        match strongest(asker) {
+            Some(d) => !denies_the_name(policy, d, asker),
+            None => !is_closed(asker),
+        }
     })
 }
 
@@ -583,7 +615,7 @@ mod tests {
                         (Effect::Block, true) => 2,
                         (Effect::Allow, false) => 3,
                         (Effect::Block, false) => 4,
-                        (Effect::Nothing, _) => unreachable!("no rule of these lists"),
+                        (Effect::Nothing | Effect::Except, _) => unreachable!("no rule of these lists"),
                     };
                     if yes {
                         let labels = name.as_name().labels().map(|_| 1).sum::<i32>();
