@@ -110,6 +110,7 @@ fn settings() -> Settings {
             list("text", "||text.test^$dnsrewrite=NOERROR;TXT;hello", Action::NxDomain),
         ],
         zones: vec![ZoneSettings {
+            folder: None,
             origin: NameBuf::from_text("z.test").unwrap(),
             source: TextSource::Embedded("z", zone),
         }],

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::progress::Bar;
 use super::{OK, say};
-use crate::app::{self, Addresses, Service, Signal, Signals};
+use crate::app::{self, Addresses, Prepared, Reloader, Service, Signal, Signals, Turn, Worker};
 use crate::orders::Status;
 use crate::settings::Settings;
-use crate::sources::Report;
+use crate::sources::{Progress, Report};
 
 /// Options of `serve`.
 #[derive(clap::Args)]
@@ -28,9 +29,9 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args) -> Result<u8, String> {
+pub(super) fn run(args: Args) -> Result<u8, String> {
     app::log::start();
-    let settings = read(args)?;
+    let settings = read(&args)?;
     if args.config.is_none() {
         tracing::info!(
             "no configuration file: serving the shipped lists on loopback, with the system's resolvers as upstream"
@@ -56,12 +57,12 @@ fn read(args: &Args) -> Result<Settings, String> {
     Ok(settings)
 }
 
-async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
+async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
-    let service = Service::start(&settings, None, &Bar::default()).map_err(|e| e.to_string())?;
-    drop(settings);
-    log_report(&service.report());
+    let Some((prepared, reload)) = prepared(settings, &mut signals).await? else { return Ok(OK) };
+    let service = Service::open(prepared, None).map_err(|e| e.to_string())?;
+    log_report(&service.reloader.report());
     let Addresses { dns, web, block_page } = &service.addresses;
     for address in dns {
         tracing::info!(%address, "listening (UDP and TCP)");
@@ -76,9 +77,15 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
         let ready = serde_json::json!({ "ready": true, "dns": dns, "web": web, "blockpage": block_page });
         say(&ready.to_string());
     }
+    let reloader = Arc::clone(&service.reloader);
+    let reloads = Worker::start("reload", move |turn| self::reload(&args, &reloader, turn))
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
+    if reload {
+        reloads.ask();
+    }
     loop {
         match signals.next().await {
-            Signal::Reload => reload(args, &service),
+            Signal::Reload => reloads.ask(),
             Signal::Status => status(&service),
             Signal::Stop => break,
         }
@@ -87,12 +94,55 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
     Ok(OK)
 }
 
-fn reload(args: &Args, service: &Service) {
+/// Reads lists and zones on a thread of its own, while signals are heard. Also returns whether a reload was asked
+/// for meanwhile. `None`: the program is to end.
+async fn prepared(settings: Settings, signals: &mut Signals) -> Result<Option<(Prepared, bool)>, String> {
+    let (done, mut prepared) = tokio::sync::oneshot::channel();
+    let prepare = move || {
+        // If it fails, nobody waits any more.
+        let _ = done.send(Prepared::new(settings, &Bar::default()));
+    };
+    let thread = std::thread::Builder::new().name("start".to_owned()).spawn(prepare);
+    thread.map_err(|e| format!("cannot start a thread: {e}"))?;
+    let mut reload = false;
+    loop {
+        tokio::select! {
+            prepared = &mut prepared => {
+                let prepared = prepared.map_err(|_| "the lists could not be read")?;
+                return Ok(Some((prepared.map_err(|e| e.to_string())?, reload)));
+            }
+            signal = signals.next() => match signal {
+                Signal::Reload => reload = true,
+                Signal::Status => tracing::info!("status: starting, lists and zones are being read"),
+                Signal::Stop => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Ends a reload that a newer one supersedes.
+struct Wanted<'t>(&'t Turn);
+
+impl Progress for Wanted<'_> {
+    fn begin(&self, _what: &str, _size: u64) {}
+    fn at(&self, _done: u64) {}
+    fn stage(&self, _what: &str) {}
+
+    fn goes_on(&self) -> bool {
+        !self.0.is_superseded()
+    }
+}
+
+/// Reloads; returns whether it gave up for a newer request.
+fn reload(args: &Args, reloader: &Reloader, turn: &Turn) -> bool {
     let settings = match read(args) {
         Ok(settings) => settings,
-        Err(problem) => return tracing::error!("not reloaded, serving as before: {problem}"),
+        Err(problem) => {
+            tracing::error!("not reloaded, serving as before: {problem}");
+            return false;
+        }
     };
-    match service.reload(&settings) {
+    match reloader.reload(&settings, &Wanted(turn)) {
         Ok(reloaded) => {
             tracing::info!("reloaded");
             if !reloaded.at_next_start.is_empty() {
@@ -101,12 +151,17 @@ fn reload(args: &Args, service: &Service) {
             }
             log_report(&reloaded.report);
         }
+        Err(_) if turn.is_superseded() => {
+            tracing::info!("another reload was asked for: beginning again");
+            return true;
+        }
         Err(error) => {
             for failure in error.0 {
                 tracing::error!("not reloaded, serving as before: {failure}");
             }
         }
     }
+    false
 }
 
 /// SIGUSR1: logs the server's status in one line.

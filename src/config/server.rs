@@ -1,5 +1,7 @@
 //! `[server]`: listening addresses, permitted clients, and threads.
 
+use ipnet::IpNet;
+
 use super::check::Check;
 use super::error::expected;
 use super::key::{Form, Key, Kind};
@@ -59,9 +61,8 @@ impl Check<'_> {
         if let Some(batch) = table.bounded(self, UDP_BATCH) {
             settings.server.udp_batch = usize::try_from(batch).unwrap_or(settings.server.udp_batch);
         }
-        if let Some(allow) = table.texts(self, ALLOW) {
-            let key = table.key(ALLOW);
-            settings.server.allow = allow.get_ref().iter().filter_map(|n| self.network(&key, n)).collect();
+        if let Some(allow) = self.allowed(&mut table, ALLOW) {
+            settings.server.allow = allow;
         }
         let mut text = |key: Key| {
             let text = table.text(self, key)?;
@@ -75,5 +76,12 @@ impl Check<'_> {
         settings.server.version = text(VERSION);
         settings.server.identity = text(IDENTITY);
         table.done(self, "", &[]);
+    }
+
+    /// The networks of a key that says who may connect.
+    pub(super) fn allowed(&mut self, table: &mut Table<'_>, key: Key) -> Option<Vec<IpNet>> {
+        let networks = table.texts(self, key)?;
+        let key = table.key(key);
+        Some(networks.get_ref().iter().filter_map(|network| self.network(&key, network)).collect())
     }
 }

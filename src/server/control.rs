@@ -32,6 +32,8 @@ use crate::resolver::snapshot::Client;
 const MAX_REQUEST: u64 = 64 << 10;
 /// Connections at once; one more closes the oldest.
 const MAX_CONNECTIONS: usize = 64;
+/// They may be one in this many of all connections; DNS has half of them.
+const PART: usize = 16;
 /// A connection that is idle for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// Why there is no socket for orders.
@@ -81,7 +83,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Serves orders for ever.
 pub async fn serve(listener: UnixListener, operator: Operator) {
-    let connections = Connections::new(Bounds::of(MAX_CONNECTIONS), Arc::default());
+    let connections = Connections::new(Bounds::part(PART, MAX_CONNECTIONS), Arc::default());
     accept(
         listener,
         "the control socket",

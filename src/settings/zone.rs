@@ -1,5 +1,7 @@
 //! `[[zone]]`: a zone for which this server is authoritative.
 
+use std::path::PathBuf;
+
 use super::list::TextSource;
 use crate::dns::NameBuf;
 
@@ -10,4 +12,6 @@ pub struct ZoneSettings {
     pub origin: NameBuf,
     /// Its master file.
     pub source: TextSource,
+    /// The folder of the configuration, from which files may be included.
+    pub folder: Option<PathBuf>,
 }

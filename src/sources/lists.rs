@@ -59,8 +59,8 @@ pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<
             let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
             match (compiled, list.format) {
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
-                    let map = store::map(path).map_err(unread)?;
-                    return match file::open(&map) {
+                    let octets = store::whole(path).map_err(unread)?;
+                    return match file::open(&octets) {
                         Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
                         Err(e) => Err(failure(list, &e)),
                     };

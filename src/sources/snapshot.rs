@@ -193,6 +193,7 @@ mod tests {
                 ..ListSettings::default()
             }],
             zones: vec![ZoneSettings {
+                folder: None,
                 origin: name("z.test"),
                 source: TextSource::Inline(vec!["@ 60 SOA ns h 1 2 3 4 5".into(), "@ 60 NS ns".into()]),
             }],

@@ -42,9 +42,10 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, Vec<Failure>> {
     };
     let (text, path) = match &zone.source {
         TextSource::File(path) => {
-            let text = fs::read(path).map_err(|e| {
+            let text = fs::metadata(path).map_err(|e| plain(&e));
+            let text = text.and_then(|_| read::regular(path, read::LONGEST)).map_err(|reason| {
                 let help = Some("correct `file`");
-                vec![Failure { help, ..failure(Some(path.clone()), None, plain(&e)) }]
+                vec![Failure { help, ..failure(Some(path.clone()), None, reason) }]
             })?;
             (text, Some(&**path))
         }
@@ -52,7 +53,7 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, Vec<Failure>> {
         TextSource::Inline(lines) => (lines.join("\n").into_bytes(), None),
         TextSource::Rewrites(_) => (Vec::new(), None),
     };
-    read::parse(&text, &zone.origin, path).map_err(|errors| {
+    read::parse_within(&text, &zone.origin, path, zone.folder.as_deref()).map_err(|errors| {
         let more = (errors.more > 0).then(|| {
             let s = if errors.more == 1 { "" } else { "s" };
             failure(path.map(Into::into), None, format!("and {} more mistake{s}", errors.more))

@@ -62,6 +62,7 @@ impl World {
         let mode = setting.stubs.unwrap_or(scenario.stub_mode);
         censor::apply_stubs(&mut scenario, mode);
         let zones = scenario.zones.iter().map(|zone| ZoneSettings {
+            folder: None,
             origin: zone.origin.clone(),
             source: TextSource::Inline(zone.text.lines().map(str::to_owned).collect()),
         });

@@ -76,6 +76,10 @@ fn describe() {
             "portcullis_tcp_accept_failures_total",
             "Failures to accept a DNS connection, usually for lack of file descriptors.",
         ),
+        (
+            "portcullis_tcp_over_budget_total",
+            "DNS connections that were not read from, or ended, because all together hold too much memory.",
+        ),
         ("portcullis_log_lines_dropped_total", "Lines of the query log dropped because its queue was full."),
     ];
     for (name, help) in counters {
@@ -112,6 +116,7 @@ fn publish(engine: &Engine) {
         ("portcullis_tcp_connections_refused_total", &connections.refused),
         ("portcullis_tcp_connections_closed_total", &connections.closed),
         ("portcullis_tcp_accept_failures_total", &connections.failed),
+        ("portcullis_tcp_over_budget_total", &connections.over_budget),
     ] {
         counter!(name).absolute(n.load(Relaxed));
     }

@@ -33,6 +33,7 @@ fn settings(upstream: SocketAddr, udp_batch: usize) -> Settings {
             ..ListSettings::default()
         }],
         zones: vec![ZoneSettings {
+            folder: None,
             origin: NameBuf::from_text("zone.test").unwrap(),
             source: TextSource::Inline(zone.into_iter().chain(long).collect()),
         }],
