@@ -203,7 +203,7 @@ fn an_index_that_is_overwritten_in_place_goes_on_serving() {
         let folder = Folder::with(&[("list", list.as_bytes())]);
         assert_eq!(folder.run(&["compile", "list", "-o", "index"]).0, 0);
         let index = folder.path("index");
-        let server = Server::start(&config(&index, ""), &[]);
+        let server = Server::start(&config(&index, "format = \"index\"\n"), &[]);
         let (octets, mut refused) = (fs::read(&index).unwrap(), 0);
         let overwrite = |with: &[u8], cut: bool| {
             let mut file = fs::File::options().write(true).open(&index).unwrap();
