@@ -73,6 +73,7 @@ async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
     for address in block_page {
         tracing::info!(%address, "block page");
     }
+    let log = tokio::spawn(app::log::sum_up());
     if args.ready_json {
         let ready = serde_json::json!({ "ready": true, "dns": dns, "web": web, "blockpage": block_page });
         say(&ready.to_string());
@@ -91,6 +92,7 @@ async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
         }
     }
     service.stop().await;
+    log.abort();
     Ok(OK)
 }
 

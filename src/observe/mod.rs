@@ -3,3 +3,4 @@
 pub mod counters;
 pub mod event;
 pub mod sink;
+pub mod throttle;

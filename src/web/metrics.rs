@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use crate::dns::Rcode;
 use crate::observe::sink::Sink;
+use crate::observe::throttle;
 use crate::resolver::live::Engine;
 
 /// The page: a recorder of its own, so that the counters of two servers in one process stay apart.
@@ -80,6 +81,7 @@ fn describe() {
             "portcullis_tcp_over_budget_total",
             "DNS connections that were not read from, or ended, because all together hold too much memory.",
         ),
+        ("portcullis_log_lines_left_out_total", "Repeated lines left out of the program's log."),
         ("portcullis_log_lines_dropped_total", "Lines of the query log dropped because its queue was full."),
     ];
     for (name, help) in counters {
@@ -123,6 +125,7 @@ fn publish(engine: &Engine) {
     gauge!("portcullis_tcp_connections").set(connections.open.load(Relaxed) as f64);
     let dropped = engine.sink.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
+    counter!("portcullis_log_lines_left_out_total").absolute(throttle::left_out());
     let snapshot = engine.snapshot();
     // One server may be in several routes.
     let mut upstreams: BTreeMap<String, (u64, u64)> = BTreeMap::new();
