@@ -117,7 +117,7 @@ async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {
         let whole = line.last() == Some(&b'\n') || line.len() < usize::try_from(MAX_REQUEST).unwrap_or(0);
         let answer = match serde_json::from_slice(&line) {
             _ if !whole => Err(format!("the request is longer than {MAX_REQUEST} octets")),
-            Ok(Value::Object(request)) => answer(operator, &request),
+            Ok(Value::Object(request)) => carried_out(operator, request).await,
             Ok(_) => Err("expected a JSON object on one line".to_owned()),
             Err(error) => Err(format!("this is not JSON: {error}")),
         };
@@ -132,6 +132,13 @@ async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Carries out one request on a thread that may wait for the disk, and for others who give orders.
+async fn carried_out(operator: &Operator, request: Map<String, Value>) -> Result<Value, String> {
+    let operator = operator.clone();
+    let done = tokio::task::spawn_blocking(move || answer(&operator, &request));
+    done.await.unwrap_or_else(|_| Err("the request could not be carried out".to_owned()))
 }
 
 /// Carries out one request.
