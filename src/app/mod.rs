@@ -20,6 +20,7 @@ mod control;
 mod error;
 #[cfg(feature = "cli")]
 pub mod log;
+pub mod privileges;
 mod refusal;
 mod reload;
 mod service;

@@ -85,6 +85,7 @@ fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
         ("[server] threads", started.server.threads != next.server.threads),
         ("[server] pin", started.server.pin != next.server.pin),
         ("[server] udp-batch", started.server.udp_batch != next.server.udp_batch),
+        ("[server] user", started.server.user != next.server.user),
         ("[metrics]", started.metrics != next.metrics),
         ("[blockpage]", started.blockpage != next.blockpage),
         ("[block.contact] on the block page", page && started.block.contact != next.block.contact),

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::control;
 use super::error::StartError;
+use super::privileges::{self, User};
 use super::refusal::refusal;
 use super::reload::Reloader;
 use crate::cache::store::Cache;
@@ -95,6 +96,7 @@ impl Service {
     pub fn open(prepared: Prepared, sink: Option<Sink<Line>>) -> Result<Self, StartError> {
         let Prepared { settings, snapshot, counters, report } = prepared;
         let settings = &settings;
+        let user = User::of(settings)?;
         let threads = match settings.server.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
@@ -106,6 +108,19 @@ impl Service {
         let pages = listen(&page.listen, "the block page", "[blockpage] listen")?;
         let refuse_tls = listen(&page.refuse_tls, "the block page", "[blockpage] refuse-tls")?;
         let control = control::bind(settings)?;
+        if let Some(user) = &user {
+            if let Some(control) = &settings.control {
+                let made = [Some(&control.socket), control.state.as_ref().filter(|state| state.exists())];
+                for path in made.into_iter().flatten() {
+                    user.owns(path).map_err(|reason| StartError::User {
+                        name: settings.server.user.clone().unwrap_or_default(),
+                        reason: format!("cannot give it {}: {reason}", path.display()),
+                    })?;
+                }
+            }
+            user.enter()?;
+            privileges::warn_of_files(settings);
+        }
         let addresses =
             Addresses { dns: dns.addresses.clone(), web: local(&metrics), block_page: local(&pages) };
 

@@ -40,6 +40,9 @@ pub(super) fn run(args: Args) -> Result<u8, String> {
             tracing::warn!("{warning}");
         }
     }
+    // Before there are other threads.
+    app::privileges::give_up();
+    app::privileges::warn_of_root(&settings);
     app::runtime().map_err(|e| e.to_string())?.block_on(serve(args, settings))
 }
 
