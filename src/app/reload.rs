@@ -8,7 +8,7 @@ use crate::observe::counters::CounterSet;
 use crate::resolver::live::Engine;
 use crate::resolver::snapshot::Snapshot;
 use crate::settings::Settings;
-use crate::sources::{Build, BuildError, Parts, Progress, Report};
+use crate::sources::{Build, BuildError, LastGood, Parts, Progress, Report};
 
 /// The result of a reload.
 #[derive(Clone, Debug)]
@@ -46,6 +46,12 @@ impl Reloader {
         Arc::new(Self { engine, counters, started, serving: Mutex::new(serving) })
     }
 
+    /// The engine of the server.
+    #[must_use]
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Applies new settings. Only changed parts, and those that come from files, are rebuilt; queries are
     /// answered during that time. It may take long: other reloads wait for it, and nothing else does.
     ///
@@ -59,7 +65,10 @@ impl Reloader {
         let mut settings = settings.clone();
         settings.server.listen.clone_from(&self.started.server.listen);
         let how = Build { progress, left_out: false };
-        let (parts, report) = Parts::build(&serving.settings, &settings, &serving.report, how)?;
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        let (policy, report) = (&snapshot.policy, &serving.report);
+        let last = LastGood { policy, settings: &serving.settings, report };
+        let (parts, report) = Parts::build(last, &settings, how)?;
         let put = |current: &Snapshot| parts.put_into(current, &settings, &self.counters);
         self.engine.change(crate::net::now().unix, put);
         serving.report = Arc::new(report);

@@ -1,6 +1,6 @@
 //! When two queries share a cached reply: same name, type, class, DO and CD bits, and the same upstreams.
 
-use crate::dns::{HEADER_LEN, MAX_NAME, Query, flag};
+use crate::dns::{HEADER_LEN, MAX_NAME, Name, Query, flag};
 
 const MAX_KEY: usize = HEADER_LEN + MAX_NAME + 4;
 
@@ -32,6 +32,12 @@ impl Key {
             key.len = HEADER_LEN + question.len();
         }
         key
+    }
+
+    /// The question's name, in lower case.
+    #[must_use]
+    pub fn qname(&self) -> Option<Name<'_>> {
+        Name::parse(self.as_bytes().get(HEADER_LEN..)?).ok()
     }
 
     /// The key's octets.

@@ -18,13 +18,22 @@ pub struct Aging {
     /// How long after a failure the upstreams are not queried again if a stale reply is cached, in seconds
     /// ("failure recheck timer").
     pub recheck: u32,
+    /// How long a question that the upstreams could not answer is not asked again, at most, in seconds; 0:
+    /// it is asked each time (RFC 9520 §3.2).
+    pub max_failure: u32,
     /// Prefetch: refresh a reply that is requested in the last tenth of its lifetime.
     pub prefetch: bool,
 }
 
 impl Default for Aging {
     fn default() -> Self {
-        Self { max_stale: 86_400, patience: Duration::from_millis(1800), recheck: 30, prefetch: true }
+        Self {
+            max_stale: 86_400,
+            patience: Duration::from_millis(1800),
+            recheck: 30,
+            max_failure: 300,
+            prefetch: true,
+        }
     }
 }
 
@@ -62,6 +71,12 @@ impl Aging {
             _ if stored.is_paused(age) => Age::StaleNow,
             _ => Age::Stale,
         }
+    }
+
+    /// True if a reply that is `age` seconds old may still be served, fresh or stale.
+    #[must_use]
+    pub fn serves(&self, stored: &Stored, age: u32) -> bool {
+        age < stored.lifetime().saturating_add(self.max_stale)
     }
 
     /// Records that the upstreams failed to refresh a reply that is `age` seconds old. Before the reply

@@ -9,9 +9,10 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache as Map, DefaultLifecycle};
 use triomphe::ThinArc;
 
+use super::failure::Failures;
 use super::key::Key;
 use crate::dns::{
-    Ede, EdeCode, HEADER_LEN, Header, MAX_EDE, Message, Qtype, Rcode, ReplyWriter, Section, flag,
+    Ede, EdeCode, HEADER_LEN, Header, MAX_EDE, Message, Qtype, Query, Rcode, ReplyWriter, Section, flag,
 };
 
 /// The TTL of a stale record, in seconds (RFC 8767 §5).
@@ -42,6 +43,10 @@ struct Fixed {
     mark: AtomicU64,
     key_len: u16,
     sections_len: u16,
+    /// Where the answer and the authority section end, within the sections.
+    ends: [u16; 2],
+    /// The reply is whole without its authority section: it has an answer, and no proof.
+    extra_authority: bool,
     counts: [u16; 3],
     rcode: Rcode,
     authentic: bool,
@@ -64,6 +69,7 @@ impl Stored {
         let (mut end, mut counts) = (begin, [0u16; 3]);
         let mut ttls = Vec::new();
         let (mut answers, mut negative) = (None::<u32>, None::<u32>);
+        let (mut ends, mut proves) = ([begin; 2], false);
         for record in message.records() {
             // No compression pointer leads into an OPT, so the records before it are complete without it.
             if record.rtype == Qtype::OPT {
@@ -75,9 +81,12 @@ impl Stored {
                 Section::Answer => {
                     *an += 1;
                     answers = Some(answers.map_or(ttl, |t| t.min(ttl)));
+                    ends = [record.rdata_at() + record.rdata.len(); 2];
                 }
                 Section::Authority => {
                     *ns += 1;
+                    ends[1] = record.rdata_at() + record.rdata.len();
+                    proves |= record.rtype != Qtype::NS;
                     if record.rtype == Qtype::SOA {
                         let minimum = record.rdata.last_chunk::<4>().map_or(0, |b| u32::from_be_bytes(*b));
                         negative = Some(sane(minimum).min(ttl).min(MAX_NEGATIVE_TTL));
@@ -98,6 +107,7 @@ impl Stored {
         };
         let lifetime = lifetime.min(max_ttl);
         let sections = message.bytes().get(begin..end)?;
+        let [answer_end, authority_end] = ends.map(|end| u16::try_from(end - begin).ok());
         let edes: Edes = message
             .edes()
             .take(MAX_EDE)
@@ -111,6 +121,8 @@ impl Stored {
             mark: AtomicU64::new(0),
             key_len: u16::try_from(key.len()).ok()?,
             sections_len: u16::try_from(sections.len()).ok()?,
+            ends: [answer_end?, authority_end?],
+            extra_authority: !proves && answers_the_question(message),
             counts,
             rcode,
             authentic: message.header.has(flag::AD),
@@ -178,6 +190,13 @@ impl Stored {
         self.fixed().truncated
     }
 
+    /// True if it is the reply to the question of this query.
+    #[must_use]
+    pub fn is_for(&self, query: &Query<'_>) -> bool {
+        let question = self.parts().and_then(|(key, _, _)| key.get(HEADER_LEN..)).unwrap_or_default();
+        question.eq_ignore_ascii_case(query.question())
+    }
+
     /// The response code.
     #[must_use]
     pub fn rcode(&self) -> Rcode {
@@ -231,7 +250,8 @@ impl Stored {
             return reply.truncate();
         }
         let Some((_, sections, ttls)) = self.parts() else { return };
-        let Ok(sections) = reply.sections(sections, fixed.counts) else { return };
+        let (sections, counts) = fixed.fitting(sections, reply.room());
+        let Ok(sections) = reply.sections(sections, counts) else { return };
         for at in ttls.as_chunks::<2>().0 {
             let at = usize::from(u16::from_ne_bytes(*at));
             let Some(slot) = sections.get_mut(at..).and_then(|s| s.first_chunk_mut::<4>()) else { continue };
@@ -242,6 +262,21 @@ impl Stored {
 
     fn weight(&self) -> usize {
         self.0.slice.len() + OVERHEAD
+    }
+}
+
+impl Fixed {
+    /// As many of the sections as fit into so many octets, but always the necessary ones: to leave out what
+    /// is not is not truncation (RFC 2181 §9).
+    fn fitting<'s>(&self, sections: &'s [u8], room: usize) -> (&'s [u8], [u16; 3]) {
+        let [an, ns, _] = self.counts;
+        let [answer, authority] = self.ends.map(usize::from);
+        let (end, counts) = match () {
+            () if sections.len() <= room => return (sections, self.counts),
+            () if authority > room && self.extra_authority => (answer, [an, 0, 0]),
+            () => (authority, [an, ns, 0]),
+        };
+        sections.get(..end).map_or((sections, self.counts), |sections| (sections, counts))
     }
 }
 
@@ -290,6 +325,8 @@ impl Hasher for Hashed {
 /// question; the stored reply holds the question for comparison. Questions whose hashes collide evict each
 /// other.
 pub struct Cache {
+    /// What the upstreams could not answer.
+    pub failures: Failures,
     map: Option<Map<u64, Stored, Octets, BuildHasherDefault<Hashed>>>,
     hasher: RandomState,
 }
@@ -301,7 +338,7 @@ impl Cache {
         let items = usize::try_from(bytes / 400).unwrap_or(usize::MAX).max(16);
         let map =
             || Map::with(items, bytes, Octets, BuildHasherDefault::default(), DefaultLifecycle::default());
-        Self { map: (bytes > 0).then(map), hasher: RandomState::new() }
+        Self { failures: Failures::default(), map: (bytes > 0).then(map), hasher: RandomState::new() }
     }
 
     /// The reply to a question, whatever its age, if one is cached. Allocates nothing.
@@ -344,7 +381,6 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::cache::stale::{Age, Aging};
-    use crate::dns::Query;
     use std::time::Duration;
 
     const ASK: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
@@ -452,6 +488,44 @@ mod tests {
         );
         let neither = Aging { max_stale: 0, prefetch: false, ..aging };
         assert_eq!([95, 100].map(|age| neither.judge(&kept, age)), [Age::Fresh, Age::Dead]);
+    }
+
+    #[test]
+    fn what_is_not_needed_is_left_out_first() {
+        let now = Instant::now();
+        let query = Query::parse(ASK).unwrap();
+        let ns = |bytes: &mut Vec<u8>, section: usize, rtype: u8| {
+            bytes[7 + 2 * section] += 1;
+            bytes.extend([0, 0, rtype, 0, 1, 0, 0, 0, 9, 0, 4]);
+            bytes.extend(if rtype == 1 { [192, 0, 2, 1] } else { *b"\x02ns\0" });
+        };
+        // The answer takes 16 octets, each other record 15, the header and the question 19.
+        for (answers, authority, room, counts) in [
+            (1, 2, 65, Some([1, 1, 1])),
+            (1, 2, 64, Some([1, 1, 0])),
+            (1, 2, 49, Some([1, 0, 0])),
+            (1, 2, 34, None),
+            // A proof belongs to the answer, and SOA to its absence.
+            (1, 47, 49, None),
+            (0, 6, 48, Some([0, 1, 0])),
+            (0, 6, 33, None),
+        ] {
+            let mut bytes = reply(0, &vec![(1, 60); answers], None);
+            ns(&mut bytes, 1, authority);
+            ns(&mut bytes, 2, 1);
+            let kept = stored(&bytes, now);
+            let mut out = [0; 512];
+            let mut writer = ReplyWriter::new(&query, &mut out, room);
+            kept.write(&mut writer, false, now);
+            let len = writer.finish();
+            let header = Message::parse(&out[..len]).unwrap().header;
+            let truncated = header.has(flag::TC);
+            assert_eq!(
+                (!truncated).then_some([header.ancount, header.nscount, header.arcount]),
+                counts,
+                "{answers} {authority} {room}"
+            );
+        }
     }
 
     #[test]

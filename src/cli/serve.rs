@@ -3,13 +3,19 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::progress::Bar;
 use super::{OK, say};
 use crate::app::{self, Addresses, Prepared, Reloader, Service, Signal, Signals, Turn, Worker};
 use crate::orders::Status;
+use crate::resolver::live::Engine;
 use crate::settings::Settings;
-use crate::sources::{Progress, Report};
+use crate::sources::{Progress, Report, pattern_time};
+
+/// Patterns that take longer for a query deserve a warning.
+const SLOW: Duration = Duration::from_micros(100);
 
 /// Options of `serve`.
 #[derive(clap::Args)]
@@ -65,7 +71,7 @@ async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
     let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
     let Some((prepared, reload)) = prepared(settings, &mut signals).await? else { return Ok(OK) };
     let service = Service::open(prepared, None).map_err(|e| e.to_string())?;
-    log_report(&service.reloader.report());
+    log_report(&service.reloader.report(), &service.engine);
     let Addresses { dns, web, block_page } = &service.addresses;
     for address in dns {
         tracing::info!(%address, "listening (UDP and TCP)");
@@ -143,6 +149,7 @@ fn reload(args: &Args, reloader: &Reloader, turn: &Turn) -> bool {
     let settings = match read(args) {
         Ok(settings) => settings,
         Err(problem) => {
+            reloader.engine().counters.failed_reloads.fetch_add(1, Relaxed);
             tracing::error!("not reloaded, serving as before: {problem}");
             return false;
         }
@@ -154,13 +161,14 @@ fn reload(args: &Args, reloader: &Reloader, turn: &Turn) -> bool {
                 let keys = reloaded.at_next_start.join(", ");
                 tracing::warn!("these changes take effect at the next start: {keys}");
             }
-            log_report(&reloaded.report);
+            log_report(&reloaded.report, reloader.engine());
         }
         Err(_) if turn.is_superseded() => {
             tracing::info!("another reload was asked for: beginning again");
             return true;
         }
         Err(error) => {
+            reloader.engine().counters.failed_reloads.fetch_add(1, Relaxed);
             for failure in error.0 {
                 tracing::error!("not reloaded, serving as before: {failure}");
             }
@@ -176,13 +184,23 @@ fn status(service: &Service) {
     tracing::info!(rules, queries, waiting, orders, blocking, paused, "status");
 }
 
-fn log_report(report: &Report) {
+fn log_report(report: &Report, engine: &Engine) {
     for list in &report.lists {
         let account = &list.account;
         let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);
         tracing::info!(name = list.name, %list.format, rules, unsupported, invalid, source = list.source, "list");
-        if let Some(warning) = list.warning() {
+        for warning in list.warnings() {
             tracing::warn!("{warning}");
+        }
+    }
+    let policy = Arc::clone(&engine.snapshot().policy);
+    if let Some(time) = pattern_time(&policy, super::now) {
+        let (patterns, micros) = (policy.pattern_count(), time.as_secs_f64() * 1e6);
+        tracing::info!("{patterns} patterns cost up to {micros:.1} µs a query");
+        if time > SLOW {
+            tracing::warn!(
+                "patterns cost up to {micros:.0} µs a query: use fewer wildcards and expressions without fixed text"
+            );
         }
     }
     for zone in &report.zones {

@@ -49,7 +49,7 @@ pub(super) fn settings() -> Settings {
 pub(super) fn internet() -> Vec<ZoneSettings> {
     let zone = |(origin, text): &(&'static str, &'static str)| {
         let name = NameBuf::from_text(origin).ok()?;
-        Some(ZoneSettings { origin: name, source: TextSource::Embedded(origin, text), folder: None })
+        Some(ZoneSettings { origin: name, source: TextSource::Embedded(origin, text) })
     };
     INTERNET.iter().filter_map(zone).collect()
 }

@@ -16,13 +16,18 @@ const STALE_AFTER: Key = Key::with("stale-after", Kind::Duration, r#""1800ms""#)
     .means("How long a client waits before it gets the stale reply.");
 const STALE_RECHECK: Key = Key::with("stale-recheck", Kind::Duration, r#""30s""#)
     .means("How long after a failure the upstreams are not asked again.");
+const MAX_FAILURE: Key = Key::with("max-failure", Kind::Duration, r#""5m""#).means(
+    "How long a question is not asked again that the upstreams answered with SERVFAIL, REFUSED or silence, at most: 1 s \
+        at first, twice as long each time it fails again (RFC 9520); `\"0s\"`: it is asked each time. A stale reply \
+        goes first, and a server that answers again ends it.",
+);
 const PREFETCH: Key = Key::with("prefetch", Kind::Flag, "true")
     .means("Refresh a reply that is requested in the last tenth of its TTL.");
 
 pub(super) static FORM: Form = Form {
     header: "[cache]",
     meaning: "How many replies of the upstreams are kept, and for how long.",
-    keys: &[SIZE, MAX_TTL, MAX_STALE, STALE_AFTER, STALE_RECHECK, PREFETCH],
+    keys: &[SIZE, MAX_TTL, MAX_STALE, STALE_AFTER, STALE_RECHECK, MAX_FAILURE, PREFETCH],
     also: &[("memory", "size"), ("max-size", "size"), ("ttl", "max-ttl")],
 };
 
@@ -36,6 +41,7 @@ impl Check<'_> {
             (MAX_TTL, &mut settings.cache.max_ttl),
             (MAX_STALE, &mut aging.max_stale),
             (STALE_RECHECK, &mut aging.recheck),
+            (MAX_FAILURE, &mut aging.max_failure),
         ] {
             *seconds = self.seconds(&mut table, key).unwrap_or(*seconds);
         }

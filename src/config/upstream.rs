@@ -26,8 +26,14 @@ const BOOTSTRAP: Key = Key::optional("bootstrap", Kind::Texts("addresses"), "the
     );
 const TIMEOUT: Key =
     Key::with("timeout", Kind::Duration, r#""2s""#).means("The time limit of one attempt at one server.");
-const MAX_WAITING: Key = Key::with("max-waiting", Kind::Number(1, 1_000_000), "20000")
-    .means("The most queries that may wait for servers at once; at most a quarter of them for one domain.");
+const MIX_CASE: Key = Key::with("mix-case", Kind::Flag, "false").means(
+    "Send names over UDP in random letter case, which replies must repeat, so that they are harder to forge. For servers \
+        that keep the case; each question to another is asked over TCP.",
+);
+const MAX_WAITING: Key = Key::with("max-waiting", Kind::Number(1, 1_000_000), "20000").means(
+    "The most queries that may wait for servers at once. One domain gets a quarter of them at most, and a domain or \
+        client that has as many as are left gets no more.",
+);
 const WHEN_FULL: Key = Key::with("when-full", Kind::Word(|| words(&WHEN_FULL_WORDS)), r#""servfail""#)
     .means("The response to a query beyond that limit: SERVFAIL, or none.");
 
@@ -35,7 +41,7 @@ pub(super) static FORM: Form = Form {
     header: "[upstream]",
     meaning: "The servers for queries that no list, zone or cached reply answers. Without this table: the system's \
         resolvers.",
-    keys: &[SERVERS, BOOTSTRAP, TIMEOUT, MAX_WAITING, WHEN_FULL],
+    keys: &[SERVERS, BOOTSTRAP, TIMEOUT, MIX_CASE, MAX_WAITING, WHEN_FULL],
     also: &[
         ("server", "servers"),
         ("upstreams", "servers"),
@@ -43,6 +49,8 @@ pub(super) static FORM: Form = Form {
         ("forwarders", "servers"),
         ("address", "servers"),
         ("addresses", "servers"),
+        ("0x20", "mix-case"),
+        ("use-caps-for-id", "mix-case"),
     ],
 };
 
@@ -65,6 +73,7 @@ impl Check<'_> {
             }
             settings.upstream.timeout = timeout;
         }
+        settings.upstream.mix_case = table.flag(self, MIX_CASE).unwrap_or_default();
         if let Some(limit) = table.bounded(self, MAX_WAITING) {
             settings.upstream.queue.limit = usize::try_from(limit).unwrap_or(usize::MAX);
         }

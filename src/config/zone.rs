@@ -34,8 +34,8 @@ impl Check<'_> {
             }
             let source = table.text(self, FILE).and_then(|text| self.source(&table.key(FILE), &text));
             table.done(self, "", &[]);
-            let (zone, folder) = (origin.zip(source), Some(self.folder()));
-            settings.zones.extend(zone.map(|(origin, source)| ZoneSettings { origin, source, folder }));
+            let zone = origin.zip(source);
+            settings.zones.extend(zone.map(|(origin, source)| ZoneSettings { origin, source }));
         }
     }
 }

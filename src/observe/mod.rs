@@ -2,5 +2,6 @@
 
 pub mod counters;
 pub mod event;
+pub mod lists;
 pub mod sink;
 pub mod throttle;

@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::request::{Request, sent};
 use super::ruling::{Ruling, replaced};
 use super::snapshot::Snapshot;
-use crate::answer::{self, Blocked, End, Right};
+use crate::answer::{Blocked, End, Right};
 use crate::dns::{
     MAX_MESSAGE, MAX_QUERY, Message, NameBuf, Query, QueryBuilder, Rcode, ReplyWriter, Transport, flag,
 };
@@ -48,7 +48,7 @@ pub(super) fn by_zone(
     event: &mut Event,
 ) -> Outcome {
     let mut alias = Alias::new(By::Zone);
-    match through(&mut alias, answer) {
+    match alias.through(answer, request.query, request.query.qname) {
         Ok(()) => follow(engine, snapshot, request, alias, now, out, event),
         Err(TooLong) => endless(request, out, event),
     }
@@ -83,11 +83,11 @@ fn follow(
                     // `check` rejects loops among rewrites, but lists may contain them.
                     Err(TooLong) => return endless(request, out, event),
                 },
-                Some((Ruling { list, .. }, action)) => {
+                Some((ruling, _)) => {
                     let mut room = vec![0; MAX_MESSAGE];
-                    let by = (list, Right::Rewrite);
+                    let question = (&query, request.asker(view));
                     if let Blocked::Reply(len) =
-                        answer::blocked(by, action, &query, Transport::Tcp, &mut room)
+                        ruling.blocked(&snapshot.policy, question, Transport::Tcp, &mut room)
                     {
                         let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
                         return Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None);
@@ -99,16 +99,16 @@ fn follow(
                 return Outcome::of(reply, None);
             }
         }
-        return match lookup(engine, snapshot, view, &query, now.at) {
+        return match lookup(engine, snapshot, view, &query, request.client.address.ip(), now.at) {
             Lookup::Local(answer) => {
                 let mut room = vec![0; MAX_MESSAGE];
                 let mut reply = ReplyWriter::new(&query, &mut room, MAX_MESSAGE);
-                answer.write(&snapshot.zones, &mut reply);
+                answer.write(snapshot, &query, &mut reply);
                 let len = reply.finish();
                 let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
                 Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None)
             }
-            Lookup::Aliases(answer) => match through(&mut alias, &answer) {
+            Lookup::Aliases(answer) => match alias.through(&answer, &query, request.query.qname) {
                 Ok(()) => continue,
                 Err(TooLong) => endless(request, out, event),
             },
@@ -126,6 +126,7 @@ fn follow(
                 let parts = (engine, snapshot);
                 Outcome::Later(Pending::new(parts, request, ask, Some(alias), *event, now.at))
             }
+            Lookup::Failed(failed) => Outcome::of(request.failed(&failed, now.at, out, event), None),
             // Without an upstream, the client follows the alias itself if it can.
             Lookup::NoSource => {
                 Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None)
@@ -133,11 +134,6 @@ fn follow(
             Lookup::Full => Outcome::of(request.shed(snapshot, out, event), None),
         };
     }
-}
-
-/// Appends the aliases of a zone.
-fn through(alias: &mut Alias, answer: &Answer<'_>) -> Result<(), TooLong> {
-    answer.aliases().try_for_each(|(target, ttl)| alias.push(target.to_buf(), ttl))
 }
 
 /// The rewrite of the alias's target, if there is one.

@@ -1,7 +1,7 @@
 //! One query that waits for an upstream, and its reply once the upstream has answered.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::alias::Alias;
 use super::live::Engine;
@@ -12,9 +12,10 @@ use super::ruling::filtered;
 use super::snapshot::{Client, Snapshot};
 use super::waiting::{Fetched, Wake};
 use crate::answer::End;
+use crate::cache::failure::Failed;
 use crate::cache::key::Key;
 use crate::cache::store::Stored;
-use crate::dns::{Ede, EdeCode, Message, Query, Rcode, without_ech};
+use crate::dns::{Ede, EdeCode, Message, NameBuf, Query, Rcode, without_ech};
 use crate::observe::event::{Event, Source};
 use crate::upstream::{Failure, Question, Upstream};
 
@@ -63,6 +64,11 @@ impl Pending {
     #[must_use]
     pub const fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// The targets of the aliases that the answer begins with.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &NameBuf> {
+        self.alias.iter().flat_map(Alias::targets)
     }
 
     /// The query's octets.
@@ -138,7 +144,11 @@ impl Pending {
             }
             None => filtered(request, &self.snapshot, (stored, source), now, out, &mut event),
         };
-        (reply.unwrap_or(0), event)
+        let len = reply.unwrap_or(0);
+        if let Some(reply) = out.get_mut(..len).filter(|_| self.snapshot.rotate) {
+            self.engine.turns.take(reply);
+        }
+        (len, event)
     }
 }
 
@@ -190,19 +200,28 @@ impl InFlight {
             Stored::new(&self.key, &message, now.at, self.snapshot.max_ttl).ok_or_else(lost)
         });
         let Snapshot { cache, aging, .. } = &*self.snapshot;
+        let failed = failure(&fetched);
+        if let Some(qname) = self.key.qname() {
+            self.engine.waiting.learn(qname, failed.is_none());
+        }
         match &fetched {
             Ok(stored) if replaces_stale(stored) => {
+                cache.failures.remove(&self.key);
                 cache.put(stored);
                 if stored.lifetime() == 0 {
                     // The reply that this one supersedes may not be served any more, not even as stale.
                     cache.remove(&self.key);
                 }
             }
-            _ => {
-                if let Some(kept) = cache.get(&self.key) {
-                    aging.failed(&kept, kept.age(now.at));
+            _ => match cache.get(&self.key).filter(|kept| aging.serves(kept, kept.age(now.at))) {
+                Some(kept) => aging.failed(&kept, kept.age(now.at)),
+                None => {
+                    if let Some(failed) = failed {
+                        let max = Duration::from_secs(aging.max_failure.into());
+                        cache.failures.put(&self.key, failed, self.upstream.revivals(), now.at, max);
+                    }
                 }
-            }
+            },
         }
         self.delivered = true;
         for wake in self.engine.waiting.take(&self.asked) {
@@ -225,9 +244,23 @@ fn replaces_stale(stored: &Stored) -> bool {
     matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) && !stored.is_truncated()
 }
 
+/// What is to be remembered if the upstreams could not answer. That a query was not sent at all is not.
+fn failure(fetched: &Fetched) -> Option<Failed> {
+    match fetched {
+        Ok(stored) if matches!(stored.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN) => None,
+        Ok(stored) => Some(Failed::Reply(stored.clone())),
+        Err(Failure::Down | Failure::NoServers) => None,
+        Err(failure) => {
+            let ede = failure_ede(failure);
+            Some(Failed::Silence(ede.code, ede.text.into()))
+        }
+    }
+}
+
 fn failure_ede(failure: &Failure) -> Ede<'_> {
     match failure {
         Failure::Timeout => Ede::new(EdeCode::NO_REACHABLE_AUTHORITY, "no upstream answered in time"),
+        Failure::Down => Ede::new(EdeCode::NO_REACHABLE_AUTHORITY, "no upstream answers"),
         Failure::Network(text) => Ede::new(EdeCode::NETWORK_ERROR, text),
         Failure::NoServers => Ede::new(EdeCode::NO_REACHABLE_AUTHORITY, "no upstream is configured"),
     }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::snapshot::{Client, Snapshot};
+use crate::cache::failure::Failed;
 use crate::cache::store::Stored;
 use crate::dns::{Ede, EdeCode, Query, Rcode, ReplyWriter, Transport, flag};
 use crate::observe::event::{Event, Source};
@@ -41,6 +42,33 @@ impl Request<'_, '_> {
         let wants_ad = self.query.dnssec_ok() || self.query.header.has(flag::AD);
         stored.write(&mut reply, wants_ad, now);
         reply.finish()
+    }
+
+    /// The reply to a question that failed a moment ago (RFC 9520 §3.2).
+    pub(super) fn failed(
+        self,
+        failed: &Failed,
+        now: Instant,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> Option<usize> {
+        let mut reply = self.writer(out);
+        let rcode = match failed {
+            // As it came; but if the question is that of an alias, the client's is another.
+            Failed::Reply(stored) if stored.is_for(self.query) => {
+                stored.write(&mut reply, false, now);
+                stored.rcode()
+            }
+            Failed::Reply(_) => Rcode::SERVFAIL,
+            Failed::Silence(code, text) => {
+                reply.ede(Ede::new(*code, text));
+                reply.ede(Ede::new(EdeCode::CACHED_ERROR, ""));
+                Rcode::SERVFAIL
+            }
+        };
+        reply.rcode(rcode);
+        let len = reply.finish();
+        sent(event, Source::Cache, rcode, len)
     }
 
     /// The reply if too many queries are waiting already.

@@ -14,6 +14,8 @@ pub struct UpstreamSettings {
     pub bootstrap: Vec<SocketAddr>,
     /// How long one attempt at one server may take.
     pub timeout: Duration,
+    /// Whether names are sent in random letter case.
+    pub mix_case: bool,
     /// How many queries may wait for the upstreams.
     pub queue: Queue,
 }
@@ -32,6 +34,7 @@ impl Default for UpstreamSettings {
             servers: None,
             bootstrap: Vec::new(),
             timeout: Duration::from_secs(2),
+            mix_case: false,
             queue: Queue::default(),
         }
     }

@@ -1,7 +1,5 @@
 //! `[[zone]]`: a zone for which this server is authoritative.
 
-use std::path::PathBuf;
-
 use super::list::TextSource;
 use crate::dns::NameBuf;
 
@@ -12,6 +10,4 @@ pub struct ZoneSettings {
     pub origin: NameBuf,
     /// Its master file.
     pub source: TextSource,
-    /// The folder of the configuration, from which files may be included.
-    pub folder: Option<PathBuf>,
 }

@@ -30,7 +30,7 @@ pub(super) fn number_of(sets: &[&[Server]], servers: &[Server]) -> Option<u16> {
 pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
     let sets = route_numbers(settings);
     let bootstrap = Arc::new(bootstrap(settings)?);
-    let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream.timeout, &bootstrap));
+    let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream.timeout, settings, &bootstrap));
     let upstreams = std::iter::once(upstream(settings, &bootstrap)?).chain(own).collect();
     let suffixes = settings.forwards.iter().filter_map(|forward| {
         let suffix = forward.suffix.as_name().to_folded();
@@ -68,6 +68,7 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
         && one.upstream.servers == other.upstream.servers
         && one.upstream.bootstrap == other.upstream.bootstrap
         && one.upstream.timeout == other.upstream.timeout
+        && one.upstream.mix_case == other.upstream.mix_case
         && one.forwards == other.forwards
         && route_numbers(one) == route_numbers(other)
 }
@@ -83,7 +84,7 @@ fn upstream(settings: &Settings, bootstrap: &Arc<Bootstrap>) -> Result<Route, Bu
             (system.servers, system.timeout)
         }
     };
-    Ok(route_to(servers, timeout, bootstrap))
+    Ok(route_to(servers, timeout, settings, bootstrap))
 }
 
 /// The system's resolvers, which are used if the settings name no upstreams.
@@ -96,9 +97,15 @@ pub fn system_upstreams(settings: &Settings) -> Result<SystemServers, BuildError
     })
 }
 
-fn route_to(servers: Vec<Server>, timeout: Duration, bootstrap: &Arc<Bootstrap>) -> Route {
+fn route_to(
+    servers: Vec<Server>,
+    timeout: Duration,
+    settings: &Settings,
+    bootstrap: &Arc<Bootstrap>,
+) -> Route {
     if servers.is_empty() {
         return None;
     }
-    Some(Arc::new(Forwarder::with_bootstrap(servers, timeout, bootstrap)))
+    let forwarder = Forwarder::with_bootstrap(servers, timeout, bootstrap);
+    Some(Arc::new(forwarder.mixing_case(settings.upstream.mix_case)))
 }

@@ -8,7 +8,7 @@ use super::censor::{Censor, Interception, Observer};
 use super::clock::Clock;
 use crate::cache::store::Cache;
 use crate::censor::{self, Expect, Network, Scenario, Seen, Slack, StubMode};
-use crate::dns::MAX_MESSAGE;
+use crate::dns::{MAX_MESSAGE, Specials};
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
@@ -62,7 +62,6 @@ impl World {
         let mode = setting.stubs.unwrap_or(scenario.stub_mode);
         censor::apply_stubs(&mut scenario, mode);
         let zones = scenario.zones.iter().map(|zone| ZoneSettings {
-            folder: None,
             origin: zone.origin.clone(),
             source: TextSource::Inline(zone.text.lines().map(str::to_owned).collect()),
         });
@@ -71,6 +70,8 @@ impl World {
             upstream: UpstreamSettings::of(
                 setting.upstreams.iter().map(|addr| Server::udp((*addr).into())).collect(),
             ),
+            // The honest network is the scenario's zones and the upstreams, in full.
+            special: Specials::NONE,
             ..Settings::default()
         };
         if !setting.allow.is_empty() {

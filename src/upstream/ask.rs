@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::{Endpoint, Question};
@@ -48,12 +48,18 @@ pub trait Upstream: Send + Sync + fmt::Debug {
     /// `done` is called once, on a thread of the runtime or this one, before or after this returns; it is
     /// dropped without a call only if the runtime shuts down. Must run within a runtime.
     ///
-    /// The reply is a message of at least a header that repeats the question, in any letter case. Its
-    /// id is arbitrary. [`Failure`] means that no server sent a reply.
+    /// The reply is a message that repeats the question, in any letter case. Its id is arbitrary. All names
+    /// and data in it are well-formed, and all records belong to the question; see
+    /// [`screen`](crate::dns::screen). [`Failure`] means that no server sent such a reply.
     fn begin(self: Arc<Self>, question: Question, now: Instant, done: Done);
 
     /// Every server with its counters, in the order of the configuration.
     fn tallies(&self) -> Vec<(&Endpoint, &Tally)>;
+
+    /// How often a server that had failed has replied again. What failed before that may succeed now.
+    fn revivals(&self) -> u64 {
+        0
+    }
 }
 
 /// A server's reply.
@@ -73,6 +79,8 @@ pub enum Failure {
     /// At least one server could not be reached or sent a message that does not answer the question; the
     /// text says which server and why. Extended error 23, Network Error.
     Network(String),
+    /// No server has replied to anything for a while, so the query was not sent.
+    Down,
     /// No server is configured.
     NoServers,
 }
@@ -82,6 +90,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Timeout => f.write_str("no upstream server answered in time"),
             Self::Network(text) => f.write_str(text),
+            Self::Down => f.write_str("every upstream server fails"),
             Self::NoServers => f.write_str("no upstream server is configured"),
         }
     }
@@ -94,6 +103,8 @@ impl std::error::Error for Failure {}
 pub struct Tally {
     answered: AtomicU64,
     failed: AtomicU64,
+    pub(super) down: AtomicBool,
+    pub(super) unwanted: Arc<AtomicU64>,
 }
 
 impl Tally {
@@ -107,6 +118,18 @@ impl Tally {
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Messages from the server's address that answered nothing: late, sent twice, or forged.
+    #[must_use]
+    pub fn unwanted(&self) -> u64 {
+        self.unwanted.load(Ordering::Relaxed)
+    }
+
+    /// False while the server fails: it does not even reply to a probe, or not well.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        !self.down.load(Ordering::Relaxed)
     }
 
     pub(super) fn add_answer(&self) {

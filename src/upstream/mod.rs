@@ -11,17 +11,22 @@
 //! resolves servers that are given by name; it sends no client's query.
 
 pub mod ask;
+mod course;
 mod deadline;
 mod flights;
 pub mod forwarder;
 pub mod hickory;
 mod name_server;
 mod question;
+mod race;
 pub mod route;
+mod rtt;
 mod server;
+mod servers;
 mod stream;
 mod transports;
 mod udp;
+mod watch;
 
 pub use ask::{Answer, Done, Failure, Tally, Upstream};
 pub use forwarder::Forwarder;

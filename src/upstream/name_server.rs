@@ -1,50 +1,81 @@
-//! One server: its recent success, and querying it with retries.
+//! One server: how it is doing, and sending it a query.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-
-use super::deadline::{Deadline, clock, millis};
-use super::flights::Missed;
+use super::flights::{Missed, OnReply};
 use super::hickory::Bootstrap;
+use super::race::Rank;
+use super::rtt::Rtt;
 use super::transports::{Location, Transports};
+use super::udp::Send;
 use super::{Question, Server, Tally};
-use crate::dns::{Header, Message, Rcode, flag};
+use crate::dns::Rcode;
 
-/// How long a server is moved to the end after its first failure; each further consecutive failure adds as
-/// much.
-const PENALTY: Duration = Duration::from_secs(5);
-/// The penalty is at most this many times [`PENALTY`].
-const MAX_PENALTIES: u32 = 6;
-/// How often a query is sent to one server over UDP within its time limit.
-pub(super) const SENDS: u32 = 3;
+/// How long a server that does not understand EDNS is queried without it, in milliseconds.
+const PLAIN: u64 = 15 * 60 * 1000;
+/// So many replies in a row that can't be used, for so long, and something is wrong with the server.
+const MANY_POOR: u32 = 20;
+/// See [`MANY_POOR`], in milliseconds.
+const LONG_POOR: u64 = 2000;
 
 /// One upstream server.
 pub(super) struct NameServer {
     pub(super) server: Server,
     pub(super) tally: Tally,
+    pub(super) rtt: Rtt,
     location: Location,
-    /// Failures since the last reply.
-    failures: AtomicU32,
-    /// The time of the last failure, in milliseconds since the forwarder was made.
-    failed_at: AtomicU64,
-    /// The time of the last reply, in milliseconds since the forwarder was made; 0: none yet.
+    /// A [`Rank`], as its number.
+    rank: AtomicU8,
+    /// A task watches it until it is well again.
+    watched: AtomicBool,
+    /// Only a good reply ends the trouble, not just any.
+    needs_good: AtomicBool,
+    /// The time of the last reply, in milliseconds since the servers were made; 0: none yet.
     replied_at: AtomicU64,
+    /// The time of the last good reply.
+    good_at: AtomicU64,
+    /// Replies since then that can't be used.
+    poor: AtomicU32,
+    /// Until when it is queried without EDNS.
+    plain_until: AtomicU64,
+}
+
+/// How a query is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// With an OPT record.
+    pub(super) edns: bool,
+    /// Over TCP.
+    pub(super) tcp: bool,
+}
+
+/// When a query counts as slow, if ever, and when it has failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) slow: Option<Duration>,
+    pub(super) wait: Duration,
+    /// The reply has to repeat the letter case.
+    pub(super) exact: bool,
 }
 
 impl NameServer {
     pub(super) fn new(server: Server, tick: Duration, bootstrap: &Arc<Bootstrap>) -> Self {
+        let tally = Tally::default();
         Self {
-            location: Location::new(&server.at, tick, bootstrap),
+            location: Location::new(&server.at, tick, bootstrap, &tally.unwanted),
             server,
-            tally: Tally::default(),
-            failures: AtomicU32::new(0),
-            failed_at: AtomicU64::new(0),
+            tally,
+            rtt: Rtt::default(),
+            rank: AtomicU8::new(Rank::Up as u8),
+            watched: AtomicBool::new(false),
+            needs_good: AtomicBool::new(false),
             replied_at: AtomicU64::new(0),
+            good_at: AtomicU64::new(0),
+            poor: AtomicU32::new(0),
+            plain_until: AtomicU64::new(0),
         }
     }
 
@@ -53,138 +84,116 @@ impl NameServer {
         self.location.known(now)
     }
 
-    /// The server gave a reply that is used.
-    pub(super) fn succeeded(&self) {
-        self.tally.add_answer();
-        self.failures.store(0, Ordering::Relaxed);
-    }
-
-    /// The server gave no reply over these transports, if it could be queried at all, and is in trouble.
-    pub(super) fn has_failed(&self, now: u64, over: Option<&Arc<Transports>>) {
-        self.tally.add_failure();
-        self.failed_at.store(now, Ordering::Relaxed);
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        if let Some(transports) = over {
-            self.location.failed(transports, clock());
-        }
-    }
-
-    /// A reply arrived, whatever it says.
-    pub(super) fn has_replied(&self, now: u64) {
-        self.replied_at.store(now.max(1), Ordering::Relaxed);
-    }
-
-    /// True if no reply to any query has arrived for this long.
-    pub(super) fn is_silent(&self, now: u64, wait: Duration) -> bool {
-        match self.replied_at.load(Ordering::Relaxed) {
-            0 => true,
-            last => now.saturating_sub(last) >= millis(wait),
-        }
-    }
-
-    /// True while the server's penalty lasts.
-    pub(super) fn is_late(&self, now: u64) -> bool {
-        let failures = self.failures.load(Ordering::Relaxed).min(MAX_PENALTIES);
-        let since = now.saturating_sub(self.failed_at.load(Ordering::Relaxed));
-        since < millis(PENALTY.saturating_mul(failures))
-    }
-
     /// The transports to the server, once its address is known.
     ///
     /// # Errors
-    /// Its name has no address, or none is found in time.
-    pub(super) async fn find(&self, deadline: &Deadline) -> Result<Arc<Transports>, Missed> {
-        match timeout(deadline.next(), self.location.find()).await {
-            Ok(Ok(transports)) => Ok(transports),
-            Ok(Err(why)) => Err(Missed::Local(io::Error::other(why))),
-            Err(_) => Err(Missed::Silence),
+    /// Its name has no address.
+    pub(super) async fn find(&self) -> Result<Arc<Transports>, Missed> {
+        self.location.find().await.map_err(|why| Missed::Local(io::Error::other(why)))
+    }
+
+    /// The server does not reply at its address: another address of its name may.
+    pub(super) fn move_on(&self, now: Instant) {
+        if let Some(transports) = self.location.known(now) {
+            self.location.failed(&transports, now);
         }
     }
 
-    /// Its reply, without EDNS if the server understands the query only that way (RFC 6891 §7). If the
-    /// reply is known to be `truncated`, the query goes over TCP at once.
-    pub(super) async fn ask(
-        &self,
+    /// How a query is sent at first.
+    pub(super) fn way(&self, now: u64) -> Way {
+        Way { edns: now >= self.plain_until.load(Relaxed), tcp: self.server.tcp_only }
+    }
+
+    /// It replied without EDNS to what it did not understand with it.
+    pub(super) fn needs_plain(&self, now: u64) {
+        self.plain_until.store(now.saturating_add(PLAIN), Relaxed);
+    }
+
+    /// A reply arrived, whatever it says. True if the server was down until now.
+    pub(super) fn replied(&self, now: u64) -> bool {
+        self.replied_at.store(now.max(1), Relaxed);
+        self.rank.load(Relaxed) != Rank::Up as u8 && !self.needs_good.load(Relaxed) && self.is_well()
+    }
+
+    /// A good reply arrived. True if the server was down until now.
+    pub(super) fn replied_well(&self, now: u64) -> bool {
+        self.good_at.store(now, Relaxed);
+        if self.poor.load(Relaxed) > 0 {
+            self.poor.store(0, Relaxed);
+        }
+        self.rank.load(Relaxed) != Rank::Up as u8 && self.is_well()
+    }
+
+    /// A reply arrived that can't be used. True if there have been so many that something is wrong.
+    pub(super) fn replied_poorly(&self, now: u64) -> bool {
+        let poor = self.poor.fetch_add(1, Relaxed).saturating_add(1);
+        poor >= MANY_POOR && now.saturating_sub(self.good_at.load(Relaxed)) >= LONG_POOR
+    }
+
+    fn is_well(&self) -> bool {
+        self.tally.down.store(false, Relaxed);
+        self.rank.swap(Rank::Up as u8, Relaxed) == Rank::Down as u8
+    }
+
+    /// True if a reply to any query has arrived since this time.
+    pub(super) fn has_replied_since(&self, then: u64) -> bool {
+        match self.replied_at.load(Relaxed) {
+            0 => false,
+            last => last >= then,
+        }
+    }
+
+    /// How it is doing.
+    pub(super) fn rank(&self) -> Rank {
+        match self.rank.load(Relaxed) {
+            0 => Rank::Up,
+            1 => Rank::Suspect,
+            _ => Rank::Down,
+        }
+    }
+
+    /// True if it is down and does not reply at all.
+    pub(super) fn is_mute(&self) -> bool {
+        self.rank() == Rank::Down && !self.needs_good.load(Relaxed)
+    }
+
+    /// The server may be in trouble. True if nobody watches it yet: the caller does then.
+    pub(super) fn suspect(&self, needs_good: bool) -> bool {
+        if self.watched.swap(true, Relaxed) {
+            return false;
+        }
+        self.needs_good.store(needs_good, Relaxed);
+        self.poor.store(0, Relaxed);
+        self.rank.store(Rank::Suspect as u8, Relaxed);
+        true
+    }
+
+    /// It did not even reply to the probe, or not well. True if it was not down before.
+    pub(super) fn is_down(&self) -> bool {
+        self.tally.down.store(true, Relaxed);
+        self.rank.swap(Rank::Down as u8, Relaxed) != Rank::Down as u8
+    }
+
+    /// Nobody watches it any more.
+    pub(super) fn unwatched(&self) {
+        self.watched.store(false, Relaxed);
+    }
+
+    /// Sends a query and returns. Must run within a runtime.
+    pub(super) fn send(
         transports: &Transports,
         question: &Question,
-        truncated: bool,
-        deadline: &Deadline,
-    ) -> Result<Vec<u8>, Missed> {
-        let first = self.exchange(transports, question, true, truncated, deadline).await;
-        let misread = match &first {
-            Ok(bytes) => rejects_edns(rcode(bytes)),
-            Err(Missed::NoQuestion(rcode)) => rejects_edns(*rcode),
-            Err(_) => false,
-        };
-        if !misread {
-            return first;
+        way: Way,
+        now: Instant,
+        limits: Limits,
+        on_reply: OnReply,
+    ) {
+        if way.tcp {
+            return transports.tcp.ask(question, way.edns, now, limits.wait, on_reply);
         }
-        match self.exchange(transports, question, false, truncated, deadline).await {
-            Ok(bytes) => Ok(bytes),
-            Err(second) => first.map_err(|_| second),
-        }
+        let Limits { slow, wait, exact } = limits;
+        transports.udp.ask(&Send { question, edns: way.edns, now, slow, wait, exact }, on_reply);
     }
-
-    async fn exchange(
-        &self,
-        transports: &Transports,
-        question: &Question,
-        edns: bool,
-        truncated: bool,
-        deadline: &Deadline,
-    ) -> Result<Vec<u8>, Missed> {
-        if !self.server.tcp_only && !truncated {
-            let bytes = over_udp(transports, question, edns, deadline.next()).await?;
-            if !Header::read(&bytes).is_some_and(|header| header.has(flag::TC)) {
-                return Ok(bytes);
-            }
-        }
-        over_tcp(transports, question, edns, deadline.next()).await
-    }
-}
-
-/// Sends the query up to [`SENDS`] times until a reply arrives; a reply to any of them is accepted.
-async fn over_udp(
-    transports: &Transports,
-    question: &Question,
-    edns: bool,
-    budget: Duration,
-) -> Result<Vec<u8>, Missed> {
-    let end = clock() + budget;
-    let (sender, mut replies) = mpsc::unbounded_channel();
-    for _ in 0..SENDS {
-        let (now, sender) = (clock(), sender.clone());
-        let on_reply = Box::new(move |reply: Result<&[u8], Missed>| {
-            // The receiver is gone once another reply was accepted.
-            let _ = sender.send(reply.map(<[u8]>::to_vec));
-        });
-        transports.udp.ask(question, edns, now, end.saturating_duration_since(now), on_reply);
-        if let Ok(Some(reply)) = timeout(budget / SENDS, replies.recv()).await {
-            return reply;
-        }
-    }
-    Err(Missed::Silence)
-}
-
-async fn over_tcp(
-    transports: &Transports,
-    question: &Question,
-    edns: bool,
-    budget: Duration,
-) -> Result<Vec<u8>, Missed> {
-    let (sender, reply) = oneshot::channel();
-    let on_reply = Box::new(move |reply: Result<&[u8], Missed>| {
-        // The receiver is gone if the query was cancelled.
-        let _ = sender.send(reply.map(<[u8]>::to_vec));
-    });
-    transports.tcp.ask(question, edns, clock(), budget, on_reply);
-    reply.await.unwrap_or(Err(Missed::Silence))
-}
-
-/// The code of a reply, including the upper bits in its OPT record (RFC 6891 §6.1.3).
-pub(super) fn rcode(reply: &[u8]) -> Rcode {
-    let low = || Header::read(reply).map_or(Rcode::SERVFAIL, Header::rcode);
-    Message::parse(reply).map_or_else(low, |message| message.rcode())
 }
 
 /// True for the response codes of a server without EDNS: FORMERR and NOTIMP (RFC 6891 §7), and BADVERS,
@@ -198,19 +207,45 @@ mod tests {
     use super::*;
     use crate::upstream::Endpoint;
 
-    #[test]
-    fn a_penalty_grows_and_ends() {
+    fn server() -> NameServer {
         let address = Endpoint::Address(([127, 0, 0, 1], 53).into());
-        let tick = Duration::from_millis(1);
-        let server = NameServer::new(Server::udp(address), tick, &Arc::new(Bootstrap::default()));
-        assert!(!server.is_late(0));
-        for (failures, until) in [(1, 5_000), (2, 10_000), (6, 30_000), (1000, 30_000)] {
-            server.failures.store(failures, Ordering::Relaxed);
-            server.failed_at.store(100, Ordering::Relaxed);
-            assert!(server.is_late(100 + until - 1), "{failures}");
-            assert!(!server.is_late(100 + until), "{failures}");
-        }
-        server.succeeded();
-        assert!(!server.is_late(100));
+        NameServer::new(Server::udp(address), Duration::from_millis(1), &Arc::new(Bootstrap::default()))
+    }
+
+    #[test]
+    fn a_server_is_down_until_it_replies() {
+        let server = server();
+        assert_eq!(server.rank(), Rank::Up);
+        assert!(server.suspect(false) && !server.suspect(false), "one task watches it");
+        assert_eq!(server.rank(), Rank::Suspect);
+        assert!(!server.replied(5), "it was not down");
+        assert_eq!(server.rank(), Rank::Up);
+        assert!(server.is_down() && !server.is_down(), "it goes down once");
+        assert!(server.is_mute() && !server.tally.is_up());
+        assert!(server.replied(7) && !server.replied(8), "it is back once");
+        assert!(server.rank() == Rank::Up && server.tally.is_up());
+        assert!(server.has_replied_since(8) && !server.has_replied_since(9));
+    }
+
+    #[test]
+    fn bad_replies_are_trouble_only_if_there_are_no_others() {
+        let server = server();
+        let poor = |now| (0..MANY_POOR).filter(|_| server.replied_poorly(now)).count();
+        assert!(!server.replied_well(100));
+        assert_eq!(poor(100 + LONG_POOR - 1), 0, "for too short a time");
+        assert!(!server.replied_well(5000));
+        assert_eq!(poor(5000 + LONG_POOR), 1);
+        assert!(server.suspect(true) && server.is_down());
+        assert!(!server.is_mute());
+        assert!(!server.replied(9000), "any reply does not end it");
+        assert!(server.replied_well(9000));
+    }
+
+    #[test]
+    fn what_it_does_not_understand_is_remembered_for_a_while() {
+        let server = server();
+        assert!(server.way(0).edns);
+        server.needs_plain(10);
+        assert!(!server.way(10 + PLAIN - 1).edns && server.way(10 + PLAIN).edns);
     }
 }

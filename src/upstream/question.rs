@@ -1,6 +1,6 @@
 //! A question, and the query that is sent for it.
 
-use crate::dns::{Class, HEADER_LEN, MAX_QUERY, NameBuf, Qtype, QueryBuilder, flag};
+use crate::dns::{Class, HEADER_LEN, MAX_NAME, MAX_QUERY, Name, NameBuf, Qtype, QueryBuilder, flag};
 
 /// The question, and the flags of its query.
 #[derive(Clone, Debug)]
@@ -48,6 +48,39 @@ impl Question {
     }
 }
 
+impl Question {
+    /// The same question, each letter in upper or lower case at random (draft-vixie-dnsext-dns0x20). As it
+    /// is, if there is no randomness.
+    pub(super) fn in_mixed_case(self) -> Self {
+        let mut octets = [0; MAX_NAME];
+        let Ok(random) = getrandom::u64().and_then(|one| Ok([one, getrandom::u64()?])) else { return self };
+        let name = self.qname.as_bytes();
+        let mut bits = random
+            .map(u64::to_ne_bytes)
+            .concat()
+            .into_iter()
+            .flat_map(|octet| (0..8).map(move |at| octet >> at & 1));
+        let mut at = 0;
+        // Labels alone: a length octet may look like a letter.
+        for (octet, slot) in name.iter().zip(&mut octets) {
+            *slot = *octet;
+            if at > 0 {
+                at -= 1;
+                if octet.is_ascii_alphabetic() && bits.next() == Some(1) {
+                    *slot ^= 0x20;
+                }
+            } else {
+                at = usize::from(*octet);
+            }
+        }
+        let mixed = octets.get(..name.len()).and_then(|mixed| Name::parse(mixed).ok());
+        match mixed {
+            Some(mixed) => Self { qname: mixed.to_buf(), ..self },
+            None => self,
+        }
+    }
+}
+
 impl Packet {
     pub(super) fn set_id(&mut self, id: u16) {
         if let Some(start) = self.octets.first_chunk_mut() {
@@ -78,6 +111,17 @@ mod tests {
             dnssec_ok: true,
             checking_disabled: true,
             authentic_data: false,
+        }
+    }
+
+    #[test]
+    fn the_case_is_mixed_and_nothing_else() {
+        let long = ["a1-b".repeat(15), "z".repeat(63), "c".repeat(61)].join(".");
+        for name in ["a.test", ".", &long] {
+            let plain = Question { qname: NameBuf::from_text(name).unwrap(), ..question() };
+            let mixed: Vec<_> = (0..64).map(|_| plain.clone().in_mixed_case().qname).collect();
+            assert!(mixed.iter().all(|qname| qname.as_bytes().eq_ignore_ascii_case(plain.qname.as_bytes())));
+            assert_eq!(mixed.iter().any(|qname| qname.as_bytes() != plain.qname.as_bytes()), name != ".");
         }
     }
 

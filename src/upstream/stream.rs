@@ -132,7 +132,14 @@ impl<C: Connect> Streams<C> {
 
     /// Sends a query, with or without EDNS, and returns; `done` is called with the reply or, after about
     /// `wait`, with the failure. Must run within a runtime.
-    pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: OnReply) {
+    pub(super) fn ask(
+        &self,
+        question: &Question,
+        edns: bool,
+        now: Instant,
+        wait: Duration,
+        mut done: OnReply,
+    ) {
         let mut state = lock(&self.shared.state);
         if state.waiting.len() >= MAX_WAITING {
             drop(state);
@@ -140,7 +147,13 @@ impl<C: Connect> Streams<C> {
                 "too many queries are waiting for a connection",
             ))));
         }
-        let flight = Flight { packet: Box::new(question.packet(edns)), deadline: now + wait, on_reply: done };
+        let flight = Flight {
+            packet: Box::new(question.packet(edns)),
+            slow: None,
+            deadline: now + wait,
+            exact: false,
+            on_reply: done,
+        };
         state.waiting.push_back(Waiting { flight, closed: 0 });
         let failed = self.shared.place(&mut state);
         drop(state);
@@ -159,7 +172,7 @@ impl<C: Connect> Drop for Streams<C> {
 type Failed = Vec<(Flight, Missed)>;
 
 fn notify(failed: Failed) {
-    for (flight, missed) in failed {
+    for (mut flight, missed) in failed {
         (flight.on_reply)(Err(missed));
     }
 }
@@ -246,7 +259,7 @@ impl<C: Connect> Shared<C> {
     fn deliver(self: &Arc<Self>, number: u64, reply: &[u8]) {
         let mut state = lock(&self.state);
         let Some(connection) = state.connection(number) else { return };
-        let Some((flight, header)) = connection.flights.answered_by(reply) else { return };
+        let Some((mut flight, header)) = connection.flights.answered_by(reply) else { return };
         connection.answered += 1;
         // The connection lasts longer than assumed.
         if connection.answered > state.depth {
@@ -254,7 +267,8 @@ impl<C: Connect> Shared<C> {
         }
         let failed = self.place(&mut state);
         drop(state);
-        (flight.on_reply)(with_question(header, reply));
+        let checked = with_question(&flight, header, reply);
+        (flight.on_reply)(checked);
         notify(failed);
     }
 

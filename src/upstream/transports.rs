@@ -1,6 +1,7 @@
 //! How one server is reached: the transports to its address, or to an address of its name.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,9 @@ pub(super) struct Transports {
 }
 
 impl Transports {
-    fn new(address: SocketAddr, tick: Duration) -> Arc<Self> {
-        Arc::new(Self { udp: Ports::new(address, tick), tcp: Streams::new(Tcp(address), tick) })
+    fn new(address: SocketAddr, tick: Duration, unwanted: &Arc<AtomicU64>) -> Arc<Self> {
+        let udp = Ports::new(address, tick, Arc::clone(unwanted));
+        Arc::new(Self { udp, tcp: Streams::new(Tcp(address), tick) })
     }
 }
 
@@ -40,13 +42,19 @@ pub(super) enum Location {
 }
 
 impl Location {
-    pub(super) fn new(at: &Endpoint, tick: Duration, bootstrap: &Arc<Bootstrap>) -> Self {
+    pub(super) fn new(
+        at: &Endpoint,
+        tick: Duration,
+        bootstrap: &Arc<Bootstrap>,
+        unwanted: &Arc<AtomicU64>,
+    ) -> Self {
         match at {
-            Endpoint::Address(address) => Self::Address(Transports::new(*address, tick)),
+            Endpoint::Address(address) => Self::Address(Transports::new(*address, tick, unwanted)),
             Endpoint::Host { name, port } => Self::Host(Arc::new(Host {
                 name: name.clone(),
                 port: *port,
                 tick,
+                unwanted: Arc::clone(unwanted),
                 bootstrap: Arc::clone(bootstrap),
                 found: Mutex::new(Found::Nothing { why: String::new(), until: None }),
                 lookup: tokio::sync::Mutex::new(()),
@@ -87,6 +95,8 @@ pub(super) struct Host {
     name: NameBuf,
     port: u16,
     tick: Duration,
+    /// Counts messages that answer nothing.
+    unwanted: Arc<AtomicU64>,
     bootstrap: Arc<Bootstrap>,
     found: Mutex<Found>,
     /// Held during a lookup.
@@ -147,7 +157,8 @@ impl Host {
             }
             (Ok(host), found) => {
                 let Some(first) = host.addresses.first() else { return };
-                let transports = Transports::new(SocketAddr::new(*first, self.port), self.tick);
+                let transports =
+                    Transports::new(SocketAddr::new(*first, self.port), self.tick, &self.unwanted);
                 let until = now + host.valid_for.max(MIN_LIFE);
                 *found = Found::Addresses { all: host.addresses, at: 0, transports, until };
             }
@@ -174,7 +185,7 @@ impl Host {
             *until = (*until).min(now + RETRY);
         }
         if let Some(address) = all.get(*at).filter(|_| all.len() > 1) {
-            *transports = Transports::new(SocketAddr::new(*address, self.port), self.tick);
+            *transports = Transports::new(SocketAddr::new(*address, self.port), self.tick, &self.unwanted);
         }
     }
 }

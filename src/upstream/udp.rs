@@ -1,20 +1,23 @@
 //! Queries one server over UDP at little cost: each query is sent on the calling thread, the reply is read
 //! by a task.
 //!
-//! A [`Port`] is a socket connected to the server, on a source port that the kernel picked at random. It
-//! takes a few hundred queries or a second or two, then the next one is opened; so a port is closed before
-//! it can be discovered, and an attacker must guess both port and id (RFC 5452 §9). Nothing is retried
-//! here: a query without a reply, or with a reply that needs handling, is the business of
-//! [`NameServer`](super::name_server::NameServer).
+//! A [`Port`] is a socket connected to the server, on a random source port. There are as many ports as
+//! there are queries in flight, up to [`MAX_PORTS`] (RFC 5452 §9.2). Each takes a few hundred queries or a
+//! second or two, then it is replaced; so a port is closed before it can be discovered, and an attacker must
+//! guess both port and id. A port is also replaced when the network reports an error for it, or when
+//! messages arrive that answer nothing. Nothing is retried here: that is the business of
+//! [`Race`](super::race::Race).
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::Question;
@@ -23,47 +26,133 @@ use super::question::Packet;
 
 /// How long a port takes queries; it takes at most [`IDS`](super::flights::IDS).
 const LIFE: Duration = Duration::from_secs(2);
+/// The most ports to one server that take queries.
+const MAX_PORTS: usize = 64;
+/// The lowest source port: those below need a privilege.
+const MIN_PORT: u16 = 1024;
+/// How many random source ports are tried before the kernel picks one.
+const PORT_TRIES: usize = 4;
+/// A port is closed after this many messages that answer nothing (RFC 5452 §9).
+const MAX_UNWANTED: u32 = 20;
 /// The longest reply that is read; the advertised payload size is smaller.
 const MAX_REPLY: usize = 4096;
 /// How many replies are read before other tasks get their turn.
 const BURST: usize = 64;
 
-/// The ports to one server; one of them takes queries.
+/// The ports to one server.
 pub(super) struct Ports {
+    pool: Arc<Pool>,
+}
+
+struct Pool {
     server: SocketAddr,
-    /// Interval between checks for overdue queries.
+    /// Interval between checks for slow and overdue queries.
     tick: Duration,
-    open: Mutex<Option<Arc<Port>>>,
+    /// Messages that answered nothing.
+    unwanted: Arc<AtomicU64>,
+    state: Mutex<PoolState>,
+}
+
+struct PoolState {
+    /// Those that take queries.
+    open: Vec<Arc<Port>>,
+    /// Those that only wait for replies.
+    closing: Vec<Arc<Port>>,
+    /// For choosing among open ports. Not secret: the ports and the ids are.
+    random: u64,
+    /// A task checks for overdue queries.
+    ticking: bool,
+}
+
+/// One query to be sent.
+pub(super) struct Send<'q> {
+    pub(super) question: &'q Question,
+    pub(super) edns: bool,
+    pub(super) now: Instant,
+    /// When the query counts as slow.
+    pub(super) slow: Option<Duration>,
+    /// When it has failed.
+    pub(super) wait: Duration,
+    /// Whether the reply has to repeat the letter case.
+    pub(super) exact: bool,
 }
 
 impl Ports {
-    /// No port is opened before the first query. An expired query is noticed at most `tick` after its
-    /// deadline.
+    /// No port is opened before the first query. What is due is noticed at most `tick` late. `unwanted`
+    /// counts messages that answer nothing.
     #[must_use]
-    pub(super) const fn new(server: SocketAddr, tick: Duration) -> Self {
-        Self { server, tick, open: Mutex::new(None) }
+    pub(super) fn new(server: SocketAddr, tick: Duration, unwanted: Arc<AtomicU64>) -> Self {
+        let state = PoolState { open: Vec::new(), closing: Vec::new(), random: 0, ticking: false };
+        Self { pool: Arc::new(Pool { server, tick, unwanted, state: Mutex::new(state) }) }
     }
 
-    /// Sends a query, with or without EDNS, and returns; `done` is called with the reply or, after about
-    /// `wait`, with the failure. Must run within a runtime.
-    pub(super) fn ask(&self, question: &Question, edns: bool, now: Instant, wait: Duration, done: OnReply) {
-        let mut open = lock(&self.open);
-        let taken = open.as_ref().and_then(|port| Some((Arc::clone(port), port.take_id(now)?)));
+    /// Sends a query and returns. Must run within a runtime.
+    pub(super) fn ask(&self, send: &Send<'_>, mut done: OnReply) {
+        let mut state = lock(&self.pool.state);
+        let taken = state.take(send.now);
         let (port, id) = match taken {
-            Some(taken) => taken,
-            None => match Port::open(self.server, now, self.tick) {
-                Ok((port, id)) => (Arc::clone(open.insert(port)), id),
-                Err(error) => {
-                    drop(open);
-                    return done(Err(Missed::of(error)));
+            Some((port, id, true)) => (port, id),
+            fallback => match Port::open(&self.pool, send.now) {
+                Ok((port, id)) => {
+                    if let Some((other, id, _)) = fallback {
+                        other.give_back(id);
+                    }
+                    state.open.push(Arc::clone(&port));
+                    if !state.ticking {
+                        state.ticking = true;
+                        tokio::spawn(tick(Arc::clone(&self.pool)));
+                    }
+                    (port, id)
                 }
+                // No descriptors are left, say: a port that is in use will do.
+                Err(error) => match fallback {
+                    Some((port, id, _)) => (port, id),
+                    None => {
+                        drop(state);
+                        return done(Err(Missed::of(error)));
+                    }
+                },
             },
         };
-        drop(open);
-        port.ask(
-            Flight { packet: Box::new(question.packet(edns)), deadline: now + wait, on_reply: done },
-            id,
-        );
+        drop(state);
+        let flight = Flight {
+            packet: Box::new(send.question.packet(send.edns)),
+            slow: send.slow.map(|slow| send.now + slow),
+            deadline: send.now + send.wait,
+            exact: send.exact,
+            on_reply: done,
+        };
+        port.ask(flight, id);
+    }
+}
+
+impl PoolState {
+    /// A port with an id for a query, and whether it will do: it is free, or there are enough ports.
+    fn take(&mut self, now: Instant) -> Option<(Arc<Port>, u16, bool)> {
+        while !self.open.is_empty() {
+            // The less busy one of two.
+            let (one, other) = (self.pick(), self.pick());
+            let load = |at: usize| self.open.get(at).map_or(usize::MAX, |port| port.load.load(Relaxed));
+            let at = if load(one) <= load(other) { one } else { other };
+            let port = Arc::clone(self.open.get(at)?);
+            let free = port.load.load(Relaxed) == 0;
+            match port.take_id(now) {
+                Some(id) => return Some((port, id, free || self.open.len() >= MAX_PORTS)),
+                None => self.closing.push(self.open.swap_remove(at)),
+            }
+        }
+        None
+    }
+
+    /// The index of an open port at random (xorshift).
+    fn pick(&mut self) -> usize {
+        if self.random == 0 {
+            self.random = getrandom::u64().unwrap_or(1) | 1;
+        }
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random >> 33).unwrap_or(0) % self.open.len().max(1)
     }
 }
 
@@ -73,46 +162,72 @@ struct Port {
     socket: UdpSocket,
     /// When it stops taking queries.
     until: Instant,
+    /// It has stopped before.
+    retired: AtomicBool,
+    /// Queries in flight, approximately.
+    load: AtomicUsize,
+    unwanted: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
 struct State {
     /// Unused ids, drawn at random, all different.
     ids: Vec<u16>,
+    /// Ids that were used: a second reply with one of them is no guess.
+    used: Vec<u16>,
     /// Ids that are taken but not yet among the flights.
     reserved: usize,
     flights: Flights<()>,
+    /// Messages that answered nothing.
+    unwanted: u32,
+    reader: Option<AbortHandle>,
 }
 
 impl Port {
     /// Opens a port and takes the id of its first query.
-    fn open(server: SocketAddr, now: Instant, tick: Duration) -> io::Result<(Arc<Self>, u16)> {
-        let any: SocketAddr = match server {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = std::net::UdpSocket::bind(any)?;
+    fn open(pool: &Pool, now: Instant) -> io::Result<(Arc<Self>, u16)> {
+        let socket = bound(pool.server)?;
         // On a connected socket the kernel drops datagrams from other sources and reports a closed port.
-        socket.connect(server)?;
+        socket.connect(pool.server)?;
         socket.set_nonblocking(true)?;
         let socket = UdpSocket::from_std(socket)?;
         let mut ids = random_ids()?;
         let first = ids.pop().ok_or(io::ErrorKind::InvalidData)?;
-        let state = State { ids, reserved: 1, flights: Flights::new() };
-        let port = Arc::new(Self { socket, until: now + LIFE, state: Mutex::new(state) });
-        tokio::spawn(read(Arc::clone(&port), tick));
+        let state =
+            State { ids, used: Vec::new(), reserved: 1, flights: Flights::new(), unwanted: 0, reader: None };
+        let port = Arc::new(Self {
+            socket,
+            until: now + LIFE,
+            retired: AtomicBool::new(false),
+            load: AtomicUsize::new(1),
+            unwanted: Arc::clone(&pool.unwanted),
+            state: Mutex::new(state),
+        });
+        let reader = tokio::spawn(read(Arc::clone(&port))).abort_handle();
+        lock(&port.state).reader = Some(reader);
         Ok((port, first))
     }
 
     /// Takes an id for a query that [`Port::ask`] then sends; the port lives until it has.
     fn take_id(&self, now: Instant) -> Option<u16> {
-        if now >= self.until {
+        if now >= self.until || self.retired.load(Relaxed) {
             return None;
         }
         let mut state = lock(&self.state);
         let id = state.ids.pop()?;
         state.reserved += 1;
+        drop(state);
+        self.load.fetch_add(1, Relaxed);
         Some(id)
+    }
+
+    /// An id that was taken is not needed.
+    fn give_back(&self, id: u16) {
+        let mut state = lock(&self.state);
+        state.ids.push(id);
+        state.reserved -= 1;
+        drop(state);
+        self.load.fetch_sub(1, Relaxed);
     }
 
     fn ask(&self, mut flight: Flight, id: u16) {
@@ -121,26 +236,52 @@ impl Port {
         {
             let mut state = lock(&self.state);
             state.reserved -= 1;
+            state.used.push(id);
             state.flights.insert(id, flight, ());
         }
         // Outside the lock: on loopback the reply may arrive before the call returns. And past tokio, which
         // would first have to learn that the socket is writable.
-        if let Err(error) = SockRef::from(&self.socket).send(packet.octets())
-            && let Some(flight) = self.take(id)
-        {
-            (flight.on_reply)(Err(Missed::of(error)));
+        let Err(error) = SockRef::from(&self.socket).send(packet.octets()) else { return };
+        match Missed::of(error) {
+            // The send buffer is full: lost like any datagram.
+            Missed::Local(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The error is about an earlier datagram, or this one; nobody knows.
+            Missed::Network(error) => self.fail(&error),
+            missed => {
+                let flight = lock(&self.state).flights.remove(id);
+                if let Some(mut flight) = flight {
+                    self.load.fetch_sub(1, Relaxed);
+                    (flight.on_reply)(Err(missed));
+                }
+            }
         }
     }
 
-    fn take(&self, id: u16) -> Option<Flight> {
-        lock(&self.state).flights.remove(id)
-    }
-
-    /// Passes a datagram to the query that it answers; ignores one that answers none.
+    /// Passes a datagram to the query that it answers; counts one that answers none.
     fn deliver(&self, reply: &[u8]) {
-        let answered = lock(&self.state).flights.answered_by(reply);
-        if let Some((flight, header)) = answered {
-            (flight.on_reply)(with_question(header, reply));
+        let mut state = lock(&self.state);
+        if let Some((mut flight, header)) = state.flights.answered_by(reply) {
+            drop(state);
+            self.load.fetch_sub(1, Relaxed);
+            let checked = with_question(&flight, header, reply);
+            return (flight.on_reply)(checked);
+        }
+        self.unwanted.fetch_add(1, Relaxed);
+        let id = reply.first_chunk().map(|id| u16::from_be_bytes(*id));
+        if id.is_some_and(|id| state.used.contains(&id) && !state.flights.has(id)) {
+            return;
+        }
+        state.unwanted += 1;
+        if state.unwanted < MAX_UNWANTED {
+            return;
+        }
+        // Somebody is guessing: what is in flight is asked again on another port.
+        self.retired.store(true, Relaxed);
+        let flights = state.flights.take_all();
+        drop(state);
+        self.load.fetch_sub(flights.len(), Relaxed);
+        for (mut flight, ()) in flights {
+            (flight.on_reply)(Err(Missed::Guessed));
         }
     }
 
@@ -149,60 +290,99 @@ impl Port {
     fn expire(&self, now: Instant) -> bool {
         loop {
             let mut state = lock(&self.state);
-            let Some((late, ())) = state.flights.overdue(now) else {
+            let Some((mut late, ())) = state.flights.overdue(now) else {
                 let idle = state.flights.is_empty() && state.reserved == 0;
-                let ends = idle && (now >= self.until || state.ids.is_empty());
+                let ends = idle && (now >= self.until || self.retired.load(Relaxed) || state.ids.is_empty());
                 if ends {
                     state.ids.clear();
+                    if let Some(reader) = state.reader.take() {
+                        reader.abort();
+                    }
                 }
                 return !ends;
             };
             drop(state);
+            self.load.fetch_sub(1, Relaxed);
             (late.on_reply)(Err(Missed::Silence));
         }
     }
 
-    /// The kernel reported an error of the server, which concerns all queries.
+    /// The kernel reported an error. It does not say for which datagram, and anybody can forge what causes
+    /// it; so the port takes no more queries, and those in flight are told but go on waiting.
     fn fail(&self, error: &io::Error) {
-        let flights = lock(&self.state).flights.take_all();
-        for (flight, ()) in flights {
-            (flight.on_reply)(Err(Missed::Network(io::Error::new(error.kind(), error.to_string()))));
+        self.retired.store(true, Relaxed);
+        lock(&self.state).flights.tell(error);
+    }
+}
+
+/// A socket on a random source port of the whole range (RFC 6056 §3.2, RFC 5452 §9.2).
+fn bound(server: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let mut octets = [0; PORT_TRIES * 2];
+    getrandom::fill(&mut octets).map_err(io::Error::from)?;
+    let ports = octets.as_chunks::<2>().0.iter().map(|pair| u16::from_ne_bytes(*pair));
+    for port in ports.filter(|port| *port >= MIN_PORT) {
+        if let Ok(socket) = std::net::UdpSocket::bind((any, port)) {
+            return Ok(socket);
+        }
+    }
+    std::net::UdpSocket::bind((any, 0))
+}
+
+/// Notices slow and overdue queries, as long as there are ports.
+async fn tick(pool: Arc<Pool>) {
+    let mut ticks = tokio::time::interval(pool.tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ports = Vec::new();
+    loop {
+        let now = ticks.tick().await.into_std();
+        {
+            let state = lock(&pool.state);
+            ports.extend(state.open.iter().chain(&state.closing).cloned());
+        }
+        ports.retain(|port| !port.expire(now));
+        let mut state = lock(&pool.state);
+        let ended = |port: &Arc<Port>| ports.iter().any(|ended| Arc::ptr_eq(ended, port));
+        if !ports.is_empty() {
+            state.open.retain(|port| !ended(port));
+            state.closing.retain(|port| !ended(port));
+            ports.clear();
+        }
+        if state.open.is_empty() && state.closing.is_empty() {
+            state.ticking = false;
+            return;
         }
     }
 }
 
-/// Reads the replies of a port until none are outstanding.
-async fn read(port: Arc<Port>, tick: Duration) {
+/// Reads the replies of a port until it is aborted.
+async fn read(port: Arc<Port>) {
     let socket = &port.socket;
-    let mut ticks = tokio::time::interval(tick);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut reply = vec![0; MAX_REPLY];
     loop {
-        tokio::select! {
-            // On Linux an ICMP error raises EPOLLERR without EPOLLIN.
-            _ = socket.ready(Interest::READABLE | Interest::ERROR) => {
-                for _ in 0..BURST {
-                    match socket.try_recv(&mut reply) {
-                        Ok(len) => port.deliver(reply.get(..len).unwrap_or_default()),
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                        Err(error) => port.fail(&error),
-                    }
-                }
-                // Clears the readiness for errors, and takes the error if there is one.
-                let pending = socket.try_io(Interest::ERROR, || {
-                    Err::<(), _>(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
-                });
-                if let Err(error) = pending
-                    && error.kind() != io::ErrorKind::WouldBlock
-                {
-                    port.fail(&error);
-                }
+        // On Linux an ICMP error raises EPOLLERR without EPOLLIN.
+        let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else { return };
+        for _ in 0..BURST {
+            match socket.try_recv(&mut reply) {
+                Ok(len) => port.deliver(reply.get(..len).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => port.fail(&error),
             }
-            now = ticks.tick() => {
-                if !port.expire(now.into_std()) {
-                    return;
-                }
-            }
+        }
+        if !ready.is_error() {
+            continue;
+        }
+        // Clears the readiness for errors, and takes the error if there is one.
+        let pending = socket.try_io(Interest::ERROR, || {
+            Err::<(), _>(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+        });
+        if let Err(error) = pending
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            port.fail(&error);
         }
     }
 }

@@ -5,11 +5,10 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::zone::{Fault, Zone};
+use super::build::{Fault, build};
+use super::zone::Zone;
 use crate::dns::{NameBuf, master::Handler, master::Place, master::Record, master::read};
 
-/// The most octets of a zone's file, and of all that it includes.
-pub const LONGEST: u64 = 256 << 20;
 /// How many mistakes of a zone are listed; the others are only counted.
 const MOST: usize = 20;
 
@@ -56,16 +55,22 @@ impl fmt::Display for ZoneErrors {
 
 impl std::error::Error for ZoneErrors {}
 
+/// The most octets of a zone's file, and of all files that it includes.
+pub const MAX_OCTETS: u64 = 256 << 20;
+/// The most files that a zone includes.
+const MAX_FILES: usize = 4096;
+
 /// Reads a zone from the octets of a master file. `path` is the file's path: errors name it, and `$INCLUDE`
-/// is relative to its folder, and takes regular files below that folder only.
+/// is relative to its folder. Only regular files in that folder, and in folders within it, are included.
 ///
 /// # Errors
 /// See [`ZoneErrors`].
 pub fn parse(text: &[u8], origin: &NameBuf, path: Option<&Path>) -> Result<Zone, ZoneErrors> {
-    parse_within(text, origin, path, None)
+    let folder = path.and_then(Path::parent);
+    parse_within(text, origin, path, folder)
 }
 
-/// The same; `$INCLUDE` also takes files below `folder`.
+/// Like [`parse`]; files within `folder` are included.
 ///
 /// # Errors
 /// See [`ZoneErrors`].
@@ -75,23 +80,17 @@ pub fn parse_within(
     path: Option<&Path>,
     folder: Option<&Path>,
 ) -> Result<Zone, ZoneErrors> {
-    let beside = path.and_then(Path::parent);
-    // Links are followed before the folders are compared.
-    let folders = [beside, folder].into_iter().flatten().map(|folder| match folder.as_os_str().is_empty() {
-        true => fs::canonicalize("."),
-        false => fs::canonicalize(folder),
-    });
     let mut reading = Reading {
-        folders: folders.filter_map(Result::ok).collect(),
-        room: LONGEST,
         files: vec![path.map(Path::to_path_buf)],
+        folder: folder.map(Path::to_path_buf),
+        room: MAX_OCTETS,
         records: Vec::new(),
         errors: ZoneErrors::default(),
     };
     read(text, origin.as_name(), &mut reading);
     let Reading { files, records, mut errors, .. } = reading;
     let unread = errors.list.len();
-    match Zone::new(origin, records) {
+    match build(origin, records) {
         Ok(zone) if unread == 0 => Ok(zone),
         Ok(_) => Err(errors),
         Err(faults) => {
@@ -104,31 +103,13 @@ pub fn parse_within(
     }
 }
 
-/// The octets of a regular file, of which there may be `most`. Devices and pipes may have no end.
-///
-/// # Errors
-/// The reason as a clause, such as "it is not a file".
-pub fn regular(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let found = fs::metadata(path).map_err(|e| e.to_string())?;
-    if !found.is_file() {
-        return Err("it is not a file".into());
-    }
-    let mut octets = Vec::new();
-    let file = fs::File::open(path).map_err(|e| e.to_string())?;
-    file.take(most.saturating_add(1)).read_to_end(&mut octets).map_err(|e| e.to_string())?;
-    if octets.len() as u64 > most {
-        return Err(format!("the files of the zone have more than {} MiB", LONGEST >> 20));
-    }
-    Ok(octets)
-}
-
 /// What has been read from the files so far.
 struct Reading {
-    /// The folders below which included files may lie.
-    folders: Vec<PathBuf>,
-    /// The octets that included files may still have, all together.
-    room: u64,
     files: Vec<Option<PathBuf>>,
+    /// Files outside of it are not included.
+    folder: Option<PathBuf>,
+    /// Octets that included files may still have.
+    room: u64,
     records: Vec<(Place, Record)>,
     errors: ZoneErrors,
 }
@@ -143,14 +124,30 @@ impl Handler for Reading {
     }
 
     fn include(&mut self, path: &str, from: usize) -> Result<(usize, Vec<u8>), String> {
-        let folder = self.files.get(from).and_then(|f| f.as_deref()?.parent());
-        let path = folder.ok_or("this text is not in a file, and so has no folder")?.join(path);
-        let real = fs::canonicalize(&path).map_err(|e| e.to_string())?;
-        if !self.folders.iter().any(|folder| real.starts_with(folder)) {
-            return Err("it lies outside the folders of the zone and of the configuration".into());
+        let beside = self.files.get(from).and_then(|f| f.as_deref()?.parent());
+        let (Some(beside), Some(folder)) = (beside, &self.folder) else {
+            return Err("this text is not in a file, so it can't include one".into());
+        };
+        if self.files.len() > MAX_FILES {
+            return Err(format!("the zone includes more than {MAX_FILES} files"));
         }
-        let text = regular(&real, self.room)?;
-        self.room = self.room.saturating_sub(text.len() as u64);
+        let path = beside.join(path);
+        let found = path.canonicalize().map_err(|e| e.to_string())?;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // A link may lead elsewhere.
+        if !found.starts_with(folder.canonicalize().map_err(|e| e.to_string())?) {
+            return Err(format!("it is not below {}", folder.display()));
+        }
+        if !fs::metadata(&found).map_err(|e| e.to_string())?.is_file() {
+            return Err("it is not a file".into());
+        }
+        let mut text = Vec::new();
+        let file = fs::File::open(&found).map_err(|e| e.to_string())?;
+        let len = file.take(self.room + 1).read_to_end(&mut text).map_err(|e| e.to_string())? as u64;
+        self.room = self
+            .room
+            .checked_sub(len)
+            .ok_or_else(|| format!("the files that the zone includes have more than {MAX_OCTETS} octets"))?;
         self.files.push(Some(path));
         Ok((self.files.len() - 1, text))
     }
@@ -240,7 +237,10 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
                 "$GENERATE 0-65536 a$ TXT x\n",
                 "line 2: `0-65536` makes 65537 records; one $GENERATE makes 65536 at most",
             ),
-            ("$INCLUDE x\n", "line 2: `x` can't be read: this text is not in a file, and so has no folder"),
+            (
+                "$INCLUDE x\n",
+                "line 2: `x` can't be read: this text is not in a file, so it can't include one",
+            ),
             (
                 "a 60 LOC 0 N 0 E 0 25m\n",
                 "line 2: `25m` can't be kept: a size in LOC is one digit and zeros, up to 90000000m; \
@@ -282,6 +282,13 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
             let name = NameBuf::from_text(name).unwrap();
             assert!(zone.rrset(name.as_name(), rtype).is_some(), "{name}");
         }
+        // Only what is below the folder is included, unless a wider one is given.
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let inner = folder.path().join("sub/zone");
+        let text = format!("{SOA}$INCLUDE ../hosts sub\n");
+        let error = parse(text.as_bytes(), &origin(), Some(&inner)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("it is not below"), "{error}");
+        parse_within(text.as_bytes(), &origin(), Some(&inner), Some(folder.path())).unwrap();
         // A file that includes itself, a folder, a missing file, and a file with a mistake.
         write("loop", "$INCLUDE loop\n");
         write("bad", "\n\na 60 A x\n");
@@ -298,44 +305,6 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
                 "bad:3: `x` is not an IPv4 address; A is written like `192.0.2.1`",
             ]
         );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_regular_files_below_the_folders_of_zone_and_configuration_are_included() {
-        let all = tempfile::tempdir().unwrap();
-        let at = |name: &str| all.path().join(name);
-        fs::create_dir_all(at("etc/zones/sub")).unwrap();
-        fs::create_dir(at("home")).unwrap();
-        for file in ["etc/zones/sub/a", "etc/b", "home/secret"] {
-            fs::write(at(file), "x 60 A 192.0.2.1\n").unwrap();
-        }
-        std::os::unix::fs::symlink(at("home/secret"), at("etc/zones/link")).unwrap();
-        let outside = "it lies outside the folders of the zone and of the configuration";
-        let secret = at("home/secret").display().to_string();
-        for (include, expected) in [
-            ("sub/a", None),
-            ("../b", None),
-            ("../../home/secret", Some(outside)),
-            (&*secret, Some(outside)),
-            ("link", Some(outside)),
-            ("/dev/zero", Some(outside)),
-            ("sub", Some("it is not a file")),
-        ] {
-            let text = format!("{SOA}$INCLUDE {include}\n");
-            let path = at("etc/zones/z");
-            let read = parse_within(text.as_bytes(), &origin(), Some(&path), Some(&at("etc")));
-            let reason = read.err().map(|errors| errors.to_string());
-            match expected {
-                None => assert_eq!(reason, None, "{include}"),
-                Some(expected) => {
-                    assert!(reason.clone().unwrap_or_default().contains(expected), "{include}: {reason:?}");
-                }
-            }
-        }
-        fs::write(at("big"), [b'\n'; 100]).unwrap();
-        assert!(regular(&at("big"), 99).unwrap_err().contains("more than"));
-        assert_eq!(regular(&at("big"), 100).unwrap().len(), 100);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Reply, Upstream, question, reply, until};
 use portcullis::cache::store::Cache;
-use portcullis::dns::{NameBuf, Qtype, Transport};
+use portcullis::dns::{NameBuf, Qtype, Specials, Transport};
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::live::Engine;
@@ -88,6 +88,7 @@ fn engine() -> (Runtime, Arc<Engine>, Upstream) {
     let settings = Settings {
         upstream: UpstreamSettings::of(vec![Server::udp(upstream.addr.into())]),
         lists: vec![list],
+        special: Specials::NONE,
         ..Settings::default()
     };
     let counters = Arc::new(CounterSet::default());
@@ -136,8 +137,9 @@ fn while_too_many_wait_a_stale_answer_is_better_than_none() {
     SECONDS.store(200, Ordering::SeqCst);
     let limit = engine.snapshot().queue.limit;
     let name = |n: usize| NameBuf::from_text(&format!("busy{n}.test")).unwrap();
-    let permits: Vec<_> =
-        (0..2 * limit).map_while(|n| engine.waiting.permit(name(n).as_name(), limit)).collect();
+    let permits: Vec<_> = (0..2 * limit)
+        .map_while(|n| engine.waiting.permit(name(n).as_name(), [127, 0, 0, 1].into(), limit))
+        .collect();
     for name in ["a.test", "alias.test"] {
         assert_eq!(ask(&runtime, &engine, name), Some((30, false)), "{name}");
     }

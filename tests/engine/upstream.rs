@@ -207,7 +207,7 @@ async fn the_query_is_as_asked() {
     let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
     let addr = udp(move |query| {
         send.send(query.to_vec()).unwrap();
-        good(query)
+        Some(reply(query, 0, NOERROR, b"", b"", b""))
     })
     .await;
     let forwarder = forwarder(&[addr], PATIENT);
@@ -471,13 +471,13 @@ async fn the_longest_reply_comes_whole() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let long = |query: &[u8]| {
-        let mut bytes = reply(query, 0, NOERROR, ADDRESS, b"", b"");
+        let mut bytes = reply(query, 0, NOERROR, b"", b"", b"");
         let rest = 65_535 - bytes.len() - 12;
         let mut record = b"\xc0\x0c\xff\x00\x00\x01\x00\x00\x00\x3c".to_vec();
         record.extend(u16::try_from(rest).unwrap().to_be_bytes());
         record.resize(record.len() + rest, 7);
         bytes.extend(record);
-        bytes[7] = 2;
+        bytes[7] = 1;
         bytes
     };
     tokio::spawn(async move {
@@ -673,4 +673,261 @@ async fn case_may_differ_in_the_reply() {
     })
     .await;
     assert!(ask(&forwarder(&[shouting], PATIENT), "a.example", 1).await.is_ok());
+}
+
+//--- Fair judgement
+
+/// A UDP server whose behaviour is a function of the query's number and octets; what it returns is sent
+/// after that long.
+async fn slow(
+    answer: impl Fn(usize, &[u8]) -> Option<(Duration, Vec<u8>)> + Send + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
+    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let addr = socket.local_addr().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        let mut buf = [0; 4096];
+        while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            let Some((delay, reply)) = answer(number, &buf[..len]) else { continue };
+            let socket = socket.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                let _ = socket.send_to(&reply, from).await;
+            });
+        }
+    });
+    (addr, asked)
+}
+
+/// The server takes nine tenths of the time limit: every question is answered, and few are sent twice.
+#[tokio::test]
+async fn slow_is_not_dead() {
+    let timeout = Duration::from_secs(2);
+    for (part, servers) in [(4, 1), (9, 1), (9, 2)] {
+        let (addr, asked) = slow(move |_, query| Some((timeout * part / 10, good(query)?))).await;
+        let slow = Arc::new(forwarder(&vec![addr; servers], timeout));
+        begin_at_once(&slow, 100).await;
+        // With another server, each is asked there too while the time of the first one is not known.
+        let packets = asked.load(Ordering::SeqCst);
+        assert!(packets <= 50 + 100 * servers, "{packets} packets for 100 questions, {servers} servers");
+        begin_at_once(&slow, 100).await;
+        let more = asked.load(Ordering::SeqCst) - packets;
+        assert!(more <= 150, "{more} packets for 100 questions, {servers} servers");
+    }
+}
+
+/// A third of all packets are lost, and all questions are answered.
+#[tokio::test]
+async fn loss_is_made_up_for() {
+    let (addr, _) =
+        slow(|number, query| (number % 10 >= 3).then(|| (Duration::ZERO, good(query).unwrap()))).await;
+    let lossy = Arc::new(forwarder(&[addr], Duration::from_secs(10)));
+    for round in 0..20 {
+        begin_at_once(&lossy, 10 + round).await;
+    }
+}
+
+/// Sends what the network would report if the port were closed: the kernel of this machine does that for a
+/// port of ours that has gone.
+#[tokio::test]
+async fn a_port_that_comes_and_goes_loses_nothing() {
+    let addr = dead().await;
+    let refused = Arc::new(forwarder(&[addr], PATIENT));
+    // Refused at once, then answered, as when the server starts again.
+    let first = begin(&refused, "a.example").await;
+    assert!(matches!(first, Err(Failure::Network(_))), "{first:?}");
+    let socket = UdpSocket::bind(addr).await.unwrap();
+    serve_udp(socket, good);
+    begin_at_once(&refused, 50).await;
+    assert!(refused.tallies()[0].1.is_up());
+}
+
+#[tokio::test]
+async fn a_server_that_fails_is_told_and_asked_last_and_comes_back() {
+    let mute = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let heard = mute.clone();
+    let (addr, asked) =
+        slow(move |_, query| (!heard.load(Ordering::SeqCst)).then(|| (Duration::ZERO, good(query).unwrap())))
+            .await;
+    let both = Arc::new(forwarder(&[addr, udp(good).await], HASTY));
+    let is_up = |server: usize| both.tallies()[server].1.is_up();
+    assert!(begin(&both, "a.example").await.is_ok());
+    within("the failure", async {
+        while is_up(0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(is_up(1));
+    let before = asked.load(Ordering::SeqCst);
+    begin_at_once(&both, 50).await;
+    // Probes at most.
+    assert!(asked.load(Ordering::SeqCst) <= before + 6);
+    assert_eq!(both.revivals(), 0);
+    mute.store(false, Ordering::SeqCst);
+    within("the recovery", async {
+        while !is_up(0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(both.revivals(), 1);
+    let before = asked.load(Ordering::SeqCst);
+    begin_at_once(&both, 50).await;
+    assert_eq!(asked.load(Ordering::SeqCst), before + 50);
+}
+
+/// A server is not condemned for names that nobody can answer.
+#[tokio::test]
+async fn names_that_nobody_answers_say_nothing_about_the_server() {
+    let (addr, _) =
+        slow(|_, query| (!query[13..].starts_with(b"lost")).then(|| (Duration::ZERO, good(query).unwrap())))
+            .await;
+    let only = Arc::new(forwarder(&[addr], Duration::from_secs(1)));
+    let lost: Vec<_> = (0..300)
+        .map(|i| {
+            let only = only.clone();
+            tokio::spawn(async move { begin(&only, &format!("lost{i}.example")).await })
+        })
+        .collect();
+    for round in 0..10 {
+        begin_at_once(&only, 10).await;
+        assert!(only.tallies()[0].1.is_up(), "round {round}");
+    }
+    for task in lost {
+        assert_eq!(task.await.unwrap(), Err(Failure::Timeout));
+    }
+}
+
+#[tokio::test]
+async fn a_known_answer_is_not_withheld_for_a_silent_server() {
+    // With a time-out of an hour, waiting for it would never end.
+    let quiet = udp(silent).await;
+    let two = Arc::new(forwarder(&[udp(servfail).await, quiet], Duration::from_secs(3600)));
+    let reply = begin(&two, "a.example").await.unwrap();
+    assert_eq!(reply[3] & 0xf, SERVFAIL);
+    let two = Arc::new(forwarder(&[quiet, udp(good).await], Duration::from_secs(3600)));
+    assert!(begin(&two, "a.example").await.unwrap().ends_with(ADDRESS));
+}
+
+#[tokio::test]
+async fn questions_in_flight_have_ports_of_their_own() {
+    let ports = Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    let seen = ports.clone();
+    tokio::spawn(async move {
+        let mut buf = [0; 4096];
+        let mut waiting = Vec::new();
+        while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+            seen.lock().unwrap().insert(from.port());
+            waiting.push((buf[..len].to_vec(), from));
+            if waiting.len() == 40 {
+                for (query, from) in waiting.drain(..) {
+                    let _ = socket.send_to(&good(&query).unwrap(), from).await;
+                }
+            }
+        }
+    });
+    let forwarder = Arc::new(forwarder(&[addr], Duration::from_secs(60)));
+    begin_at_once(&forwarder, 40).await;
+    let ports = ports.lock().unwrap();
+    assert!(ports.len() >= 30, "{} ports for 40 questions", ports.len());
+    // From the whole range: the chance that all are in the kernel's is one in 10^10.
+    assert!(ports.iter().any(|port| !(32_768..61_000).contains(port)), "{ports:?}");
+}
+
+/// Guesses do not keep a question from its answer, and are counted.
+#[tokio::test]
+async fn who_guesses_gets_nothing() {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    let ports = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = ports.clone();
+    tokio::spawn(async move {
+        let mut buf = [0; 4096];
+        while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+            let first = seen.lock().unwrap().is_empty();
+            seen.lock().unwrap().push(from.port());
+            let reply = good(&buf[..len]).unwrap();
+            if first {
+                for guess in 1..=20u16 {
+                    let mut forged = reply.clone();
+                    forged[..2]
+                        .copy_from_slice(&(u16::from_be_bytes([reply[0], reply[1]]) ^ guess).to_be_bytes());
+                    let _ = socket.send_to(&forged, from).await;
+                }
+            } else {
+                let _ = socket.send_to(&reply, from).await;
+            }
+        }
+    });
+    let forwarder = Arc::new(forwarder(&[addr], Duration::from_secs(3600)));
+    assert!(begin(&forwarder, "a.example").await.unwrap().ends_with(ADDRESS));
+    assert_eq!(forwarder.tallies()[0].1.unwanted(), 20);
+    let ports = ports.lock().unwrap();
+    assert!(ports.len() == 2 && ports[0] != ports[1], "{ports:?}");
+}
+
+#[tokio::test]
+async fn mixed_case_has_to_come_back() {
+    let (socket, listener, addr) = both().await;
+    serve_udp(socket, |query| {
+        let mut lower = query.to_vec();
+        lower[12..].make_ascii_lowercase();
+        good(&lower)
+    });
+    serve_tcp(listener, usize::MAX, good);
+    let name = "averylongnamewithmanyletters.example";
+    let mixed = Arc::new(forwarder(&[addr], PATIENT).mixing_case(true));
+    // Over UDP the case is lost, so TCP has the answer.
+    assert!(begin(&mixed, name).await.unwrap().ends_with(ADDRESS));
+    let keeps = Arc::new(forwarder(&[udp(good).await], PATIENT).mixing_case(true));
+    let reply = begin(&keeps, name).await.unwrap();
+    assert!(reply.ends_with(ADDRESS));
+    assert!(reply[12..].iter().any(u8::is_ascii_uppercase));
+}
+
+/// What can't be relayed is asked of the next server, and is an error if there is none.
+#[tokio::test]
+async fn replies_that_are_wrong_are_not_relayed() {
+    let wrong: [(&str, &[u8]); 4] = [
+        ("a three-octet address", b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x03\xc0\x00\x02"),
+        ("a pointer to itself", b"\xc0\x1b\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"),
+        ("a pointer forwards", b"\xc0\x20\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"),
+        ("another owner", b"\x01z\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"),
+    ];
+    for (what, record) in wrong {
+        let answer = move |query: &[u8]| Some(reply(query, 0, NOERROR, record, b"", b""));
+        let (socket, listener, addr) = both().await;
+        serve_udp(socket, answer);
+        serve_tcp(listener, usize::MAX, answer);
+        let alone = Arc::new(forwarder(&[addr], PATIENT));
+        let Err(Failure::Network(text)) = begin(&alone, "a.example").await else { panic!("{what}") };
+        assert!(text.starts_with(&addr.to_string()), "{text}");
+        let both = Arc::new(forwarder(&[addr, udp(good).await], PATIENT));
+        assert!(begin(&both, "a.example").await.unwrap().ends_with(ADDRESS), "{what}");
+    }
+    // What does not belong to the answer is removed from it.
+    let extra = b"\x04bank\x07example\x00\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07";
+    let addr = udp(move |query| Some(reply(query, 0, NOERROR, ADDRESS, b"", extra))).await;
+    let cleaned = begin(&Arc::new(forwarder(&[addr], PATIENT)), "a.example").await.unwrap();
+    assert!(cleaned.ends_with(ADDRESS) && cleaned[11] == 0);
+}
+
+/// What a server does not understand is not sent to it again and again.
+#[tokio::test]
+async fn a_server_without_edns_is_remembered() {
+    let (addr, asked) = slow(|_, query| {
+        let bytes = if has_edns(query) { reply(query, 0, NOTIMP, b"", b"", b"") } else { good(query)? };
+        Some((Duration::ZERO, bytes))
+    })
+    .await;
+    let old = Arc::new(forwarder(&[addr], PATIENT));
+    for _ in 0..5 {
+        assert!(begin(&old, "a.example").await.unwrap().ends_with(ADDRESS));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 6);
 }

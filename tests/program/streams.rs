@@ -149,7 +149,7 @@ fn limited(upstream: &Upstream) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portcullis.toml");
     let config = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\n{}[metrics]\nlisten = \"127.0.0.1:0\"\n\
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[special]\ntest = false\n{}[metrics]\nlisten = \"127.0.0.1:0\"\n\
          [blockpage]\nlisten = [\"127.0.0.1:0\"]\n[control]\nsocket = \"s\"\n",
         Upstream::config(&[upstream])
     );

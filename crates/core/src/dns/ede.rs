@@ -11,6 +11,8 @@ impl EdeCode {
     pub const STALE_ANSWER: Self = Self(3);
     /// The answer was forged by policy; sent with one of the codes that say whose (§4.5).
     pub const FORGED_ANSWER: Self = Self(4);
+    /// A failure that is remembered (§4.14).
+    pub const CACHED_ERROR: Self = Self(13);
     /// The operator's own policy (§4.16).
     pub const BLOCKED: Self = Self(15);
     /// A demand from outside, such as a court's (§4.17).

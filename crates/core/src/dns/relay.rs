@@ -90,7 +90,7 @@ pub fn expanded_rdata(message: &Message<'_>, record: &Record<'_>) -> Option<Vec<
 }
 
 /// A field of RDATA.
-enum Part {
+pub(super) enum Part {
     /// A fixed number of octets.
     Octets(usize),
     /// A character string (RFC 1035 §3.3).
@@ -102,7 +102,7 @@ enum Part {
 }
 
 /// The fields of a type whose names may be compressed.
-fn layout(rtype: Qtype) -> Option<&'static [Part]> {
+pub(super) fn layout(rtype: Qtype) -> Option<&'static [Part]> {
     use Part::{Name, Octets, Rest, Text};
     Some(match rtype.0 {
         // NS, MD, MF, CNAME, MB, MG, MR, PTR (RFC 1035 §3.3); DNAME (RFC 6672 §2.1).

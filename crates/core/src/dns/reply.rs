@@ -183,6 +183,13 @@ impl<'b, 't> ReplyWriter<'b, 't> {
         Ok(())
     }
 
+    /// How many octets of records still fit.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        let reserved = if self.opt.is_some() { OPT_LEN } else { 0 };
+        self.buf.len().saturating_sub(self.len + reserved)
+    }
+
     /// Copies prepared sections that start right after the question, with their counts. Their compression
     /// pointers must be those of a message whose question has the same length.
     ///
