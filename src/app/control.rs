@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 use super::error::StartError;
 #[cfg(unix)]
 use crate::orders::Operator;
+#[cfg(unix)]
+use crate::orders::kept::Kept;
 use crate::orders::kept::{self, Damaged};
 use crate::policy::Orders;
 use crate::policy::Whom;
@@ -57,7 +59,8 @@ pub(super) fn serve(
         }
     }
     engine.order(crate::net::now().unix, |_| (Some(orders), ()));
-    let operator = Operator { engine: Arc::clone(engine), clock: crate::net::now, kept: state.clone() };
+    let kept = state.clone().map(|path| Arc::new(Kept::new(path)));
+    let operator = Operator { engine: Arc::clone(engine), clock: crate::net::now, kept };
     tasks.spawn(server::control::serve(listener, operator));
     Some(socket.clone())
 }

@@ -36,6 +36,14 @@ pub enum StartError {
     #[cfg(not(unix))]
     #[error("[control] needs a Unix socket, which this system does not have")]
     Control,
+    /// The user to become.
+    #[error("cannot run as the user `{name}` of [server] user: {reason}")]
+    User {
+        /// The user.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// A thread, or the runtime that queries wait on.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),

@@ -20,13 +20,16 @@ mod control;
 mod error;
 #[cfg(feature = "cli")]
 pub mod log;
+pub mod privileges;
 mod refusal;
 mod reload;
 mod service;
 mod signals;
+mod worker;
 
 pub use control::kept_orders;
 pub use error::StartError;
-pub use reload::Reloaded;
-pub use service::{Addresses, Service, runtime};
+pub use reload::{Reloaded, Reloader};
+pub use service::{Addresses, Prepared, Service, runtime};
 pub use signals::{Signal, Signals};
+pub use worker::{Turn, Worker};

@@ -1,12 +1,14 @@
 //! New settings for a running server: some take effect at once, others at the next start.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::service::Service;
+use crate::net::memory;
+use crate::observe::counters::CounterSet;
+use crate::resolver::live::Engine;
 use crate::resolver::snapshot::Snapshot;
 use crate::settings::Settings;
-use crate::sources::{Build, BuildError, LastGood, Parts, Report};
+use crate::sources::{Build, BuildError, LastGood, Parts, Progress, Report};
 
 /// The result of a reload.
 #[derive(Clone, Debug)]
@@ -18,27 +20,67 @@ pub struct Reloaded {
     pub at_next_start: Vec<&'static str>,
 }
 
-impl Service {
+/// What a reload needs of a server, on any thread: it may outlive the server.
+pub struct Reloader {
+    engine: Arc<Engine>,
+    counters: Arc<CounterSet>,
+    /// The settings of the start, which sockets and threads still have.
+    started: Settings,
+    serving: Mutex<Serving>,
+}
+
+/// The settings in force, for the next reload to compare with.
+struct Serving {
+    settings: Settings,
+    report: Arc<Report>,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        counters: Arc<CounterSet>,
+        started: Settings,
+        report: Report,
+    ) -> Arc<Self> {
+        let serving = Serving { settings: started.clone(), report: Arc::new(report) };
+        Arc::new(Self { engine, counters, started, serving: Mutex::new(serving) })
+    }
+
+    /// The engine of the server.
+    #[must_use]
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Applies new settings. Only changed parts, and those that come from files, are rebuilt; queries are
-    /// answered during that time.
+    /// answered during that time. It may take long: other reloads wait for it, and nothing else does.
     ///
     /// # Errors
-    /// The first part that cannot be built; the server continues unchanged.
-    pub fn reload(&self, settings: &Settings) -> Result<Reloaded, BuildError> {
+    /// The parts that cannot be built, or that `progress` does not want any more; the server continues
+    /// unchanged.
+    pub fn reload(&self, settings: &Settings, progress: &dyn Progress) -> Result<Reloaded, BuildError> {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         let at_next_start = at_next_start(&self.started, settings);
         // The sockets are those of the start, and so are the listeners of groups.
         let mut settings = settings.clone();
         settings.server.listen.clone_from(&self.started.server.listen);
+        let how = Build { progress, left_out: false };
         let snapshot = Arc::clone(&self.engine.snapshot());
         let (policy, report) = (&snapshot.policy, &serving.report);
         let last = LastGood { policy, settings: &serving.settings, report };
-        let (parts, report) = Parts::build(last, &settings, Build::default())?;
+        let (parts, report) = Parts::build(last, &settings, how)?;
         let put = |current: &Snapshot| parts.put_into(current, &settings, &self.counters);
         self.engine.change(crate::net::now().unix, put);
         serving.report = Arc::new(report);
         serving.settings = settings;
+        memory::give_back();
         Ok(Reloaded { report: Arc::clone(&serving.report), at_next_start })
+    }
+
+    /// The report on the lists and zones that are served.
+    #[must_use]
+    pub fn report(&self) -> Arc<Report> {
+        Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner).report)
     }
 }
 
@@ -52,7 +94,8 @@ fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
         ("[server] threads", started.server.threads != next.server.threads),
         ("[server] pin", started.server.pin != next.server.pin),
         ("[server] udp-batch", started.server.udp_batch != next.server.udp_batch),
-        ("[metrics] listen", started.metrics != next.metrics),
+        ("[server] user", started.server.user != next.server.user),
+        ("[metrics]", started.metrics != next.metrics),
         ("[blockpage]", started.blockpage != next.blockpage),
         ("[block.contact] on the block page", page && started.block.contact != next.block.contact),
         ("[control]", started.control != next.control),
@@ -71,12 +114,12 @@ mod tests {
     fn what_waits_for_the_next_start_is_told_by_what_was_started() {
         let started = Settings::default();
         let mut other = Settings {
-            metrics: Some(MetricsSettings { listen: "127.0.0.1:2".parse().unwrap() }),
+            metrics: Some(MetricsSettings { listen: "127.0.0.1:2".parse().unwrap(), allow: None }),
             ..Settings::default()
         };
         other.server.listen = vec!["127.0.0.1:1".parse().unwrap()];
         other.cache.max_ttl = 7;
-        assert_eq!(at_next_start(&started, &other), ["[server] listen", "[metrics] listen"]);
+        assert_eq!(at_next_start(&started, &other), ["[server] listen", "[metrics]"]);
         assert!(at_next_start(&started, &started).is_empty());
     }
 }

@@ -2,23 +2,29 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use super::control;
 use super::error::StartError;
+use super::privileges::{self, User};
 use super::refusal::refusal;
+use super::reload::Reloader;
 use crate::cache::store::Cache;
+use crate::guard::acl::Acl;
+use crate::net::memory;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Line;
 use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
+use crate::resolver::snapshot::Snapshot;
 use crate::server::{self, Running};
 use crate::settings::Settings;
-use crate::sources::{self, Build, Progress, Report};
+use crate::sources::{self, Build, BuildError, Progress, Report};
 use crate::web::{self, block_page};
 
 /// A running server.
@@ -27,10 +33,8 @@ pub struct Service {
     pub engine: Arc<Engine>,
     /// Where it listens.
     pub addresses: Addresses,
-    pub(super) counters: Arc<CounterSet>,
-    /// The settings of the start, which sockets and threads still have.
-    pub(super) started: Settings,
-    pub(super) serving: Mutex<Serving>,
+    /// Applies new settings.
+    pub reloader: Arc<Reloader>,
     running: Running,
     /// Listeners beside DNS.
     tasks: JoinSet<()>,
@@ -38,10 +42,26 @@ pub struct Service {
     control: Option<PathBuf>,
 }
 
-/// The settings in force, for the next reload to compare with.
-pub(super) struct Serving {
-    pub(super) settings: Settings,
-    pub(super) report: Arc<Report>,
+/// What takes long at a start: lists and zones, read and compiled.
+pub struct Prepared {
+    settings: Settings,
+    snapshot: Snapshot,
+    counters: Arc<CounterSet>,
+    report: Report,
+}
+
+impl Prepared {
+    /// Reads and compiles everything. It needs no runtime, and may be called on any thread.
+    ///
+    /// # Errors
+    /// Everything that can't be read.
+    pub fn new(settings: Settings, progress: &dyn Progress) -> Result<Self, BuildError> {
+        let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
+        let how = Build { progress, left_out: false };
+        let (snapshot, report) = sources::build(&settings, &cache, &counters, how, crate::net::now().unix)?;
+        memory::give_back();
+        Ok(Self { settings, snapshot, counters, report })
+    }
 }
 
 /// Where a server listens, with the ports that the kernel chose for port 0.
@@ -66,10 +86,17 @@ impl Service {
         sink: Option<Sink<Line>>,
         progress: &dyn Progress,
     ) -> Result<Self, StartError> {
-        let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
-        let how = Build { progress, left_out: false };
-        let (snapshot, report) = sources::build(settings, &cache, &counters, how, crate::net::now().unix)?;
+        Self::open(Prepared::new(settings.clone(), progress)?, sink)
+    }
 
+    /// The second half of [`Service::start`]: binds all addresses, then serves.
+    ///
+    /// # Errors
+    /// The first failure; nothing has been answered and nothing stays bound.
+    pub fn open(prepared: Prepared, sink: Option<Sink<Line>>) -> Result<Self, StartError> {
+        let Prepared { settings, snapshot, counters, report } = prepared;
+        let settings = &settings;
+        let user = User::of(settings)?;
         let threads = match settings.server.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
@@ -81,26 +108,32 @@ impl Service {
         let pages = listen(&page.listen, "the block page", "[blockpage] listen")?;
         let refuse_tls = listen(&page.refuse_tls, "the block page", "[blockpage] refuse-tls")?;
         let control = control::bind(settings)?;
+        if let Some(user) = &user {
+            if let Some(control) = &settings.control {
+                let made = [Some(&control.socket), control.state.as_ref().filter(|state| state.exists())];
+                for path in made.into_iter().flatten() {
+                    user.owns(path).map_err(|reason| StartError::User {
+                        name: settings.server.user.clone().unwrap_or_default(),
+                        reason: format!("cannot give it {}: {reason}", path.display()),
+                    })?;
+                }
+            }
+            user.enter()?;
+            privileges::warn_of_files(settings);
+        }
         let addresses =
             Addresses { dns: dns.addresses.clone(), web: local(&metrics), block_page: local(&pages) };
 
         let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), sink));
         let mut tasks = JoinSet::new();
         let control = control::serve(control, settings, &engine, &mut tasks);
-        serve_metrics(metrics, &engine, &mut tasks);
+        serve_metrics(metrics, settings, &engine, &mut tasks);
         serve_block_page(pages, refuse_tls, settings, &engine, &mut tasks);
         let how = server::UdpThreads { batch: settings.server.udp_batch, pin: settings.server.pin };
         let running = server::start(dns, &engine, crate::net::now, how).map_err(StartError::Thread)?;
 
-        let (started, report) = (settings.clone(), Arc::new(report));
-        let serving = Mutex::new(Serving { settings: started.clone(), report });
-        Ok(Self { engine, addresses, counters, started, serving, running, tasks, control })
-    }
-
-    /// The report on the lists and zones that are served.
-    #[must_use]
-    pub fn report(&self) -> Arc<Report> {
-        Arc::clone(&self.serving.lock().unwrap_or_else(PoisonError::into_inner).report)
+        let reloader = Reloader::new(Arc::clone(&engine), counters, settings.clone(), report);
+        Ok(Self { engine, addresses, reloader, running, tasks, control })
     }
 
     /// Finishes the queries in progress and ends.
@@ -145,10 +178,24 @@ fn local(listeners: &[TcpListener]) -> Vec<SocketAddr> {
 }
 
 /// Serves the metrics page.
-fn serve_metrics(listeners: Vec<TcpListener>, engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
+fn serve_metrics(
+    listeners: Vec<TcpListener>,
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    tasks: &mut JoinSet<()>,
+) {
     for listener in listeners {
         let routes = web::metrics::routes(engine);
-        tasks.spawn(web::listener::serve(listener, "the metrics page", routes));
+        let admits = admits(settings.metrics.as_ref().and_then(|metrics| metrics.allow.clone()));
+        tasks.spawn(web::listener::serve(listener, "the metrics page", routes, move |ip| admits(ip)));
+    }
+}
+
+/// Admits clients of these networks; without any, all.
+fn admits(networks: Option<Vec<IpNet>>) -> block_page::Admits {
+    match networks.map(Acl::new) {
+        None => Arc::new(|_| true),
+        Some(acl) => Arc::new(move |ip| acl.admits(ip)),
     }
 }
 
@@ -160,15 +207,18 @@ fn serve_block_page(
     engine: &Arc<Engine>,
     tasks: &mut JoinSet<()>,
 ) {
-    let limits = block_page::Limits::default();
+    let listeners = pages.len() + refuse_tls.len();
+    let limits = block_page::Limits { listeners, ..block_page::Limits::default() };
+    let admits = admits(settings.blockpage.as_ref().and_then(|page| page.allow.clone()));
     let (asked, contact) = (Arc::clone(engine), settings.block.contact.clone());
     let operator = contact.organization.clone();
     let why: block_page::Why = Arc::new(move |client, name| refusal(&asked, &contact, client, name));
     for listener in pages {
-        let site = block_page::Site { why: Arc::clone(&why), operator: operator.clone(), limits };
+        let (why, admits) = (Arc::clone(&why), Arc::clone(&admits));
+        let site = block_page::Site { why, operator: operator.clone(), limits, admits };
         tasks.spawn(block_page::serve(listener, site));
     }
     for listener in refuse_tls {
-        tasks.spawn(block_page::refuse_tls(listener, limits));
+        tasks.spawn(block_page::refuse_tls(listener, limits, Arc::clone(&admits)));
     }
 }

@@ -80,7 +80,7 @@ fn introduce(args: &Args, service: &Service, address: SocketAddr, taken: Option<
     if let Some(taken) = taken {
         say(&format!("Port {} is taken by another program; using {port}.", taken.port()));
     }
-    let report = service.report();
+    let report = service.reloader.report();
     let names: usize = report.zones.iter().map(|z| z.names).sum();
     let zones = report.zones.len();
     say(&format!("A little internet of {names} names in {zones} zones answers on {address}, UDP and TCP."));

@@ -55,7 +55,7 @@ enum Command {
     Explain(explain::Args),
     /// Give orders to a running server: pause, allow or block a name for a while
     Ctl(ctl::Args),
-    /// Compile lists into one index file, to be mapped at start with `format = "index"`
+    /// Compile lists into one index file, to be read at start with `format = "index"`
     Compile(compile::Args),
     /// Compare lists
     #[command(subcommand, after_help = "Example:\n  portcullis lists diff ads.yesterday.txt ads.txt")]
@@ -92,7 +92,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let done = match cli.command {
         Command::Demo(args) => demo::run(&args),
-        Command::Serve(args) => serve::run(&args),
+        Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Ctl(args) => ctl::run(&args),

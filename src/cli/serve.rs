@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::progress::Bar;
 use super::{OK, say_json};
-use crate::app::{self, Addresses, Service, Signal, Signals};
+use crate::app::{self, Addresses, Prepared, Reloader, Service, Signal, Signals, Turn, Worker};
 use crate::orders::Status;
+use crate::resolver::live::Engine;
 use crate::settings::Settings;
-use crate::sources::{Report, pattern_time};
+use crate::sources::{Progress, Report, pattern_time};
 
 /// Patterns that take longer for a query deserve a warning.
 const SLOW: Duration = Duration::from_micros(100);
@@ -34,9 +35,9 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args) -> Result<u8, String> {
+pub(super) fn run(args: Args) -> Result<u8, String> {
     app::log::start();
-    let settings = read(args)?;
+    let settings = read(&args)?;
     if args.config.is_none() {
         tracing::info!(
             "no configuration file: serving the shipped lists on loopback, with the system's resolvers as upstream"
@@ -45,6 +46,9 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             tracing::warn!("{warning}");
         }
     }
+    // Before there are other threads.
+    app::privileges::give_up();
+    app::privileges::warn_of_root(&settings);
     app::runtime().map_err(|e| e.to_string())?.block_on(serve(args, settings))
 }
 
@@ -62,12 +66,12 @@ fn read(args: &Args) -> Result<Settings, String> {
     Ok(settings)
 }
 
-async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
+async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
-    let service = Service::start(&settings, None, &Bar::default()).map_err(|e| e.to_string())?;
-    drop(settings);
-    log_report(&service.report(), &service);
+    let Some((prepared, reload)) = prepared(settings, &mut signals).await? else { return Ok(OK) };
+    let service = Service::open(prepared, None).map_err(|e| e.to_string())?;
+    log_report(&service.reloader.report(), &service.engine);
     let Addresses { dns, web, block_page } = &service.addresses;
     for address in dns {
         tracing::info!(%address, "listening (UDP and TCP)");
@@ -78,45 +82,99 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
     for address in block_page {
         tracing::info!(%address, "block page");
     }
+    let log = tokio::spawn(app::log::sum_up());
     if args.ready_json {
         let ready = serde_json::json!({ "ready": true, "dns": dns, "web": web, "blockpage": block_page });
         say_json(&ready);
     }
+    let reloader = Arc::clone(&service.reloader);
+    let reloads = Worker::start("reload", move |turn| self::reload(&args, &reloader, turn))
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
+    if reload {
+        reloads.ask();
+    }
     loop {
         match signals.next().await {
-            Signal::Reload => reload(args, &service),
+            Signal::Reload => reloads.ask(),
             Signal::Status => status(&service),
             Signal::Stop => break,
         }
     }
     service.stop().await;
+    log.abort();
     Ok(OK)
 }
 
-fn reload(args: &Args, service: &Service) {
+/// Reads lists and zones on a thread of its own, while signals are heard. Also returns whether a reload was asked
+/// for meanwhile. `None`: the program is to end.
+async fn prepared(settings: Settings, signals: &mut Signals) -> Result<Option<(Prepared, bool)>, String> {
+    let (done, mut prepared) = tokio::sync::oneshot::channel();
+    let prepare = move || {
+        // If it fails, nobody waits any more.
+        let _ = done.send(Prepared::new(settings, &Bar::default()));
+    };
+    let thread = std::thread::Builder::new().name("start".to_owned()).spawn(prepare);
+    thread.map_err(|e| format!("cannot start a thread: {e}"))?;
+    let mut reload = false;
+    loop {
+        tokio::select! {
+            prepared = &mut prepared => {
+                let prepared = prepared.map_err(|_| "the lists could not be read")?;
+                return Ok(Some((prepared.map_err(|e| e.to_string())?, reload)));
+            }
+            signal = signals.next() => match signal {
+                Signal::Reload => reload = true,
+                Signal::Status => tracing::info!("status: starting, lists and zones are being read"),
+                Signal::Stop => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Ends a reload that a newer one supersedes.
+struct Wanted<'t>(&'t Turn);
+
+impl Progress for Wanted<'_> {
+    fn begin(&self, _what: &str, _size: u64) {}
+    fn at(&self, _done: u64) {}
+    fn stage(&self, _what: &str) {}
+
+    fn goes_on(&self) -> bool {
+        !self.0.is_superseded()
+    }
+}
+
+/// Reloads; returns whether it gave up for a newer request.
+fn reload(args: &Args, reloader: &Reloader, turn: &Turn) -> bool {
     let settings = match read(args) {
         Ok(settings) => settings,
         Err(problem) => {
-            service.engine.counters.failed_reloads.fetch_add(1, Relaxed);
-            return tracing::error!("not reloaded, serving as before: {problem}");
+            reloader.engine().counters.failed_reloads.fetch_add(1, Relaxed);
+            tracing::error!("not reloaded, serving as before: {problem}");
+            return false;
         }
     };
-    match service.reload(&settings) {
+    match reloader.reload(&settings, &Wanted(turn)) {
         Ok(reloaded) => {
             tracing::info!("reloaded");
             if !reloaded.at_next_start.is_empty() {
                 let keys = reloaded.at_next_start.join(", ");
                 tracing::warn!("these changes take effect at the next start: {keys}");
             }
-            log_report(&reloaded.report, service);
+            log_report(&reloaded.report, reloader.engine());
+        }
+        Err(_) if turn.is_superseded() => {
+            tracing::info!("another reload was asked for: beginning again");
+            return true;
         }
         Err(error) => {
-            service.engine.counters.failed_reloads.fetch_add(1, Relaxed);
+            reloader.engine().counters.failed_reloads.fetch_add(1, Relaxed);
             for failure in error.0 {
                 tracing::error!("not reloaded, serving as before: {failure}");
             }
         }
     }
+    false
 }
 
 /// SIGUSR1: logs the server's status in one line.
@@ -126,7 +184,7 @@ fn status(service: &Service) {
     tracing::info!(rules, queries, waiting, orders, blocking, paused, "status");
 }
 
-fn log_report(report: &Report, service: &Service) {
+fn log_report(report: &Report, engine: &Engine) {
     for list in &report.lists {
         let account = &list.account;
         let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);
@@ -135,7 +193,7 @@ fn log_report(report: &Report, service: &Service) {
             tracing::warn!("{warning}");
         }
     }
-    let policy = Arc::clone(&service.engine.snapshot().policy);
+    let policy = Arc::clone(&engine.snapshot().policy);
     if let Some(time) = pattern_time(&policy, super::now) {
         let (patterns, micros) = (policy.pattern_count(), time.as_secs_f64() * 1e6);
         tracing::info!("{patterns} patterns cost up to {micros:.1} µs a query");

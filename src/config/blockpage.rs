@@ -13,11 +13,14 @@ const LISTEN: Key = Key::required("listen", Kind::Texts("addresses with a port")
 const REFUSE_TLS: Key = Key::with("refuse-tls", Kind::Texts("addresses with a port"), "[]")
     .like(r#"["192.0.2.1:443"]"#)
     .means("Where TLS is refused at once, so that a browser shows an error instead of hanging.");
+const ALLOW: Key = Key::optional("allow", Kind::Texts("networks"), "all")
+    .like(r#"["10.20.0.0/16", "2001:db8::/32"]"#)
+    .means("The clients that may connect. Others are disconnected at once.");
 
 pub(super) static FORM: Form = Form {
     header: "[blockpage]",
     meaning: "A page that explains why a name is refused (see [policy](policy.md#saying-why)). Without this table: none.",
-    keys: &[LISTEN, REFUSE_TLS],
+    keys: &[LISTEN, REFUSE_TLS, ALLOW],
     also: &[("address", "listen"), ("http", "listen"), ("tls", "refuse-tls")],
 };
 
@@ -27,7 +30,8 @@ impl Check<'_> {
         let key = table.key(REFUSE_TLS);
         let refuse = table.texts(self, REFUSE_TLS).map(Spanned::into_inner).unwrap_or_default();
         let refuse_tls = refuse.iter().filter_map(|address| self.listen(&key, address)).collect();
+        let allow = self.allowed(&mut table, ALLOW);
         table.done(self, "", &[]);
-        Some(BlockPageSettings { listen: listen?, refuse_tls })
+        Some(BlockPageSettings { listen: listen?, refuse_tls, allow })
     }
 }

@@ -1,5 +1,7 @@
 //! `[server]`: listening addresses, permitted clients, and threads.
 
+use ipnet::IpNet;
+
 use super::check::Check;
 use super::error::expected;
 use super::key::{Form, Key, Kind};
@@ -20,6 +22,10 @@ const ALLOW: Key =
     Key::optional("allow", Kind::Texts("networks"), "loopback, private and link-local networks")
         .like(r#"["127.0.0.0/8", "::1/128", "10.20.0.0/16"]"#)
         .means("The clients that may ask. Others get REFUSED over UDP, and are disconnected over TCP.");
+const USER: Key = Key::optional("user", Kind::Text, "the user who starts the program").like(r#""portcullis""#).means(
+    "The user that the program becomes once its sockets are bound (Linux; started as root). It must be able to read \
+     lists and zones, for reloads.",
+);
 const VERSION: Key = Key::optional("version", Kind::Text, "such queries are refused")
     .like(r#""a resolver""#)
     .means("The answer to `version.bind` and `version.server` in the class CH, at most 255 octets.");
@@ -30,7 +36,7 @@ const IDENTITY: Key = Key::optional("identity", Kind::Text, "such queries are re
 pub(super) static FORM: Form = Form {
     header: "[server]",
     meaning: "Where the server listens, who may ask, and how many threads answer.",
-    keys: &[LISTEN, THREADS, PIN, UDP_BATCH, ALLOW, VERSION, IDENTITY],
+    keys: &[LISTEN, THREADS, PIN, UDP_BATCH, ALLOW, USER, VERSION, IDENTITY],
     also: &[
         ("address", "listen"),
         ("addresses", "listen"),
@@ -59,9 +65,19 @@ impl Check<'_> {
         if let Some(batch) = table.bounded(self, UDP_BATCH) {
             settings.server.udp_batch = usize::try_from(batch).unwrap_or(settings.server.udp_batch);
         }
-        if let Some(allow) = table.texts(self, ALLOW) {
-            let key = table.key(ALLOW);
-            settings.server.allow = allow.get_ref().iter().filter_map(|n| self.network(&key, n)).collect();
+        if let Some(allow) = self.allowed(&mut table, ALLOW) {
+            settings.server.allow = allow;
+        }
+        if let Some(user) = table.text(self, USER) {
+            if user.get_ref().is_empty() {
+                self.wrong(
+                    &table.key(USER),
+                    &user.span(),
+                    "the name is empty".into(),
+                    "name a user, or remove the key",
+                );
+            }
+            settings.server.user = Some(user.into_inner());
         }
         let mut text = |key: Key| {
             let text = table.text(self, key)?;
@@ -75,5 +91,12 @@ impl Check<'_> {
         settings.server.version = text(VERSION);
         settings.server.identity = text(IDENTITY);
         table.done(self, "", &[]);
+    }
+
+    /// The networks of a key that says who may connect.
+    pub(super) fn allowed(&mut self, table: &mut Table<'_>, key: Key) -> Option<Vec<IpNet>> {
+        let networks = table.texts(self, key)?;
+        let key = table.key(key);
+        Some(networks.get_ref().iter().filter_map(|network| self.network(&key, network)).collect())
     }
 }

@@ -1,7 +1,7 @@
 //! Accepts connections for all listeners: bounded in total and for each client network, without spinning when
 //! the kernel has none, and with descriptors left for everything else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const CALM: u32 = 1000;
 /// The connections that any client network may have while there is room.
 const FEW: usize = 16;
+/// How many busy connections are passed over, at most, in the search for an idle one.
+const LOOKS: usize = 64;
 /// The most descriptors kept for UDP sockets, upstreams and files.
 const RESERVE: usize = 1024;
 
@@ -156,10 +158,15 @@ pub struct Connections {
     turns: AtomicU64,
 }
 
+/// Connections by the turn at which each became idle. A turn that has passed since is noticed when the
+/// connection comes first, so that a query costs nothing here.
+type Queue = BTreeMap<u64, u64>;
+
 #[derive(Default)]
 struct Table {
     open: HashMap<u64, Entry>,
-    networks: HashMap<IpAddr, usize>,
+    queue: Queue,
+    networks: HashMap<IpAddr, Queue>,
     next: u64,
 }
 
@@ -168,6 +175,8 @@ struct Entry {
     /// `None`: it has only just been accepted.
     task: Option<AbortHandle>,
     state: Arc<State>,
+    /// Its turn in the queues.
+    turn: u64,
 }
 
 struct State {
@@ -190,22 +199,19 @@ impl Connections {
         let network = client.map(network_of);
         let mut table = self.lock();
         if let Some(network) = network
-            && table.networks.get(&network).is_some_and(|count| *count >= self.bounds.each)
-            && !self.close(&mut table, |entry| entry.network == Some(network))
+            && table.networks.get(&network).is_some_and(|queue| queue.len() >= self.bounds.each)
+            && !self.close(&mut table, Some(network))
         {
             return None;
         }
-        if table.open.len() >= self.bounds.open && !self.close(&mut table, |_| true) {
+        if table.open.len() >= self.bounds.open && !self.close(&mut table, None) {
             return None;
         }
         let number = table.next;
         table.next += 1;
-        if let Some(network) = network {
-            *table.networks.entry(network).or_default() += 1;
-        }
-        let idle = AtomicU64::new(self.turns.fetch_add(1, Relaxed));
-        let state = Arc::new(State { busy: AtomicBool::new(false), idle });
-        table.open.insert(number, Entry { network, task: None, state: Arc::clone(&state) });
+        let turn = self.turns.fetch_add(1, Relaxed);
+        let state = Arc::new(State { busy: AtomicBool::new(false), idle: AtomicU64::new(turn) });
+        table.insert(number, Entry { network, task: None, state: Arc::clone(&state), turn });
         self.count(&table);
         Some(Seat { connections: Arc::clone(self), number, state })
     }
@@ -220,20 +226,32 @@ impl Connections {
 
     /// Closes the connection that has been idle longest.
     fn close_oldest(&self) {
-        self.close(&mut self.lock(), |_| true);
+        self.close(&mut self.lock(), None);
     }
 
-    /// Closes the connection among some that has been idle longest; returns whether there was one.
-    fn close(&self, table: &mut Table, among: impl Fn(&Entry) -> bool) -> bool {
-        let idle = table.open.iter().filter(|(_, e)| !e.state.busy.load(Relaxed) && among(e));
-        let oldest = idle.min_by_key(|(_, e)| e.state.idle.load(Relaxed)).map(|(number, _)| *number);
-        let Some(entry) = oldest.and_then(|number| table.remove(number)) else { return false };
-        if let Some(task) = entry.task {
-            task.abort();
+    /// Closes the connection that has been idle longest, among all or those of a network; returns whether
+    /// there was one. If very many are busy, it looks at some of them, and the next time at others.
+    fn close(&self, table: &mut Table, network: Option<IpAddr>) -> bool {
+        for _ in 0..LOOKS {
+            let queue = network.map_or(Some(&table.queue), |network| table.networks.get(&network));
+            let Some((_, &number)) = queue.and_then(Queue::first_key_value) else { return false };
+            let Some(mut entry) = table.remove(number) else { return false };
+            let idle = entry.state.idle.load(Relaxed);
+            if entry.state.busy.load(Relaxed) {
+                entry.turn = self.turns.fetch_add(1, Relaxed);
+            } else if idle != entry.turn {
+                entry.turn = idle;
+            } else {
+                if let Some(task) = entry.task {
+                    task.abort();
+                }
+                self.counters.closed.fetch_add(1, Relaxed);
+                self.count(table);
+                return true;
+            }
+            table.insert(number, entry);
         }
-        self.counters.closed.fetch_add(1, Relaxed);
-        self.count(table);
-        true
+        false
     }
 
     fn count(&self, table: &Table) {
@@ -248,13 +266,22 @@ impl Connections {
 }
 
 impl Table {
+    fn insert(&mut self, number: u64, entry: Entry) {
+        self.queue.insert(entry.turn, number);
+        if let Some(network) = entry.network {
+            self.networks.entry(network).or_default().insert(entry.turn, number);
+        }
+        self.open.insert(number, entry);
+    }
+
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.open.remove(&number)?;
+        self.queue.remove(&entry.turn);
         if let Some(network) = entry.network
-            && let Some(count) = self.networks.get_mut(&network)
+            && let Some(queue) = self.networks.get_mut(&network)
         {
-            *count -= 1;
-            if *count == 0 {
+            queue.remove(&entry.turn);
+            if queue.is_empty() {
                 self.networks.remove(&network);
             }
         }

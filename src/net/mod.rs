@@ -1,7 +1,10 @@
-//! Sockets for all edges: binding addresses, and accepting connections within bounds.
+//! Sockets for all edges: binding addresses, accepting connections within bounds, and the memory they may hold.
 
 pub mod accept;
 pub mod bind;
+pub mod budget;
 mod clock;
+pub mod memory;
+pub mod stall;
 
 pub use clock::now;

@@ -101,6 +101,8 @@ pub struct ConnectionCounters {
     pub closed: AtomicU64,
     /// How often accepting failed, usually because all file descriptors were in use.
     pub failed: AtomicU64,
+    /// How often one was not read from, or was ended, because all together hold too much memory.
+    pub over_budget: AtomicU64,
 }
 
 /// All threads' counters.

@@ -4,3 +4,4 @@ pub mod counters;
 pub mod event;
 pub mod lists;
 pub mod sink;
+pub mod throttle;

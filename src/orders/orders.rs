@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::json::{Asked, MAX_SECONDS};
-use super::kept;
+use super::kept::Kept;
 use super::status::Status;
 use crate::dns::NameBuf;
 use crate::observe::lists::ListState;
@@ -22,7 +22,7 @@ pub struct Operator {
     /// Reads the time.
     pub clock: Clock,
     /// The file of orders that survive a restart; `None`: none can.
-    pub kept: Option<PathBuf>,
+    pub kept: Option<Arc<Kept>>,
 }
 
 /// Why an order was not given or not revoked; nothing has changed.
@@ -174,18 +174,10 @@ impl Operator {
         })
     }
 
-    /// Writes the file of kept orders, if they have changed.
+    /// Writes the change to the file of kept orders, if it is about such.
     fn written(&self, before: &Orders, next: &Orders) -> Result<(), OrderError> {
-        let kept = |orders: &'_ Orders| -> Vec<Order> {
-            orders.all().iter().filter(|order| order.keep).cloned().collect()
-        };
-        let (old, new) = (kept(before), kept(next));
-        match &self.kept {
-            Some(path) if old != new => {
-                let error = |reason| OrderError::NotWritten { path: path.clone(), reason };
-                kept::write(path, &new).map_err(error)
-            }
-            _ => Ok(()),
-        }
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let error = |reason| OrderError::NotWritten { path: kept.path().to_path_buf(), reason };
+        kept.change(before, next).map_err(error)
     }
 }

@@ -32,6 +32,8 @@ use crate::resolver::snapshot::Client;
 const MAX_REQUEST: u64 = 64 << 10;
 /// Connections at once; one more closes the oldest.
 const MAX_CONNECTIONS: usize = 64;
+/// They may be one in this many of all connections; DNS has half of them.
+const PART: usize = 16;
 /// A connection that is idle for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// Why there is no socket for orders.
@@ -81,7 +83,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 
 /// Serves orders for ever.
 pub async fn serve(listener: UnixListener, operator: Operator) {
-    let connections = Connections::new(Bounds::of(MAX_CONNECTIONS), Arc::default());
+    let connections = Connections::new(Bounds::part(PART, MAX_CONNECTIONS), Arc::default());
     accept(
         listener,
         "the control socket",
@@ -115,7 +117,7 @@ async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {
         let whole = line.last() == Some(&b'\n') || line.len() < usize::try_from(MAX_REQUEST).unwrap_or(0);
         let answer = match serde_json::from_slice(&line) {
             _ if !whole => Err(format!("the request is longer than {MAX_REQUEST} octets")),
-            Ok(Value::Object(request)) => answer(operator, &request),
+            Ok(Value::Object(request)) => carried_out(operator, request).await,
             Ok(_) => Err("expected a JSON object on one line".to_owned()),
             Err(error) => Err(format!("this is not JSON: {error}")),
         };
@@ -130,6 +132,13 @@ async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Carries out one request on a thread that may wait for the disk, and for others who give orders.
+async fn carried_out(operator: &Operator, request: Map<String, Value>) -> Result<Value, String> {
+    let operator = operator.clone();
+    let done = tokio::task::spawn_blocking(move || answer(&operator, &request));
+    done.await.unwrap_or_else(|_| Err("the request could not be carried out".to_owned()))
 }
 
 /// Carries out one request.

@@ -45,10 +45,18 @@ impl Inbox {
         Some(message)
     }
 
-    /// The space for the next octets.
+    /// The space for the next octets: more for a long message of which half or more has come.
     pub(super) fn room(&mut self) -> &mut Vec<u8> {
-        self.octets.reserve(READ);
+        let len = self.octets.len();
+        if self.octets.capacity() - len < READ / 2 {
+            self.octets.reserve_exact(READ.max(len / 2));
+        }
         &mut self.octets
+    }
+
+    /// The memory that it takes, in octets.
+    pub(super) const fn held(&self) -> usize {
+        self.octets.capacity()
     }
 
     /// Discards the processed octets.
@@ -79,6 +87,9 @@ impl Outbox {
     /// Appends a reply and returns its place; ignores an empty one, or one that is too long for a stream.
     pub(super) fn push(&mut self, message: &[u8]) -> Option<Range<usize>> {
         let len = u16::try_from(message.len()).ok().filter(|len| *len > 0)?;
+        if message.len() > KEEP {
+            self.octets.reserve_exact(2 + message.len());
+        }
         self.octets.extend_from_slice(&len.to_be_bytes());
         let start = self.octets.len();
         self.octets.extend_from_slice(message);
@@ -94,6 +105,11 @@ impl Outbox {
         if let (Some(reply), Some(left)) = (self.push(&message), left) {
             self.leaving.push_back((reply.end, message, left));
         }
+    }
+
+    /// The memory that it takes, in octets.
+    pub(super) const fn held(&self) -> usize {
+        self.octets.capacity()
     }
 
     /// How many octets are not sent yet.

@@ -14,11 +14,15 @@ use super::stream::{self, Patience};
 use super::tcp::Tcp;
 use super::udp::worker::{self, Manner, Shared};
 use crate::net::bind::{self, BindError, Hold};
+use crate::net::budget::Budget;
 use crate::resolver::live::Engine;
 use crate::resolver::moment::Clock;
 
 /// How long a stop waits for queries that are still in progress.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// The memory that all connections may hold together, in octets: see [`Budget`].
+const MEMORY: usize = 24 << 20;
 
 /// Sockets that are bound and not served yet.
 pub struct Bound {
@@ -148,6 +152,7 @@ pub fn start_behind(
         counters: engine.counters.shared(),
         clock,
         patience: Patience::default(),
+        budget: Budget::new(MEMORY),
         interceptor: interceptor.clone(),
     };
     let tcp = Tcp::start(bound.listeners, &Arc::new(shared));

@@ -9,20 +9,21 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::frames::{Inbox, Outbox};
 use super::intercept::{Interceptor, ReplyPath};
-use super::reply::{Ending, Item, Reply};
+use super::reply::{Ending, Item, Progress, Reply};
 use crate::dns::MAX_MESSAGE;
 use crate::net::accept::Seat;
+use crate::net::budget::{Budget, Held, Holder};
 use crate::observe::counters::Counters;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
@@ -36,10 +37,12 @@ const QUERIES: usize = 64;
 /// Queries that one connection may have answered in a turn. Other connections share the thread, and so do the
 /// replies of upstreams.
 const TURN: usize = 64;
-/// While this many octets of replies are unread, no more queries are read.
+/// While this many octets of replies are unread, no more queries are read, and replies that are ready wait.
 const UNREAD: usize = 65_536;
-/// With more unread octets of replies than this, the connection is closed: the client does not read.
-const TOO_MUCH: usize = 1 << 20;
+/// The octets of a query that may always be read; of a longer one, the rest is read when there is memory for it.
+const SHORT: usize = 2048;
+/// How long a connection waits until it asks again for memory.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The longest time that closing a connection takes.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -65,6 +68,8 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) patience: Patience,
+    /// The memory that all connections may hold together.
+    pub(super) budget: Arc<Budget>,
     /// The interceptor before the resolver.
     pub(super) interceptor: Option<Arc<dyn Interceptor>>,
 }
@@ -120,6 +125,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 }
                 timer.as_mut().reset(until.min(now + tick).into());
             }
+            () = sleep(PAUSE), if connection.waits_for_memory => {}
         }
     }
     // With octets unread, closing would reset the connection and might destroy replies in flight.
@@ -154,8 +160,11 @@ struct Connection<S> {
     snapshot: Option<Arc<Snapshot>>,
     items: UnboundedReceiver<Item>,
     sender: UnboundedSender<Item>,
-    /// Queries in progress.
-    open: Arc<AtomicUsize>,
+    progress: Arc<Progress>,
+    /// The memory of the inbox and the outbox.
+    held: Held,
+    /// The next query is long, and there is no memory for it.
+    waits_for_memory: bool,
     /// No more is read: the client has closed its side.
     closed: bool,
     /// No more is read: the server stops.
@@ -185,7 +194,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         now: Instant,
     ) -> Self {
         let (sender, items) = unbounded_channel();
+        let progress = Progress::new(Holder::new(&shared.budget));
         Self {
+            held: progress.holder.hold(0),
+            progress,
+            waits_for_memory: false,
             stream,
             client,
             server,
@@ -197,7 +210,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             snapshot: None,
             items,
             sender,
-            open: Arc::default(),
             closed: false,
             drains: false,
             ended: None,
@@ -226,13 +238,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.inbox.tidy();
             self.outbox.tidy();
-            if self.outbox.unwritten() > TOO_MUCH {
+            if self.progress.lost.load(Ordering::Relaxed) {
+                self.shared.engine.counters.connections.over_budget.fetch_add(1, Ordering::Relaxed);
                 return Poll::Ready(Err(io::Error::other("the client does not read its replies")));
             }
             if self.is_done() {
                 return Poll::Ready(Ok(self.ended));
             }
-            if self.takes_queries() && !moved {
+            if !moved && self.takes_queries() && self.may_read() {
                 match pin!(self.stream.read_buf(self.inbox.room())).poll(cx) {
                     Poll::Ready(read) => {
                         self.closed |= read? == 0;
@@ -241,12 +254,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Pending => {}
                 }
             }
+            self.held.set(self.inbox.held() + self.outbox.held());
             let goes_on = turn == 0;
             if goes_on {
                 cx.waker().wake_by_ref();
             }
             if goes_on || (!moved && !written) {
-                let busy = goes_on || self.open.load(Ordering::Acquire) > 0 || !self.outbox.is_empty();
+                let busy =
+                    goes_on || self.progress.open.load(Ordering::Acquire) > 0 || !self.outbox.is_empty();
                 if busy != self.busy || active {
                     self.busy = busy;
                     self.seat.busy(busy);
@@ -259,7 +274,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Handles the events from the answering side.
     fn gather(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while let Poll::Ready(Some(item)) = self.items.poll_recv(cx) {
+        while self.outbox.unwritten() < UNREAD
+            && let Poll::Ready(Some(item)) = self.items.poll_recv(cx)
+        {
             moved = true;
             self.take(item);
         }
@@ -273,7 +290,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match item {
             // Nothing is sent after the end.
             _ if self.ended.is_some() => {}
-            Item::Message(message, left) => self.outbox.message(message, left),
+            Item::Message(message, left, held) => {
+                self.outbox.message(message, left);
+                drop(held);
+            }
             Item::End(ending) => self.ended = Some(ending),
             Item::Done => {}
         }
@@ -287,11 +307,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && !self.inbox.has_message()
     }
 
+    /// Whether there is memory for more of the next query.
+    fn may_read(&mut self) -> bool {
+        let may = self.inbox.octets.len() < SHORT || self.progress.holder.may_hold_more();
+        if !may && !self.waits_for_memory {
+            self.shared.engine.counters.connections.over_budget.fetch_add(1, Ordering::Relaxed);
+        }
+        self.waits_for_memory = !may;
+        may
+    }
+
     fn may_answer(&self) -> bool {
         !self.drains
             && self.ended.is_none()
             && self.outbox.unwritten() < UNREAD
-            && self.open.load(Ordering::Acquire) < QUERIES
+            && match self.progress.open.load(Ordering::Acquire) {
+                0 => true,
+                open => open < QUERIES && self.progress.holder.may_hold_more(),
+            }
     }
 
     /// Answers the received queries, as far as there is room for their replies, and no more than are left in
@@ -311,7 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let snapshot = Arc::clone(snapshot);
             let octets = self.inbox.octets.get(packet.clone()).unwrap_or_default();
             if let Some(interceptor) = &shared.interceptor {
-                let path = ReplyPath::Stream(self.reply());
+                let path = ReplyPath::Stream(self.reply(octets.len()));
                 if interceptor.intercept(octets, self.client, now, path).is_ok() {
                     // The events it has sent, above all the end, are handled before the next query.
                     while let Ok(item) = self.items.try_recv() {
@@ -335,7 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Outcome::Reply(_) | Outcome::Drop => {}
                 Outcome::ReplyAndRefresh(_, pending) => pending.refresh(shared.clock),
                 Outcome::Later(pending) => {
-                    let (way, shared) = (self.reply(), Arc::clone(&shared));
+                    let (way, shared) = (self.reply(octets.len()), Arc::clone(&shared));
                     pending.begin(shared.clock, move |pending, answered| {
                         with_room(|room| {
                             let (len, event) = pending.write(answered, room);
@@ -366,9 +399,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn reply(&self) -> Reply {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Reply::new(self.sender.clone(), Arc::clone(&self.open), self.server)
+    fn reply(&self, len: usize) -> Reply {
+        Reply::new(self.sender.clone(), Arc::clone(&self.progress), self.server, len)
     }
 
     /// True when nothing more is to be sent. A client that closes its side after its queries still gets the
@@ -382,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let no_more = self.drains || (self.closed && !self.inbox.has_message());
         // In this order: a finished query has sent its replies already.
-        no_more && self.open.load(Ordering::Acquire) == 0 && self.items.is_empty()
+        no_more && self.progress.open.load(Ordering::Acquire) == 0 && self.items.is_empty()
     }
 
     /// When the connection times out, idle or unread.
@@ -390,7 +422,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Patience { idle, stall } = self.shared.patience;
         if !self.outbox.is_empty() {
             self.moved + stall
-        } else if self.open.load(Ordering::Acquire) > 0 {
+        } else if self.progress.open.load(Ordering::Acquire) > 0 {
             now + idle
         } else {
             self.moved + self.seat.patience(idle)
@@ -489,6 +521,7 @@ mod tests {
             counters: counters.shared(),
             clock: now,
             patience,
+            budget: Budget::new(1 << 20),
             interceptor: keeper.map(|k| -> Arc<dyn Interceptor> { k }),
         });
         let (client, server) = tokio::io::duplex(pipe);

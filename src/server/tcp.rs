@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
 
 use super::stream::{self, Phase, Shared};
 use crate::dns::Transport;
 use crate::net::accept::{Bounds, Connections, accept};
+use crate::net::memory;
 use crate::resolver::snapshot::Client;
 
 /// The most connections at the same time.
 const CONNECTIONS: usize = 8192;
+
+/// How often it is looked whether connections hold less memory than before.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The TCP side of the server.
 pub(super) struct Tcp {
@@ -29,6 +34,7 @@ impl Tcp {
         // The other half is for the pages, the control socket, and future transports.
         let connections = Connections::new(Bounds::part(2, CONNECTIONS), counters);
         let mut tasks = JoinSet::new();
+        tasks.spawn(give_back(Arc::clone(shared), at.clone()));
         for (listener, number) in listeners.into_iter().zip(0u16..) {
             let (shared, connections, at) = (Arc::clone(shared), Arc::clone(&connections), at.clone());
             tasks.spawn(async move { listen(listener, number, shared, &connections, at).await });
@@ -50,6 +56,16 @@ impl Tcp {
     pub(super) async fn stop(mut self) {
         let _ = self.phase.send(Phase::Ends);
         self.drained().await;
+    }
+}
+
+/// Gives memory back after connections held much of it.
+async fn give_back(shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) {
+    let serves = |phase: &Phase| *phase != Phase::Serves;
+    while timeout(LOOK, phase.wait_for(serves)).await.is_err() {
+        if shared.budget.has_fallen() {
+            let _ = spawn_blocking(memory::give_back).await;
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
+
 /// The block page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockPageSettings {
@@ -9,4 +11,6 @@ pub struct BlockPageSettings {
     pub listen: Vec<SocketAddr>,
     /// The addresses on which TLS handshakes are rejected at once.
     pub refuse_tls: Vec<SocketAddr>,
+    /// The networks whose clients may connect; `None`: all.
+    pub allow: Option<Vec<IpNet>>,
 }

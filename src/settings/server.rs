@@ -17,6 +17,8 @@ pub struct ServerSettings {
     pub udp_batch: usize,
     /// The networks whose clients are allowed.
     pub allow: Vec<IpNet>,
+    /// The user that the process becomes once the sockets are bound; `None`: it stays who it is.
+    pub user: Option<String>,
     /// The answer to `version.bind`, if configured.
     pub version: Option<String>,
     /// The answer to `id.server`, if configured.
@@ -31,6 +33,7 @@ impl Default for ServerSettings {
             pin: false,
             udp_batch: 64,
             allow: private_networks(),
+            user: None,
             version: None,
             identity: None,
         }

@@ -107,8 +107,8 @@ pub(super) fn read_list(
                     if stored.spooled {
                         return Err(failure(list, &"a compiled index must be a file"));
                     }
-                    let map = store::map(path).map_err(|e| unread(ReadError::Io(e)))?;
-                    return match file::open(&map) {
+                    let octets = store::whole(path).map_err(|e| unread(ReadError::Io(e)))?;
+                    return match file::open(&octets) {
                         Ok(mut compiled) => {
                             let confined = compiled.confine(list.may).map_err(|e| failure(list, &e))?;
                             Ok(ListText::Compiled(Box::new(compiled), confined))

@@ -1,4 +1,4 @@
-//! Files of lists: read in chunks with any supported compression, mapped if compiled, and written so that a
+//! Files of lists: read in chunks with any supported compression, as a whole if compiled, and written so that a
 //! reader sees either the old file or the new one, complete.
 
 use std::cell::Cell;
@@ -100,6 +100,9 @@ impl Stored {
         let counted =
             Counted { file: (&self.file).take(bounds.packed.saturating_add(1)), done: &done, progress };
         let may = |unpacked: u64| {
+            if !progress.goes_on() {
+                return Err(ReadError::Io(io::Error::other("it is not wanted any more")));
+            }
             let packed: u64 = done.get();
             if packed > bounds.packed {
                 return Err(ReadError::TooLarge(bounds.packed));
@@ -255,49 +258,79 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Maps a file, so that its pages are loaded on demand and shared with other processes.
+/// Reads a whole file into memory of this process: what becomes of the file later changes nothing here. A map
+/// of the file would let others change, or end, what is served.
 ///
 /// # Errors
-/// The file can't be opened or mapped.
-pub fn map(path: &Path) -> io::Result<Bytes> {
-    let file = File::open(path)?;
-    if file.metadata()?.len() == 0 {
-        return Ok(Bytes::new());
+/// The file can't be read, or changes while it is read.
+pub fn whole(path: &Path) -> io::Result<Bytes> {
+    let mut file = File::open(path)?;
+    let len = usize::try_from(file.metadata()?.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut room = Room::new(len)?;
+    file.read_exact(room.octets(len)?)?;
+    if file.read(&mut [0])? > 0 {
+        return Err(io::Error::other("it grows while it is read; try again when it is written"));
     }
-    // SAFETY: the map is private and only read, through `Bytes`, which never writes. If another process
-    // changes the file, reads can see other octets: no code relies on them being stable (every read of an
-    // index is checked where it happens). A process that truncates the file would end this one by SIGBUS;
-    // `write` below never truncates a file in place, and docs/lists.md forbids it to others.
-    #[expect(unsafe_code, reason = "there is no safe way to map a file")]
-    let map = unsafe { memmap2::Mmap::map(&file)? };
-    Ok(Bytes::from_owner(map))
+    Ok(room.into_bytes(len))
 }
 
-/// Moves octets to where lookups are fastest: to large pages, if the system has them, which saves walks
-/// through page tables. Small inputs stay where they are, as do all inputs on other systems.
+/// Moves octets to where lookups are fastest: see [`Room`].
 #[must_use]
 pub fn settle(octets: Bytes) -> Bytes {
-    #[cfg(target_os = "linux")]
-    {
-        /// The size of a large page on most processors.
-        const LARGE: usize = 2 << 20;
-        let moved = || -> io::Result<memmap2::Mmap> {
-            let mut map = memmap2::MmapMut::map_anon(octets.len().next_multiple_of(LARGE))?;
-            map.advise(memmap2::Advice::HugePage)?;
-            map.get_mut(..octets.len()).ok_or(io::ErrorKind::OutOfMemory)?.copy_from_slice(&octets);
-            map.make_read_only()
-        };
-        if octets.len() >= LARGE / 2
-            && let Ok(map) = moved()
-        {
-            return Bytes::from_owner(map).slice(..octets.len());
-        }
-    }
-    octets
+    let moved = || -> io::Result<Bytes> {
+        let mut room = Room::new(octets.len())?;
+        room.octets(octets.len())?.copy_from_slice(&octets);
+        Ok(room.into_bytes(octets.len()))
+    };
+    if octets.len() < LARGE / 2 { octets } else { moved().unwrap_or(octets) }
 }
 
-/// Writes a file under a temporary name beside it and renames it, so that processes that have mapped the
-/// old file keep it.
+/// The size of a large page on most processors.
+const LARGE: usize = 2 << 20;
+
+/// Memory for what lookups read: of large pages, if the system has them, which saves walks through page tables.
+/// Small inputs, and those on other systems, get ordinary memory.
+enum Room {
+    #[cfg(target_os = "linux")]
+    Large(memmap2::MmapMut),
+    Small(Vec<u8>),
+}
+
+impl Room {
+    fn new(len: usize) -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if len >= LARGE / 2 {
+            let map = memmap2::MmapMut::map_anon(len.next_multiple_of(LARGE))?;
+            map.advise(memmap2::Advice::HugePage)?;
+            return Ok(Self::Large(map));
+        }
+        let mut room = Vec::new();
+        room.try_reserve_exact(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        room.resize(len, 0);
+        Ok(Self::Small(room))
+    }
+
+    fn octets(&mut self, len: usize) -> io::Result<&mut [u8]> {
+        let all = match self {
+            #[cfg(target_os = "linux")]
+            Self::Large(map) => &mut map[..],
+            Self::Small(room) => &mut room[..],
+        };
+        all.get_mut(..len).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+
+    fn into_bytes(self, len: usize) -> Bytes {
+        let all = match self {
+            #[cfg(target_os = "linux")]
+            Self::Large(map) => Bytes::from_owner(map),
+            Self::Small(room) => Bytes::from(room),
+        };
+        all.slice(..len.min(all.len()))
+    }
+}
+
+/// Writes a file under a temporary name beside it and renames it, so that whoever reads the old file reads it to
+/// its end.
 ///
 /// # Errors
 /// The file can't be written or renamed.

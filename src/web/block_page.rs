@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::dns::NameBuf;
 use crate::net::accept::{Bounds, Connections, accept};
 
-/// One listener may have one in this many of all connections; DNS has half of them.
+/// All listeners may have one in this many of all connections; DNS has half of them.
 const PART: usize = 8;
 
 /// Why a name is refused, as text for people.
@@ -65,11 +65,19 @@ pub struct Limits {
     pub life: Duration,
     /// Connections open at the same time; one more closes the oldest.
     pub open: usize,
+    /// The listeners that share the connections of the block page.
+    pub listeners: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: 8192, wait: Duration::from_secs(10), life: Duration::from_secs(60), open: 4096 }
+        Self {
+            head: 8192,
+            wait: Duration::from_secs(10),
+            life: Duration::from_secs(60),
+            open: 4096,
+            listeners: 1,
+        }
     }
 }
 
@@ -82,22 +90,27 @@ pub struct Site {
     pub operator: Option<String>,
     /// Limits for clients.
     pub limits: Limits,
+    /// Which clients may connect.
+    pub admits: Admits,
 }
+
+/// Whether a client may connect, by its address.
+pub type Admits = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// Serves the block page over plain HTTP/1. Dropping it ends its connections. A client that begins with a
 /// TLS handshake is refused as by [`refuse_tls`].
 pub async fn serve(listener: TcpListener, site: Site) {
-    let limits = site.limits;
+    let (limits, admits) = (site.limits, Arc::clone(&site.admits));
     let site = Arc::new(site);
-    each(listener, "the block page", limits, |stream, client| {
+    each(listener, "the block page", limits, admits, |stream, client| {
         answer::converse(stream, client, Arc::clone(&site))
     })
     .await;
 }
 
 /// Refuses every TLS handshake with the alert `access_denied` (RFC 8446 §6.2) until dropped.
-pub async fn refuse_tls(listener: TcpListener, limits: Limits) {
-    each(listener, "the block page (TLS)", limits, |stream, _| tls::turn_away(stream, limits)).await;
+pub async fn refuse_tls(listener: TcpListener, limits: Limits, admits: Admits) {
+    each(listener, "the block page (TLS)", limits, admits, |stream, _| tls::turn_away(stream, limits)).await;
 }
 
 /// Runs a task for each connection. One more than allowed closes the oldest: a response takes milliseconds,
@@ -106,9 +119,10 @@ async fn each<C: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     what: &str,
     limits: Limits,
+    admits: Admits,
     converse: impl Fn(TcpStream, IpAddr) -> C,
 ) {
-    let Bounds { open, .. } = Bounds::part(PART, limits.open);
+    let Bounds { open, .. } = Bounds::part(PART * limits.listeners.max(1), limits.open);
     // Many people may share an address, and each browser opens several connections.
     let connections = Connections::new(Bounds { open, each: open }, Arc::default());
     accept(
@@ -116,7 +130,7 @@ async fn each<C: Future<Output = ()> + Send + 'static>(
         what,
         &connections,
         std::future::pending(),
-        |_| true,
+        |ip| admits(ip),
         |stream, client, seat| {
             let conversation = client.map(|client| converse(stream, client.ip().to_canonical()));
             async move {

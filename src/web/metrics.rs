@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use crate::dns::{Rcode, clean_lines};
 use crate::observe::lists::{ALARMS, ListState};
 use crate::observe::sink::Sink;
+use crate::observe::throttle;
 use crate::resolver::live::Engine;
 
 /// The page: a recorder of its own, so that the counters of two servers in one process stay apart.
@@ -83,6 +84,11 @@ fn describe() {
             "Failures to accept a DNS connection, usually for lack of file descriptors.",
         ),
         (
+            "portcullis_tcp_over_budget_total",
+            "DNS connections that were not read from, or ended, because all together hold too much memory.",
+        ),
+        ("portcullis_log_lines_left_out_total", "Repeated lines left out of the program's log."),
+        (
             "portcullis_reload_failures_total",
             "Reloads that changed nothing, because something could not be read.",
         ),
@@ -133,12 +139,14 @@ fn publish(engine: &Engine, lists: &mut BTreeSet<String>) {
         ("portcullis_tcp_connections_refused_total", &connections.refused),
         ("portcullis_tcp_connections_closed_total", &connections.closed),
         ("portcullis_tcp_accept_failures_total", &connections.failed),
+        ("portcullis_tcp_over_budget_total", &connections.over_budget),
     ] {
         counter!(name).absolute(n.load(Relaxed));
     }
     gauge!("portcullis_tcp_connections").set(connections.open.load(Relaxed) as f64);
     let dropped = engine.sink.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
+    counter!("portcullis_log_lines_left_out_total").absolute(throttle::left_out());
     counter!("portcullis_reload_failures_total").absolute(engine.counters.failed_reloads.load(Relaxed));
     let snapshot = engine.snapshot();
     publish_lists(&snapshot.lists, lists);

@@ -61,7 +61,7 @@ fn site(limits: Limits) -> Site {
             () => None,
         }
     });
-    Site { why, operator: Some("Example Library".into()), limits }
+    Site { why, operator: Some("Example Library".into()), limits, admits: Arc::new(|_| true) }
 }
 
 async fn start(limits: Limits) -> SocketAddr {
@@ -366,7 +366,7 @@ async fn tls_is_refused_at_once_on_either_port() {
     let limits = Limits { wait: HASTY, ..Limits::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tls = listener.local_addr().unwrap();
-    tokio::spawn(refuse_tls(listener, limits));
+    tokio::spawn(refuse_tls(listener, limits, Arc::new(|_| true)));
     for address in [tls, start(limits).await] {
         let hello = client_hello(1700);
         // Whole; with more behind it; in part; and claiming more than there can be.

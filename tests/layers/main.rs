@@ -62,7 +62,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "dns", "policy", "cache", "observe", "settings", "resolver", "sources", "net", "orders",
+            "dns", "policy", "guard", "cache", "observe", "settings", "resolver", "sources", "net", "orders",
             "server", "web",
         ],
     ),
@@ -92,8 +92,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "unsafe ",
-        &["sources/store.rs", "server/udp/mmsg.rs", "trie/ahead.rs"],
-        "mapping a file, moving datagrams in batches, and a hint to the processor are what needs it",
+        &["net/memory.rs", "server/udp/mmsg.rs", "trie/ahead.rs"],
+        "giving memory back, moving datagrams in batches, and a hint to the processor are what needs it",
     ),
     (
         "Instant::now",

@@ -1,6 +1,7 @@
 //! Lists of every format, packed lists, compiled indexes, and the commands that deal with them.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -182,7 +183,6 @@ fn a_reload_with_a_damaged_index_leaves_the_good_one_serving() {
     let server = Server::start(&config(&folder.path("index"), ""), &[]);
     let names = ["a.test", "b.test"];
     assert_eq!(verdicts(&server, &names), ["NXDOMAIN", "REFUSED"]);
-    // Replaced, not written into: the server has the old file mapped.
     fs::write(folder.path("bad"), &fs::read(folder.path("index")).unwrap()[..100]).unwrap();
     fs::rename(folder.path("bad"), folder.path("index")).unwrap();
     server.signal("-HUP");
@@ -191,6 +191,49 @@ fn a_reload_with_a_damaged_index_leaves_the_good_one_serving() {
     assert_eq!(folder.run(&["compile", "more", "-o", "index"]).0, 0);
     server.signal("-HUP");
     until("the new rules", || verdicts(&server, &names) == ["NXDOMAIN", "NXDOMAIN"]);
+}
+
+/// Whatever becomes of the file, the server has the octets that it checked.
+#[test]
+fn an_index_that_is_overwritten_in_place_goes_on_serving() {
+    // Long enough to be in large pages.
+    let names: String = (0..100_000).map(|n| format!("n{n}.test\n")).collect();
+    for long in [false, true] {
+        let list = format!("a.test\n{}", if long { &names } else { "" });
+        let folder = Folder::with(&[("list", list.as_bytes())]);
+        assert_eq!(folder.run(&["compile", "list", "-o", "index"]).0, 0);
+        let index = folder.path("index");
+        let server = Server::start(&config(&index, "format = \"index\"\n"), &[]);
+        let (octets, mut refused) = (fs::read(&index).unwrap(), 0);
+        let overwrite = |with: &[u8], cut: bool| {
+            let mut file = fs::File::options().write(true).open(&index).unwrap();
+            file.write_all(with).unwrap();
+            if cut {
+                file.set_len(0).unwrap();
+            }
+        };
+        for (what, with, cut) in [
+            ("zeros", vec![0; octets.len()], false),
+            ("noise", vec![0xa5; octets.len()], false),
+            ("nothing", vec![], true),
+        ] {
+            overwrite(&with, cut);
+            assert_eq!(
+                verdicts(&server, &["a.test", "b.test"]),
+                ["NXDOMAIN", "REFUSED"],
+                "{what}, long: {long}"
+            );
+            // A reload refuses it, by the checksum, and goes on as before.
+            server.signal("-HUP");
+            refused += 1;
+            until("the reload is refused", || server.child.log().matches("not reloaded").count() == refused);
+            assert_eq!(
+                verdicts(&server, &["a.test", "b.test"]),
+                ["NXDOMAIN", "REFUSED"],
+                "{what}, long: {long}"
+            );
+        }
+    }
 }
 
 #[test]

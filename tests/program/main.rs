@@ -26,6 +26,8 @@ mod lists;
 mod metrics;
 mod packets;
 mod policy;
+#[cfg(target_os = "linux")]
+mod privileges;
 mod portable;
 mod scenario;
 mod signals;

@@ -1,11 +1,12 @@
 //! What clients get over TCP: the octets of the reply, whatever they are; and what they may take.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 
 use crate::common::{
-    PATIENCE, Process, Server, Upstream, portcullis, question, read_framed, reply, without_edns, write_framed,
+    PATIENCE, Process, Run, Server, Upstream, connect, portcullis, question, read_framed, reply, until,
+    without_edns, write_framed,
 };
 
 /// Types and data that libraries for DNS messages are known to refuse or to change.
@@ -123,16 +124,34 @@ fn who_may_not_ask_holds_no_connection() {
     assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)), "it is hung up on");
 }
 
-/// With few descriptors, held by idle connections, UDP, upstreams and new connections go on (W17).
-#[cfg(target_os = "linux")]
+/// Who asks for much at once and reads it late gets all of it.
 #[test]
-fn idle_connections_take_no_descriptor_that_others_need() {
-    let upstream = Upstream::start(|query, _| Some(reply(query, 0, &[(1, 0, &[192, 0, 2, 9])], &[], None)));
+fn many_large_replies_at_once_wait_for_who_reads_them() {
+    let upstream = Upstream::start(|query, tcp| {
+        let text = [&[250][..], &[b'x'; 250]].concat();
+        let records: Vec<(u16, u32, &[u8])> = (0..200).map(|_| (16, 300, &text[..])).collect();
+        Some(if tcp { reply(query, 0, &records, &[], None) } else { reply(query, 0x200, &[], &[], None) })
+    });
+    let server = Server::start(&Upstream::config(&[&upstream]), &[]);
+    let mut stream = connect(server.dns);
+    for n in 0..64 {
+        write_framed(&mut stream, &question(&format!("n{n}.test"), "TXT"));
+    }
+    until("all are asked", || upstream.asked() >= 128);
+    for n in 0..64 {
+        let reply = read_framed(&mut stream).unwrap_or_else(|| panic!("reply {n}"));
+        assert!(reply.len() > 50_000, "reply {n} has {} octets", reply.len());
+    }
+}
+
+/// A server with 128 descriptors, control socket, metrics and block page.
+fn limited(upstream: &Upstream) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portcullis.toml");
     let config = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\n[special]\ntest = false\n{}[metrics]\nlisten = \"127.0.0.1:0\"\n",
-        Upstream::config(&[&upstream])
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[special]\ntest = false\n{}[metrics]\nlisten = \"127.0.0.1:0\"\n\
+         [blockpage]\nlisten = [\"127.0.0.1:0\"]\n[control]\nsocket = \"s\"\n",
+        Upstream::config(&[upstream])
     );
     std::fs::write(&path, config).unwrap();
     let mut limited = Command::new("sh");
@@ -140,7 +159,48 @@ fn idle_connections_take_no_descriptor_that_others_need() {
         .args(["-c", "ulimit -n 128; exec \"$0\" serve --ready-json --config \"$1\""])
         .arg(portcullis().get_program())
         .arg(&path);
-    let server = Server::of(Process::start(&mut limited), folder);
+    Server::of(Process::start(&mut limited), folder)
+}
+
+fn upstream_of_one_address() -> Upstream {
+    Upstream::start(|query, _| Some(reply(query, 0, &[(1, 0, &[192, 0, 2, 9])], &[], None)))
+}
+
+/// Connections that say nothing, or half of it, to any service leave the others alone.
+#[test]
+fn no_service_takes_the_descriptors_of_another() {
+    let upstream = upstream_of_one_address();
+    for (service, octets) in [
+        ("web", &b""[..]),
+        ("web", b"GET /metrics"),
+        ("blockpage", b"GET / HTTP/1.1\r\n"),
+        ("dns", b"\xff\xff"),
+    ] {
+        let server = limited(&upstream);
+        let address = server.ready[service][0].as_str().unwrap().parse().unwrap();
+        let mut held = Vec::new();
+        for n in 0..300 {
+            let mut stream = connect(address);
+            // The server may have closed it already.
+            let _ = stream.write_all(octets);
+            held.push(stream);
+            if n % 50 == 49 {
+                assert_eq!(server.ask(&format!("n{n}.test"), "A").status(), "NOERROR", "{service}: UDP");
+                assert_eq!(server.ask_tcp(&format!("t{n}.test"), "A").status(), "NOERROR", "{service}: TCP");
+                assert!(server.metrics().contains("portcullis_queries_total"), "{service}: metrics");
+                let socket = server.folder.path().join("s");
+                let ctl = portcullis().args(["ctl", "--socket"]).arg(socket).arg("status").run();
+                assert!(ctl.status.success(), "{service}: {ctl:?}");
+            }
+        }
+    }
+}
+
+/// With few descriptors, held by idle connections, UDP, upstreams and new connections go on (W17).
+#[test]
+fn idle_connections_take_no_descriptor_that_others_need() {
+    let upstream = upstream_of_one_address();
+    let server = limited(&upstream);
     let mut idle = Vec::new();
     for n in 0..300 {
         idle.push(TcpStream::connect(server.dns).unwrap());

@@ -1,7 +1,7 @@
 //! A compiled list as one file: the index as served, its tables, and a footer.
 //!
 //! ```text
-//!   index    as `trie::index` has it, so that a mapped file needs no copy
+//!   index    as `trie::index` has it, so that the octets of a file are served as they are
 //!   tables   [`Tables`] in the postcard format
 //!   footer   length of the index u64 | of the tables u64 | checksum of the tables u64 | magic
 //! ```
