@@ -17,10 +17,11 @@ use hickory_server::proto::op::{Header, HeaderCounts, Message, MessageType, Meta
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
 
-use crate::answer::{self, Blocked, Right};
+use crate::answer::{self, Blocked, Link, Right};
 use crate::dns::{MAX_MESSAGE, Query, Transport};
 use crate::net;
-use crate::policy::{Active, Asker, Orders, Policy, Rung, Verdict, decide};
+use crate::policy::{Active, Asker, Orders, Policy, Verdict, added_records, decide};
+use crate::rule::Data;
 
 /// Answers what a policy blocks, and passes the rest to `H`.
 ///
@@ -77,20 +78,23 @@ impl<H> Gate<H> {
         let view = active.view(&self.policy, client, 0);
         let asker = Asker { client, qtype: query.qtype, view };
         let Verdict::Blocked(decider) = decide(&self.policy, query.qname, asker) else { return Answer::Pass };
-        let (Some(list), Some(action)) =
-            (self.policy.list(decider.list), self.policy.action(decider.rule, decider.list, view))
+        let (Some(list), Some(action)) = (self.policy.list(decider.list), self.policy.action(decider, view))
         else {
             return Answer::Pass;
         };
-        let rewrite = matches!(decider.rung, Rung::OwnRewrite | Rung::Rewrite);
-        let by = (list, if rewrite { Right::Rewrite } else { Right::Block });
+        let by = (list, if decider.rung.is_rewrite() { Right::Rewrite } else { Right::Block });
         let mut out = vec![0; MAX_MESSAGE];
-        let len = match answer::blocked(by, action, &query, transport, &mut out) {
+        let added = |each: &mut dyn FnMut(&Data)| {
+            if decider.rung.is_rewrite() {
+                added_records(&self.policy, query.qname, asker, decider, &mut |record| each(record));
+            }
+        };
+        let len = match answer::blocked(by, (action, &added), &query, transport, &mut out) {
             Blocked::Pass => return Answer::Pass,
             Blocked::Drop => return Answer::Drop,
             Blocked::Reply(len) => len,
             Blocked::Alias(target) => {
-                answer::aliased(by, &[(target.clone(), list.ttl)], None, &query, transport, &mut out)
+                answer::aliased(by, &[Link::cname(None, target, list.ttl)], None, &query, transport, &mut out)
             }
         };
         out.truncate(len);

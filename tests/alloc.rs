@@ -14,7 +14,9 @@ use std::time::Instant;
 
 use portcullis::cache::key::Key;
 use portcullis::cache::store::{Cache, Stored};
-use portcullis::dns::{Message, NameBuf, Qtype, Query, ReplyWriter, Section, Transport, encode};
+use portcullis::dns::{
+    Message, NameBuf, Qtype, Query, QueryBuilder, ReplyWriter, Section, Special, Specials, Transport, encode,
+};
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::policy::{Inspection, schedule, schedule::Schedule, schedule::window};
@@ -26,7 +28,8 @@ use portcullis::resolver::resolve::resolve;
 use portcullis::resolver::snapshot::Client;
 use portcullis::rule::{Action, Effect, Format};
 use portcullis::settings::{
-    Addresses, GroupSettings, ListSettings, Settings, TextSource, UpstreamSettings, ZoneSettings,
+    Addresses, AnswersSettings, GroupSettings, ListSettings, Order, Settings, TextSource, UpstreamSettings,
+    ZoneSettings,
 };
 use portcullis::sources;
 
@@ -63,7 +66,7 @@ static ALLOCATOR: Counting = Counting;
 fn settings() -> Settings {
     let list = |name: &str, rule: &str, action| ListSettings {
         name: name.into(),
-        source: TextSource::Inline(vec![rule.into()]),
+        source: TextSource::Inline(rule.lines().map(str::to_owned).collect()),
         format: Format::AdGuard,
         effect: Effect::Block,
         plain: None,
@@ -71,8 +74,11 @@ fn settings() -> Settings {
         authority: Some("a court".into()),
         ..ListSettings::default()
     };
-    let zone =
-        "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n";
+    let zone = "@ 60 IN SOA ns host 1 2 3 4 5\nwww 60 IN CNAME a\na 60 IN A 192.0.2.1\n*.w 60 IN A 192.0.2.1\n\
+         a 60 IN A 192.0.2.2\nold 60 DNAME w\n@ 60 NSEC a SOA\nold 60 NSEC www DNAME\nwww 60 NSEC @ CNAME\n";
+    let hashed = "@ 60 IN SOA ns host 1 2 3 4 5\n@ 60 NSEC3PARAM 1 0 5 abcd\n*.w 60 A 192.0.2.1\n\
+         2t7b4g4vsa5smi47k61mv5bv1a22bojr 60 NSEC3 1 0 5 abcd 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom A\n\
+         @ 60 RRSIG SOA 13 2 60 20300101000000 20200101000000 1 @ AQID\n";
     let workdays = Schedule {
         zone: schedule::zone("Europe/Berlin").unwrap(),
         windows: vec![window("daily 00:00-24:00").unwrap()],
@@ -108,11 +114,22 @@ fn settings() -> Settings {
             list("scoped", "||six.test^$dnstype=AAAA,client=127.0.0.0/8,denyallow=x.test", Action::NxDomain),
             list("mail", "||mail.test^$dnsrewrite=NOERROR;MX;10 mx.test", Action::NxDomain),
             list("text", "||text.test^$dnsrewrite=NOERROR;TXT;hello", Action::NxDomain),
+            list(
+                "many",
+                "||many.test^$dnsrewrite=192.0.2.1\n||many.test^$client=127.0.0.1,dnsrewrite=192.0.2.2\n\
+                ||many.test^$dnsrewrite=192.0.2.3\n@@||many.test^$dnsrewrite=192.0.2.3\n\
+                ||left.test^$dnsrewrite=left.test\n||left.test^",
+                Action::NxDomain,
+            ),
         ],
-        zones: vec![ZoneSettings {
-            origin: NameBuf::from_text("z.test").unwrap(),
-            source: TextSource::Embedded("z", zone),
-        }],
+        zones: [("z.test", zone), ("h.test", hashed)]
+            .map(|(origin, text)| ZoneSettings {
+                origin: NameBuf::from_text(origin).unwrap(),
+                source: TextSource::Embedded("z", text),
+            })
+            .into(),
+        special: Specials::default().with(Special::Test, false),
+        answers: AnswersSettings { order: Order::Rotate },
         ..Settings::default()
     }
 }
@@ -174,13 +191,25 @@ fn from_receipt_to_reply_nothing_is_allocated() {
         ("six.test", Qtype::A, true),
         ("mail.test", Qtype::MX, true),
         ("text.test", Qtype::TXT, true),
+        ("many.test", Qtype::A, true),
+        ("left.test", Qtype::A, true),
         ("timed.test", Qtype::A, true),
         ("typed.test", Qtype::A, true),
         ("typed.test", Qtype::MX, true),
         ("elsewhere.test", Qtype::A, true),
+        ("a.z.test", Qtype::A, true),
+        ("x.old.z.test", Qtype::A, true),
+        ("x.w.h.test", Qtype::A, true),
+        ("x.w.h.test", Qtype::MX, true),
+        ("nope.h.test", Qtype::A, true),
+        ("x.localhost", Qtype::A, true),
+        ("4.3.2.10.in-addr.arpa", Qtype::PTR, true),
     ] {
-        let packet = encode(NameBuf::from_text(name).unwrap().as_name(), qtype);
-        assert_eq!(answer(&packet), (0, replied), "{name} {qtype}");
+        let name = NameBuf::from_text(name).unwrap();
+        for dnssec_ok in [false, true] {
+            let packet = QueryBuilder { edns: Some(dnssec_ok), ..QueryBuilder::new(name.as_name(), qtype) };
+            assert_eq!(answer(&packet.to_vec()), (0, replied), "{name} {qtype}");
+        }
     }
     assert_eq!(answer(b"\0\0\x01\0\0\x07"), (0, false));
     // A reply from the cache costs nothing either, nor does looking at what it gives: a rule that names

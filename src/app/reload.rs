@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use super::service::Service;
 use crate::resolver::snapshot::Snapshot;
 use crate::settings::Settings;
-use crate::sources::{Build, BuildError, Parts, Report};
+use crate::sources::{Build, BuildError, LastGood, Parts, Report};
 
 /// The result of a reload.
 #[derive(Clone, Debug)]
@@ -30,7 +30,10 @@ impl Service {
         // The sockets are those of the start, and so are the listeners of groups.
         let mut settings = settings.clone();
         settings.server.listen.clone_from(&self.started.server.listen);
-        let (parts, report) = Parts::build(&serving.settings, &settings, &serving.report, Build::default())?;
+        let snapshot = Arc::clone(&self.engine.snapshot());
+        let (policy, report) = (&snapshot.policy, &serving.report);
+        let last = LastGood { policy, settings: &serving.settings, report };
+        let (parts, report) = Parts::build(last, &settings, Build::default())?;
         let put = |current: &Snapshot| parts.put_into(current, &settings, &self.counters);
         self.engine.change(crate::net::now().unix, put);
         serving.report = Arc::new(report);

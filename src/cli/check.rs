@@ -1,10 +1,14 @@
 //! `portcullis check`: what would be served, and all errors.
 
+mod authorities;
+mod dead;
 mod probe;
+mod running;
 mod serving;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::progress::Bar;
 use super::{FAILED, OK, WARNED, count, say};
@@ -13,6 +17,7 @@ use crate::config::{
     self,
     error::{KeyPath, Mistake},
 };
+use crate::lists::Detected;
 use crate::policy::Account;
 use crate::settings::{GroupSettings, Settings};
 use crate::sources::{self, Build, BuildError, Failure, ListReport, Part, Report};
@@ -24,7 +29,7 @@ const SHOWN: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
     Exit codes: 0 no errors; 1 with --strict, if a line of a list is invalid or unsupported, a list gives no \
-    rules, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
+    rules or shrank, something can never have an effect, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; by default the built-in configuration is checked
     #[arg(short, long, value_name = "FILE")]
@@ -57,8 +62,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let how = Build { progress: &bar, left_out: args.lines };
     let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
-    let report = match built {
-        Ok(((_, report), (_, zones))) => Report { zones, ..report },
+    let (policy, mut report) = match built {
+        Ok(((policy, report), (_, zones))) => (policy, Report { zones, ..report }),
         Err(error) if args.json => {
             let config = args.config.as_deref().unwrap_or(Path::new(""));
             let mistakes: Vec<_> =
@@ -67,27 +72,61 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
+    running::compare(&settings, &mut report.lists);
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
+    let dead = dead::all(&settings, &policy, super::now().unix);
+    let patterns = sources::pattern_time(&policy, super::now).map(|time| (policy.pattern_count(), time));
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
-        say(&json(&report, &settings, damaged.as_deref(), probes.as_ref()).to_string());
+        say(&json(
+            &report,
+            &settings,
+            Found { dead: &dead, patterns, damaged: damaged.as_deref() },
+            probes.as_ref(),
+        )
+        .to_string());
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
         text(&report, args.lines);
+        if let Some((number, time)) = patterns {
+            say(&format!("{} cost up to {} µs a query", count(number, "pattern"), micros(time)));
+        }
         policy_text(&settings).iter().for_each(|line| say(line));
+        dead.iter().for_each(|dead| say(&format!("warning: {}", dead.text)));
         if let Some(problem) = &damaged {
             say(&format!(
                 "warning: {problem}; correct or remove the file: until then a server starts without kept orders"
             ));
         }
     }
-    let bad = |list: &ListReport| !list.skipped.is_empty() || list.warning().is_some();
-    let bad =
-        damaged.is_some() || probed.iter().any(probe::Probed::has_failed) || report.lists.iter().any(bad);
+    let bad = |list: &ListReport| {
+        let Account { invalid, unsupported, .. } = list.account;
+        !list.skipped.is_empty()
+            || invalid + unsupported > 0
+            || list.answers > 0
+            || !list.warnings().is_empty()
+    };
+    let bad = damaged.is_some()
+        || !dead.is_empty()
+        || probed.iter().any(probe::Probed::has_failed)
+        || report.lists.iter().any(bad);
     Ok(if args.strict && bad { WARNED } else { OK })
+}
+
+/// What was found beside lists and zones.
+#[derive(Clone, Copy)]
+struct Found<'f> {
+    dead: &'f [dead::Dead],
+    /// The number of patterns, and the time they take.
+    patterns: Option<(usize, Duration)>,
+    damaged: Option<&'f str>,
+}
+
+fn micros(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1e6)
 }
 
 fn text(report: &Report, all: bool) {
@@ -103,7 +142,7 @@ fn text(report: &Report, all: bool) {
     say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
 }
 
-/// The settings beside lists and zones: groups, forwards, block page, control socket.
+/// The settings beside lists and zones: groups, who answers, block page, control socket.
 fn policy_text(settings: &Settings) -> Vec<String> {
     let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut out = Vec::new();
@@ -124,10 +163,7 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         let inactive = if inactive { "; inactive now by its schedule" } else { "" };
         out.push(format!("group {}: {clients}; {lists}{inactive}", group.name));
     }
-    for forward in &settings.forwards {
-        let servers: Vec<String> = forward.servers.iter().map(|s| s.at.to_string()).collect();
-        out.push(format!("forward {}: {}", forward.suffix, servers.join(", ")));
-    }
+    out.extend(authorities::text(settings));
     if let Some(page) = &settings.blockpage {
         out.push(format!("block page: {}", addresses(&page.listen)));
         if !page.refuse_tls.is_empty() {
@@ -157,21 +193,64 @@ fn group_lists(settings: &Settings, group: &GroupSettings) -> Option<Vec<String>
 pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     let (name, format, source) = (&list.name, list.format, &list.source);
     if list.lines == 0 && list.rules > 0 {
-        return vec![format!("list {name}: {} ({format}, {source})", count(list.rules, "rule"))];
+        let mut out = vec![format!("list {name}: {} ({format}, {source})", count(list.rules, "rule"))];
+        out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
+        return out;
     }
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
-    out.extend(list.warning().map(|warning| format!("warning: {warning}")));
+    out.extend(list.detected.and_then(detected_text));
+    if list.answers > 0 {
+        let lines = count(list.answers as usize, "line");
+        out.push(format!(
+            "  {lines} with an address other than 0.0.0.0 and loopback: the names are blocked, the address is not an answer"
+        ));
+    }
+    out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
+    out.extend(list.warnings().iter().map(|warning| format!("warning: {warning}")));
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
     let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();
     shown.sort_by_key(|(line, _)| *line);
     let limit = if all { usize::MAX } else { SHOWN };
     out.extend(shown.iter().take(limit).map(|(line, text)| format!("  line {line}: {text}")));
+    let unkept = (list.unkept.invalid + list.unkept.unsupported) as usize;
+    if unkept > 0 {
+        out.push(format!(
+            "  and {unkept} more unused lines, of which only the number was kept (`max-bad-lines`)"
+        ));
+    }
     if shown.len() > limit {
         out.push(format!("  and {} more; --lines shows them", shown.len() - limit));
     }
     out
+}
+
+/// How sure the format is; nothing of a list that consists of comments.
+fn detected_text(found: Detected) -> Option<String> {
+    let Detected { format, lines, read, certain, runner_up, .. } = found;
+    let share = |read: u32| u64::from(read) * 100 / u64::from(lines.max(1));
+    let next = runner_up
+        .map_or(String::new(), |(other, read)| format!(", and as {other} {read} ({} %)", share(read)));
+    let certain = if certain { "; a line of it says so" } else { "" };
+    let text = format!(
+        "  format detected: as {format} it has {read} readable lines of {lines} ({} %){next}{certain}",
+        share(read)
+    );
+    (lines > 0).then_some(text)
+}
+
+/// The same for a script.
+fn detected_json(found: Detected) -> serde_json::Value {
+    let Detected { format, lines, read, certain, runner_up, .. } = found;
+    let share = |read: u32| f64::from(read) / f64::from(lines.max(1));
+    let next = runner_up.map(|(format, read)| {
+        serde_json::json!({ "format": format.to_string(), "readable": read, "confidence": share(read) })
+    });
+    serde_json::json!({
+        "format": format.to_string(), "lines": lines, "readable": read, "confidence": share(read),
+        "certain": certain, "runner_up": next,
+    })
 }
 
 /// The account of a list in one line, without zero counts.
@@ -234,9 +313,13 @@ fn json_errors(errors: &serde_json::Value) -> u8 {
 fn json(
     report: &Report,
     settings: &Settings,
-    damaged: Option<&str>,
+    found: Found<'_>,
     probes: Option<&serde_json::Value>,
 ) -> serde_json::Value {
+    let dead: Vec<_> = found.dead.iter().map(dead::Dead::json).collect();
+    let patterns = found.patterns.map(
+        |(number, time)| serde_json::json!({ "patterns": number, "microseconds": time.as_secs_f64() * 1e6 }),
+    );
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report
         .zones
@@ -263,8 +346,8 @@ fn json(
         .collect();
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
-        "groups": groups, "forwards": forwards,
-        "serving": serving::json(settings), "probes": probes, "state_problem": damaged,
+        "groups": groups, "forwards": forwards, "authorities": authorities::json(settings),
+        "serving": serving::json(settings), "probes": probes, "state_problem": found.damaged, "without_effect": dead, "pattern_cost": patterns,
     })
 }
 
@@ -284,10 +367,18 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .iter()
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
-    let a = &list.account;
+    let (a, r) = (&list.account, &list.reading);
+    let stars = (r.stars > 0).then_some(if r.below { "below" } else { "suffix" });
+    let warnings: Vec<(&str, String)> = list.warnings().iter().map(|w| (w.kind(), w.to_string())).collect();
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
-        "rules": list.rules, "warning": list.warning().map(|w| w.to_string()), "skipped": skipped, "left_out": left_out,
+        "rules": list.rules, "warning": warnings.first().map(|w| &w.1), "warnings": warnings.iter().map(|(kind, text)| serde_json::json!({ "kind": kind, "text": text })).collect::<Vec<_>>(), "skipped": skipped, "left_out": left_out,
+        "not_kept": { "invalid": list.unkept.invalid, "unsupported": list.unkept.unsupported },
+        "detected": list.detected.map(detected_json), "other_addresses": list.answers,
+        "reading": {
+            "star_lines": r.stars, "star_match": stars, "one_family_lines": r.one_family,
+            "left_out_by_attributes": r.not_chosen, "notes": r.notes(),
+        },
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
             "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,

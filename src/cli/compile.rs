@@ -9,7 +9,7 @@ use crate::policy::{Options, compile, file};
 use crate::rule::{Effect, Format, Match};
 use crate::settings::{ListSettings, TextSource};
 use crate::sources::store;
-use crate::sources::{self, BuildError, ListReport, Progress};
+use crate::sources::{self, BuildError, ListReport, Progress, Reading};
 
 /// Options of `compile`.
 #[derive(clap::Args)]
@@ -26,9 +26,13 @@ pub(super) struct Args {
     /// The format of all lists; auto detects that of each from its first lines
     #[arg(long, default_value = "auto", value_parser = format)]
     format: Format,
-    /// What plain names match: exact or suffix; by default the format decides
+    /// What names match. A plain name: exact or suffix, by default as the format has it. `*.name`: the name
+    /// and everything below it, or only that with below
     #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
     matching: Option<Match>,
+    /// Of v2fly lists, only the rules with all of these attributes; -NAME: only those without it
+    #[arg(long, value_name = "NAME", value_delimiter = ',', allow_hyphen_values = true)]
+    attributes: Vec<String>,
     /// What plain rules do: block or allow
     #[arg(long, default_value = "block", value_parser = kind)]
     kind: Effect,
@@ -46,18 +50,19 @@ pub(super) struct Args {
     json: bool,
 }
 
-fn format(word: &str) -> Result<Format, String> {
+pub(super) fn format(word: &str) -> Result<Format, String> {
     let known = Format::WORDS.iter().filter(|(_, f)| *f != Format::Index);
     let words: Vec<&str> = known.clone().map(|(w, _)| *w).collect();
     let found = known.clone().find(|(w, _)| *w == word).map(|(_, f)| *f);
     found.ok_or_else(|| format!("expected one of {}", words.join(", ")))
 }
 
-fn matching(word: &str) -> Result<Match, String> {
+pub(super) fn matching(word: &str) -> Result<Match, String> {
     match word {
         "exact" => Ok(Match::Exact),
         "suffix" => Ok(Match::Suffix),
-        _ => Err("expected exact or suffix".into()),
+        "below" => Ok(Match::Subdomains),
+        _ => Err("expected exact, suffix or below".into()),
     }
 }
 
@@ -74,15 +79,16 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let start = super::now();
     let bar = Bar::default();
     let (mut lists, mut failures) = (Vec::with_capacity(args.lists.len()), Vec::new());
+    let all = ListSettings {
+        format: args.format,
+        effect: args.kind,
+        plain: args.matching,
+        attributes: args.attributes.clone(),
+        ..ListSettings::default()
+    };
     for path in &args.lists {
-        let settings = ListSettings {
-            name: path.display().to_string(),
-            source: TextSource::File(path.clone()),
-            format: args.format,
-            effect: args.kind,
-            plain: args.matching,
-            ..ListSettings::default()
-        };
+        let (name, source) = (path.display().to_string(), TextSource::File(path.clone()));
+        let settings = ListSettings { name, source, ..all.clone() };
         match sources::read_text(&settings, &bar) {
             Ok(list) => lists.push((settings.name, list)),
             Err(failure) => failures.push(failure),
@@ -102,6 +108,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         .into_iter()
         .zip(accounts)
         .map(|((name, list), account)| ListReport {
+            reading: Reading::of(&list, &all),
             source: name.clone(),
             in_file: true,
             name,
@@ -109,6 +116,12 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             lines: list.lines,
             rules: account.used as usize,
             account,
+            detected: list.detected,
+            unkept: list.unkept,
+            answers: list.answers,
+            networks: Vec::new(),
+            before: None,
+            kept: None,
             skipped: list.skipped,
         })
         .collect();

@@ -71,6 +71,9 @@ enum Order {
     /// Show the orders in force
     #[command(after_help = "Example:\n  portcullis ctl list -c portcullis.toml --json")]
     List,
+    /// Show the lists that the server serves, with their rules, and what is wrong with them
+    #[command(after_help = "Example:\n  portcullis ctl lists -c portcullis.toml")]
+    Lists,
     /// Show the server's status
     #[command(after_help = "Example:\n  portcullis ctl status -c portcullis.toml")]
     Status,
@@ -169,6 +172,7 @@ mod unix {
                 Err(_) => json!({ "do": "revoke", "name": named("revoking orders about", what)? }),
             },
             Order::List => json!({ "do": "list" }),
+            Order::Lists => json!({ "do": "lists" }),
             Order::Status => json!({ "do": "status" }),
             Order::Explain { name, qtype, client, answer } => {
                 let name = named("explaining", name)?;
@@ -258,6 +262,17 @@ mod unix {
                 for order in &all {
                     let id = order.get("id").and_then(Value::as_u64).unwrap_or(0);
                     say(&format!("{id:>5}  {}", in_words(order)));
+                }
+            }
+            Order::Lists => {
+                for list in answer.get("lists").and_then(Value::as_array).into_iter().flatten() {
+                    let name = list.get("name").and_then(Value::as_str).unwrap_or_default();
+                    let number = |key: &str| list.get(key).and_then(Value::as_u64).unwrap_or(0);
+                    say(&format!("{name}: {} rules, {} invalid lines", number("rules"), number("invalid")));
+                    for alarm in list.get("alarms").and_then(Value::as_array).into_iter().flatten() {
+                        let text = alarm.get("text").and_then(Value::as_str).unwrap_or_default();
+                        say(&format!("  warning: {text}"));
+                    }
                 }
             }
             Order::Status => {

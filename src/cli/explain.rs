@@ -145,21 +145,28 @@ pub(super) fn print(record: &Value, wire: bool) {
         say(&format!("==> {:<18} not a client of this server: in no network of [server] allow", "access"));
     }
     let rules = record.get("rules").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let told = |rule: &Value| {
+        let lost = rule.get("lost").and_then(Value::as_str);
+        let mark = if lost.is_none() { "==>" } else { "   " };
+        let by = rule.get("stopped_by").filter(|by| !by.is_null());
+        let by = by.map(|by| format!("{} ({}{})", field(by, "rule"), field(by, "list"), line(by)));
+        let lost = match (lost, by) {
+            (None, _) => String::new(),
+            (Some(why), None) => format!("; {why}"),
+            (Some(why), Some(by)) => format!("; stopped by {by}: {why}"),
+        };
+        let (rung, list, line) = (field(rule, "rung"), field(rule, "list"), line(rule));
+        say(&format!("{mark} {rung:<18} {}  ({list}{line}{lost})", field(rule, "rule")));
+    };
+    let (apply, others): (Vec<&Value>, Vec<&Value>) =
+        rules.iter().partition(|r| r.get("applies").and_then(Value::as_bool) != Some(false));
     for rung in Rung::ALL {
-        let mut here = rules.iter().filter(|r| field(r, "rung") == rung.name()).peekable();
-        if here.peek().is_none() {
-            if !matches!(rung, Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException) {
-                say(&format!("    {:<18} -", rung.name()));
-            }
-            continue;
+        let mut here = apply.iter().filter(|r| field(r, "rung") == rung.name()).peekable();
+        let usual = [Rung::ImportantAllow, Rung::ImportantBlock, Rung::Allow, Rung::Block, Rung::Log];
+        if here.peek().is_none() && usual.contains(&rung) {
+            say(&format!("    {:<18} -", rung.name()));
         }
-        for rule in here {
-            let lost = rule.get("lost").and_then(Value::as_str);
-            let mark = if lost.is_none() { "==>" } else { "   " };
-            let lost = lost.map_or_else(String::new, |why| format!("; {why}"));
-            let (list, line) = (field(rule, "list"), line(rule));
-            say(&format!("{mark} {:<18} {}  ({list}{line}{lost})", rung.name(), field(rule, "rule")));
-        }
+        here.for_each(|rule| told(rule));
     }
     let decided = rules.iter().any(|r| r.get("lost").is_some_and(Value::is_null));
     match record.get("rests_on").filter(|r| !r.is_null()) {
@@ -173,13 +180,25 @@ pub(super) fn print(record: &Value, wire: bool) {
             say(&format!("{next} {:<18} zones, cache, upstream", "no rule"));
         }
     }
+    if !others.is_empty() {
+        say("matches the name, but does not apply:");
+        others.iter().for_each(|rule| told(rule));
+    }
+    if let Some(zone) = text("zone") {
+        say(&format!("zone:    {zone}"));
+    }
     if word("precedence") != "allow-wins" {
         say(&format!("precedence: {}", word("precedence")));
     }
     say(&format!("verdict: {}", word("verdict")));
+    if let Some(by) = text("answered_by") {
+        say(&format!("answers: {by}"));
+    }
     match (text("id"), text("list"), text("action")) {
         (Some(id), Some(list), action) => {
-            say(&format!("refusal: {id}, by the list {list}, action {}", action.unwrap_or_default()));
+            let because = text("action_because").map_or_else(String::new, |why| format!(": {why}"));
+            let action = action.unwrap_or_default();
+            say(&format!("refusal: {id}, by the list {list}, action {action}{because}"));
             for (word, key) in [("for", "authority"), ("because", "reason"), ("since", "since")] {
                 if let Some(text) = text(key) {
                     say(&format!("         {word}: {text}"));

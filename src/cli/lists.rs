@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use super::compile::{format, matching};
 use super::progress::Bar;
 use super::{OK, WARNED, say};
 use crate::dns::{Match, Name, NameBuf, Qtype};
 use crate::policy::{Asker, KnownClient, Policy, Verdict, decide, one_line};
-use crate::rule::{Action, Client};
+use crate::rule::{Action, Client, Format};
 use crate::settings::{ListSettings, Settings, TextSource};
 use crate::sources::{self, Build, BuildError};
 
@@ -28,6 +29,12 @@ pub(super) struct DiffArgs {
     old: PathBuf,
     /// The new list
     new: PathBuf,
+    /// The format of both; auto detects that of each
+    #[arg(long, default_value = "auto", value_parser = format)]
+    format: Format,
+    /// What names match in both: exact, suffix or below; by default as the format has it
+    #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
+    matching: Option<Match>,
     /// Print each change as a line of JSON
     #[arg(long)]
     json: bool,
@@ -41,6 +48,8 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         let list = ListSettings {
             name: path.display().to_string(),
             source: TextSource::File(path.clone()),
+            format: args.format,
+            plain: args.matching,
             ..ListSettings::default()
         };
         let settings = Settings { lists: vec![list], ..Settings::default() };
@@ -168,7 +177,7 @@ fn parent(name: &NameBuf) -> NameBuf {
 /// What is compared: the word, and what a blocked client gets.
 fn effect(policy: &Policy, verdict: Verdict) -> (&'static str, Option<&Action>) {
     let action = match verdict {
-        Verdict::Blocked(d) => policy.action(d.rule, d.list, None),
+        Verdict::Blocked(d) => policy.action(d, None),
         _ => None,
     };
     (verdict.word(), action)

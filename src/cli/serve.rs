@@ -2,13 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::progress::Bar;
 use super::{OK, say};
 use crate::app::{self, Addresses, Service, Signal, Signals};
 use crate::orders::Status;
 use crate::settings::Settings;
-use crate::sources::Report;
+use crate::sources::{Report, pattern_time};
+
+/// Patterns that take longer for a query deserve a warning.
+const SLOW: Duration = Duration::from_micros(100);
 
 /// Options of `serve`.
 #[derive(clap::Args)]
@@ -61,7 +67,7 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
     let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
     let service = Service::start(&settings, None, &Bar::default()).map_err(|e| e.to_string())?;
     drop(settings);
-    log_report(&service.report());
+    log_report(&service.report(), &service);
     let Addresses { dns, web, block_page } = &service.addresses;
     for address in dns {
         tracing::info!(%address, "listening (UDP and TCP)");
@@ -90,7 +96,10 @@ async fn serve(args: &Args, settings: Settings) -> Result<u8, String> {
 fn reload(args: &Args, service: &Service) {
     let settings = match read(args) {
         Ok(settings) => settings,
-        Err(problem) => return tracing::error!("not reloaded, serving as before: {problem}"),
+        Err(problem) => {
+            service.engine.counters.failed_reloads.fetch_add(1, Relaxed);
+            return tracing::error!("not reloaded, serving as before: {problem}");
+        }
     };
     match service.reload(&settings) {
         Ok(reloaded) => {
@@ -99,9 +108,10 @@ fn reload(args: &Args, service: &Service) {
                 let keys = reloaded.at_next_start.join(", ");
                 tracing::warn!("these changes take effect at the next start: {keys}");
             }
-            log_report(&reloaded.report);
+            log_report(&reloaded.report, service);
         }
         Err(error) => {
+            service.engine.counters.failed_reloads.fetch_add(1, Relaxed);
             for failure in error.0 {
                 tracing::error!("not reloaded, serving as before: {failure}");
             }
@@ -116,13 +126,23 @@ fn status(service: &Service) {
     tracing::info!(rules, queries, waiting, orders, blocking, paused, "status");
 }
 
-fn log_report(report: &Report) {
+fn log_report(report: &Report, service: &Service) {
     for list in &report.lists {
         let account = &list.account;
         let (rules, unsupported, invalid) = (list.rules, account.unsupported, account.invalid);
         tracing::info!(name = list.name, %list.format, rules, unsupported, invalid, source = list.source, "list");
-        if let Some(warning) = list.warning() {
+        for warning in list.warnings() {
             tracing::warn!("{warning}");
+        }
+    }
+    let policy = Arc::clone(&service.engine.snapshot().policy);
+    if let Some(time) = pattern_time(&policy, super::now) {
+        let (patterns, micros) = (policy.pattern_count(), time.as_secs_f64() * 1e6);
+        tracing::info!("{patterns} patterns cost up to {micros:.1} µs a query");
+        if time > SLOW {
+            tracing::warn!(
+                "patterns cost up to {micros:.0} µs a query: use fewer wildcards and expressions without fixed text"
+            );
         }
     }
     for zone in &report.zones {

@@ -1,5 +1,7 @@
 //! `[block]`: defaults for lists, and rules for all clients beside the lists.
 
+use std::collections::BTreeMap;
+
 use super::check::Check;
 use super::contact;
 use super::key::{Form, Key, Kind};
@@ -62,8 +64,14 @@ impl Block {
         self.canaries.then_some(list)
     }
 
-    /// The rewrites as a list, if there are any.
-    pub(super) fn rewrites(&self, rewrites: Vec<RewriteSettings>) -> Option<ListSettings> {
-        (!rewrites.is_empty()).then(|| self.list("rewrite", TextSource::Rewrites(rewrites)))
+    /// The rewrites as lists, one for all that are for the same groups. Those for some groups come first, so
+    /// that of two for one name they win.
+    pub(super) fn rewrites(&self, rewrites: &[RewriteSettings]) -> Vec<ListSettings> {
+        let mut lists: BTreeMap<_, Vec<RewriteSettings>> = BTreeMap::new();
+        for rewrite in rewrites {
+            let order = (rewrite.groups.is_empty(), &rewrite.groups);
+            lists.entry(order).or_default().push(rewrite.clone());
+        }
+        lists.into_values().map(|all| self.list("rewrite", TextSource::Rewrites(all))).collect()
     }
 }

@@ -8,8 +8,8 @@ use super::check::Check;
 use super::error::{ConfigError, Mistake};
 use super::table::Table;
 use super::{
-    block, blockpage, cache, client, control, forward, group, inspect, list, metrics, policy, reference,
-    rewrite, schedule, server, upstream, user, zone,
+    answers, block, blockpage, bounds, cache, client, control, forward, group, inspect, list, metrics,
+    policy, reference, rewrite, schedule, server, special, upstream, user, zone,
 };
 use crate::settings::Settings;
 
@@ -60,7 +60,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
 impl Check<'_> {
     /// The tables in the order in which one needs another.
     fn file(&mut self, mut file: Table<'_>) -> Settings {
-        let mut settings = Settings::default();
+        let mut settings = Settings { folder: Some(self.folder()), ..Settings::default() };
         let server = file.section(self, &server::FORM);
         self.server(server, &mut settings);
         if let Some(table) = file.section(self, &upstream::FORM) {
@@ -77,17 +77,21 @@ impl Check<'_> {
         }
         let schedules = file.sections(self, &schedule::FORM);
         let schedules = self.schedules(schedules);
+        settings.schedules = schedules.iter().map(|(name, when)| (name.clone(), when.clone())).collect();
         let block = file.section(self, &block::FORM);
         let block = self.block(block, &mut settings);
         let lists = file.sections(self, &list::FORM);
-        self.lists(lists, &block, &schedules, &mut settings);
+        let bounds = file.section(self, &bounds::FORM);
+        let bounds = self.list_bounds(bounds);
+        self.lists(lists, &block, bounds, &schedules, &mut settings);
         let named = settings.lists.len();
         settings.lists.extend(block.canaries());
         let rewrites = file.sections(self, &rewrite::FORM);
         let rewrites = self.rewrites(rewrites);
-        settings.lists.extend(block.rewrites(rewrites));
+        settings.lists.extend(block.rewrites(&rewrites.all));
         let groups = file.sections(self, &group::FORM);
         self.groups(groups, named, &schedules, &mut settings);
+        self.rewrite_groups(&rewrites, &settings.groups);
         let forwards = file.sections(self, &forward::FORM);
         self.forwards(forwards, &mut settings);
         if let Some(table) = file.section(self, &blockpage::FORM) {
@@ -100,6 +104,12 @@ impl Check<'_> {
         self.clients_with_names(clients, &mut settings);
         let zones = file.sections(self, &zone::FORM);
         self.zones(zones, &mut settings);
+        if let Some(table) = file.section(self, &answers::FORM) {
+            self.answers(table, &mut settings);
+        }
+        if let Some(table) = file.section(self, &special::FORM) {
+            self.special(table, &mut settings);
+        }
         if let Some(table) = file.section(self, &metrics::FORM) {
             settings.metrics = self.metrics(table);
         }

@@ -4,14 +4,16 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::block::Block;
+use super::bounds::OF_LIST;
 use super::check::{Check, Names};
+use super::error::expected;
 use super::key::{Form, Key, Kind, words};
 use super::schedule::{Schedules, TIMES};
 use super::table::{Table, not_a};
 use super::value::is_url;
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Effect, Format, Match};
-use crate::settings::{Addresses, ListSettings, Settings, TextSource};
+use crate::settings::{Addresses, ListBounds, ListSettings, Settings, TextSource};
 
 /// The kinds of lists: the effect, and the treatment of addresses.
 const KINDS: [(&str, (Effect, Addresses)); 4] = [
@@ -20,7 +22,8 @@ const KINDS: [(&str, (Effect, Addresses)); 4] = [
     ("addresses", (Effect::Block, Addresses::Only)),
     ("resolvers", (Effect::Block, Addresses::Beside)),
 ];
-const MATCHES: [(&str, Match); 2] = [("exact", Match::Exact), ("suffix", Match::Suffix)];
+const MATCHES: [(&str, Match); 3] =
+    [("exact", Match::Exact), ("suffix", Match::Suffix), ("below", Match::Subdomains)];
 /// Sub-errors of draft-ietf-dnsop-structured-dns-error.
 const SUB_ERRORS: [(&str, u8); 6] = [
     ("malware", 1),
@@ -50,7 +53,7 @@ const RULES: Key = Key::optional("rules", Kind::Other("a list of rules"), "the l
         force: `{ rule = \"||games.test^\", schedule = \"lessons\" }`, also with `from` and `until`.",
     );
 const FORMAT: Key = Key::with("format", Kind::Word(|| words(&Format::WORDS)), r#""auto""#)
-    .means("The format of the file; `\"auto\"`: detected from its first lines.");
+    .means("The format of the file; `\"auto\"`: detected from its lines.");
 const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).means(
     "`\"block\"` or `\"allow\"`: block or allow the names. `\"addresses\"`: block answers with one of these addresses or \
     networks, one a line. `\"resolvers\"`: block both, for a list of names and addresses.",
@@ -58,10 +61,16 @@ const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).
 const MATCH: Key = Key::optional(
     "match",
     Kind::Word(|| words(&MATCHES)),
-    "exact for hosts and adguard, suffix for other formats",
+    "exact for hosts, adguard and rpz, suffix for other formats",
 )
 .like(r#""suffix""#)
-.means("Whether a plain name matches only itself, or also all names below it.");
+.means(
+    "`\"exact\"`, `\"suffix\"`: a plain name matches only itself, or also all names below it. A line `*.name` matches \
+    the name and all names below it; with `\"below\"`, only those below it.",
+);
+const ATTRIBUTES: Key = Key::optional("attributes", Kind::Texts("attributes"), "all rules")
+    .like(r#"["ads", "-cn"]"#)
+    .means("Of a v2fly list, take only the rules with all of these attributes; `\"-cn\"`: only those without `@cn`.");
 const ACTION: Key = Key::optional("action", Kind::Action, "that of the client's group, or of `[block]`")
     .like(r#""nodata""#)
     .means("The answer for a name that the list blocks.");
@@ -85,8 +94,34 @@ pub(super) static FORM: Form = Form {
     header: "[[list]]",
     meaning: "A list of names to block or to allow. Of two rules of equal rank, the one whose list comes first wins.",
     keys: &[
-        NAME, SOURCE, RULES, FORMAT, KIND, MATCH, ACTION, AUTHORITY, REASON, SINCE, SUB_ERROR, TYPES,
-        TIMES[0], TIMES[1], TIMES[2],
+        NAME,
+        SOURCE,
+        RULES,
+        FORMAT,
+        KIND,
+        MATCH,
+        ATTRIBUTES,
+        ACTION,
+        AUTHORITY,
+        REASON,
+        SINCE,
+        SUB_ERROR,
+        TYPES,
+        TIMES[0],
+        TIMES[1],
+        TIMES[2],
+        OF_LIST[0],
+        OF_LIST[1],
+        OF_LIST[2],
+        OF_LIST[3],
+        OF_LIST[4],
+        OF_LIST[5],
+        OF_LIST[6],
+        OF_LIST[7],
+        OF_LIST[8],
+        OF_LIST[9],
+        OF_LIST[10],
+        OF_LIST[11],
     ],
     also: &[
         ("url", "source"),
@@ -115,12 +150,13 @@ impl Check<'_> {
         &mut self,
         tables: Vec<Table<'_>>,
         block: &Block,
+        bounds: ListBounds,
         schedules: &Schedules,
         settings: &mut Settings,
     ) {
         let mut names = Names::new();
         for table in tables {
-            settings.lists.extend(self.list(table, block, schedules, &mut names));
+            settings.lists.extend(self.list(table, block, bounds, schedules, &mut names));
         }
     }
 
@@ -129,6 +165,7 @@ impl Check<'_> {
         &mut self,
         mut table: Table<'_>,
         block: &Block,
+        bounds: ListBounds,
         schedules: &Schedules,
         names: &mut Names,
     ) -> Vec<ListSettings> {
@@ -149,6 +186,7 @@ impl Check<'_> {
             let problem = "`kind` and `match` are part of a compiled index".to_owned();
             self.wrong(&table.path, &table.span, problem, "give them to `compile` instead");
         }
+        let attributes = self.attributes(&mut table, format);
         let action = self.action(&mut table, ACTION);
         let mut text = |key| table.text(self, key).map(Spanned::into_inner);
         let (authority, reason, since) = (text(AUTHORITY), text(REASON), text(SINCE));
@@ -157,6 +195,7 @@ impl Check<'_> {
         let key = table.key(TYPES);
         let types = types.iter().filter_map(|text| self.qtype(&key, text)).collect();
         let schedule = self.times(&mut table, schedules);
+        let bounds = self.bounds(&mut table, bounds);
         let has = (table.has(SOURCE.name), table.has(RULES.name));
         let source = table.text(self, SOURCE);
         if source.as_ref().is_some_and(|text| is_url(text.get_ref())) {
@@ -180,6 +219,7 @@ impl Check<'_> {
             format: if has.1 { Format::AdGuard } else { format.unwrap_or(Format::Auto) },
             effect,
             plain,
+            attributes,
             inherits: action.is_none(),
             action: action.unwrap_or_else(|| block.action.clone()),
             ttl: block.ttl,
@@ -188,6 +228,7 @@ impl Check<'_> {
             types,
             schedule,
             addresses,
+            bounds,
         };
         if !has.1 {
             return vec![list];
@@ -195,6 +236,32 @@ impl Check<'_> {
         let part =
             |(schedule, lines)| ListSettings { source: TextSource::Inline(lines), schedule, ..list.clone() };
         timed.into_iter().map(part).collect()
+    }
+
+    /// The attributes of the rules to take, without the `@` that some write before them.
+    fn attributes(&mut self, table: &mut Table<'_>, format: Option<Format>) -> Vec<String> {
+        let given = table.has(ATTRIBUTES.name);
+        let (key, place) = (table.key(ATTRIBUTES), table.place(ATTRIBUTES.name));
+        let all = table.texts(self, ATTRIBUTES).map(Spanned::into_inner).unwrap_or_default();
+        if given && !matches!(format, None | Some(Format::Auto | Format::V2fly)) {
+            let problem = "only the rules of v2fly lists have attributes".to_owned();
+            self.wrong(&key, &place, problem, "set `format = \"v2fly\"`, or remove the key");
+        }
+        let mut out = Vec::new();
+        for text in all {
+            let (sign, word) = match text.get_ref().strip_prefix('-') {
+                Some(word) => ("-", word),
+                None => ("", text.get_ref().as_str()),
+            };
+            let word = word.strip_prefix('@').unwrap_or(word);
+            if word.is_empty() || !word.bytes().all(|b| b.is_ascii_graphic()) {
+                let problem = format!("`{}` is not an attribute", text.get_ref());
+                self.wrong(&key, &text.span(), problem, expected("a word").such_as(r#"["ads", "-cn"]"#));
+                continue;
+            }
+            out.push(format!("{sign}{word}"));
+        }
+        out
     }
 
     /// Rules by when they apply. Each keeps its line number: lines of other times are empty.

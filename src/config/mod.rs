@@ -17,8 +17,10 @@ mod syntax;
 mod table;
 mod user;
 
+mod answers;
 mod block;
 mod blockpage;
+mod bounds;
 mod cache;
 mod client;
 mod contact;
@@ -32,6 +34,7 @@ mod policy;
 mod rewrite;
 mod schedule;
 mod server;
+mod special;
 mod upstream;
 mod zone;
 

@@ -2,8 +2,8 @@
 
 use super::key::{Form, Without};
 use super::{
-    block, blockpage, cache, client, contact, control, forward, group, inspect, list, metrics, policy,
-    rewrite, schedule, server, upstream, zone,
+    answers, block, blockpage, bounds, cache, client, contact, control, forward, group, inspect, list,
+    metrics, policy, rewrite, schedule, server, special, upstream, zone,
 };
 
 /// All tables, in the order of the page.
@@ -13,6 +13,7 @@ pub(super) static FORMS: &[&Form] = &[
     &cache::FORM,
     &block::FORM,
     &contact::FORM,
+    &bounds::FORM,
     &list::FORM,
     &policy::FORM,
     &inspect::FORM,
@@ -22,6 +23,8 @@ pub(super) static FORMS: &[&Form] = &[
     &rewrite::FORM,
     &forward::FORM,
     &zone::FORM,
+    &special::FORM,
+    &answers::FORM,
     &control::FORM,
     &blockpage::FORM,
     &metrics::FORM,
@@ -123,7 +126,7 @@ mod tests {
         };
         let alone = match form.name() {
             "list" => ["source", "rules"].contains(&key.name),
-            "rewrite" => ["address", "cname", "records"].contains(&key.name),
+            "rewrite" => ["address", "cname", "records", "pass"].contains(&key.name),
             _ => false,
         };
         for needed in form.keys.iter().filter(|k| k.is_required() || !alone && either(k)) {
@@ -162,6 +165,9 @@ mod tests {
                         let beside = BESIDE.replace("\"ads\"", "\"beside\"");
                         let beside = if form.name() == "group" { BESIDE.to_owned() } else { beside };
                         text = format!("{beside}{text}");
+                    }
+                    if key.name == "groups" {
+                        text += "[[group]]\nname = \"classroom\"\n";
                     }
                     if let Err(got) = parse(&text, &path) {
                         panic!("{got}\n{text}");

@@ -174,20 +174,11 @@ impl Check<'_> {
             (Some(list), Some(own)) => (list, own),
             (list, own) => return own.or_else(|| list.cloned()),
         };
-        let windows_of = |s: &Schedule| (s.zone.clone(), s.windows.clone());
-        let (zone, windows) = match (list.windows.as_slice(), own.windows.as_slice()) {
-            ([], _) => windows_of(&own),
-            (_, []) => windows_of(list),
-            _ => {
-                if windows_of(list) != windows_of(&own) {
-                    let problem = "a rule with a schedule of its own in a list with one".to_owned();
-                    self.wrong(key, place, problem, "put the rule into a list without a schedule");
-                }
-                windows_of(list)
-            }
+        let Some(whole) = own.within(list) else {
+            let problem = "a rule with a schedule of its own in a list with one".to_owned();
+            self.wrong(key, place, problem, "put the rule into a list without a schedule");
+            return Some(list.clone());
         };
-        let (from, until) = (list.from.max(own.from), earlier(list.until, own.until));
-        let whole = Schedule { zone, windows, from, until };
         if is_never(&whole) && !is_never(list) && !is_never(&own) {
             let problem = "the rule and its list are never in force together".to_owned();
             self.wrong(key, place, problem, "make the times of the rule and of its list overlap");

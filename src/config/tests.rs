@@ -65,12 +65,50 @@ fn rewrites_that_answer_nothing_or_go_round() {
         (
             "[[rewrite]]\nname = \"a.test\"\n",
             &[
-                "1: [[rewrite]]: not exactly one of `address`, `cname` and `records` is given; a rewrite has one kind of answer",
+                "1: [[rewrite]]: not exactly one of `address`, `cname`, `records` and `pass` is given; a rewrite has one kind of answer",
             ],
         ),
         (
-            "[[rewrite]]\nname = \"a.test\"\ncname = \"A.test.\"\n",
-            &["3: [[rewrite]] cname: a.test would be an alias of itself; name another target"],
+            "[[rewrite]]\nname = \"a.test\"\npass = true\naddress = [\"192.0.2.1\"]\n",
+            &[
+                "1: [[rewrite]]: not exactly one of `address`, `cname`, `records` and `pass` is given; a rewrite has one kind of answer",
+            ],
+        ),
+        (
+            "[[rewrite]]\nname = \"a.test\"\npass = false\n",
+            &[
+                "1: [[rewrite]]: not exactly one of `address`, `cname`, `records` and `pass` is given; a rewrite has one kind of answer",
+            ],
+        ),
+        (
+            "[[rewrite]]\nname = \"a.test\"\npassthru = true\n",
+            &["3: [[rewrite]] passthru: unknown key `passthru`; write `pass`, such as pass = true"],
+        ),
+        (
+            &format!("{}{}", name("a.test"), name("a.test")),
+            &["5: [[rewrite]] name: `a.test` is rewritten already; give all its answers in one place"],
+        ),
+        (
+            &format!("{}types = [\"A\", \"AAAA\"]\n{}types = [\"A\"]\n", name("a.test"), name("a.test")),
+            &["6: [[rewrite]] name: `a.test` is rewritten already; give all its answers in one place"],
+        ),
+        (
+            &format!("{}groups = [\"kidz\"]\n[[group]]\nname = \"kids\"\n", name("a.test")),
+            &["4: [[rewrite]] groups: `kidz` is not known; expected one of kids (did you mean `kids`?)"],
+        ),
+        (
+            &format!("{}groups = []\n", name("a.test")),
+            &[
+                "4: [[rewrite]] groups: the list is empty; name a group, or leave `groups` out for all clients",
+            ],
+        ),
+        (
+            &format!(
+                "{0}groups = [\"a\", \"b\"]\n{0}groups = [\"b\"]\n[[group]]\nname = \"a\"\nclients = [\"10.0.0.0/8\"]\n\
+                [[group]]\nname = \"b\"\n",
+                name("a.test")
+            ),
+            &["6: [[rewrite]] name: `a.test` is rewritten already; give all its answers in one place"],
         ),
         (
             "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\n[[rewrite]]\nname = \"b.test\"\ncname = \"x.c.test\"\n[[rewrite]]\nname = \"*.c.test\"\ncname = \"a.test\"\n",
@@ -86,6 +124,15 @@ fn rewrites_that_answer_nothing_or_go_round() {
         &name("*.test"),
         &records("\"MX 10 mail.test.\", \"TXT x\""),
         "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\n[[rewrite]]\nname = \"*.a.test\"\ncname = \"a.test\"\n",
+        "[[rewrite]]\nname = \"a.test\"\ncname = \"A.test.\"\n",
+        "[[rewrite]]\nname = \"*.a.test\"\ncname = \"*.a.test\"\n",
+        "[[rewrite]]\nname = \"a.test\"\npass = true\n",
+        &format!("{0}types = [\"A\"]\n{0}types = [\"AAAA\"]\n", name("a.test")),
+        &format!("{0}{0}groups = [\"a\"]\n[[group]]\nname = \"a\"\n", name("a.test")),
+        // For one group there and for another back: nobody is led in a circle.
+        "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\ngroups = [\"a\"]\n\
+        [[rewrite]]\nname = \"b.test\"\ncname = \"a.test\"\ngroups = [\"b\"]\n\
+        [[group]]\nname = \"a\"\nclients = [\"10.0.0.0/8\"]\n[[group]]\nname = \"b\"\n",
     ]);
 }
 

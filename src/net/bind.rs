@@ -72,6 +72,17 @@ pub fn udp(address: SocketAddr, hold: Hold) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Lets sockets that are opened as shared have the address of this one too. Until then the address was its own
+/// alone, whatever others asked for.
+///
+/// # Errors
+/// The kernel's.
+pub fn share(socket: &UdpSocket) -> io::Result<()> {
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
+    socket2::SockRef::from(socket).set_reuse_port(true)?;
+    Ok(())
+}
+
 /// A TCP listener on `address`; a transparent one takes connections to any address that is routed here. Must
 /// run within a runtime.
 ///

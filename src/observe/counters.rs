@@ -108,6 +108,8 @@ pub struct ConnectionCounters {
 pub struct CounterSet {
     /// The connections that carry queries.
     pub connections: Arc<ConnectionCounters>,
+    /// Reloads that changed nothing, because something could not be read.
+    pub failed_reloads: AtomicU64,
     threads: Mutex<Vec<Arc<Counters>>>,
     lists: Mutex<Vec<String>>,
 }

@@ -2,4 +2,5 @@
 
 pub mod counters;
 pub mod event;
+pub mod lists;
 pub mod sink;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::time::Duration;
 
 /// What a sink holds.
 pub trait Item {
@@ -45,6 +46,29 @@ pub struct Drain<T: Item> {
     tally: Arc<Tally>,
 }
 
+/// What [`Drain::next_within`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wait<T> {
+    /// An item.
+    Item(T),
+    /// None in time.
+    Idle,
+    /// There will be no more: after [`Sink::end`], or when no sink is left.
+    End,
+}
+
+/// The count of what a sink dropped; see [`Sink::drops`].
+#[derive(Clone)]
+pub struct Drops(Arc<Tally>);
+
+impl Drops {
+    /// Items dropped so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.dropped.load(Relaxed)
+    }
+}
+
 struct Tally {
     dropped: AtomicU64,
     /// Octets in the queue.
@@ -84,6 +108,12 @@ impl<T: Item> Sink<T> {
         self.tally.dropped.load(Relaxed)
     }
 
+    /// A count of what is dropped that does not keep the [`Drain`] from ending.
+    #[must_use]
+    pub fn drops(&self) -> Drops {
+        Drops(Arc::clone(&self.tally))
+    }
+
     /// Ends the [`Drain`] after the items that are in the queue now. Blocks while the queue is full.
     pub fn end(&self) {
         // If the drain is gone there is nothing to end.
@@ -102,7 +132,20 @@ impl<T: Item> Drain<T> {
             }
             queued => queued.ok(),
         };
-        match queued? {
+        self.taken(queued?)
+    }
+
+    /// The next item, or [`Wait::Idle`] if none comes in time.
+    pub fn next_within(&mut self, limit: Duration) -> Wait<T> {
+        match self.receiver.recv_timeout(limit) {
+            Ok(queued) => self.taken(queued).map_or(Wait::End, Wait::Item),
+            Err(RecvTimeoutError::Timeout) => Wait::Idle,
+            Err(RecvTimeoutError::Disconnected) => Wait::End,
+        }
+    }
+
+    fn taken(&self, queued: Queued<T>) -> Option<T> {
+        match queued {
             Queued::Item(item) => {
                 self.tally.waiting.fetch_sub(item.octets(), Relaxed);
                 Some(item)
@@ -198,5 +241,16 @@ mod tests {
         assert_eq!(drain.next_or(|| panic!("there is one")), Some(Octets(1)));
         assert_eq!(drain.next_or(|| sink.push(Octets(2))), Some(Octets(2)));
         assert_eq!(drain.next_or(|| sink.end()), None);
+    }
+
+    #[test]
+    fn who_waits_a_while_hears_an_item_nothing_or_the_end() {
+        let (sink, mut drain) = filled(5, 100, &[1]);
+        assert_eq!(drain.next_within(Duration::MAX), Wait::Item(Octets(1)));
+        assert_eq!(drain.next_within(Duration::ZERO), Wait::Idle);
+        sink.end();
+        assert_eq!(drain.next_within(Duration::MAX), Wait::End);
+        drop(sink);
+        assert_eq!(drain.next_within(Duration::MAX), Wait::End);
     }
 }

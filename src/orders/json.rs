@@ -9,7 +9,16 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use crate::dns::{HostError, NameBuf, host_in};
+use crate::observe::lists::ListState;
 use crate::policy::{self, Order, What, Whom};
+
+/// A list that is served, for programs.
+#[must_use]
+pub fn list_json(list: &ListState) -> Value {
+    let alarms: Vec<Value> =
+        list.alarms.iter().map(|(kind, text)| json!({ "kind": kind, "text": text })).collect();
+    json!({ "name": list.name, "rules": list.rules, "invalid": list.invalid, "alarms": alarms })
+}
 
 /// The longest duration of an order, in seconds: a hundred years.
 pub const MAX_SECONDS: i64 = 100 * 366 * 86_400;

@@ -8,6 +8,7 @@ use super::json::{Asked, MAX_SECONDS};
 use super::kept;
 use super::status::Status;
 use crate::dns::NameBuf;
+use crate::observe::lists::ListState;
 use crate::policy::{MAX_ORDERS, Order, Orders, What, Whom};
 use crate::resolver::explain::{self, Question, Record};
 use crate::resolver::live::Engine;
@@ -124,6 +125,12 @@ impl Operator {
         let now = self.now();
         let snapshot = self.engine.snapshot_at(now);
         snapshot.orders.all().iter().filter(|order| order.is_in_force(now)).cloned().collect()
+    }
+
+    /// The lists that are served.
+    #[must_use]
+    pub fn lists(&self) -> Arc<[ListState]> {
+        Arc::clone(&self.engine.snapshot().lists)
     }
 
     /// The server's status.

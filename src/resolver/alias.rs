@@ -3,10 +3,11 @@
 use super::request::{Request, sent};
 use super::ruling::{Ruling, inspected, is_inspected, replaced};
 use super::snapshot::Snapshot;
-use crate::answer::{self, End, Target};
-use crate::dns::{self, MAX_ALIASES, MAX_MESSAGE, Message, NameBuf, Rcode, flag};
+use crate::answer::{self, End, Link};
+use crate::dns::{self, MAX_ALIASES, MAX_MESSAGE, Message, Name, NameBuf, Query, Rcode, ReplyWriter, flag};
 use crate::observe::event::{Event, Source};
 use crate::policy::Verdict;
+use crate::zones::answer::Answer;
 
 /// Where the alias comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub(super) enum By {
 
 /// The chain of aliases at the beginning of an answer.
 pub(super) struct Alias {
-    targets: Vec<Target>,
+    targets: Vec<NameBuf>,
+    links: Vec<Link>,
     pub(super) by: By,
 }
 
@@ -28,21 +30,56 @@ pub(super) struct TooLong;
 
 impl Alias {
     pub(super) const fn new(by: By) -> Self {
-        Self { targets: Vec::new(), by }
+        Self { targets: Vec::new(), links: Vec::new(), by }
+    }
+
+    /// The targets of the aliases, in order.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &NameBuf> {
+        self.targets.iter()
     }
 
     /// The target of the last alias.
     pub(super) fn last(&self) -> Option<&NameBuf> {
-        self.targets.last().map(|(target, _)| target)
+        self.targets.last()
     }
 
     /// Appends an alias to `target` with this TTL.
     pub(super) fn push(&mut self, target: NameBuf, ttl: u32) -> Result<(), TooLong> {
-        if self.targets.len() >= MAX_ALIASES || self.targets.iter().any(|(known, _)| *known == target) {
+        self.links.push(Link::cname(self.last().cloned(), &target, ttl));
+        self.to(target)
+    }
+
+    fn to(&mut self, target: NameBuf) -> Result<(), TooLong> {
+        if self.targets.len() >= MAX_ALIASES
+            || self.targets.iter().any(|known| known.as_name() == target.as_name())
+        {
             return Err(TooLong);
         }
-        self.targets.push((target, ttl));
+        self.targets.push(target);
         Ok(())
+    }
+
+    /// Appends the aliases of a zone, which begin at the name of `query`; `asked` is the client's.
+    pub(super) fn through(
+        &mut self,
+        answer: &Answer<'_>,
+        query: &Query<'_>,
+        asked: Name<'_>,
+    ) -> Result<(), TooLong> {
+        let mut room = vec![0; MAX_MESSAGE];
+        let mut reply = ReplyWriter::new(query, &mut room, MAX_MESSAGE);
+        answer.write_aliases(query, &mut reply);
+        let len = reply.finish();
+        if let Some(message) = Message::parse(room.get(..len).unwrap_or_default()) {
+            self.links.extend(Link::all_of(&message, asked));
+        }
+        let mut reached = Ok(());
+        answer.targets(query.qname, |target| {
+            if reached.is_ok() {
+                reached = self.to(target.to_buf());
+            }
+        });
+        reached
     }
 
     /// Writes the whole answer, or what the policy puts in its place. Returns its length in octets; `None`:
@@ -88,12 +125,12 @@ impl Alias {
         };
         if let Some(Ruling { list, right, .. }) = ruling {
             let transport = request.client.transport;
-            return answer::aliased((list, right), &self.targets, end, request.query, transport, out);
+            return answer::aliased((list, right), &self.links, end, request.query, transport, out);
         }
         let mut reply = request.writer(out);
         // AA refers to the first owner name (RFC 1035 §4.1.1).
         reply.flags(flag::AA, snapshot.authority);
-        answer::write_aliases(&mut reply, &self.targets, end);
+        answer::write_aliases(&mut reply, &self.links, end, request.query.dnssec_ok());
         reply.finish()
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::authority::{Authority, route};
 use super::live::Engine;
-use super::lookup::route;
 use super::moment::Moment;
 use super::outcome::Outcome;
 use super::resolve::resolve;
@@ -17,11 +17,13 @@ use super::snapshot::{Client, Snapshot};
 use crate::answer::Right;
 use crate::cache::key::Key;
 use crate::cache::store::{Cache, Stored};
-use crate::dns::{MAX_MESSAGE, Message, NameBuf, Qtype, Query, ReplyWriter, Section, encode};
+use crate::dns::{MAX_MESSAGE, Message, Name, NameBuf, Qtype, Query, ReplyWriter, Section, encode};
 use crate::observe::event::{Event, Source};
 use crate::policy::{
-    Asker, Decider, Inspector, Ordered, RuleText, Rung, Verdict, because, ladder, rule_text, verdict_text,
+    Asker, Decider, Inspector, Missed, Ordered, RuleText, Rung, Standing, Verdict, View, account, because,
+    rule_text, verdict_text,
 };
+use crate::rule::Action;
 
 /// What to explain.
 #[derive(Clone, Debug)]
@@ -70,10 +72,16 @@ pub struct Record {
     pub in_answer: Option<String>,
     /// Every rule that matches the name, the deciding one first.
     pub rules: Vec<Candidate>,
+    /// Who answers for the name, in words; `None` if nobody is asked, because a rule decides.
+    pub answered_by: Option<String>,
     /// What the client gets instead of an answer.
     pub action: Option<String>,
+    /// Why that is not what the list says, if it is not.
+    pub because: Option<&'static str>,
     /// The list that refuses, and why, in words for users.
     pub refusal: Option<Refusal>,
+    /// How a zone of this server finds the name, if one answers.
+    pub zone: Option<String>,
     /// The reply, in words.
     pub reply: String,
     /// The reply, in wire format; empty if it depends on an upstream.
@@ -87,8 +95,12 @@ pub struct Candidate {
     pub rung: Rung,
     /// The rule, with its list and line.
     pub rule: RuleText,
-    /// Why it lost; `None`: it decided.
-    pub lost: Option<&'static str>,
+    /// Whether it applies to the question: it is for this type and client, now.
+    pub applies: bool,
+    /// Why it does not decide; `None`: it decided.
+    pub lost: Option<String>,
+    /// The rule that stopped it, if one did.
+    pub stopped_by: Option<RuleText>,
 }
 
 /// Which list refuses, and why.
@@ -133,7 +145,11 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let policy = &snapshot.policy;
     let asker = Asker { client: client.address.ip(), qtype: *qtype, view };
     let (reply, octets) = match outcome {
-        Outcome::Later(_) => ("the question would be forwarded to the upstreams".to_owned(), Vec::new()),
+        Outcome::Later(pending) => {
+            let aliases: Vec<String> = pending.aliases().map(|name| format!("CNAME {name}, ")).collect();
+            let what = if aliases.is_empty() { "the question" } else { "the question for the last alias" };
+            (format!("{}{what} would be forwarded to the upstreams", aliases.concat()), Vec::new())
+        }
         Outcome::Drop => ("no reply is sent".to_owned(), Vec::new()),
         Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) => {
             let octets = out.get(..len).unwrap_or_default().to_vec();
@@ -142,31 +158,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
             (text, octets)
         }
     };
-    let rules = ladder(policy, name.as_name(), asker);
-    let winner = event.verdict.decider();
-    let candidate = |d: &Decider, lost| {
-        Some(Candidate { rung: d.rung, rule: rule_text(policy, *d, name.as_name())?, lost })
-    };
-    let heard = rules.iter().filter_map(|d| {
-        let lost = match winner {
-            Some(winner) if winner == *d => None,
-            Some(winner) => Some(d.loses_by(winner, policy.precedence)),
-            None if matches!(event.verdict, Verdict::Ordered(..)) => {
-                Some("an order given at run time decides")
-            }
-            None if event.source == Source::Guard => Some("not asked"),
-            None => Some("decides nothing here"),
-        };
-        candidate(d, lost)
-    });
-    // Rules of lists that do not apply to this client now.
-    let unfiltered = ladder(policy, name.as_name(), Asker { view: None, ..asker });
-    let silent = unfiltered.iter().filter(|d| view.is_some_and(|v| !v.has(d.list))).filter_map(|d| {
-        let schedule = policy.list(d.list).and_then(|l| l.schedule.as_ref());
-        let asleep = schedule.is_some_and(|s| !s.is_active(now.unix));
-        candidate(d, Some(if asleep { "out of its schedule" } else { "not a list of the client's group" }))
-    });
-    let candidates: Vec<Candidate> = heard.chain(silent).collect();
+    let candidates = candidates(&snapshot, &event, (name, asker), now);
     let by = Inspector {
         inspection: &snapshot.inspection,
         asker,
@@ -191,16 +183,124 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         rests_on: verdict_text(policy, event.verdict, name.as_name()),
         in_answer,
         rules: candidates,
+        answered_by: (!matches!(event.source, Source::Policy | Source::Guard))
+            .then(|| Authority::of(&snapshot, name.as_name(), *qtype).text(name.as_name())),
         action: ruling.filter(|_| event.source == Source::Policy).map(|r| r.action.to_string()),
+        because: (ruling.is_some() && is_in_part(&snapshot, view, event.verdict))
+            .then_some("NXDOMAIN would deny other types of the name too"),
         refusal: list.map(|list| Refusal {
             list: list.name.clone(),
             authority: list.authority.clone(),
             reason: list.notes.reason.clone(),
             since: list.notes.since.clone(),
         }),
+        zone: in_zone(&snapshot, name.as_name(), *qtype)
+            .filter(|_| !matches!(event.source, Source::Policy | Source::Guard)),
         reply,
         octets,
     }
+}
+
+/// True if NXDOMAIN would be the action, had the name no other types.
+fn is_in_part(snapshot: &Snapshot, view: Option<&View>, verdict: Verdict) -> bool {
+    match (verdict, verdict.decider()) {
+        (_, Some(d)) => d.others_pass,
+        (Verdict::Address(list), _) => snapshot.policy.list_action(list, view) == Some(&Action::NxDomain),
+        _ => false,
+    }
+}
+
+/// Every rule that matches the name, and what became of it.
+fn candidates(
+    snapshot: &Snapshot,
+    event: &Event,
+    (name, asker): (&NameBuf, Asker<'_>),
+    now: Moment,
+) -> Vec<Candidate> {
+    let policy = &snapshot.policy;
+    let text = |d: Decider| rule_text(policy, d, name.as_name());
+    let winner = event.verdict.decider();
+    let overruled = match event.verdict {
+        Verdict::Ordered(..) => Some("an order given at run time decides"),
+        _ if event.source == Source::Guard => Some("not asked"),
+        _ => None,
+    };
+    let told = |(d, standing): (Decider, Standing)| {
+        let (lost, by) = match standing {
+            Standing::Missed(why) => (Some(missed(snapshot, (d, why), asker, now)), None),
+            _ if overruled.is_some() => (overruled.map(str::to_owned), None),
+            _ if winner.is_some_and(|winner| winner.rule == d.rule) => (None, None),
+            Standing::Decides => (Some("decides nothing here".to_owned()), None),
+            Standing::Adds => (Some("part of the same answer".to_owned()), None),
+            Standing::Stopped(by) => (Some(d.loses_by(by, policy.precedence)), Some(by)),
+            Standing::Cancelled(by) => (Some("it is an exception".to_owned()), Some(by)),
+            Standing::Left(by) => (Some("it leaves the name as it is".to_owned()), Some(by)),
+            Standing::Leaves => (Some("the name is not rewritten".to_owned()), None),
+            Standing::Cancels(_) => (Some("cancels a rewrite, decides nothing else".to_owned()), None),
+            Standing::CancelsNothing => (Some("there is no rewrite that it cancels".to_owned()), None),
+            Standing::Logs => (Some("only logged".to_owned()), None),
+        };
+        let applies = !matches!(standing, Standing::Missed(_));
+        Some(Candidate { rung: d.rung, rule: text(d)?, applies, lost, stopped_by: by.and_then(text) })
+    };
+    account(policy, name.as_name(), asker).into_iter().filter_map(told).collect()
+}
+
+/// Why a rule does not apply to the question.
+fn missed(snapshot: &Snapshot, (d, why): (Decider, Missed), asker: Asker<'_>, now: Moment) -> String {
+    let list = snapshot.policy.list(d.list);
+    let types = list.map_or(&[][..], |list| &list.types);
+    match why {
+        Missed::List if list.and_then(|l| l.schedule.as_ref()).is_some_and(|s| !s.is_active(now.unix)) => {
+            "out of its schedule".to_owned()
+        }
+        Missed::List if list.is_some_and(|l| !l.only_groups.is_empty()) => {
+            "not for the client's group".to_owned()
+        }
+        Missed::List => "not a list of the client's group".to_owned(),
+        Missed::Type if !types.is_empty() && !types.contains(&asker.qtype) => {
+            let types: Vec<String> = types.iter().map(Qtype::to_string).collect();
+            format!("its list is for {} only", types.join(", "))
+        }
+        Missed::Type => format!("not for the type {}", asker.qtype),
+        Missed::Client => "not for this client".to_owned(),
+        Missed::Name => "it excepts this name".to_owned(),
+        Missed::Closer => "a closer name of its list ends it".to_owned(),
+    }
+}
+
+/// How a zone of this server finds the name: directly, by a wildcard, or not, and what ends a wildcard there
+/// (RFC 4592 §3.3.1).
+fn in_zone(snapshot: &Snapshot, name: Name<'_>, qtype: Qtype) -> Option<String> {
+    let Authority::Zone(zone) = Authority::of(snapshot, name, qtype) else { return None };
+    let show = |name: Name<'_>| name.to_folded().to_string();
+    let origin = show(zone.origin());
+    if zone.exists(name) {
+        return Some(format!("{origin} has the name"));
+    }
+    let above = |from: Name<'_>| {
+        let parent = from.parent().filter(|parent| parent.is_within(zone.origin()));
+        parent.map(Name::to_buf)
+    };
+    let wildcard = |at: &NameBuf| NameBuf::from_text(&format!("*.{at}")).ok();
+    let has = |name: &NameBuf| zone.exists(name.as_name());
+    let mut encloser = above(name)?;
+    while !has(&encloser) {
+        encloser = above(encloser.as_name())?;
+    }
+    let closest = show(encloser.as_name());
+    if wildcard(&encloser).is_some_and(|wildcard| has(&wildcard)) {
+        return Some(format!("{origin} answers by the wildcard *.{closest}"));
+    }
+    let mut further = above(encloser.as_name());
+    while let Some(at) = further {
+        if wildcard(&at).is_some_and(|wildcard| has(&wildcard)) {
+            let (at, ends) = (show(at.as_name()), "ends there, because that name exists");
+            return Some(format!("{origin} has {closest}, not the name; the wildcard *.{at} {ends}"));
+        }
+        further = above(at.as_name());
+    }
+    Some(format!("{origin} has {closest}, not the name, and no wildcard for it"))
 }
 
 const fn rests_on_answer(verdict: Verdict) -> bool {
@@ -281,9 +381,11 @@ impl Record {
             .rules
             .iter()
             .map(|c| {
+                let by = c.stopped_by.as_ref();
                 json!({
                     "rung": c.rung.name(), "rule": c.rule.rule, "list": c.rule.list, "line": c.rule.line,
-                    "decided": c.lost.is_none(), "lost": c.lost,
+                    "applies": c.applies, "decided": c.lost.is_none(), "lost": c.lost,
+                    "stopped_by": by.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
                 })
             })
             .collect();
@@ -293,9 +395,9 @@ impl Record {
         json!({
             "id": self.id, "name": self.name.to_string(), "type": self.qtype.to_string(),
             "client": self.client, "group": self.group, "at": self.at, "precedence": self.precedence,
-            "verdict": self.verdict, "action": self.action, "rules": rules,
+            "verdict": self.verdict, "action": self.action, "action_because": self.because, "rules": rules,
             "rests_on": rests_on.map(|r| json!({ "rule": r.rule, "list": r.list, "line": r.line })),
-            "in_answer": self.in_answer,
+            "in_answer": self.in_answer, "answered_by": self.answered_by, "zone": self.zone,
             "list": refusal.map(|r| &r.list), "authority": refusal.and_then(|r| r.authority.as_ref()),
             "reason": refusal.and_then(|r| r.reason.as_ref()), "since": refusal.and_then(|r| r.since.as_ref()),
             "reply": self.reply, "wire": hex,

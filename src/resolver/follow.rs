@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::request::{Request, sent};
 use super::ruling::{Ruling, replaced};
 use super::snapshot::Snapshot;
-use crate::answer::{self, Blocked, End, Right};
+use crate::answer::{Blocked, End, Right};
 use crate::dns::{
     MAX_MESSAGE, MAX_QUERY, Message, NameBuf, Query, QueryBuilder, Rcode, ReplyWriter, Transport, flag,
 };
@@ -48,7 +48,7 @@ pub(super) fn by_zone(
     event: &mut Event,
 ) -> Outcome {
     let mut alias = Alias::new(By::Zone);
-    match through(&mut alias, answer) {
+    match alias.through(answer, request.query, request.query.qname) {
         Ok(()) => follow(engine, snapshot, request, alias, now, out, event),
         Err(TooLong) => endless(request, out, event),
     }
@@ -75,19 +75,19 @@ fn follow(
         };
         if alias.by == By::Rule {
             let rewrite = rewrite(request, snapshot, view, &query);
-            match rewrite.map(|ruling| (ruling, ruling.action)) {
+            match rewrite.map(|(ruling, verdict)| (ruling, ruling.action, verdict)) {
                 // An alias to itself would not be one.
-                Some((_, Action::Cname(next))) if next.as_name() == query.qname => {}
-                Some((ruling, Action::Cname(next))) => match alias.push(next.clone(), ruling.list.ttl) {
+                Some((_, Action::Cname(next), _)) if next.as_name() == query.qname => {}
+                Some((ruling, Action::Cname(next), _)) => match alias.push(next.clone(), ruling.list.ttl) {
                     Ok(()) => continue,
                     // `check` rejects loops among rewrites, but lists may contain them.
                     Err(TooLong) => return endless(request, out, event),
                 },
-                Some((Ruling { list, .. }, action)) => {
+                Some((ruling, _, verdict)) => {
                     let mut room = vec![0; MAX_MESSAGE];
-                    let by = (list, Right::Rewrite);
+                    let question = (&query, request.asker(view), verdict);
                     if let Blocked::Reply(len) =
-                        answer::blocked(by, action, &query, Transport::Tcp, &mut room)
+                        ruling.blocked(&snapshot.policy, question, Transport::Tcp, &mut room)
                     {
                         let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
                         return Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None);
@@ -103,12 +103,12 @@ fn follow(
             Lookup::Local(answer) => {
                 let mut room = vec![0; MAX_MESSAGE];
                 let mut reply = ReplyWriter::new(&query, &mut room, MAX_MESSAGE);
-                answer.write(&snapshot.zones, &mut reply);
+                answer.write(snapshot, &query, &mut reply);
                 let len = reply.finish();
                 let end = Message::parse(room.get(..len).unwrap_or_default()).map(End::written);
                 Outcome::of(alias.answer(request, snapshot, (end, source), out, event), None)
             }
-            Lookup::Aliases(answer) => match through(&mut alias, &answer) {
+            Lookup::Aliases(answer) => match alias.through(&answer, &query, request.query.qname) {
                 Ok(()) => continue,
                 Err(TooLong) => endless(request, out, event),
             },
@@ -136,20 +136,16 @@ fn follow(
     }
 }
 
-/// Appends the aliases of a zone.
-fn through(alias: &mut Alias, answer: &Answer<'_>) -> Result<(), TooLong> {
-    answer.aliases().try_for_each(|(target, ttl)| alias.push(target.to_buf(), ttl))
-}
-
 /// The rewrite of the alias's target, if there is one.
 fn rewrite<'s>(
     request: Request<'_, '_>,
     snapshot: &'s Snapshot,
     view: Option<&'s View>,
     query: &Query<'_>,
-) -> Option<Ruling<'s>> {
+) -> Option<(Ruling<'s>, Verdict)> {
     let verdict = decide(&snapshot.policy, query.qname, request.asker(view));
-    Ruling::of(snapshot, view, verdict).filter(|ruling| ruling.right == Right::Rewrite)
+    let ruling = Ruling::of(snapshot, view, verdict).filter(|ruling| ruling.right == Right::Rewrite)?;
+    Some((ruling, verdict))
 }
 
 /// If a list, rather than the operator, points to a blocked name, the client gets the block's action.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 
 use super::snapshot::Snapshot;
+use super::turns::Turns;
 use super::waiting::Waiting;
 use crate::dns::Query;
 use crate::observe::counters::{Count, CounterSet};
@@ -23,6 +24,8 @@ pub struct Engine {
     epochs: AtomicU64,
     /// Queries that wait for an upstream.
     pub waiting: Arc<Waiting>,
+    /// Whose turn it is among several addresses.
+    pub(super) turns: Turns,
     /// Counters of all threads.
     pub counters: Arc<CounterSet>,
     /// Where each query goes after its reply has been sent, if there is a reader.
@@ -37,7 +40,16 @@ impl Engine {
         snapshot.epoch = epoch(&epochs, &snapshot);
         let snapshot = ArcSwap::from_pointee(snapshot);
         let (changing, ordering) = (Mutex::default(), Mutex::default());
-        Self { snapshot, changing, ordering, epochs, waiting: Arc::default(), counters, sink }
+        Self {
+            snapshot,
+            changing,
+            ordering,
+            epochs,
+            waiting: Arc::default(),
+            turns: Turns::default(),
+            counters,
+            sink,
+        }
     }
 
     /// The current generation, whatever the time. Cheap.

@@ -1,5 +1,4 @@
-//! Where the answer to a question comes from: the zones of this server, the cache or the upstreams, if from
-//! anywhere.
+//! Where the answer to a question comes from: this server, the cache or the upstreams, if from anywhere.
 //!
 //! The only place that decides this, both for a client's question and for each alias that is followed.
 
@@ -7,24 +6,25 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::authority::{Authority, exists, route};
 use super::live::Engine;
 use super::snapshot::Snapshot;
 use super::waiting::Permit;
+use crate::answer::special;
 use crate::cache::key::Key;
 use crate::cache::stale::Age;
 use crate::cache::store::{Failed, Stored};
-use crate::dns::{Name, Qtype, Query, flag};
+use crate::dns::{FoundSpecial, Name, Qtype, Query, ReplyWriter, flag};
 use crate::observe::event::Source;
 use crate::policy::View;
 use crate::upstream::Question;
 use crate::upstream::Upstream;
 use crate::zones::answer::{self as zone, Answer};
-use crate::zones::zone::Zone;
 
 /// Where the answer comes from.
 pub(super) enum Lookup<'a> {
-    /// The zones of this server, with a complete answer.
-    Local(Answer<'a>),
+    /// This server, with a complete answer.
+    Local(Local<'a>),
     /// The zones of this server begin with aliases; the last target is outside them.
     Aliases(Answer<'a>),
     /// A cached reply, fresh or stale. If it is in demand and about to expire, it comes with the query that
@@ -40,6 +40,27 @@ pub(super) enum Lookup<'a> {
     Full,
 }
 
+/// An answer of this server's own.
+#[expect(clippy::large_enum_variant, reason = "it stays on the stack: a box would be an allocation")]
+pub(super) enum Local<'a> {
+    /// By its zones.
+    Zone(Answer<'a>),
+    /// For a special name, which may exist because of a zone or a forward below it.
+    Special(FoundSpecial<'a>, bool),
+}
+
+impl<'a> Local<'a> {
+    pub(super) fn write(&self, snapshot: &'a Snapshot, query: &Query<'_>, reply: &mut ReplyWriter<'_, '_>) {
+        match self {
+            Self::Zone(answer) => answer.write(&snapshot.zones, query, reply),
+            Self::Special(found, exists) => special(reply, query, *found, *exists),
+        }
+        if !snapshot.authority {
+            reply.flags(flag::AA, false);
+        }
+    }
+}
+
 /// A query to the upstreams, with the permit to wait for it.
 pub(super) struct Ask {
     pub(super) upstream: Arc<dyn Upstream>,
@@ -51,8 +72,7 @@ pub(super) struct Ask {
     _permit: Permit,
 }
 
-/// Looks up where the answer comes from. The longest suffix wins among zones and forwards; for the same
-/// suffix, a zone takes precedence over a forward.
+/// Looks up where the answer comes from.
 pub(super) fn lookup<'a>(
     engine: &Engine,
     snapshot: &'a Snapshot,
@@ -64,24 +84,37 @@ pub(super) fn lookup<'a>(
     let recursion = query.header.has(flag::RD);
     let route = route(snapshot, view, query.qname, query.qtype);
     let upstream = snapshot.routes.get(route);
-    if let Some(zone) = zone_of(snapshot, query.qname, query.qtype) {
-        let find = |name: Name<'_>| zone_of(snapshot, name, query.qtype);
-        let answer = zone::answer(zone, find, query.qname, query.qtype);
-        // A client that desires recursion gets no referral (RFC 1034 §4.3.1), and the target of an alias too
-        // (§4.3.2, step 3a).
-        let parents = query.qtype == Qtype::DS && zone.origin() == query.qname;
-        if !recursion || !(answer.leads_out() || parents) {
-            return Lookup::Local(answer);
-        }
-        if answer.aliases().next().is_some() {
-            return Lookup::Aliases(answer);
-        }
-        if upstream.is_none() {
-            return Lookup::Local(answer);
-        }
+    let mut authority = Authority::of(snapshot, query.qname, query.qtype);
+    // The parent's data about a name of this server, which is all that can be said without the parent.
+    if query.qtype == Qtype::DS && authority.is_elsewhere() && !(recursion && upstream.is_some()) {
+        authority = Authority::of(snapshot, query.qname, Qtype::ANY);
     }
-    // ANY gets a minimal answer (RFC 8482 §4.2).
-    if query.qtype == Qtype::ANY {
+    match authority {
+        Authority::Zone(zone) => {
+            let find = |name: Name<'_>| match Authority::of(snapshot, name, query.qtype) {
+                Authority::Zone(zone) => Some(zone),
+                _ => None,
+            };
+            let answer = zone::answer(zone, find, |name| exists(snapshot, name), query.qname, query.qtype);
+            // A client that desires recursion gets no referral (RFC 1034 §4.3.1), and the target of an alias
+            // too (§4.3.2, step 3a).
+            if !recursion || !answer.leads_out() {
+                return Lookup::Local(Local::Zone(answer));
+            }
+            if answer.is_alias() {
+                return Lookup::Aliases(answer);
+            }
+            if upstream.is_none() {
+                return Lookup::Local(Local::Zone(answer));
+            }
+        }
+        Authority::Special(found) => {
+            return Lookup::Local(Local::Special(found, exists(snapshot, query.qname)));
+        }
+        Authority::Forward(_) | Authority::Upstreams => {}
+    }
+    // ANY gets a minimal answer (RFC 8482 §4.2), but not from whoever validates: it is not signed.
+    if query.qtype == Qtype::ANY && !query.dnssec_ok() {
         return Lookup::NoSource;
     }
     // A reply to the same question from the same upstreams: fresh, or stale while they fail (RFC 8767).
@@ -116,24 +149,6 @@ pub(super) fn lookup<'a>(
             }
         }
     }
-}
-
-/// The route of a question: that of the longest suffix with upstreams of its own, else the client's. DS
-/// belongs to the parent (RFC 4035 §3.1.4.1).
-pub(super) fn route(snapshot: &Snapshot, view: Option<&View>, qname: Name<'_>, qtype: Qtype) -> u16 {
-    snapshot.routes.route(asked_of(qname, qtype), view.map_or(0, |v| v.route))
-}
-
-/// The zone that answers a question, unless a forward has a longer suffix of the name.
-fn zone_of<'s>(snapshot: &'s Snapshot, qname: Name<'_>, qtype: Qtype) -> Option<&'s Zone> {
-    let zone = zone::of(&snapshot.zones, qname, qtype)?;
-    let forward = snapshot.routes.forward(asked_of(qname, qtype));
-    forward.is_none_or(|(_, len)| len <= zone.origin().as_bytes().len()).then_some(zone)
-}
-
-/// The name whose servers are responsible.
-fn asked_of(qname: Name<'_>, qtype: Qtype) -> Name<'_> {
-    if qtype == Qtype::DS { qname.parent().unwrap_or(qname) } else { qname }
 }
 
 fn question(query: &Query<'_>) -> Question {

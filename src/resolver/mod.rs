@@ -1,11 +1,12 @@
 //! The core of the engine: the steps of one query in order, and what they share.
 //!
-//! Each file imports only those before it: `moment`, `waiting`, `snapshot`, `live` (state); `request`,
-//! `ruling`, `alias` (the reply to a query); `lookup`, `pending`, `outcome`, `follow`, `resolve` (the steps
+//! Each file imports only those before it: `moment`, `waiting`, `snapshot`, `turns`, `live` (state); `request`,
+//! `ruling`, `alias` (the reply to a query); `authority`, `lookup`, `pending`, `outcome`, `follow`, `resolve` (the steps
 //! of a query); `explain`.
 
 pub mod ahead;
 mod alias;
+mod authority;
 pub mod builtin;
 pub mod explain;
 mod follow;
@@ -18,4 +19,5 @@ mod request;
 pub mod resolve;
 mod ruling;
 pub mod snapshot;
+mod turns;
 pub mod waiting;

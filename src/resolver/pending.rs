@@ -14,7 +14,7 @@ use super::waiting::{Fetched, Wake};
 use crate::answer::End;
 use crate::cache::key::Key;
 use crate::cache::store::{Failed, Stored};
-use crate::dns::{Ede, EdeCode, Message, Query, Rcode, without_ech};
+use crate::dns::{Ede, EdeCode, Message, NameBuf, Query, Rcode, without_ech};
 use crate::observe::event::{Event, Source};
 use crate::upstream::{Failure, Question, Upstream};
 
@@ -63,6 +63,11 @@ impl Pending {
     #[must_use]
     pub const fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// The targets of the aliases that the answer begins with.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &NameBuf> {
+        self.alias.iter().flat_map(Alias::targets)
     }
 
     /// The query's octets.
@@ -138,7 +143,11 @@ impl Pending {
             }
             None => filtered(request, &self.snapshot, (stored, source), now, out, &mut event),
         };
-        (reply.unwrap_or(0), event)
+        let len = reply.unwrap_or(0);
+        if let Some(reply) = out.get_mut(..len).filter(|_| self.snapshot.rotate) {
+            self.engine.turns.take(reply);
+        }
+        (len, event)
     }
 }
 

@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::request::{Request, sent};
 use super::ruling::{self, MadeUp, Ruling, filtered};
 use super::snapshot::{Client, Snapshot};
-use crate::dns::{self, Class, Ede, EdeCode, Qtype, Query, Rcode, Section, flag};
+use crate::dns::{self, Class, Ede, EdeCode, Qtype, Query, Rcode, Section};
 use crate::observe::event::{Event, Source};
 use crate::policy::Verdict;
 
@@ -28,7 +28,26 @@ pub fn resolve(
     event: &mut Event,
 ) -> Outcome {
     *event = Event::new(client.address, client.transport);
+    let outcome = answer(engine, snapshot, packet, client, now, out, event);
+    if snapshot.rotate
+        && let Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) = &outcome
+        && let Some(reply) = out.get_mut(..*len)
+    {
+        engine.turns.take(reply);
+    }
+    outcome
+}
 
+/// The steps, in order.
+fn answer(
+    engine: &Arc<Engine>,
+    snapshot: &Arc<Snapshot>,
+    packet: &[u8],
+    client: Client,
+    now: Moment,
+    out: &mut [u8],
+    event: &mut Event,
+) -> Outcome {
     // A packet that is not a query gets the response code that its error calls for, or no reply.
     let query = match Query::parse(packet) {
         Ok(query) => query,
@@ -71,7 +90,7 @@ pub fn resolve(
     if snapshot.blocking {
         event.verdict = ruling::verdict(request, snapshot, view);
         if let Some(ruling) = Ruling::of(snapshot, view, event.verdict) {
-            match ruling.write(request, out, event) {
+            match ruling.write(request, snapshot, view, out, event) {
                 MadeUp::Reply(reply) => return Outcome::of(reply, None),
                 MadeUp::Alias(target) => {
                     let alias = (target, ruling.list.ttl);
@@ -92,10 +111,7 @@ pub fn resolve(
     match lookup(engine, snapshot, view, &query, client.address.ip(), now.at) {
         Lookup::Local(answer) => {
             let mut reply = request.writer(out);
-            answer.write(&snapshot.zones, &mut reply);
-            if !snapshot.authority {
-                reply.flags(flag::AA, false);
-            }
+            answer.write(snapshot, &query, &mut reply);
             let len = reply.finish();
             let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
             Outcome::of(sent(event, Source::Local, rcode, len), None)

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use super::request::{Request, sent};
 use super::snapshot::Snapshot;
-use crate::answer::{self, Blocked, Right};
+use crate::answer::{self, Blocked, Link, Right};
 use crate::cache::store::Stored;
-use crate::dns::{self, Message, NameBuf, Rcode};
+use crate::dns::{self, Message, NameBuf, Qtype, Query, Rcode, Transport};
 use crate::observe::event::{Event, Source};
-use crate::policy::{self, Decider, Inspector, ListPolicy, Ordered, Rung, Verdict, View, decide, inspect};
-use crate::rule::Action;
+use crate::policy::{
+    self, Asker, Decider, Inspector, ListPolicy, Ordered, Policy, Rung, Verdict, View, decide, inspect,
+};
+use crate::rule::{Action, Data};
 
 /// What replaces an answer.
 #[derive(Clone, Copy)]
@@ -40,12 +42,11 @@ impl<'s> Ruling<'s> {
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
         let (list, action, right) = match verdict {
             Verdict::Blocked(d) => {
-                let rewrite = matches!(d.rung, Rung::OwnRewrite | Rung::Rewrite);
-                let right = if rewrite { Right::Rewrite } else { Right::Block };
-                (policy.list(d.list), policy.action(d.rule, d.list, view), right)
+                let right = if d.rung.is_rewrite() { Right::Rewrite } else { Right::Block };
+                (policy.list(d.list), policy.action(d, view), right)
             }
             Verdict::InAnswer(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
-                (policy.list(d.list), policy.action(d.rule, d.list, view), Right::Block)
+                (policy.list(d.list), policy.action(d, view), Right::Block)
             }
             Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
             Verdict::Rebinding => own(&snapshot.rebinding),
@@ -57,13 +58,47 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        Some(Self { list: list?, action: action?, right })
+        let ruling = Self { list: list?, action: action?, right };
+        // An address says nothing about the name's other types.
+        Some(if matches!(verdict, Verdict::Address(_)) { ruling.of_one_type() } else { ruling })
+    }
+
+    /// The ruling on a question of which only this type is refused: NODATA instead of NXDOMAIN, which would
+    /// deny the types that pass too (RFC 2308 §2.2).
+    fn of_one_type(self) -> Self {
+        match self.action {
+            Action::NxDomain => Self { action: &Action::NoData, ..self },
+            _ => self,
+        }
+    }
+
+    /// The reply to a query for which `verdict` decided.
+    pub(super) fn blocked(
+        self,
+        policy: &Policy,
+        (query, asker, verdict): (&Query<'_>, Asker<'_>, Verdict),
+        transport: Transport,
+        out: &mut [u8],
+    ) -> Blocked<'s> {
+        let added = |each: &mut dyn FnMut(&Data)| {
+            if let Some(by) = verdict.decider().filter(|_| self.right == Right::Rewrite) {
+                policy::added_records(policy, query.qname, asker, by, &mut |record| each(record));
+            }
+        };
+        answer::blocked((self.list, self.right), (self.action, &added), query, transport, out)
     }
 
     /// Writes what the client gets.
-    pub(super) fn write(self, request: Request<'_, '_>, out: &mut [u8], event: &mut Event) -> MadeUp<'s> {
-        let by = (self.list, self.right);
-        match answer::blocked(by, self.action, request.query, request.client.transport, out) {
+    pub(super) fn write(
+        self,
+        request: Request<'_, '_>,
+        snapshot: &Snapshot,
+        view: Option<&View>,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> MadeUp<'s> {
+        let question = (request.query, request.asker(view), event.verdict);
+        match self.blocked(&snapshot.policy, question, request.client.transport, out) {
             Blocked::Reply(len) => {
                 let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
                 MadeUp::Reply(sent(event, Source::Policy, rcode, len))
@@ -168,14 +203,18 @@ pub(super) fn replaced(
     event: &mut Event,
 ) -> Option<Option<usize>> {
     event.verdict = found;
-    let ruling = Ruling::of(snapshot, view, found)?;
-    match ruling.write(request, out, event) {
+    let mut ruling = Ruling::of(snapshot, view, found)?;
+    // The target of a service binding says nothing about the name's addresses.
+    if matches!(found, Verdict::Ordered(..)) && matches!(request.query.qtype, Qtype::HTTPS | Qtype::SVCB) {
+        ruling = ruling.of_one_type();
+    }
+    match ruling.write(request, snapshot, view, out, event) {
         MadeUp::Reply(len) => Some(len),
         // The blocked answer is replaced by the CNAME alone, because the client's name is not the blocked
         // one.
         MadeUp::Alias(target) => {
-            let (by, targets) = ((ruling.list, ruling.right), [(target.clone(), ruling.list.ttl)]);
-            let len = answer::aliased(by, &targets, None, request.query, request.client.transport, out);
+            let (by, links) = ((ruling.list, ruling.right), [Link::cname(None, target, ruling.list.ttl)]);
+            let len = answer::aliased(by, &links, None, request.query, request.client.transport, out);
             Some(sent(event, Source::Policy, Rcode::NOERROR, len))
         }
         // An action that only logs, or truncates over UDP alone.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
-use crate::dns::Transport;
+use crate::dns::{Specials, Transport};
 use crate::guard::acl::Acl;
+use crate::observe::lists::ListState;
 use crate::policy::{Active, Inspection, ListPolicy, Orders, Policy, View};
 use crate::settings::Queue;
 use crate::upstream::route::Routes;
@@ -36,10 +37,16 @@ pub struct Snapshot {
     pub rebinding: Arc<ListPolicy>,
     /// Whether the compiled lists are applied.
     pub blocking: bool,
+    /// The state of each list of the configuration.
+    pub lists: Arc<[ListState]>,
     /// The counter of each list, by its index.
     pub list_slots: Arc<[u16]>,
     /// The zones that this server answers from.
     pub zones: Arc<Zones>,
+    /// The special names that this server answers for.
+    pub special: Specials,
+    /// Whether several addresses of a name are rotated.
+    pub rotate: bool,
     /// The upstreams of all other names.
     pub routes: Arc<Routes>,
     /// Replies of the upstreams; shared by generations that query the same ones.

@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::dns::{NameBuf, Qtype, Transport};
 use crate::net::accept::{Bounds, Connections, accept};
-use crate::orders::json::{asked, name, text, to_json, whom};
+use crate::orders::json::{asked, list_json, name, text, to_json, whom};
 use crate::orders::{Operator, OrderError};
 use crate::resolver::explain::{Given, Question};
 use crate::resolver::snapshot::Client;
@@ -140,11 +140,11 @@ fn answer(operator: &Operator, request: &Map<String, Value>) -> Result<Value, St
         Some("allow" | "block") => &["do", "name", "seconds", "group", "client", "keep"],
         Some("resume") => &["do", "group", "client"],
         Some("revoke") => &["do", "id", "name"],
-        Some("list" | "status") => &["do"],
+        Some("list" | "lists" | "status") => &["do"],
         Some("explain") => &["do", "name", "type", "client", "listener", "tcp", "answer"],
         _ => {
             return Err(
-                "expected `do` to be one of pause, resume, allow, block, revoke, list, status, explain"
+                "expected `do` to be one of pause, resume, allow, block, revoke, list, lists, status, explain"
                     .into(),
             );
         }
@@ -175,6 +175,10 @@ fn answer(operator: &Operator, request: &Map<String, Value>) -> Result<Value, St
         Some("list") => {
             let orders: Vec<Value> = operator.in_force().iter().map(to_json).collect();
             Ok(json!({ "ok": true, "orders": orders }))
+        }
+        Some("lists") => {
+            let lists: Vec<Value> = operator.lists().iter().map(list_json).collect();
+            Ok(json!({ "ok": true, "lists": lists }))
         }
         Some("status") => Ok(successful(operator.status().json())),
         _ => Ok(json!({ "ok": true, "record": operator.explain(&question(request)?).json() })),

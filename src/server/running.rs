@@ -73,10 +73,10 @@ fn bind_pair(
     loop {
         tries -= 1;
         let udp = |reason| BindError { address: wanted, transport: "UDP", reason };
-        // SO_REUSEPORT would let a second server share the port silently, so the address is bound
-        // without it first.
-        drop(worker::bind(wanted, Hold { shared: false, transparent }).map_err(udp)?);
-        let socket = worker::bind(wanted, Hold { shared: true, transparent }).map_err(udp)?;
+        // With SO_REUSEPORT the kernel gives the port of another server away, even for port 0, and half of
+        // that server's packets with it. So the port is bound without, and shared when it is ours.
+        let socket = worker::bind(wanted, Hold { shared: false, transparent }).map_err(udp)?;
+        bind::share(&socket).map_err(udp)?;
         let address = socket.local_addr().map_err(udp)?;
         match bind::tcp(address, transparent) {
             Ok(listener) => return Ok((address, socket, listener)),
@@ -181,6 +181,30 @@ impl Running {
         self.tcp.stop().await;
         if let Some(interceptor) = self.interceptor {
             interceptor.stop().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_threads_share_a_port_that_no_other_server_gets() {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bound = bind(&[wanted], 2).unwrap();
+        let [address] = bound.addresses[..] else { panic!("one address: {:?}", bound.addresses) };
+        let again = bind(&[address], 2).map(|bound| bound.addresses);
+        assert_eq!(again.map_err(|e| e.reason.kind()), Err(io::ErrorKind::AddrInUse));
+        // The kernel chooses a socket by the client's port.
+        for i in 0..64 {
+            let client = UdpSocket::bind(wanted).unwrap();
+            client.send_to(&[i], address).unwrap();
+        }
+        for socket in &bound.sockets[0] {
+            socket.recv(&mut [0]).expect("each thread's socket gets some of 64 packets");
         }
     }
 }

@@ -1,17 +1,23 @@
 //! All settings of a server.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::{
-    BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings, GroupSettings,
-    ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings, ZoneSettings,
+    AnswersSettings, BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings,
+    GroupSettings, ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings,
+    ZoneSettings,
 };
-use crate::policy::{Inspection, KnownClient};
+use crate::dns::Specials;
+use crate::policy::{Inspection, KnownClient, schedule::Schedule};
 use crate::upstream::Server;
 
 /// All settings of a server: a field for each table of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The folder of the configuration file, if there is one. Files that other files name must be within it.
+    pub folder: Option<PathBuf>,
     /// Listeners, allowed clients and threads.
     pub server: ServerSettings,
     /// The upstream servers.
@@ -22,6 +28,8 @@ pub struct Settings {
     pub block: BlockSettings,
     /// Lists in order.
     pub lists: Vec<ListSettings>,
+    /// The named schedules, to which lines of lists can refer.
+    pub schedules: BTreeMap<String, Schedule>,
     /// Which rule wins.
     pub policy: PolicySettings,
     /// What is inspected in the upstreams' replies.
@@ -34,6 +42,10 @@ pub struct Settings {
     pub forwards: Vec<ForwardSettings>,
     /// Zones answered with authority.
     pub zones: Vec<ZoneSettings>,
+    /// The special names that the server answers for.
+    pub special: Specials,
+    /// How answers are written.
+    pub answers: AnswersSettings,
     /// The socket for orders.
     pub control: Option<ControlSettings>,
     /// The page that says why a name is refused.
@@ -56,17 +68,21 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            folder: None,
             server: ServerSettings::default(),
             upstream: UpstreamSettings::default(),
             cache: CacheSettings::default(),
             block: BlockSettings::default(),
             lists: Vec::new(),
+            schedules: BTreeMap::new(),
             policy: PolicySettings::default(),
             inspect: Inspection::default(),
             clients: Vec::new(),
             groups: Vec::new(),
             forwards: Vec::new(),
             zones: Vec::new(),
+            special: Specials::default(),
+            answers: AnswersSettings::default(),
             control: None,
             blockpage: None,
             metrics: None,

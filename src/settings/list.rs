@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::rewrite::RewriteSettings;
 use crate::dns::Qtype;
+use crate::lists::Budget;
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Action, Effect, Format, Match};
 
@@ -18,8 +19,10 @@ pub struct ListSettings {
     pub format: Format,
     /// Block or allow.
     pub effect: Effect,
-    /// How plain names match; `None`: as the format defines it.
+    /// How names match; `None`: as the format defines it. See [`crate::lists::Reader::new`].
     pub plain: Option<Match>,
+    /// The rules to take from a v2fly list: those with all of these attributes; `-name`: without it.
+    pub attributes: Vec<String>,
     /// What a client gets.
     pub action: Action,
     /// Whether the action is a default, so that the action of the client's group takes precedence.
@@ -36,6 +39,38 @@ pub struct ListSettings {
     pub schedule: Option<Schedule>,
     /// How lines that are an address or a network are read.
     pub addresses: Addresses,
+    /// What it may cost, if it is a file.
+    pub bounds: ListBounds,
+}
+
+/// What a list may cost, and which changes of it are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListBounds {
+    /// The bounds of its text.
+    pub budget: Budget,
+    /// The most octets of its file, as stored.
+    pub packed: u64,
+    /// How many times its size a packed file may unpack to.
+    pub ratio: u32,
+    /// The most lines that repeat an earlier one.
+    pub duplicates: u32,
+    /// The least number of rules; `None`: one, once the list has given rules.
+    pub min_rules: Option<u32>,
+    /// The largest loss of rules that a reload accepts, in per cent.
+    pub max_shrink: Option<u8>,
+}
+
+impl Default for ListBounds {
+    fn default() -> Self {
+        Self {
+            budget: Budget::default(),
+            packed: 1 << 30,
+            ratio: 100,
+            duplicates: 10_000_000,
+            min_rules: None,
+            max_shrink: None,
+        }
+    }
 }
 
 impl ListSettings {
@@ -54,6 +89,7 @@ impl Default for ListSettings {
             format: Format::Auto,
             effect: Effect::Block,
             plain: None,
+            attributes: Vec::new(),
             action: Action::NxDomain,
             inherits: false,
             ttl: 60,
@@ -62,6 +98,7 @@ impl Default for ListSettings {
             types: Vec::new(),
             schedule: None,
             addresses: Addresses::AsRules,
+            bounds: ListBounds::default(),
         }
     }
 }
@@ -75,7 +112,7 @@ pub enum TextSource {
     Inline(Vec<String>),
     /// Text that is built into the program, and its name for messages.
     Embedded(&'static str, &'static str),
-    /// Rewrites of the configuration.
+    /// Rewrites of the configuration, all for the clients of the same groups.
     Rewrites(Vec<RewriteSettings>),
 }
 
@@ -87,7 +124,10 @@ impl TextSource {
             Self::File(path) => path.display().to_string(),
             Self::Inline(_) => "inline rules".into(),
             Self::Embedded(name, _) => format!("{name} (built in)"),
-            Self::Rewrites(_) => "[[rewrite]]".into(),
+            Self::Rewrites(rewrites) => match rewrites.first().map_or(&[][..], |first| &first.groups) {
+                [] => "[[rewrite]]".into(),
+                groups => format!("[[rewrite]] for {}", groups.join(", ")),
+            },
         }
     }
 }

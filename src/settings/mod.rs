@@ -3,6 +3,7 @@
 //! One file per table of the configuration, named after its key.
 
 mod all;
+mod answers;
 mod block;
 mod blockpage;
 mod cache;
@@ -18,13 +19,14 @@ mod upstream;
 mod zone;
 
 pub use all::Settings;
+pub use answers::{AnswersSettings, Order};
 pub use block::{BlockSettings, Contact};
 pub use blockpage::BlockPageSettings;
 pub use cache::CacheSettings;
 pub use control::ControlSettings;
 pub use forward::ForwardSettings;
 pub use group::GroupSettings;
-pub use list::{Addresses, ListSettings, TextSource};
+pub use list::{Addresses, ListBounds, ListSettings, TextSource};
 pub use metrics::MetricsSettings;
 pub use policy::PolicySettings;
 pub use rewrite::RewriteSettings;

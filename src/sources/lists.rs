@@ -1,15 +1,16 @@
 //! Reads a list's rules, wherever its text comes from.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 
+use super::include;
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
-use super::store::{self, ReadError};
+use super::store::{self, ReadError, Stored};
 use crate::lists::addresses::{self, AddressList};
-use crate::lists::{Format, List, Reader};
-use crate::policy::{Compiled, file};
+use crate::lists::{self, Attributes, Format, List, Reader};
+use crate::policy::{Compiled, file, schedule::Schedule};
 use crate::settings::{Addresses, ListSettings, TextSource};
 
 /// Reads a text list, for `compile`.
@@ -17,7 +18,8 @@ use crate::settings::{Addresses, ListSettings, TextSource};
 /// # Errors
 /// The list can't be read, is not a list, or is already compiled.
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, Failure> {
-    match read_list(list, progress)? {
+    // A compiled index has no times.
+    match read_list(list, &BTreeMap::new(), progress)? {
         ListText::Text(text) => Ok(*text),
         ListText::Compiled(_) => {
             let help = Some("compile the lists that it was made from");
@@ -36,9 +38,43 @@ pub(super) fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure
     Failure { what, file, line: None, reason: reason.to_string(), help: None }
 }
 
-/// A list whose file can't be read.
-fn unread(list: &ListSettings, reason: &io::Error) -> Failure {
-    Failure { help: Some("name a file that can be read"), ..failure(list, &plain(reason)) }
+/// A list whose rules have no attributes to choose by: without the choice, more rules than wanted would apply.
+fn no_attributes(list: &ListSettings, format: Format) -> Failure {
+    let reason = format!("only rules of the format v2fly have `attributes`; this list is {format}");
+    Failure { help: Some("set `format = \"v2fly\"`, or remove the key"), ..failure(list, &reason) }
+}
+
+/// A list whose file can't be read, or is not read to its end.
+fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
+    let more = |what: &str, key: &str| {
+        let reason = format!("{what}; if it is meant to be, raise `{key}`");
+        failure(list, &reason)
+    };
+    match reason {
+        ReadError::Io(error) => {
+            Failure { help: Some("name a file that can be read"), ..failure(list, &plain(error)) }
+        }
+        ReadError::List(lists::ReadError::TooMuch(exceeded)) => {
+            Failure { line: Some(exceeded.line), ..failure(list, exceeded) }
+        }
+        ReadError::List(error) => failure(list, error),
+        ReadError::TooLarge(most) => more(&format!("the file is larger than {most} octets"), "max-packed"),
+        ReadError::Bomb(ratio) => {
+            more(&format!("the file unpacks to more than {ratio} times its size"), "max-ratio")
+        }
+    }
+}
+
+/// Reads a text in memory, a second time if it shows another format than its beginning.
+fn read_all(text: &[u8], reader: &dyn Fn() -> Reader) -> Result<List, lists::ReadError> {
+    let once = |mut reader: Reader| {
+        reader.feed(text)?;
+        reader.finish()
+    };
+    match once(reader()) {
+        Err(lists::ReadError::OtherFormat(detected)) => once(reader().detected(detected)),
+        read => read,
+    }
 }
 
 pub(super) enum ListText {
@@ -46,41 +82,56 @@ pub(super) enum ListText {
     Compiled(Box<Compiled>),
 }
 
-pub(super) fn read_list(list: &ListSettings, progress: &dyn Progress) -> Result<ListText, Failure> {
-    let reader = || Reader::new(list.format, list.plain, list.effect);
-    let whole = |text: &[u8]| {
-        let mut reader = reader();
-        reader.feed(text)?;
-        reader.finish()
+/// Reads a list; `schedules` are those to which its lines can refer.
+pub(super) fn read_list(
+    list: &ListSettings,
+    schedules: &BTreeMap<String, Schedule>,
+    progress: &dyn Progress,
+) -> Result<ListText, Failure> {
+    let reader = || {
+        Reader::new(list.format, list.plain, list.effect)
+            .with_schedules(schedules.keys().cloned())
+            .with_attributes(Attributes::of(list.attributes.iter().map(String::as_str)))
+            .within(list.bounds.budget)
     };
-    let parsed = match &list.source {
+    let whole = |text: &[u8]| read_all(text, &reader).map_err(|e| failure(list, &e));
+    let mut parsed = match &list.source {
         TextSource::File(path) => {
-            let unread = |e: io::Error| unread(list, &e);
-            let compiled = file::is_compiled(&store::head(path).map_err(unread)?);
-            match (compiled, list.format) {
+            let unread = |e: ReadError| unread(list, &e);
+            let mut stored = Stored::open(path, list.bounds.packed).map_err(unread)?;
+            match (file::is_compiled(&stored.head), list.format) {
                 (true, Format::Auto | Format::Index) | (false, Format::Index) => {
-                    let map = store::map(path).map_err(unread)?;
+                    if !list.attributes.is_empty() {
+                        return Err(no_attributes(list, Format::Index));
+                    }
+                    if stored.spooled {
+                        return Err(failure(list, &"a compiled index must be a file"));
+                    }
+                    let map = store::map(path).map_err(|e| unread(ReadError::Io(e)))?;
                     return match file::open(&map) {
                         Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
                         Err(e) => Err(failure(list, &e)),
                     };
                 }
-                _ => store::read(path, reader(), progress).map_err(|e| match e {
-                    ReadError::Io(e) => unread(e),
-                    ReadError::NotAList(e) => failure(list, &e),
-                })?,
+                _ => stored.read(reader, &list.bounds, progress).map_err(unread)?,
             }
         }
-        TextSource::Embedded(_, text) => whole(text.as_bytes()).map_err(|e| failure(list, &e))?,
-        TextSource::Rewrites(rewrites) => List::of_rewrites(
-            rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.action.clone())),
-        ),
+        TextSource::Embedded(_, text) => whole(text.as_bytes())?,
+        TextSource::Rewrites(rewrites) => {
+            List::of_rewrites(rewrites.iter().map(|r| (r.line, r.name.as_name(), r.matching, r.traits())))
+        }
         TextSource::Inline(lines) => {
             // Their indexes serve as line numbers, so none may contain a line break.
             let lines: Vec<String> = lines.iter().map(|l| l.replace('\n', " ")).collect();
-            whole(lines.join("\n").as_bytes()).map_err(|e| failure(list, &e))?
+            whole(lines.join("\n").as_bytes())?
         }
     };
+    if !list.attributes.is_empty() && parsed.format != Format::V2fly {
+        return Err(no_attributes(list, parsed.format));
+    }
+    if let TextSource::File(path) = &list.source {
+        include::read(&mut parsed, path, list);
+    }
     Ok(ListText::Text(Box::new(parsed)))
 }
 
@@ -92,7 +143,7 @@ pub(super) fn without_addresses(
         return Ok((Some(Cow::Borrowed(list)), None));
     }
     let text = match &list.source {
-        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &e))?,
+        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &ReadError::Io(e)))?,
         TextSource::Embedded(_, text) => (*text).to_owned(),
         TextSource::Rewrites(_) => String::new(),
         TextSource::Inline(lines) => {

@@ -1,6 +1,9 @@
 //! From settings to the next snapshot: reads lists and zones, compiles them, and reports on them.
 
+mod include;
+mod last_good;
 mod lists;
+mod patterns;
 mod policy;
 mod progress;
 mod report;
@@ -9,10 +12,12 @@ mod snapshot;
 mod zones;
 pub mod store;
 
+pub use last_good::LastGood;
 pub use lists::read_text;
+pub use patterns::pattern_time;
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
-pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Report, ZoneReport};
+pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Reading, Report, ZoneReport};
 pub use routes::{bootstrap, system_upstreams};
 pub use snapshot::{Parts, build};
 pub use zones::zones;

@@ -4,9 +4,13 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::dns::NameBuf;
-use crate::lists::{Format, Skipped};
+use crate::lists::{Detected, Format, List, Skipped, Unkept};
 use crate::policy::Account;
+use crate::rule::Match;
+use crate::settings::ListSettings;
 
 /// The result of reading one list.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct ListReport {
     pub in_file: bool,
     /// The format it was read as.
     pub format: Format,
+    /// How sure the format is, if the configuration does not give it.
+    pub detected: Option<Detected>,
     /// Number of lines; 0 for a compiled index.
     pub lines: u32,
     /// Rules of the list in the index, including patterns.
@@ -27,6 +33,80 @@ pub struct ListReport {
     pub account: Account,
     /// Lines, or names on them, that were meant as rules but gave none.
     pub skipped: Vec<Skipped>,
+    /// Those that were only counted.
+    pub unkept: Unkept,
+    /// Lines of a hosts file with an address that is neither loopback nor unspecified.
+    pub answers: u32,
+    /// The networks of a list of addresses.
+    pub networks: Vec<IpNet>,
+    /// The rules that it gave before this reload.
+    pub before: Option<usize>,
+    /// Why these are the rules of an earlier load, and the new text is not used.
+    pub kept: Option<String>,
+    /// How it was read where there is a choice.
+    pub reading: Reading,
+}
+
+/// How a list was read where its lines could be read otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Lines `*.name`.
+    pub stars: u32,
+    /// They are rules only for what is below the name.
+    pub below: bool,
+    /// Rules that were not taken, by their attributes.
+    pub not_chosen: u32,
+    /// Lines that answer only for addresses of one family.
+    pub one_family: u32,
+    /// The setting `match` has no effect on the list.
+    pub match_unused: bool,
+}
+
+impl Reading {
+    /// How this list was read, given how it should be.
+    #[must_use]
+    pub fn of(list: &List, settings: &ListSettings) -> Self {
+        let match_unused = match settings.plain {
+            Some(Match::Subdomains) => list.stars == 0,
+            Some(_) => matches!(list.format, Format::Dnsmasq | Format::Unbound | Format::Regex),
+            None => false,
+        };
+        Self {
+            stars: list.stars,
+            below: list.below,
+            not_chosen: list.not_chosen,
+            one_family: list.one_family,
+            match_unused,
+        }
+    }
+
+    /// A sentence for each.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let lines = |n: u32| if n == 1 { "1 line".to_owned() } else { format!("{n} lines") };
+        let mut out = Vec::new();
+        if self.stars > 0 {
+            let lines = lines(self.stars);
+            out.push(if self.below {
+                format!("{lines} `*.name`, read as what is below the name (`match = \"below\"`)")
+            } else {
+                format!("{lines} `*.name`, read as the name and everything below it; `match = \"below\"` excludes the name")
+            });
+        }
+        if self.one_family > 0 {
+            let lines = lines(self.one_family);
+            out.push(format!(
+                "{lines} with an address of one family: questions for the other pass, as in dnsmasq; `#` answers both"
+            ));
+        }
+        if self.not_chosen > 0 {
+            out.push(format!("{} left out by `attributes`", lines(self.not_chosen)));
+        }
+        if self.match_unused {
+            out.push("`match` changes nothing in this list".to_owned());
+        }
+        out
+    }
 }
 
 /// A result that the owner of a list can hardly have intended.
@@ -51,9 +131,9 @@ pub enum ListWarning {
         /// The file.
         from: String,
     },
-    /// More than half of its lines that are neither blank nor comments are invalid.
+    /// More than a tenth of its lines that are neither blank nor comments are invalid.
     #[error("of the list `{name}` ({from}), {invalid} of {lines} lines are invalid{}", hint(*.format))]
-    MostlyInvalid {
+    ManyInvalid {
         /// The list's name.
         name: String,
         /// Where its text came from.
@@ -65,6 +145,45 @@ pub enum ListWarning {
         /// The lines that are neither blank nor comments.
         lines: u32,
     },
+    /// It has lost more than three tenths of its rules since it was last read.
+    #[error("the list `{name}` ({from}) shrank: {before} -> {after} rules")]
+    Shrank {
+        /// The list's name.
+        name: String,
+        /// Where its text came from.
+        from: String,
+        /// The rules it had.
+        before: usize,
+        /// The rules it has.
+        after: usize,
+    },
+    /// Its new text is not used.
+    #[error(
+        "the list `{name}` ({from}) is not reloaded: {why}; it keeps what it gave before, rules: {rules}"
+    )]
+    Kept {
+        /// The list's name.
+        name: String,
+        /// Where its text came from.
+        from: String,
+        /// The rules it has.
+        rules: usize,
+        /// Why the new text is not used.
+        why: String,
+    },
+}
+
+impl ListWarning {
+    /// The kind, in a word for programs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::NoRules { .. } | Self::Empty { .. } => "empty",
+            Self::ManyInvalid { .. } => "invalid",
+            Self::Shrank { .. } => "shrank",
+            Self::Kept { .. } => "kept",
+        }
+    }
 }
 
 fn hint(format: Format) -> String {
@@ -75,19 +194,42 @@ fn hint(format: Format) -> String {
 }
 
 impl ListReport {
-    /// A warning about the list as a whole, if one is due.
+    /// Warnings about the list as a whole.
     #[must_use]
-    pub fn warning(&self) -> Option<ListWarning> {
+    pub fn warnings(&self) -> Vec<ListWarning> {
         let (name, from, format) = (self.name.clone(), self.source.clone(), self.format);
-        if self.lines == 0 && format != Format::Index && self.in_file {
-            return Some(ListWarning::Empty { name, from });
+        if let Some(why) = self.kept.clone() {
+            return vec![ListWarning::Kept { name, from, rules: self.rules, why }];
         }
-        if self.rules == 0 {
-            return Some(ListWarning::NoRules { name, from, format });
+        let mut all = Vec::new();
+        if let Some(before) = self.before
+            && before.saturating_sub(self.rules).saturating_mul(10) > before.saturating_mul(3)
+        {
+            let (name, from) = (name.clone(), from.clone());
+            all.push(ListWarning::Shrank { name, from, before, after: self.rules });
         }
         let invalid = self.account.invalid;
         let lines = self.lines.saturating_sub(self.account.blank);
-        (invalid > lines / 2).then_some(ListWarning::MostlyInvalid { name, from, format, invalid, lines })
+        if self.lines == 0 && format != Format::Index && self.in_file {
+            all.push(ListWarning::Empty { name, from });
+        } else if self.rules == 0 {
+            all.push(ListWarning::NoRules { name, from, format });
+        } else if invalid.saturating_mul(10) > lines {
+            all.push(ListWarning::ManyInvalid { name, from, format, invalid, lines });
+        }
+        all
+    }
+}
+
+impl Report {
+    /// The lists whose new text is not used, as what has failed.
+    pub(super) fn not_reloaded(&self) -> Vec<Failure> {
+        let failure = |list: &ListReport| {
+            let what = Part::List { name: list.name.clone(), source: list.source.clone() };
+            let reason = list.kept.clone()?;
+            Some(Failure { what, file: None, line: None, reason, help: None })
+        };
+        self.lists.iter().filter_map(failure).collect()
     }
 }
 

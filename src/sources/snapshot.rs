@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::policy::{self, compile, list_policy};
+use super::last_good::LastGood;
+use super::policy::{self, compile, compile_after, list_policy};
 use super::progress::Build;
-use super::report::{BuildError, Report};
+use super::report::{BuildError, ListReport, Report};
 use super::routes::{self, routes};
 use super::zones::{self, zones};
 use crate::cache::store::Cache;
 use crate::guard::acl::Acl;
 use crate::observe::counters::CounterSet;
+use crate::observe::lists::ListState;
 use crate::policy::{Active, Orders, Policy};
 use crate::resolver::snapshot::Snapshot;
 use crate::rule::Action;
-use crate::settings::{ListSettings, Settings};
+use crate::settings::{ListSettings, Order, Settings};
 use crate::upstream::route::Routes;
 use crate::zones::zone::Zones;
 
@@ -33,6 +35,7 @@ pub fn build(
     let report = Report { zones: of_zones, ..report };
     let snapshot = with_routes(empty(settings, now), routes(settings)?, cache);
     let mut snapshot = with_policy(with_zones(snapshot, zones), policy, counters);
+    snapshot.lists = states(&report);
     snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.orders, now));
     Ok((snapshot, report))
 }
@@ -40,7 +43,7 @@ pub fn build(
 /// The parts that a change of settings replaces; the others stay in service.
 #[derive(Default)]
 pub struct Parts {
-    policy: Option<Policy>,
+    policy: Option<(Policy, Arc<[ListState]>)>,
     zones: Option<Zones>,
     routes: Option<Routes>,
     /// A new cache, if the replies in the current one are not valid for the next settings.
@@ -49,24 +52,30 @@ pub struct Parts {
 
 impl Parts {
     /// Builds the parts that differ between the current and the next settings, and those that come from
-    /// files, which may have changed. `report` describes the current snapshot; the report of the next is
-    /// returned with the parts.
+    /// files, which may have changed. A list that can't be used keeps the rules of `last`. The report of the
+    /// next snapshot is returned with the parts.
     ///
     /// # Errors
     /// Everything that can't be read.
     pub fn build(
-        serving: &Settings,
+        last: LastGood<'_>,
         settings: &Settings,
-        report: &Report,
         how: Build<'_>,
     ) -> Result<(Self, Report), BuildError> {
+        let serving = last.settings;
         let mut parts = Self::default();
-        let mut next = report.clone();
-        let lists = (!policy::same(serving, settings)).then(|| compile(settings, how)).transpose();
+        let mut next = last.report.clone();
+        let lists = (!policy::same(serving, settings)).then(|| compile_after(settings, how, Some(last)));
+        let lists = lists.transpose();
         let zones = (!zones::same(serving, settings)).then(|| zones(settings)).transpose();
+        // If anything else fails, nothing is reloaded, and all reasons are told.
+        let zones = zones.map_err(|error| match &lists {
+            Ok(Some((_, report))) => BuildError(report.not_reloaded().into_iter().chain(error.0).collect()),
+            _ => error,
+        });
         let (lists, zones) = BuildError::both(lists, zones)?;
         if let Some((policy, lists_report)) = lists {
-            parts.policy = Some(policy);
+            parts.policy = Some((policy, states(&lists_report)));
             next = Report { zones: next.zones, ..lists_report };
         }
         if let Some((zones, of_zones)) = zones {
@@ -97,10 +106,21 @@ impl Parts {
             next = with_zones(next, zones);
         }
         match self.policy {
-            Some(policy) => with_policy(next, policy, counters),
+            Some((policy, lists)) => Snapshot { lists, ..with_policy(next, policy, counters) },
             None => next,
         }
     }
+}
+
+/// The state of each list.
+fn states(report: &Report) -> Arc<[ListState]> {
+    let state = |list: &ListReport| ListState {
+        name: list.name.clone(),
+        rules: list.rules,
+        invalid: list.account.invalid,
+        alarms: list.warnings().iter().map(|warning| (warning.kind(), warning.to_string())).collect(),
+    };
+    report.lists.iter().map(state).collect()
 }
 
 /// A snapshot with other lists and groups.
@@ -136,6 +156,8 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
         inspects: settings.inspect.inspects(&snapshot.policy),
         inspection: Arc::new(settings.inspect.clone()),
         strip_ech: settings.inspect.strip_ech,
+        special: settings.special,
+        rotate: settings.answers.order == Order::Rotate,
         blocking: settings.blocking,
         aging: settings.cache.aging,
         queue: settings.upstream.queue,
@@ -161,8 +183,11 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         inspects: false,
         strip_ech: false,
         blocking: true,
+        lists: Arc::default(),
         list_slots: Arc::default(),
         zones: Arc::default(),
+        special: settings.special,
+        rotate: false,
         routes: Arc::default(),
         cache: Arc::new(Cache::new(0)),
         authority: true,
@@ -210,7 +235,8 @@ mod tests {
         let (serving, report) = build(&before, &cache, &counters, Build::default(), 0).unwrap();
         let mut after = before.clone();
         change(&mut after);
-        let (parts, report) = Parts::build(&before, &after, &report, Build::default()).unwrap();
+        let last = LastGood { policy: &serving.policy, settings: &before, report: &report };
+        let (parts, report) = Parts::build(last, &after, Build::default()).unwrap();
         let next = parts.put_into(&serving, &after, &counters);
         assert_eq!((report.lists.len(), report.zones.len()), (after.lists.len(), after.zones.len()));
         assert_eq!((report.rules, next.max_ttl), (next.policy.rule_count(), after.cache.max_ttl));
@@ -273,11 +299,20 @@ mod tests {
         let (counters, cache) = (CounterSet::default(), Arc::new(Cache::new(0)));
         let (serving, report) = build(&settings, &cache, &counters, Build::default(), 0).unwrap();
         std::fs::write(&file, "a.test\nb.test\n").unwrap();
-        let (parts, report) = Parts::build(&settings, &settings, &report, Build::default()).unwrap();
-        assert_eq!(report.rules, 2);
-        assert_eq!(parts.put_into(&serving, &settings, &counters).policy.rule_count(), 2);
+        let last = LastGood { policy: &serving.policy, settings: &settings, report: &report };
+        let (parts, report) = Parts::build(last, &settings, Build::default()).unwrap();
+        assert_eq!((report.rules, report.lists[0].before), (2, Some(1)));
+        let serving = parts.put_into(&serving, &settings, &counters);
+        assert_eq!(serving.policy.rule_count(), 2);
         std::fs::remove_file(&file).unwrap();
-        let gone = Parts::build(&settings, &settings, &report, Build::default()).err();
+        let last = LastGood { policy: &serving.policy, settings: &settings, report: &report };
+        let (parts, report) = Parts::build(last, &settings, Build::default()).unwrap();
+        assert_eq!(report.lists[0].kept.as_deref(), Some("no such file"));
+        assert_eq!(parts.put_into(&serving, &settings, &counters).policy.rule_count(), 2);
+        // Read in another way it would be another list.
+        let mut allow = settings.clone();
+        allow.lists[0].effect = crate::rule::Effect::Allow;
+        let gone = Parts::build(last, &allow, Build::default()).err();
         assert!(gone.unwrap().to_string().contains("no such file"));
     }
 }

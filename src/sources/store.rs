@@ -1,14 +1,16 @@
 //! Files of lists: read in chunks with any supported compression, mapped if compiled, and written so that a
 //! reader sees either the old file or the new one, complete.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Seek, Write};
 use std::path::Path;
 
 use bytes::Bytes;
 
 use super::Progress;
-use crate::lists::{List, NotAList, Reader};
+use crate::lists::{self, List, Reader};
+use crate::settings::ListBounds;
 
 /// Octets read at a time.
 const PIECE: usize = 1 << 16;
@@ -18,48 +20,129 @@ const PIECE: usize = 1 << 16;
 pub enum ReadError {
     /// The file can't be read, or its compressed data is damaged.
     Io(io::Error),
-    /// It is not a list.
-    NotAList(NotAList),
+    /// It is not a list, or exceeds the list's budget.
+    List(lists::ReadError),
+    /// It is larger than this, as it is stored.
+    TooLarge(u64),
+    /// It unpacks to more than this many times its size.
+    Bomb(u32),
 }
 
-/// The first octets of a file.
-///
-/// # Errors
-/// The file can't be read.
-pub fn head(path: &Path) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path)?.take(16).read_to_end(&mut head)?;
-    Ok(head)
+/// Octets that may be unpacked whatever the ratio: small files are packed best.
+const UNPACKED: u64 = 16 << 20;
+
+/// A file that can be read from its beginning any number of times.
+pub struct Stored {
+    file: File,
+    name: String,
+    size: u64,
+    /// Its first octets.
+    pub head: Vec<u8>,
+    /// It is a pipe or a device, read to its end into a file of its own.
+    pub spooled: bool,
 }
 
-/// Reads a text list; decompresses gzip and zstd, which are recognised by their first octets.
-///
-/// # Errors
-/// See [`ReadError`].
-pub fn read(path: &Path, reader: Reader, progress: &dyn Progress) -> Result<List, ReadError> {
-    let head = head(path).map_err(ReadError::Io)?;
-    let file = File::open(path).map_err(ReadError::Io)?;
-    let size = file.metadata().map_err(ReadError::Io)?.len();
-    progress.begin(&path.display().to_string(), size);
-    let counted = Counted { file, done: 0, progress };
-    match head.as_slice() {
-        [0x1f, 0x8b, ..] => feed(flate2::read::MultiGzDecoder::new(counted), reader),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            feed(Zstd { from: io::BufReader::new(counted), frame: None }, reader)
+impl Stored {
+    /// Opens a file. What can be read only once, such as a pipe, is first copied to a temporary file.
+    ///
+    /// # Errors
+    /// It can't be read or copied, or is larger than `most`.
+    pub fn open(path: &Path, most: u64) -> Result<Self, ReadError> {
+        let mut file = File::open(path).map_err(ReadError::Io)?;
+        let found = file.metadata().map_err(ReadError::Io)?;
+        let (spooled, mut size) = (!found.is_file() && !found.is_dir(), found.len());
+        if spooled {
+            let mut copy = unnamed().map_err(ReadError::Io)?;
+            size = io::copy(&mut file.take(most.saturating_add(1)), &mut copy).map_err(ReadError::Io)?;
+            file = copy;
         }
-        _ => feed(counted, reader),
+        if size > most {
+            return Err(ReadError::TooLarge(most));
+        }
+        let mut stored = Self { file, name: path.display().to_string(), size, head: Vec::new(), spooled };
+        stored.rewind().map_err(ReadError::Io)?;
+        (&stored.file).take(16).read_to_end(&mut stored.head).map_err(ReadError::Io)?;
+        Ok(stored)
     }
+
+    fn rewind(&mut self) -> io::Result<()> {
+        self.file.rewind()
+    }
+
+    /// Reads a text list; decompresses gzip and zstd, which are recognised by their first octets. If the
+    /// whole list shows another format than its beginning, it is read twice; `reader` begins each reading.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub fn read(
+        &mut self,
+        reader: impl Fn() -> Reader,
+        bounds: &ListBounds,
+        progress: &dyn Progress,
+    ) -> Result<List, ReadError> {
+        match self.read_once(reader(), bounds, progress) {
+            Err(ReadError::List(lists::ReadError::OtherFormat(detected))) => {
+                self.read_once(reader().detected(detected), bounds, progress)
+            }
+            read => read,
+        }
+    }
+
+    fn read_once(
+        &mut self,
+        reader: Reader,
+        bounds: &ListBounds,
+        progress: &dyn Progress,
+    ) -> Result<List, ReadError> {
+        self.rewind().map_err(ReadError::Io)?;
+        progress.begin(&self.name, self.size);
+        let done = Cell::new(0);
+        let counted =
+            Counted { file: (&self.file).take(bounds.packed.saturating_add(1)), done: &done, progress };
+        let may = |unpacked: u64| {
+            let packed: u64 = done.get();
+            if packed > bounds.packed {
+                return Err(ReadError::TooLarge(bounds.packed));
+            }
+            let most = packed.saturating_mul(bounds.ratio.into()).max(UNPACKED);
+            if unpacked > most { Err(ReadError::Bomb(bounds.ratio)) } else { Ok(()) }
+        };
+        match self.head.as_slice() {
+            [0x1f, 0x8b, ..] => feed(flate2::read::MultiGzDecoder::new(counted), reader, may),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                feed(Zstd { from: io::BufReader::new(counted), frame: None }, reader, may)
+            }
+            _ => feed(counted, reader, may),
+        }
+    }
+}
+
+/// A temporary file that nobody else can open, and that goes when it is closed.
+fn unnamed() -> io::Result<File> {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("portcullis.{}.{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let mut how = File::options();
+    how.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
+    let file = how.open(&path)?;
+    // Where open files can't be removed, it stays until the system clears the folder.
+    let _ = std::fs::remove_file(&path);
+    Ok(file)
 }
 
 /// The largest file that is read as a whole, in octets.
 const MAX_TEXT: u64 = 256 << 20;
 
-/// The whole text of a file, decompressed as by [`read`].
+/// The whole text of a file, decompressed as by [`Stored::read`].
 ///
 /// # Errors
 /// It can't be read, is longer than 256 MiB, or is not UTF-8.
 pub fn text(path: &Path) -> io::Result<String> {
-    let head = head(path)?;
+    let mut head = Vec::new();
+    File::open(path)?.take(16).read_to_end(&mut head)?;
     let file = File::open(path)?;
     let from: Box<dyn Read> = match head.as_slice() {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(file)),
@@ -134,14 +217,21 @@ impl<R: Read> Read for Zstd<R> {
     }
 }
 
-fn feed(mut from: impl Read, mut reader: Reader) -> Result<List, ReadError> {
-    let mut piece = vec![0; PIECE];
+/// `may` is asked after each piece whether the octets so far are too many.
+fn feed(
+    mut from: impl Read,
+    mut reader: Reader,
+    may: impl Fn(u64) -> Result<(), ReadError>,
+) -> Result<List, ReadError> {
+    let (mut piece, mut unpacked) = (vec![0; PIECE], 0u64);
     loop {
         match from.read(&mut piece) {
-            Ok(0) => return reader.finish().map_err(ReadError::NotAList),
+            Ok(0) => return reader.finish().map_err(ReadError::List),
             Ok(len) => {
+                unpacked += len as u64;
+                may(unpacked)?;
                 let piece = piece.get(..len).unwrap_or_default();
-                reader.feed(piece).map_err(ReadError::NotAList)?;
+                reader.feed(piece).map_err(ReadError::List)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(ReadError::Io(error)),
@@ -150,17 +240,17 @@ fn feed(mut from: impl Read, mut reader: Reader) -> Result<List, ReadError> {
 }
 
 /// A file that reports how far it has been read.
-struct Counted<'p> {
-    file: File,
-    done: u64,
+struct Counted<'p, R> {
+    file: R,
+    done: &'p Cell<u64>,
     progress: &'p dyn Progress,
 }
 
-impl Read for Counted<'_> {
+impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let len = self.file.read(buf)?;
-        self.done += len as u64;
-        self.progress.at(self.done);
+        self.done.set(self.done.get() + len as u64);
+        self.progress.at(self.done.get());
         Ok(len)
     }
 }

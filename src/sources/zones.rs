@@ -1,10 +1,12 @@
 //! Zones from their master files.
 
 use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use super::report::{BuildError, Failure, Part, ZoneReport, plain};
 use crate::settings::{Settings, TextSource, ZoneSettings};
-use crate::zones::read;
+use crate::zones::read::{self, MAX_OCTETS};
 use crate::zones::zone::{Zone, Zones};
 
 /// Reads the zones of the settings.
@@ -14,7 +16,7 @@ use crate::zones::zone::{Zone, Zones};
 pub fn zones(settings: &Settings) -> Result<(Zones, Vec<ZoneReport>), BuildError> {
     let (mut zones, mut reports, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in &settings.zones {
-        match read_zone(wanted) {
+        match read_zone(wanted, settings.folder.as_deref()) {
             Ok(zone) => {
                 reports.push(ZoneReport {
                     origin: wanted.origin.clone(),
@@ -35,14 +37,19 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
     !from_file && one.zones == other.zones
 }
 
-fn read_zone(zone: &ZoneSettings) -> Result<Zone, Vec<Failure>> {
+fn read_zone(zone: &ZoneSettings, folder: Option<&Path>) -> Result<Zone, Vec<Failure>> {
     let failure = |file, line, reason| {
         let what = Part::Zone(zone.origin.clone());
         Failure { what, file, line, reason, help: None }
     };
     let (text, path) = match &zone.source {
         TextSource::File(path) => {
-            let text = fs::read(path).map_err(|e| {
+            let read = |path| {
+                let mut text = Vec::new();
+                let len = fs::File::open(path)?.take(MAX_OCTETS + 1).read_to_end(&mut text)? as u64;
+                if len > MAX_OCTETS { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+            };
+            let text = read(path).map_err(|e: io::Error| {
                 let help = Some("correct `file`");
                 vec![Failure { help, ..failure(Some(path.clone()), None, plain(&e)) }]
             })?;
@@ -52,7 +59,17 @@ fn read_zone(zone: &ZoneSettings) -> Result<Zone, Vec<Failure>> {
         TextSource::Inline(lines) => (lines.join("\n").into_bytes(), None),
         TextSource::Rewrites(_) => (Vec::new(), None),
     };
-    read::parse(&text, &zone.origin, path).map_err(|errors| {
+    // A zone may be outside of the folder of the configuration; its own folder is then what it may include.
+    let own = path.and_then(Path::parent);
+    let whole = |folder: &Path| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        folder.canonicalize().ok()
+    };
+    let holds = |folder: &&Path| {
+        whole(folder).zip(own.and_then(whole)).is_some_and(|(folder, own)| own.starts_with(folder))
+    };
+    let folder = folder.filter(holds).or(own);
+    read::parse_within(&text, &zone.origin, path, folder).map_err(|errors| {
         let more = (errors.more > 0).then(|| {
             let s = if errors.more == 1 { "" } else { "s" };
             failure(path.map(Into::into), None, format!("and {} more mistake{s}", errors.more))

@@ -8,7 +8,7 @@ use super::censor::{Censor, Interception, Observer};
 use super::clock::Clock;
 use crate::cache::store::Cache;
 use crate::censor::{self, Expect, Network, Scenario, Seen, Slack, StubMode};
-use crate::dns::MAX_MESSAGE;
+use crate::dns::{MAX_MESSAGE, Specials};
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Event;
 use crate::resolver::live::Engine;
@@ -70,6 +70,8 @@ impl World {
             upstream: UpstreamSettings::of(
                 setting.upstreams.iter().map(|addr| Server::udp((*addr).into())).collect(),
             ),
+            // The honest network is the scenario's zones and the upstreams, in full.
+            special: Specials::NONE,
             ..Settings::default()
         };
         if !setting.allow.is_empty() {

@@ -1,11 +1,11 @@
 //! Which upstreams a question goes to: those of the name's suffix, else those of the client's group, else
 //! the shared ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Upstream;
-use crate::dns::{Folded, Name, NameBuf};
+use crate::dns::{Folded, Name, NameBuf, ancestors};
 
 /// The route of the shared upstreams.
 pub const MAIN: u16 = 0;
@@ -19,13 +19,17 @@ pub struct Routes {
     upstreams: Vec<Route>,
     /// Routes of names, by suffixes in lower case.
     suffixes: HashMap<NameBuf, u16>,
+    /// The suffixes and all names above them.
+    above: HashSet<NameBuf>,
 }
 
 impl Routes {
     /// The upstreams by route, [`MAIN`] first, and the suffixes with upstreams of their own.
     #[must_use]
     pub fn new(upstreams: Vec<Route>, suffixes: HashMap<NameBuf, u16>) -> Self {
-        Self { upstreams, suffixes }
+        let above = suffixes.keys().flat_map(|suffix| ancestors(suffix.as_name()));
+        let above = above.map(Name::to_folded).collect();
+        Self { upstreams, suffixes, above }
     }
 
     /// The route of a question: that of the longest suffix of its name that has one, else `other`.
@@ -50,6 +54,12 @@ impl Routes {
             at += 1 + usize::from(*len);
         }
         None
+    }
+
+    /// True if a suffix with upstreams of its own lies at a name or below it.
+    #[must_use]
+    pub fn is_at_or_below(&self, name: Name<'_>) -> bool {
+        !self.above.is_empty() && self.above.contains(Folded::new(name).from(0))
     }
 
     /// The upstreams of a route; `None`: names on it are not forwarded.

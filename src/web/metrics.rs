@@ -3,9 +3,9 @@
 //! Each thread has its own counters; at each request the sums are set in the facade as absolute
 //! values and rendered. Labels come only from the configuration and from fixed sets.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -14,6 +14,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::dns::Rcode;
+use crate::observe::lists::{ALARMS, ListState};
 use crate::observe::sink::Sink;
 use crate::resolver::live::Engine;
 
@@ -22,6 +23,8 @@ pub struct Page {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     engine: Arc<Engine>,
+    /// The lists so far: what is not served any more is at zero.
+    lists: Mutex<BTreeSet<String>>,
 }
 
 impl Page {
@@ -30,7 +33,7 @@ impl Page {
     pub fn new(engine: &Arc<Engine>) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        let page = Self { recorder, handle, engine: Arc::clone(engine) };
+        let page = Self { recorder, handle, engine: Arc::clone(engine), lists: Mutex::default() };
         with_local_recorder(&page.recorder, describe);
         page
     }
@@ -38,7 +41,8 @@ impl Page {
     /// The page's current text.
     #[must_use]
     pub fn render(&self) -> String {
-        with_local_recorder(&self.recorder, || publish(&self.engine));
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        with_local_recorder(&self.recorder, || publish(&self.engine, &mut lists));
         self.handle.run_upkeep();
         self.handle.render()
     }
@@ -77,11 +81,21 @@ fn describe() {
             "portcullis_tcp_accept_failures_total",
             "Failures to accept a DNS connection, usually for lack of file descriptors.",
         ),
+        (
+            "portcullis_reload_failures_total",
+            "Reloads that changed nothing, because something could not be read.",
+        ),
         ("portcullis_log_lines_dropped_total", "Lines of the query log dropped because its queue was full."),
     ];
     for (name, help) in counters {
         describe_counter!(name, Unit::Count, help);
     }
+    describe_gauge!("portcullis_list_rules", Unit::Count, "Rules of a list.");
+    describe_gauge!("portcullis_list_invalid_lines", Unit::Count, "Malformed lines of a list.");
+    describe_gauge!(
+        "portcullis_list_alarm",
+        "1 if a list has many invalid lines, gives no rules, shrank, or was not reloaded."
+    );
     describe_gauge!("portcullis_rules", Unit::Count, "Rules in the index.");
     describe_gauge!("portcullis_index_bytes", Unit::Bytes, "Size of the frozen index.");
     describe_gauge!("portcullis_cache_bytes", Unit::Bytes, "Size of the reply cache.");
@@ -95,7 +109,7 @@ fn describe() {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-fn publish(engine: &Engine) {
+fn publish(engine: &Engine, lists: &mut BTreeSet<String>) {
     let totals = engine.counters.totals();
     for (transport, n) in totals.queries {
         counter!("portcullis_queries_total", "transport" => transport).absolute(n);
@@ -124,7 +138,9 @@ fn publish(engine: &Engine) {
     gauge!("portcullis_tcp_connections").set(connections.open.load(Relaxed) as f64);
     let dropped = engine.sink.as_ref().map_or(0, Sink::dropped);
     counter!("portcullis_log_lines_dropped_total").absolute(dropped);
+    counter!("portcullis_reload_failures_total").absolute(engine.counters.failed_reloads.load(Relaxed));
     let snapshot = engine.snapshot();
+    publish_lists(&snapshot.lists, lists);
     // One server may be in several routes.
     let mut upstreams: BTreeMap<String, (u64, u64, u64, bool)> = BTreeMap::new();
     for (server, tally) in snapshot.routes.all().flat_map(|u| u.tallies()) {
@@ -144,4 +160,21 @@ fn publish(engine: &Engine) {
     gauge!("portcullis_index_bytes").set(snapshot.policy.index_len() as f64);
     gauge!("portcullis_cache_bytes").set(snapshot.cache.bytes() as f64);
     gauge!("portcullis_queries_waiting").set(engine.waiting.len() as f64);
+}
+
+/// The state of each list. The parts of a list with times of their own share its name.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn publish_lists(served: &[ListState], known: &mut BTreeSet<String>) {
+    known.extend(served.iter().map(|list| list.name.clone()));
+    for name in known.iter() {
+        let of = || served.iter().filter(|list| list.name == *name);
+        let rules: usize = of().map(|list| list.rules).sum();
+        let invalid: u64 = of().map(|list| u64::from(list.invalid)).sum();
+        gauge!("portcullis_list_rules", "list" => name.clone()).set(rules as f64);
+        gauge!("portcullis_list_invalid_lines", "list" => name.clone()).set(invalid as f64);
+        for alarm in ALARMS {
+            let on = of().any(|list| list.alarms.iter().any(|(kind, _)| *kind == alarm));
+            gauge!("portcullis_list_alarm", "list" => name.clone(), "alarm" => alarm).set(f64::from(on));
+        }
+    }
 }

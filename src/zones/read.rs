@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::zone::{Fault, Zone};
+use super::build::{Fault, build};
+use super::zone::Zone;
 use crate::dns::{NameBuf, master::Handler, master::Place, master::Record, master::read};
 
 /// How many mistakes of a zone are listed; the others are only counted.
@@ -53,21 +55,42 @@ impl fmt::Display for ZoneErrors {
 
 impl std::error::Error for ZoneErrors {}
 
+/// The most octets of a zone's file, and of all files that it includes.
+pub const MAX_OCTETS: u64 = 256 << 20;
+/// The most files that a zone includes.
+const MAX_FILES: usize = 4096;
+
 /// Reads a zone from the octets of a master file. `path` is the file's path: errors name it, and `$INCLUDE`
-/// is relative to its folder.
+/// is relative to its folder. Only regular files in that folder, and in folders within it, are included.
 ///
 /// # Errors
 /// See [`ZoneErrors`].
 pub fn parse(text: &[u8], origin: &NameBuf, path: Option<&Path>) -> Result<Zone, ZoneErrors> {
+    let folder = path.and_then(Path::parent);
+    parse_within(text, origin, path, folder)
+}
+
+/// Like [`parse`]; files within `folder` are included.
+///
+/// # Errors
+/// See [`ZoneErrors`].
+pub fn parse_within(
+    text: &[u8],
+    origin: &NameBuf,
+    path: Option<&Path>,
+    folder: Option<&Path>,
+) -> Result<Zone, ZoneErrors> {
     let mut reading = Reading {
         files: vec![path.map(Path::to_path_buf)],
+        folder: folder.map(Path::to_path_buf),
+        room: MAX_OCTETS,
         records: Vec::new(),
         errors: ZoneErrors::default(),
     };
     read(text, origin.as_name(), &mut reading);
-    let Reading { files, records, mut errors } = reading;
+    let Reading { files, records, mut errors, .. } = reading;
     let unread = errors.list.len();
-    match Zone::new(origin, records) {
+    match build(origin, records) {
         Ok(zone) if unread == 0 => Ok(zone),
         Ok(_) => Err(errors),
         Err(faults) => {
@@ -83,6 +106,10 @@ pub fn parse(text: &[u8], origin: &NameBuf, path: Option<&Path>) -> Result<Zone,
 /// What has been read from the files so far.
 struct Reading {
     files: Vec<Option<PathBuf>>,
+    /// Files outside of it are not included.
+    folder: Option<PathBuf>,
+    /// Octets that included files may still have.
+    room: u64,
     records: Vec<(Place, Record)>,
     errors: ZoneErrors,
 }
@@ -97,18 +124,30 @@ impl Handler for Reading {
     }
 
     fn include(&mut self, path: &str, from: usize) -> Result<(usize, Vec<u8>), String> {
-        let folder = self.files.get(from).and_then(|f| f.as_deref()?.parent());
-        let path = match folder {
-            Some(folder) => folder.join(path),
-            None if Path::new(path).is_absolute() => PathBuf::from(path),
-            None => return Err("this text is not in a file, so the name must begin with `/`".into()),
+        let beside = self.files.get(from).and_then(|f| f.as_deref()?.parent());
+        let (Some(beside), Some(folder)) = (beside, &self.folder) else {
+            return Err("this text is not in a file, so it can't include one".into());
         };
-        let file = fs::metadata(&path).map_err(|e| e.to_string())?.is_file();
-        let text = if file {
-            fs::read(&path).map_err(|e| e.to_string())?
-        } else {
+        if self.files.len() > MAX_FILES {
+            return Err(format!("the zone includes more than {MAX_FILES} files"));
+        }
+        let path = beside.join(path);
+        let found = path.canonicalize().map_err(|e| e.to_string())?;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // A link may lead elsewhere.
+        if !found.starts_with(folder.canonicalize().map_err(|e| e.to_string())?) {
+            return Err(format!("it is not below {}", folder.display()));
+        }
+        if !fs::metadata(&found).map_err(|e| e.to_string())?.is_file() {
             return Err("it is not a file".into());
-        };
+        }
+        let mut text = Vec::new();
+        let file = fs::File::open(&found).map_err(|e| e.to_string())?;
+        let len = file.take(self.room + 1).read_to_end(&mut text).map_err(|e| e.to_string())? as u64;
+        self.room = self
+            .room
+            .checked_sub(len)
+            .ok_or_else(|| format!("the files that the zone includes have more than {MAX_OCTETS} octets"))?;
         self.files.push(Some(path));
         Ok((self.files.len() - 1, text))
     }
@@ -200,7 +239,7 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
             ),
             (
                 "$INCLUDE x\n",
-                "line 2: `x` can't be read: this text is not in a file, so the name must begin with `/`",
+                "line 2: `x` can't be read: this text is not in a file, so it can't include one",
             ),
             (
                 "a 60 LOC 0 N 0 E 0 25m\n",
@@ -243,6 +282,13 @@ key 60 TXT v=DKIM1 ( \"k=rsa; \" ; a comment
             let name = NameBuf::from_text(name).unwrap();
             assert!(zone.rrset(name.as_name(), rtype).is_some(), "{name}");
         }
+        // Only what is below the folder is included, unless a wider one is given.
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        let inner = folder.path().join("sub/zone");
+        let text = format!("{SOA}$INCLUDE ../hosts sub\n");
+        let error = parse(text.as_bytes(), &origin(), Some(&inner)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("it is not below"), "{error}");
+        parse_within(text.as_bytes(), &origin(), Some(&inner), Some(folder.path())).unwrap();
         // A file that includes itself, a folder, a missing file, and a file with a mistake.
         write("loop", "$INCLUDE loop\n");
         write("bad", "\n\na 60 A x\n");

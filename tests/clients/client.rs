@@ -52,6 +52,24 @@ pub const NSENTER: Client =
 pub const IP: Client = Client::new(&["ip"], &["-V"], "ip utility, iproute2-", "Debian: iproute2");
 pub const NAMED_COMPILEZONE: Client =
     Client { oldest: (9, 16), ..Client::new(&["named-compilezone"], &["-v"], "", "Debian: bind9-utils") };
+pub const NAMED: Client = Client {
+    oldest: (9, 16),
+    ..Client::new(&["named", "/usr/sbin/named"], &["-V"], "BIND ", "Debian: bind9")
+};
+pub const DNSSEC_KEYGEN: Client = Client {
+    oldest: (9, 16),
+    ..Client::new(&["dnssec-keygen"], &["-V"], "dnssec-keygen ", "Debian: bind9-utils")
+};
+pub const DNSSEC_SIGNZONE: Client = Client {
+    oldest: (9, 16),
+    ..Client::new(&["dnssec-signzone"], &["-V"], "dnssec-signzone ", "Debian: bind9-utils")
+};
+pub const DELV: Client =
+    Client { oldest: (9, 16), ..Client::new(&["delv"], &["-v"], "delv ", "Debian: bind9-dnsutils") };
+pub const UNBOUND: Client = Client {
+    oldest: (1, 13),
+    ..Client::new(&["unbound", "/usr/sbin/unbound"], &["-V"], "Version ", "Debian: unbound")
+};
 pub const DNSPYTHON: Client = Client::new(
     PYTHONS,
     &["-c", "import dns.resolver, dns.version; print('dnspython', dns.version.version)"],

@@ -15,12 +15,14 @@ mod client;
 mod common;
 
 mod browser;
+mod caches;
 mod capture;
 mod classroom;
 mod dig;
 mod fixtures;
 mod matrix;
 mod transparent;
+mod validators;
 mod zonefiles;
 
 use std::process::ExitCode;
@@ -35,12 +37,14 @@ fn main() -> ExitCode {
     let tests = [
         client::tests(),
         browser::tests(),
+        caches::tests(),
         capture::tests(),
         classroom::tests(),
         dig::tests(),
         fixtures::tests(),
         matrix::tests(),
         transparent::tests(),
+        validators::tests(),
         zonefiles::tests(),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests.into_iter().flatten().collect()).exit_code()

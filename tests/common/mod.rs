@@ -54,7 +54,9 @@ impl Server {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let listen = if config.contains("listen = [") { "" } else { "listen = [\"127.0.0.1:0\"]\n" };
-        let config = format!("[server]\n{listen}{config}");
+        // The names of the tests are below `test`, and come from upstreams too.
+        let special = if config.contains("[special]") { "" } else { "\n[special]\ntest = false\n" };
+        let config = format!("[server]\n{listen}{config}{special}");
         let path = folder.path().join("portcullis.toml");
         std::fs::write(&path, config).unwrap();
         Self::run(folder)

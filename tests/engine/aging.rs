@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::{Reply, Upstream, question, reply, until};
 use portcullis::cache::store::Cache;
-use portcullis::dns::{NameBuf, Qtype, Transport};
+use portcullis::dns::{NameBuf, Qtype, Specials, Transport};
 use portcullis::observe::counters::CounterSet;
 use portcullis::observe::event::Event;
 use portcullis::resolver::live::Engine;
@@ -88,6 +88,7 @@ fn engine() -> (Runtime, Arc<Engine>, Upstream) {
     let settings = Settings {
         upstream: UpstreamSettings::of(vec![Server::udp(upstream.addr.into())]),
         lists: vec![list],
+        special: Specials::NONE,
         ..Settings::default()
     };
     let counters = Arc::new(CounterSet::default());

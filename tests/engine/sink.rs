@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 
 use portcullis::app::{Service, runtime};
-use portcullis::dns::{MAX_MESSAGE, NameBuf, Transport};
+use portcullis::dns::{MAX_MESSAGE, NameBuf, Specials, Transport};
 use portcullis::observe::event::{Line, Source};
 use portcullis::observe::sink::{Capacity, Sink};
 use portcullis::rule::{Effect, Format};
@@ -36,6 +36,7 @@ fn settings(upstream: SocketAddr, udp_batch: usize) -> Settings {
             origin: NameBuf::from_text("zone.test").unwrap(),
             source: TextSource::Inline(zone.into_iter().chain(long).collect()),
         }],
+        special: Specials::NONE,
         ..Settings::default()
     }
 }

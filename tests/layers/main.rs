@@ -34,7 +34,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("zones", &["dns"]),
     ("upstream", &["dns"]),
     ("observe", &["dns", "policy"]),
-    ("settings", &["dns", "rule", "policy", "cache", "upstream"]),
+    ("settings", &["dns", "rule", "lists", "policy", "cache", "upstream"]),
     (
         "resolver",
         &["dns", "rule", "policy", "answer", "guard", "cache", "zones", "upstream", "observe", "settings"],
@@ -47,9 +47,9 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("net", &["observe", "resolver"]),
-    ("orders", &["dns", "policy", "resolver", "sources"]),
+    ("orders", &["dns", "policy", "observe", "resolver", "sources"]),
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
-    ("hickory", &["dns", "policy", "answer", "net"]),
+    ("hickory", &["dns", "rule", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),
     ("config", &["dns", "rule", "policy", "censor", "upstream", "settings", "resolver"]),
     (
@@ -69,8 +69,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "dns", "rule", "policy", "censor", "cache", "upstream", "observe", "settings", "resolver",
-            "sources", "net", "orders", "server", "config", "stage", "app",
+            "dns", "rule", "lists", "policy", "censor", "cache", "upstream", "observe", "settings",
+            "resolver", "sources", "net", "orders", "server", "config", "stage", "app",
         ],
     ),
     ("main", &[]),

@@ -262,7 +262,7 @@ fn check_warns_of_a_list_that_gives_no_rules_or_is_mostly_invalid() {
     for (text, warning, strict) in [
         ("", Some("the list `l` (LIST) gives no rules: the file is empty"), 1),
         ("# nothing but a comment\n", Some("gives no rules; check `source`, and whether its format is"), 1),
-        ("a.test\nb..c\n", None, 1),
+        ("a.test\nb..c\n", Some("1 of 2 lines are invalid"), 1),
         ("a.test\nb..c\nd..e\n", Some("of the list `l` (LIST), 2 of 3 lines are invalid"), 1),
         ("# one\n\na.test\nb..c\nd..e\n", Some("2 of 3 lines are invalid"), 1),
         ("a.test\na.test\na.test\n", None, 0),
@@ -286,16 +286,16 @@ fn explain_shows_the_ladder_and_the_reply() {
     assert_eq!(code, 0);
     assert!(out.contains("==> block              ||linkedin.com^  (ru-2016-linkedin, line 4)"), "{out}");
     assert!(out.contains("status: NXDOMAIN") && out.contains("EDE: 16 (Censored)"), "{out}");
-    let config = "[[list]]\nname = \"l\"\nrules = [\"||x.test^\", \"@@||a.x.test^\"]\n";
-    let (_, out, _) = with_config("explain", config, &["a.x.test", "--json"]);
+    let config = "[[list]]\nname = \"l\"\nrules = [\"||x.example^\", \"@@||a.x.example^\"]\n";
+    let (_, out, _) = with_config("explain", config, &["a.x.example", "--json"]);
     let record: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(record["verdict"], "allowed");
-    assert_eq!(record["rules"][0]["rule"], "@@||a.x.test^");
+    assert_eq!(record["rules"][0]["rule"], "@@||a.x.example^");
     assert_eq!(record["rules"][0]["line"], 2);
     assert_eq!(record["rules"][1]["decided"], false);
     assert_eq!(record["reply"], "the question would be forwarded to the upstreams");
-    let config = "[[list]]\nname = \"l\"\nrules = [\"||x.test^\"]\naction = \"truncate\"\n";
-    for (more, verdict) in [(&["x.test"][..], "blocked"), (&["x.test", "--tcp"], "logged")] {
+    let config = "[[list]]\nname = \"l\"\nrules = [\"||x.example^\"]\naction = \"truncate\"\n";
+    for (more, verdict) in [(&["x.example"][..], "blocked"), (&["x.example", "--tcp"], "logged")] {
         let (_, out, _) = with_config("explain", config, more);
         assert!(out.contains(&format!("verdict: {verdict}\n")), "{out}");
     }
@@ -405,7 +405,7 @@ fn check_tells_who_is_served_what() {
     for line in [
         "group kids: 2 networks; lists ads; inactive now by its schedule",
         "group others: all other clients; no list",
-        "forward corp.test: 192.0.2.53:53",
+        "  corp.test                          forward: udp://192.0.2.53:53",
         "block page: 127.0.0.1:8080",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");

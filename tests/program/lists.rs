@@ -277,6 +277,10 @@ fn a_diff_tells_which_names_change_their_verdict() {
     assert_eq!(folder.run(&["compile", "same", "-o", "index"]).0, 0);
     assert_eq!(folder.run(&["lists", "diff", "old", "index"]), (0, "no name changes its verdict\n".into()));
     assert_eq!(folder.run(&["lists", "diff", "old", "gone"]).0, 2);
+    let folder = Folder::with(&[("old", b"*.a.test\n"), ("new", b"a.test\n")]);
+    assert_eq!(folder.run(&["lists", "diff", "old", "new"]), (0, "no name changes its verdict\n".into()));
+    let (code, said) = folder.run(&["lists", "diff", "old", "new", "--match", "below"]);
+    assert!(code == 1 && said.contains("a.test: pass -> blocked by ||a.test^ (new:1)\n1 change"), "{said}");
 }
 
 #[test]
@@ -314,7 +318,9 @@ fn rules_for_some_clients_types_and_with_answers_of_their_own() {
     for (address, scoped) in [("127.0.0.0/8", "NXDOMAIN"), ("192.0.2.0/24", "REFUSED")] {
         let server = Server::start(&config(&folder.path("list"), &client(address)), &[]);
         assert_eq!(verdicts(&server, &["kids.test", "phones.test"]), [scoped, scoped]);
-        assert_eq!(server.ask("six.test", "AAAA").status(), "NXDOMAIN");
+        // A passes, so the name exists.
+        let six = server.ask("six.test", "AAAA").text();
+        assert!(six.starts_with("status: NOERROR") && six.contains("authority  six.test."), "{six}");
         assert_eq!(
             server.ask("six.test", "A").text(),
             "status: REFUSED, flags: qr rd ra\nEDE: 20 (Not Authoritative)\n"
@@ -339,4 +345,187 @@ fn rules_for_some_clients_types_and_with_answers_of_their_own() {
             ["NXDOMAIN", "REFUSED"]
         );
     }
+}
+
+/// The formats that only one other program has: what each line blocks, named and guessed.
+#[test]
+fn lists_of_other_programs_mean_what_they_mean_there() {
+    let regex = "^ad[0-9]+\\.\n(\\.|^)tracker\\.test$\n^six\\.test$;querytype=AAAA\nads(?!x)\n";
+    let dnscrypt = "=exact.test\n*.star.test\nplain.test\n*part*\nads.*\nx[0-9].class.test\n";
+    let v2fly = "plain.test\nfull:exact.test\nkeyword:part\nregexp:^ad[0-9]+\\.\n";
+    for (format, text, blocked, passed) in [
+        (
+            "regex",
+            regex,
+            &["ad12.test", "tracker.test", "a.tracker.test"][..],
+            &["ad.test", "x.ad1.test", "nottracker.test", "six.test"][..],
+        ),
+        (
+            "dnscrypt",
+            dnscrypt,
+            &[
+                "exact.test",
+                "star.test",
+                "a.star.test",
+                "a.plain.test",
+                "xparty.test",
+                "ads.y",
+                "x1.class.test",
+            ],
+            &["a.exact.test", "notplain.test", "roads.y", "xx.class.test"],
+        ),
+        (
+            "v2fly",
+            v2fly,
+            &["plain.test", "a.plain.test", "exact.test", "a.party.test", "ad1.y"],
+            &["a.exact.test", "notplain.test", "ad.y"],
+        ),
+    ] {
+        let folder = Folder::with(&[("list", text.as_bytes())]);
+        for word in [format, "auto"] {
+            let more = format!("format = \"{word}\"");
+            let server = Server::start(&config(&folder.path("list"), &more), &[]);
+            for name in blocked {
+                assert_eq!(server.ask(name, "A").status(), "NXDOMAIN", "{format} read as {word}: {name}");
+            }
+            for name in passed {
+                assert_eq!(server.ask(name, "A").status(), "REFUSED", "{format} read as {word}: {name}");
+            }
+        }
+        let (code, said) = folder.run(&["compile", "list", "-o", "index"]);
+        assert!(code == 0 && said.contains(&format!("({format}, list)")), "{said}");
+        let server = Server::start(&config(&folder.path("index"), ""), &[]);
+        assert_eq!(server.ask(blocked[0], "A").status(), "NXDOMAIN", "{format} compiled");
+    }
+    let folder = Folder::with(&[("list", regex.as_bytes())]);
+    let server = Server::start(&config(&folder.path("list"), ""), &[]);
+    assert_ne!(server.ask("six.test", "AAAA").status(), "REFUSED");
+    fs::write(folder.path("toml"), config(Path::new("list"), "")).unwrap();
+    let (code, said) = folder.run(&["check", "-c", "toml"]);
+    assert!(code == 0 && said.contains("line 4: not supported: look-around in an expression"), "{said}");
+}
+
+/// What `*.name` is, and that `check` says so.
+#[test]
+fn check_tells_how_an_asterisk_before_a_name_is_read() {
+    for (format, text) in [
+        ("wildcard", "*.a.test\nad*.b.test\n"),
+        ("domains", "*.a.test\nb.test\n"),
+        ("adguard", "*.a.test\n||b.test^\n"),
+        ("dnscrypt", "*.a.test\n=b.test\n"),
+    ] {
+        let folder = Folder::with(&[("list", text.as_bytes())]);
+        for (matching, apex, word, note) in [
+            (
+                "",
+                "NXDOMAIN",
+                "suffix",
+                "1 line `*.name`, read as the name and everything below it; `match = \"below\"` excludes",
+            ),
+            (
+                "match = \"suffix\"",
+                "NXDOMAIN",
+                "suffix",
+                "1 line `*.name`, read as the name and everything below it",
+            ),
+            ("match = \"below\"", "REFUSED", "below", "1 line `*.name`, read as what is below the name"),
+        ] {
+            let text = config(&folder.path("list"), &format!("format = \"{format}\"\n{matching}"));
+            let server = Server::start(&text, &[]);
+            assert_eq!(
+                verdicts(&server, &["a.test", "x.a.test", "x.y.a.test"]),
+                [apex, "NXDOMAIN", "NXDOMAIN"],
+                "{format} {matching}"
+            );
+            fs::write(folder.path("toml"), &text).unwrap();
+            let (code, said) = folder.run(&["check", "-c", "toml"]);
+            assert!(code == 0 && said.contains(note), "{said}");
+            let (_, said) = folder.run(&["check", "-c", "toml", "--json"]);
+            let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+            assert_eq!(json["lists"][0]["reading"]["star_match"], word, "{said}");
+        }
+        // An index keeps the reading.
+        for (matching, apex) in [("suffix", "NXDOMAIN"), ("below", "REFUSED")] {
+            let arguments = ["compile", "list", "-o", "index", "--format", format, "--match", matching];
+            let (code, said) = folder.run(&arguments);
+            assert_eq!(code, 0, "{said}");
+            let server = Server::start(&config(&folder.path("index"), ""), &[]);
+            assert_eq!(verdicts(&server, &["a.test", "x.a.test"]), [apex, "NXDOMAIN"]);
+        }
+    }
+    // A setting without effect is told, and so is a list of dnsmasq that leaves half of a name.
+    let folder = Folder::with(&[("list", b"address=/a.test/::\n")]);
+    fs::write(folder.path("toml"), config(Path::new("list"), "match = \"suffix\"")).unwrap();
+    let (_, said) = folder.run(&["check", "-c", "toml"]);
+    assert!(said.contains("`match` changes nothing in this list"), "{said}");
+    assert!(said.contains("1 line with an address of one family: questions for the other pass"), "{said}");
+}
+
+/// `@schedule` in dnscrypt-proxy's lists: `[[schedule]]` of that name, for groups too.
+#[test]
+fn a_line_with_a_schedule_applies_only_then() {
+    let list = "always.test\nnever.test @past\nnow.test @open\ngone.test @nowhere\n";
+    let folder = Folder::with(&[("list", list.as_bytes())]);
+    let more = "format = \"dnscrypt\"\n\
+        [[list]]\nname = \"other\"\nrules = [\"||other.test^\"]\n\
+        [[schedule]]\nname = \"past\"\nzone = \"UTC\"\nuntil = \"2020-01-01T00:00:00Z\"\n\
+        [[schedule]]\nname = \"open\"\nzone = \"UTC\"\nfrom = \"2020-01-01T00:00:00Z\"\n\
+        [[group]]\nname = \"g\"\nclients = [\"127.0.0.0/8\"]\nlists = [\"l\"]\n";
+    let server = Server::start(&config(&folder.path("list"), more), &[]);
+    assert_eq!(
+        verdicts(&server, &["always.test", "never.test", "now.test", "gone.test", "other.test"]),
+        ["NXDOMAIN", "REFUSED", "NXDOMAIN", "REFUSED", "REFUSED"]
+    );
+    fs::write(folder.path("toml"), config(Path::new("list"), more)).unwrap();
+    let (_, said) = folder.run(&["check", "-c", "toml"]);
+    assert!(said.contains("list l: 4 lines (dnscrypt, list): 3 used, 1 unsupported"), "{said}");
+    assert!(said.contains("line 4: no schedule is named `nowhere`: gone.test @nowhere"), "{said}");
+    let (_, said) = folder.run(&["explain", "now.test", "-c", "toml", "--client", "127.0.0.1"]);
+    assert!(said.contains("(l, line 3)"), "{said}");
+    // Windows of the list and windows of the line: no schedule can say both.
+    let times = "zone = \"UTC\"\nwindows = [\"daily 00:00-12:00\"]";
+    let more = format!(
+        "format = \"dnscrypt\"\nschedule = \"list\"\n\
+         [[schedule]]\nname = \"list\"\n{times}\n[[schedule]]\nname = \"open\"\n{times}\n\
+         [[schedule]]\nname = \"past\"\nzone = \"UTC\"\nwindows = [\"Mon 01:00-02:00\"]\n"
+    );
+    fs::write(folder.path("toml"), config(Path::new("list"), &more)).unwrap();
+    let (_, said) = folder.run(&["check", "-c", "toml"]);
+    let expected = "line 2: not supported: a rule with a schedule of its own in a list with one: never.test";
+    assert!(said.contains(expected) && said.contains("2 used, 2 unsupported"), "{said}");
+    // A compiled index has no times: nothing is blocked at all times instead.
+    let (_, said) = folder.run(&["compile", "list", "-o", "index", "--format", "dnscrypt"]);
+    assert!(said.contains("1 used, 3 unsupported"), "{said}");
+}
+
+/// v2fly's lists: files that a line names, and rules by their attributes.
+#[test]
+fn a_domain_list_takes_in_the_files_beside_it() {
+    let list = "a.test @ads\nb.test @cn\ninclude:more @ads\ninclude:gone\n";
+    let folder =
+        Folder::with(&[("list", list.as_bytes()), ("more", b"c.test @ads\nd.test\nfull:e.test @ads @cn\n")]);
+    let names = ["a.test", "b.test", "c.test", "d.test", "e.test"];
+    for (more, expected) in [
+        ("", ["NXDOMAIN", "NXDOMAIN", "NXDOMAIN", "REFUSED", "NXDOMAIN"]),
+        ("attributes = [\"ads\"]", ["NXDOMAIN", "REFUSED", "NXDOMAIN", "REFUSED", "NXDOMAIN"]),
+        ("attributes = [\"ads\", \"-cn\"]", ["NXDOMAIN", "REFUSED", "NXDOMAIN", "REFUSED", "REFUSED"]),
+    ] {
+        let server = Server::start(&config(&folder.path("list"), more), &[]);
+        assert_eq!(verdicts(&server, &names), expected, "{more}");
+    }
+    fs::write(folder.path("toml"), config(Path::new("list"), "attributes = [\"ads\"]")).unwrap();
+    let (code, said) = folder.run(&["check", "-c", "toml"]);
+    assert!(code == 0 && said.contains("2 lines left out by `attributes`"), "{said}");
+    assert!(said.contains("line 4: the file `gone` can't be included: no such file"), "{said}");
+    let (_, said) = folder.run(&["explain", "c.test", "-c", "toml"]);
+    assert!(said.contains("(l, line 3)"), "{said}");
+    // Attributes of a list that has none are a mistake, not a list without a condition.
+    let folder = Folder::with(&[("list", b"||a.test^\n")]);
+    fs::write(folder.path("toml"), config(Path::new("list"), "attributes = [\"ads\"]")).unwrap();
+    let (code, said) = folder.run(&["check", "-c", "toml"]);
+    assert!(code == 2 && said.contains("only rules of the format v2fly have `attributes`"), "{said}");
+    fs::write(folder.path("toml"), config(Path::new("list"), "format = \"hosts\"\nattributes = [\"ads\"]"))
+        .unwrap();
+    let (code, said) = folder.run(&["check", "-c", "toml"]);
+    assert!(code == 2 && said.contains("only the rules of v2fly lists have attributes"), "{said}");
 }

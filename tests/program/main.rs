@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alarms;
 mod block;
 mod cache;
 mod command;
@@ -26,6 +27,7 @@ mod policy;
 mod portable;
 mod scenario;
 mod signals;
+mod special;
 #[cfg(target_os = "linux")]
 mod streams;
 mod transports;

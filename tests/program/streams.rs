@@ -131,7 +131,7 @@ fn idle_connections_take_no_descriptor_that_others_need() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portcullis.toml");
     let config = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\n{}[metrics]\nlisten = \"127.0.0.1:0\"\n",
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[special]\ntest = false\n{}[metrics]\nlisten = \"127.0.0.1:0\"\n",
         Upstream::config(&[&upstream])
     );
     std::fs::write(&path, config).unwrap();

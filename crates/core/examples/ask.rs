@@ -29,12 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // What a server sends for it.
     if let Verdict::Blocked(by) = verdict
-        && let Some((list, action)) = policy.list(by.list).zip(policy.action(by.rule, by.list, None))
+        && let Some((list, action)) = policy.list(by.list).zip(policy.action(by, None))
     {
         let packet = encode(name.as_name(), Qtype::A);
         let query = Query::parse(&packet).map_err(|error| format!("{error:?}"))?;
         let mut reply = [0; 512];
-        let what = blocked((list, Right::Block), action, &query, Transport::Udp, &mut reply);
+        let what = blocked((list, Right::Block), (action, &|_| {}), &query, Transport::Udp, &mut reply);
         if let Blocked::Reply(len) = what {
             println!("{:02x?}", reply.get(..len).unwrap_or_default());
         }

@@ -91,8 +91,9 @@ pub struct Traits {
     pub effect: Effect,
     /// Takes precedence over rules without this mark (`$important`).
     pub important: bool,
-    /// A `$dnsrewrite`: takes precedence over block and allow; with [`Effect::Allow`], an exception from
-    /// rewrites, or only from those with the same action if it has one.
+    /// A `$dnsrewrite`: takes precedence over block and allow; without an action, it leaves the name as it
+    /// is. With [`Effect::Allow`], an exception from rewrites, or only from those with the same action if it
+    /// has one.
     pub rewrite: bool,
     /// A `$badfilter`: cancels the rule that is otherwise the same.
     pub cancels: bool,
@@ -179,6 +180,7 @@ pub fn modifiers(traits: &Traits) -> String {
     }
     match (&traits.action, traits.rewrite) {
         (Some(action), true) => words.push(format!("dnsrewrite={action}")),
+        (None, true) if traits.effect == Effect::Block => words.push("(as it is)".into()),
         (None, true) => words.push("dnsrewrite".into()),
         (Some(action), false) => words.push(format!("({action})")),
         (None, false) => {}
@@ -190,16 +192,22 @@ pub fn modifiers(traits: &Traits) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// Decided from the first lines.
+    /// Decided from the lines.
     Auto,
     /// `ADDRESS name [name…]`.
     Hosts,
     /// One name per line.
     Domains,
-    /// One name per line, `*.name` for subdomains, `*` anywhere for any characters.
+    /// One name per line; `*` anywhere stands for any characters.
     Wildcard,
     /// `||name^`, `@@||name^`, `/expression/`, `$modifier`.
     AdGuard,
+    /// Pi-hole's regular expressions: one per line, `;querytype=AAAA` after it.
+    Regex,
+    /// dnscrypt-proxy's names: `name`, `=name`, `ads*.name`, `@schedule` after it.
+    Dnscrypt,
+    /// v2fly's domain lists: `full:name`, `keyword:part`, `@attribute` after it.
+    V2fly,
     /// `address=/name/`, `local=/name/`, `server=/name/`.
     Dnsmasq,
     /// `local-zone: "name" type`, `local-data: "name A 192.0.2.1"`.
@@ -212,12 +220,15 @@ pub enum Format {
 
 impl Format {
     /// The formats by their words in the configuration.
-    pub const WORDS: [(&'static str, Self); 9] = [
+    pub const WORDS: [(&'static str, Self); 12] = [
         ("auto", Self::Auto),
         ("hosts", Self::Hosts),
         ("domains", Self::Domains),
         ("wildcard", Self::Wildcard),
         ("adguard", Self::AdGuard),
+        ("regex", Self::Regex),
+        ("dnscrypt", Self::Dnscrypt),
+        ("v2fly", Self::V2fly),
         ("dnsmasq", Self::Dnsmasq),
         ("unbound", Self::Unbound),
         ("rpz", Self::Rpz),

@@ -3,8 +3,6 @@
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
@@ -14,6 +12,7 @@ use super::{commands, judge, replay};
 use crate::app::{self, Signals};
 use crate::censor::{Draw, Expect, Network, Scenario, StubMode, Wanted, WantedReply, describe};
 use crate::cli::{FAILED, OK, say, say_error};
+use crate::observe::sink::{Capacity, Drain, Wait};
 use crate::server::{self, Bound};
 use crate::stage::censor::Observer;
 use crate::stage::clock::Clock;
@@ -26,10 +25,6 @@ use crate::stage::worksheet::{changes, in_shell, letter};
 use crate::stage::world::{Setting, World};
 use crate::stage::{record, shipped};
 
-/// Lines that may wait for a slow terminal.
-const LOG_BOUND: usize = 10_000;
-/// Octets of packets in them.
-const LOG_OCTETS: usize = 64 << 20;
 /// How long a slow terminal may take at the end.
 const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -174,14 +169,9 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     // Before the sockets are bound, so that no signal is lost once the ready line is out.
     let mut signals = Signals::new().map_err(|e| format!("cannot install signal handlers: {e}"))?;
     let now = crate::cli::now();
-    let (lines, exchanges) = sync_channel(LOG_BOUND);
-    let outputs = Arc::new(Outputs {
-        recorder: OnceLock::new(),
-        lines,
-        waiting: Arc::default(),
-        missed: Arc::default(),
-    });
-    let (waiting, missed) = (Arc::clone(&outputs.waiting), Arc::clone(&outputs.missed));
+    let (lines, exchanges) = Sink::new(Capacity::default());
+    let missed = lines.drops();
+    let outputs = Arc::new(Outputs { recorder: OnceLock::new(), lines });
     let setting = Setting { observer: Some(Arc::<Outputs>::clone(&outputs)), ..setting(args) };
     let mode = setting.stubs.unwrap_or(scenario.stub_mode);
     if mode == StubMode::Historical {
@@ -227,7 +217,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         std::thread::spawn(move || commands::take(std::io::stdin().lock(), &censor, json));
     }
     let (shown, clock) = (Arc::clone(&world.censor.scenario), Arc::clone(&world.censor.clock));
-    let printer = std::thread::spawn(move || print(&exchanges, &waiting, style, &shown, &clock));
+    let printer = std::thread::spawn(move || print(exchanges, style, &shown, &clock));
     signals.stop().await;
     let (hurried, held_up) = (player.hurried(), player.held_up());
     running.stop().await;
@@ -237,7 +227,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
     while !printer.is_finished() && crate::cli::now().at < patience {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
-    let missed = missed.load(Relaxed);
+    let missed = missed.count();
     if args.json && (missed > 0 || !printer.is_finished()) {
         tracing::warn!(missed, "queries were not printed, because the reader of the output is too slow");
     }
@@ -317,24 +307,15 @@ fn bind(args: &Args, scenario: &Scenario) -> Result<Bound, String> {
 /// Where exchanges go: the record, and the terminal.
 struct Outputs {
     recorder: OnceLock<Sink>,
-    lines: SyncSender<Exchange>,
-    /// Octets of the exchanges that wait to be printed.
-    waiting: Arc<AtomicUsize>,
-    /// Exchanges that were dropped instead.
-    missed: Arc<AtomicU64>,
+    /// A terminal that is too slow misses lines; the record does not.
+    lines: Sink,
 }
 
 impl Observer for Outputs {
     fn begun(&self, _: &Exchange) {}
 
     fn ended(&self, exchange: Exchange) {
-        // A terminal that is too slow misses lines; the record does not.
-        let octets = exchange.octets();
-        let before = self.waiting.fetch_add(octets, Relaxed);
-        if before + octets > LOG_OCTETS || self.lines.try_send(exchange.clone()).is_err() {
-            self.waiting.fetch_sub(octets, Relaxed);
-            self.missed.fetch_add(1, Relaxed);
-        }
+        self.lines.push(exchange.clone());
         if let Some(recorder) = self.recorder.get() {
             recorder.push(exchange);
         }
@@ -508,23 +489,16 @@ struct Style {
 }
 
 /// Prints queries, and the scenario's events as the clock reaches them.
-fn print(
-    exchanges: &Receiver<Exchange>,
-    waiting: &AtomicUsize,
-    style: Style,
-    scenario: &Scenario,
-    clock: &Clock,
-) {
+fn print(mut exchanges: Drain<Exchange>, style: Style, scenario: &Scenario, clock: &Clock) {
     let mut out = std::io::stdout();
     let dim = out.is_terminal() && !style.json;
     let mut passed = style.began;
     loop {
-        let exchange = match exchanges.recv_timeout(std::time::Duration::from_millis(100)) {
-            Ok(exchange) => Some(exchange),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => None,
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
+        let exchange = match exchanges.next_within(std::time::Duration::from_millis(100)) {
+            Wait::Item(exchange) => Some(exchange),
+            Wait::Idle => None,
+            Wait::End => return,
         };
-        exchange.as_ref().map(|exchange| waiting.fetch_sub(exchange.octets(), Relaxed));
         if style.silent {
             continue;
         }

@@ -1,5 +1,6 @@
 //! The reply that an action gives instead of an answer, with the extended errors that explain it.
 
+use super::stub::Added;
 use super::text::Text;
 use super::{alias, deny, stub};
 use crate::dns::{Ede, EdeCode, NameBuf, Qtype, Query, ReplyWriter, Transport};
@@ -32,7 +33,7 @@ pub enum Right {
 #[must_use]
 pub fn blocked<'a>(
     (list, right): (&ListPolicy, Right),
-    action: &'a Action,
+    (action, added): (&'a Action, Added<'_>),
     query: &Query<'_>,
     transport: Transport,
     out: &mut [u8],
@@ -46,7 +47,7 @@ pub fn blocked<'a>(
         Action::ServFail => deny::servfail(&mut reply),
         Action::Null => stub::null(&mut reply, query, list.ttl),
         Action::Address(v4, v6) => stub::address(&mut reply, query, v4, v6, list.ttl),
-        Action::Records(data) => stub::records(&mut reply, query, data, list.ttl),
+        Action::Records(data) => stub::records(&mut reply, query, data, added, list.ttl),
         // An alias to itself would not be one: the target of a list's alias passes, even if the list
         // contains it too.
         Action::Cname(target) if target.as_name() == query.qname => return Blocked::Pass,
@@ -71,7 +72,7 @@ pub fn blocked<'a>(
 #[must_use]
 pub fn aliased(
     (list, right): (&ListPolicy, Right),
-    targets: &[alias::Target],
+    links: &[alias::Link],
     end: Option<alias::End<'_>>,
     query: &Query<'_>,
     transport: Transport,
@@ -79,7 +80,7 @@ pub fn aliased(
 ) -> usize {
     let text = Text::of(list, query);
     let mut reply = ReplyWriter::new(query, out, transport.limit(query));
-    alias::write_aliases(&mut reply, targets, end);
+    alias::write_aliases(&mut reply, links, end, query.dnssec_ok());
     explain(&mut reply, &text, (list, right), query, true);
     reply.finish()
 }

@@ -1,9 +1,41 @@
 //! An alias and its target's records: stub resolvers do not follow aliases (RFC 1034 §5.3.1).
 
-use crate::dns::{Class, Full, Message, NameBuf, Qtype, Rcode, ReplyWriter, Section, expanded_rdata, flag};
+use crate::dns::{
+    Class, Full, Message, Name, NameBuf, Qtype, Rcode, ReplyWriter, Section, expanded_rdata, flag,
+};
 
-/// An alias: its target, and its TTL in seconds.
-pub type Target = (NameBuf, u32);
+/// A record at the beginning of an answer: an alias, or what proves it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    section: Section,
+    /// `None`: the question's name.
+    owner: Option<NameBuf>,
+    rtype: Qtype,
+    ttl: u32,
+    rdata: Vec<u8>,
+}
+
+impl Link {
+    /// An alias of `owner`, or of the question's name, to `target`, with its TTL in seconds.
+    #[must_use]
+    pub fn cname(owner: Option<NameBuf>, target: &NameBuf, ttl: u32) -> Self {
+        Self { section: Section::Answer, owner, rtype: Qtype::CNAME, ttl, rdata: target.as_bytes().to_vec() }
+    }
+
+    /// The records of a message that was written for one part of the chain; `asked` is the client's name.
+    pub fn all_of<'m>(message: &Message<'m>, asked: Name<'_>) -> impl Iterator<Item = Self> {
+        message.records().filter(|record| record.rtype != Qtype::OPT).filter_map(move |record| {
+            let owner = message.name_at(record.start)?;
+            Some(Self {
+                section: record.section,
+                owner: (owner.as_name() != asked).then_some(owner),
+                rtype: record.rtype,
+                ttl: record.ttl,
+                rdata: expanded_rdata(message, &record)?,
+            })
+        })
+    }
+}
 
 /// The reply to the question for the last alias's target.
 #[derive(Clone, Copy)]
@@ -24,43 +56,48 @@ impl<'m> End<'m> {
     }
 }
 
-/// Writes the aliases, each pointing to the next, and then the records of the last target, if any.
-pub fn write_aliases(reply: &mut ReplyWriter<'_, '_>, targets: &[Target], end: Option<End<'_>>) {
+/// Writes the aliases, each pointing to the next, and then the records of the last target, if any. `signed`: the
+/// client asks for signatures and proofs.
+pub fn write_aliases(reply: &mut ReplyWriter<'_, '_>, links: &[Link], end: Option<End<'_>>, signed: bool) {
+    if let Some(end) = end {
+        reply.rcode(end.rcode);
+    }
     // If a section does not fit, the writer has set TC.
-    let _ = chain(reply, targets).and_then(|()| end.map_or(Ok(()), |end| append(reply, end)));
+    let _ = [Section::Answer, Section::Authority].into_iter().try_for_each(|section| {
+        for link in links.iter().filter(|link| link.section == section) {
+            let owner = link.owner.as_ref().map(NameBuf::as_name);
+            reply.record(section, owner, link.rtype, link.ttl, &[&link.rdata])?;
+        }
+        end.map_or(Ok(()), |end| append(reply, end, section, signed))
+    });
 }
 
-fn chain(reply: &mut ReplyWriter<'_, '_>, targets: &[Target]) -> Result<(), Full> {
-    let owners = std::iter::once(None).chain(targets.iter().map(|(target, _)| Some(target)));
-    owners.zip(targets).try_for_each(|(owner, (target, ttl))| {
-        let owner = owner.map(NameBuf::as_name);
-        reply.record(Section::Answer, owner, Qtype::CNAME, *ttl, &[target.as_bytes()])
-    })
-}
-
-fn append(reply: &mut ReplyWriter<'_, '_>, end: End<'_>) -> Result<(), Full> {
-    let End { reply: end, rcode, ttl } = end;
-    reply.rcode(rcode);
+fn append(
+    reply: &mut ReplyWriter<'_, '_>,
+    End { reply: end, rcode, ttl }: End<'_>,
+    section: Section,
+    signed: bool,
+) -> Result<(), Full> {
     // Truncated by the upstream even over TCP: the client must not take it for complete.
     if end.header.has(flag::TC) {
         reply.truncate();
         return Err(Full);
     }
     let negative = end.header.ancount == 0 || rcode == Rcode::NXDOMAIN;
-    for record in end.records() {
-        let wanted = match record.section {
-            Section::Answer => true,
-            // The SOA makes a negative answer cacheable (RFC 2308 §3).
-            Section::Authority => negative && record.rtype == Qtype::SOA,
-            Section::Additional => false,
-        };
+    let wanted = |rtype| match rtype {
+        _ if section == Section::Answer => true,
+        // The SOA makes a negative answer cacheable (RFC 2308 §3).
+        Qtype::SOA => negative,
+        // Who validates needs the proofs, also of an answer by a wildcard (RFC 4035 §3.1.3).
+        Qtype::RRSIG | Qtype::NSEC | Qtype::NSEC3 => signed,
+        _ => false,
+    };
+    for record in end.records().filter(|record| record.section == section && wanted(record.rtype)) {
         let Some((owner, rdata)) = end.name_at(record.start).zip(expanded_rdata(&end, &record)) else {
             continue;
         };
-        if wanted {
-            let kind = (record.rtype, Class(record.class));
-            reply.record_in(record.section, Some(owner.as_name()), kind, ttl(record.ttl), &[&rdata])?;
-        }
+        let kind = (record.rtype, Class(record.class));
+        reply.record_in(section, Some(owner.as_name()), kind, ttl(record.ttl), &[&rdata])?;
     }
     Ok(())
 }

@@ -40,15 +40,26 @@ pub(super) fn cname(reply: &mut ReplyWriter<'_, '_>, target: Name<'_>, ttl: u32)
     true
 }
 
+/// Calls its argument with the records that further rules add.
+pub type Added<'a> = &'a dyn Fn(&mut dyn FnMut(&Data));
+
 /// The operator's own records: those of the requested type, all of them for ANY, else NODATA.
-pub(super) fn records(reply: &mut ReplyWriter<'_, '_>, query: &Query<'_>, data: &[Data], ttl: u32) -> bool {
-    let mut any = false;
-    for record in data.iter().filter(|d| d.rtype == query.qtype || query.qtype == Qtype::ANY) {
-        any = true;
-        if reply.record(Section::Answer, None, record.rtype, ttl, &[&record.rdata]).is_err() {
-            break;
+pub(super) fn records(
+    reply: &mut ReplyWriter<'_, '_>,
+    query: &Query<'_>,
+    data: &[Data],
+    added: Added<'_>,
+    ttl: u32,
+) -> bool {
+    let (mut any, mut full) = (false, false);
+    let mut write = |record: &Data| {
+        if !full && (record.rtype == query.qtype || query.qtype == Qtype::ANY) {
+            any = true;
+            full = reply.record(Section::Answer, None, record.rtype, ttl, &[&record.rdata]).is_err();
         }
-    }
+    };
+    data.iter().for_each(&mut write);
+    added(&mut write);
     if !any {
         return deny::nodata(reply, query, ttl);
     }

@@ -46,6 +46,16 @@ pub enum Found<'n> {
     Address(IpAddr, Via),
 }
 
+impl Found<'_> {
+    /// How the reply leads to it.
+    #[must_use]
+    pub const fn via(&self) -> Via {
+        match self {
+            Self::Name(_, via) | Self::Address(_, via) => *via,
+        }
+    }
+}
+
 /// Calls `each` for every item that a reply leads to, until it breaks; returns the value of the break.
 ///
 /// The names of the alias chain come first, in chain order whatever the order of the records

@@ -17,8 +17,10 @@ mod query;
 pub mod rdata;
 mod relay;
 mod reply;
+mod rotate;
 mod screen;
 pub mod sde;
+mod special;
 mod types;
 
 pub use self::ede::{Ede, EdeCode};
@@ -29,11 +31,13 @@ pub use self::header::{HEADER_LEN, Header, MAX_MESSAGE, flag};
 pub use self::host::{HostError, host_in};
 pub use self::message::{Message, Record};
 pub use self::name::{
-    Folded, Labels, MAX_LABEL, MAX_LABELS, MAX_NAME, Match, Name, NameBuf, NameError, Offsets,
+    Folded, Labels, MAX_LABEL, MAX_LABELS, MAX_NAME, Match, Name, NameBuf, NameError, Offsets, ancestors,
 };
 pub use self::pattern::{Pattern, Start};
 pub use self::query::{MAX_QUERY, Query, QueryBuilder, QueryError, ReplyMatch, encode, match_reply};
 pub use self::relay::{expanded_rdata, without_ech};
 pub use self::reply::{Full, MAX_EDE, ReplyWriter, Section, Transport};
+pub use self::rotate::{rotate, turns_of};
 pub use self::screen::{Screened, Unsound, screen};
+pub use self::special::{FoundSpecial, Special, Specials};
 pub use self::types::{Class, Opcode, Qtype, Rcode, UnknownMnemonic};

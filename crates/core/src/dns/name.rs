@@ -5,6 +5,7 @@
 //! owns such octets. Names compare case-insensitively for ASCII (RFC 4343).
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -157,6 +158,26 @@ impl<'a> Name<'a> {
         false
     }
 
+    /// The canonical order of names (RFC 4034 §6.1).
+    #[must_use]
+    pub fn canonical_cmp(self, other: Name<'_>) -> Ordering {
+        let (own, others) = (self.offsets(), other.offsets());
+        for depth in 1.. {
+            let order = match (own.from_root(depth), others.from_root(depth)) {
+                (None, None) => return Ordering::Equal,
+                (None, Some(_)) => Ordering::Less,
+                (Some(_), None) => Ordering::Greater,
+                (Some(a), Some(b)) => {
+                    a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
+                }
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
+    }
+
     /// An owned copy in lower case, the form in which names are stored and compared.
     #[must_use]
     pub fn to_folded(self) -> NameBuf {
@@ -168,6 +189,11 @@ impl<'a> Name<'a> {
     pub fn to_buf(self) -> NameBuf {
         NameBuf(self.0.to_vec())
     }
+}
+
+/// A name and all names above it, down to the root.
+pub fn ancestors(name: Name<'_>) -> impl Iterator<Item = Name<'_>> {
+    std::iter::successors(Some(name), |name| name.parent())
 }
 
 /// A name in lower case on the stack: the key for tables of lower-case names.
@@ -250,6 +276,12 @@ impl<'a> Offsets<'a> {
         let start = usize::from(*self.at.get(index)?);
         let len = usize::from(*self.name.get(start)?);
         self.name.get(start + 1..start + 1 + len)
+    }
+
+    /// True if the label at `depth` below the root is this one, whatever its case.
+    #[must_use]
+    pub fn is(&self, depth: usize, label: &[u8]) -> bool {
+        self.from_root(depth).is_some_and(|own| own.eq_ignore_ascii_case(label))
     }
 
     /// The last `depth` labels of the name; 0 is the root.
@@ -505,6 +537,27 @@ mod tests {
         assert_eq!(offsets.suffix(0).unwrap(), Name::ROOT);
         let most = NameBuf(vec![1; 254].into_iter().chain([0]).collect());
         assert_eq!(most.as_name().offsets().count(), MAX_LABELS);
+    }
+
+    #[test]
+    fn the_canonical_order_is_that_of_rfc_4034() {
+        let sorted = [
+            "example",
+            "a.example",
+            "yljkjljk.a.example",
+            "Z.a.example",
+            "zABC.a.EXAMPLE",
+            "z.example",
+            "\\001.z.example",
+            "*.z.example",
+            "\\200.z.example",
+        ];
+        let names = sorted.map(|text| NameBuf::from_text(text).unwrap());
+        for (i, a) in names.iter().enumerate() {
+            for (j, b) in names.iter().enumerate() {
+                assert_eq!(a.as_name().canonical_cmp(b.as_name()), i.cmp(&j), "{a} {b}");
+            }
+        }
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! `@@`, and the rest. Its finer distinctions (more modifiers before fewer) are replaced by the longer name
 //! and the order of the lists.
 
+use super::expression;
+use super::host::push_host;
 use super::hosts;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype, rdata};
 use crate::rule::{Action, Client, Data, Effect, Match, Pattern, Scope, Start, Traits};
-use crate::trie::servable;
 
 /// One line of a filter.
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
@@ -59,7 +60,7 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if let Some(expression) = pattern.strip_prefix('/').and_then(|p| p.strip_suffix('/'))
         && !expression.is_empty()
     {
-        return self::expression(expression, &traits, sink);
+        return expression::push(expression, &traits, sink);
     }
     plain_pattern(pattern, &traits, sink)
 }
@@ -130,6 +131,9 @@ fn modifier(text: &str, traits: &mut Traits, scope: &mut Scope) -> Result<(), Sk
                         Client::Network(network.trunc())
                     }
                     (_, Ok(address)) => Client::Network(address.into()),
+                    _ if unquoted(&word).is_empty() => {
+                        return Err(SkipReason::Syntax("`client` has an empty name".into()));
+                    }
                     _ => Client::Name(unquoted(&word)),
                 };
                 if yes { &mut scope.clients } else { &mut scope.not_clients }.push(client);
@@ -198,10 +202,25 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
         "REFUSED" => Some(Action::Refused),
         _ => None,
     };
-    let host = |text: &str| {
-        NameBuf::from_text(text).map(Action::Cname).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))
+    let name = |text: &str| {
+        let name = NameBuf::from_text(text).map_err(|e| SkipReason::Syntax(format!("`{text}`: {e}")))?;
+        if push_host(text, &mut Vec::new()).is_err() || name.as_name().labels().any(|l| l.starts_with(b"-")) {
+            return Err(SkipReason::Syntax(format!("`{text}` is not a host name")));
+        }
+        Ok(name)
     };
+    let host = |text: &str| name(text).map(Action::Cname);
     let record = |rtype: Qtype, text: &str| {
+        // Which word of the data is the name of a host.
+        let place = match rtype {
+            Qtype::PTR => Some(0),
+            Qtype::MX | Qtype::HTTPS | Qtype::SVCB => Some(1),
+            Qtype::SRV => Some(3),
+            _ => None,
+        };
+        if let Some(text) = place.and_then(|at| text.split_ascii_whitespace().nth(at)).filter(|t| *t != ".") {
+            name(text)?;
+        }
         let rdata =
             rdata::from_text(rtype, text, Name::ROOT).map_err(|e| SkipReason::Syntax(e.to_string()))?;
         Ok(Some(Action::Records(vec![Data { rtype, rdata }])))
@@ -216,7 +235,8 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
             (Some(action), _) => Ok(Some(action)),
             (_, Ok(std::net::IpAddr::V4(_))) => record(Qtype::A, first),
             (_, Ok(std::net::IpAddr::V6(_))) => record(Qtype::AAAA, first),
-            _ if first.contains('.') => host(first).map(Some),
+            // A word in capitals is a code.
+            _ if first.contains('.') || first.to_uppercase() != first => host(first).map(Some),
             _ => Err(SkipReason::Syntax(format!("`{first}` is not an address, name or response code"))),
         };
     };
@@ -241,40 +261,6 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
         Qtype::TXT => record(Qtype::TXT, &format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))),
         _ => Err(unknown()),
     }
-}
-
-/// An expression; one that only means "this name" or "this name and its subdomains" becomes a name.
-fn expression(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
-    if let Some((name, matching)) = name_in_expression(text) {
-        sink.name(&name, matching, traits);
-        return Ok(());
-    }
-    regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(|error| {
-        let error = error.to_string();
-        let last = error.lines().next_back().unwrap_or_default().trim().trim_start_matches("error: ");
-        SkipReason::Expression(last.chars().take(120).collect())
-    })?;
-    // An expression that can't be served must cost only its own line.
-    servable(text).map_err(|e| SkipReason::Feature(e.to_string()))?;
-    sink.pattern(Pattern::Regex(text.to_owned()), traits);
-    Ok(())
-}
-
-fn name_in_expression(text: &str) -> Option<(String, Match)> {
-    let body = text.strip_suffix('$')?;
-    let forms = [
-        ("^(.+\\.)?", Match::Suffix),
-        ("^(.*\\.)?", Match::Suffix),
-        ("(^|\\.)", Match::Suffix),
-        ("(\\.|^)", Match::Suffix),
-        ("^.+\\.", Match::Subdomains),
-        ("^", Match::Exact),
-    ];
-    let (rest, matching) = forms.iter().find_map(|(start, m)| Some((body.strip_prefix(start)?, *m)))?;
-    // Only letters and escaped dots.
-    let name = rest.replace("\\.", "\0");
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == 0);
-    (plain && !name.is_empty()).then(|| (name.replace('\0', "."), matching))
 }
 
 fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
@@ -322,6 +308,15 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
             return Ok(());
         }
         _ => {}
+    }
+    // What publishers of lists of names mean by it; `||*.name^` is AdGuard's own for what is below.
+    if let (None, false, Some(below)) = (start, end, body.strip_prefix("*."))
+        && is_name(below)
+        && !below.starts_with('.')
+        && !below.ends_with(['.', '-'])
+    {
+        sink.star_with(below, traits);
+        return Ok(());
     }
     let text = body.to_lowercase();
     let text = match text.strip_prefix('/') {
@@ -397,6 +392,12 @@ mod tests {
             ("a.org # why", "|a.org|"),
             ("||bücher.example^", "||xn--bcher-kva.example^"),
             ("@@||a.org^", "@@||a.org^"),
+            ("*.a.org", "||a.org^"),
+            ("*.Org", "||org^"),
+            ("@@*.a.org", "@@||a.org^"),
+            ("*.a.org$badfilter", "||a.org^ badfilter"),
+            ("@@*.a.org$important,dnstype=A", "@@||a.org^$important,dnstype=A"),
+            ("*.a.org # why", "||a.org^"),
             // Only a name by itself is a hosts entry.
             ("@@a.org", "@@pattern a.org"),
             ("a.org$important", "pattern a.org$important"),
@@ -413,6 +414,9 @@ mod tests {
             ("ads.a.org^", "pattern ads.a.org^"),
             ("a*.org", "pattern a*.org"),
             ("*ads*", "pattern *ads*"),
+            ("*.ads.", "pattern *.ads."),
+            ("*.a.org^", "pattern *.a.org^"),
+            ("||ads*.a.org", "pattern ||ads*.a.org"),
             ("/ads[0-9]+/", "pattern /ads[0-9]+/"),
             ("/ads$/", "pattern /ads$/"),
             ("@@/ads$/", "@@pattern /ads$/"),
@@ -460,7 +464,8 @@ mod tests {
             ("@@||a.org^$dnsrewrite", "@@||a.org^$dnsrewrite"),
             ("@@||a.org^$dnsrewrite=192.0.2.1", "@@||a.org^$dnsrewrite=records A"),
             ("||a.org^$dnsrewrite", "! `dnsrewrite` needs a value"),
-            ("||a.org^$dnsrewrite=nonsense", "! `nonsense` is not an address, name or response code"),
+            ("||a.org^$dnsrewrite=nonsense", "||a.org^$dnsrewrite=cname nonsense"),
+            ("||a.org^$dnsrewrite=NONSENSE", "! `NONSENSE` is not an address, name or response code"),
             ("||a.org^$dnsrewrite=NOERROR;A;x", "! `x` is not an IPv4 address"),
             // A modifier without meaning for a name server never becomes a full block.
             ("||a.org^$third-party", "! the modifier `third-party` means nothing to a name server"),
@@ -482,9 +487,15 @@ mod tests {
                 "! not supported: the expression can't be built: DFA exceeded size limit of 1048576 during determinization",
             ),
             ("/(/", "! not a regular expression: unclosed group"),
+            ("/ads(?!x)/", "! not supported: look-around in an expression, such as (?!…)"),
+            ("/(?<=ads)x/", "! not supported: look-around in an expression, such as (?!…)"),
+            ("/(ads)\\1/", "! not supported: a back-reference in an expression, such as \\1"),
             ("||a..org^", "! a label is empty"),
             ("||a.org^$dnstype=NOPE", "! `NOPE` is not a record type"),
             ("||a.org^$dnstype=", "! `dnstype` needs a value"),
+            ("||a.org^$client=", "! `client` needs a value"),
+            ("||a.org^$client=a|", "! `client` has an empty name"),
+            ("||a.org^$client=~''", "! `client` has an empty name"),
             ("||a.org^$denyallow=~b.org", "! `denyallow` takes no `~`"),
             ("||a.org^$ctag=Big", "! `Big` is not a client tag"),
         ] {
@@ -493,6 +504,72 @@ mod tests {
         assert_eq!(read("0.0.0.0 a.org b.org"), ["|a.org|", "|b.org|"]);
         for blank in ["! comment", "# comment", "", "127.0.0.1 localhost"] {
             assert!(read(blank).is_empty(), "{blank}");
+        }
+    }
+
+    #[test]
+    fn values_of_dnsrewrite_are_read_or_refused() {
+        let read = |value: &str| read(&format!("||a.org^$dnsrewrite={value}")).concat();
+        for good in [
+            "192.0.2.1",
+            "2001:db8::1",
+            "b.org",
+            "b.org.",
+            "xn--80ajiqg.xn--90ae",
+            "REFUSED",
+            "noerror;a;192.0.2.1",
+            "noerror;aaaa;2001:db8::1",
+            "noerror;cname;b.org",
+            "noerror;txt;hello",
+            "noerror;mx;30 b.org",
+            "noerror;ptr;b.org",
+            "noerror;svcb;30 b.org alpn=h3",
+            "noerror;svcb;30 . alpn=h3",
+            "noerror;svcb;32 b.org alpn=h3 dohpath=/dns-query{?dns}",
+            "noerror;https;30 b.org",
+            "noerror;srv;30 60 8080 b.org",
+            "noerror;srv;30 60 8080 .",
+            "nxdomain;;",
+            "noerror;;",
+        ] {
+            let got = read(good);
+            assert!(got.starts_with("||a.org^$dnsrewrite="), "{good}: {got}");
+        }
+        for bad in [
+            "BADWORD",
+            "bad;syntax",
+            "none;none;none",
+            "noerror;none;none",
+            "noerror;a;bad",
+            "noerror;a;2001:db8::1",
+            "noerror;aaaa;bad",
+            "noerror;aaaa;192.0.2.1",
+            "noerror;cname;",
+            "noerror;cname;!!bad",
+            "noerror;cname;b..org",
+            "noerror;cname;b:org",
+            "noerror;mx;bad name",
+            "noerror;mx;bad",
+            "noerror;mx;10 !!bad",
+            "noerror;ptr;bad name",
+            "noerror;ptr;!!bad",
+            "noerror;https;bad name",
+            "noerror;svcb;bad",
+            "noerror;svcb;bad name",
+            "noerror;svcb;42 bad names",
+            "noerror;svcb;42 !!bad alpn=h3",
+            "noerror;srv;bad name",
+            "noerror;srv;bad 0 0 name",
+            "noerror;srv;30 bad 0 name",
+            "noerror;srv;30 60 bad name",
+            "noerror;srv;30 60 8080 !!bad",
+            "A:NOERROR:192.0.2.1",
+            "www:b",
+            "www.-b.org",
+            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ] {
+            let got = read(bad);
+            assert!(got.starts_with("! "), "{bad}: {got}");
         }
     }
 

@@ -8,24 +8,25 @@ use crate::rule::{Match, Pattern, Start};
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     match one_name(text) {
         Err(reason) => sink.skip(reason),
-        // A leading dot is how some lists include subdomains.
-        Ok(name) => match name.strip_prefix('.').filter(|rest| !rest.is_empty()) {
-            Some(rest) => sink.plain_name(rest, Match::Suffix),
-            None => sink.plain_name(name, sink.plain()),
+        Ok(name) => match name.as_bytes() {
+            // A leading dot is how some lists include subdomains.
+            [b'.', _, ..] => sink.plain_name(name.get(1..).unwrap_or_default(), Match::Suffix),
+            [b'*', b'.', ..] => sink.star(name.get(2..).unwrap_or_default()),
+            _ => sink.plain_name(name, sink.plain()),
         },
     }
 }
 
-/// One line of a wildcard list: `*.name` matches the subdomains of a name but not the name itself; `*`
-/// elsewhere matches any characters, including dots.
+/// One line of a wildcard list: `*.name` as in a list of names; `*` elsewhere matches any characters,
+/// including dots.
 pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     let name = match one_name(text) {
         Ok(name) => name,
         Err(reason) => return sink.skip(reason),
     };
-    match name.strip_prefix("*.") {
-        Some(rest) if !rest.contains('*') => sink.plain_name(rest, Match::Subdomains),
-        None if !name.contains('*') => line(name, sink),
+    match memchr::memrchr(b'*', name.as_bytes()) {
+        None => line(name, sink),
+        Some(0) if name.starts_with("*.") => line(name, sink),
         _ => match glob(name) {
             Ok(pattern) => {
                 let traits = sink.traits();

@@ -1,12 +1,15 @@
 //! A parsed list: its rules in compact form, and an account of every line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rustc_hash::FxBuildHasher;
 
+use super::attributes::Attributes;
+use super::budget::{Budget, Spent};
+use super::detected::Detected;
 use super::skip::{SkipReason, Skipped};
-use crate::dns::{Match, Name};
-use crate::rule::{Action, Effect, Format, Pattern, Traits};
+use crate::dns::{Match, Name, NameBuf};
+use crate::rule::{Effect, Format, Pattern, Traits};
 
 /// A parsed list. The names are stored consecutively in one block, so that a million names take a million
 /// times their length and not a million allocations.
@@ -14,6 +17,8 @@ use crate::rule::{Action, Effect, Format, Pattern, Traits};
 pub struct List {
     /// The format that it was read as.
     pub format: Format,
+    /// How sure the format is, if it was not given.
+    pub detected: Option<Detected>,
     /// Its `$badfilter` rules cancel only its own rules, because some of its rules do not apply to all
     /// clients at all times.
     pub alone: bool,
@@ -21,15 +26,80 @@ pub struct List {
     pub lines: u32,
     /// Lines without a rule: blank ones, comments, entries for the local machine.
     pub blank: u32,
-    /// Lines, or names on them, that were meant as rules but gave none, in order.
+    /// Lines, or names on them, that were meant as rules but gave none, in order; only the first of very
+    /// many.
     pub skipped: Vec<Skipped>,
+    /// The others.
+    pub unkept: Unkept,
+    /// Lines of a hosts file with an address that is neither loopback nor unspecified: its author may have
+    /// meant them as answers.
+    pub answers: u32,
     /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
+    /// Lines `*.name`, in formats in which they can be read in two ways.
+    pub stars: u32,
+    /// They are rules only for what is below the name, not for the name itself.
+    pub below: bool,
+    /// Lines that answer only for addresses of one family, and let questions for the other pass.
+    pub one_family: u32,
+    /// Rules that the list does not take, by their attributes.
+    pub not_chosen: u32,
+    /// Rules that apply at the times of a schedule, by its name: those that the reader was told of.
+    pub timed: BTreeMap<String, List>,
+    /// Other files that lines name; see [`List::absorb`].
+    pub includes: Vec<Include>,
     /// Rules that have a pattern instead of a name: line, pattern, number of the traits.
     pub patterns: Vec<(u32, Pattern, u32)>,
+    /// How many skipped lines are kept.
+    pub(super) kept: usize,
+    pub(super) spent: Spent,
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
+}
+
+/// Skipped lines that are only counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unkept {
+    /// Malformed lines.
+    pub invalid: u32,
+    /// Lines that request something unsupported.
+    pub unsupported: u32,
+}
+
+impl Unkept {
+    pub(super) fn add(&mut self, reason: &SkipReason) {
+        let count = if reason.is_unsupported() { &mut self.unsupported } else { &mut self.invalid };
+        *count = count.saturating_add(1);
+    }
+
+    pub(super) fn take_from(&mut self, other: &mut Self) {
+        let Self { invalid, unsupported } = std::mem::take(other);
+        self.invalid = self.invalid.saturating_add(invalid);
+        self.unsupported = self.unsupported.saturating_add(unsupported);
+    }
+
+    /// Counts what a line added to `before` as one line, or as none.
+    pub(super) fn count_once(&mut self, before: Self, as_none: bool) {
+        if as_none {
+            *self = before;
+        } else if self.invalid > before.invalid {
+            *self = Self { invalid: before.invalid.saturating_add(1), ..before };
+        } else if self.unsupported > before.unsupported {
+            *self = Self { unsupported: before.unsupported.saturating_add(1), ..before };
+        }
+    }
+}
+
+/// Another file that a line names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The line, from 1.
+    pub line: u32,
+    /// The name of the file, as it stands there: it comes from outside.
+    pub name: String,
+    /// The rules of it that the list takes.
+    pub chosen: Attributes,
 }
 
 /// A rule for a name.
@@ -59,10 +129,21 @@ impl List {
     pub(super) fn new(format: Format) -> Self {
         Self {
             format,
+            detected: None,
             alone: false,
             lines: 0,
             blank: 0,
+            stars: 0,
+            below: false,
+            one_family: 0,
+            not_chosen: 0,
+            timed: BTreeMap::new(),
+            includes: Vec::new(),
             skipped: Vec::new(),
+            unkept: Unkept::default(),
+            answers: 0,
+            kept: Budget::default().kept,
+            spent: Spent::default(),
             traits: Vec::new(),
             patterns: Vec::new(),
             names: Vec::new(),
@@ -73,11 +154,11 @@ impl List {
 
     /// A list of rewrites that did not come from text: line, name, how it matches, and the answer.
     #[must_use]
-    pub fn of_rewrites<'r>(rewrites: impl Iterator<Item = (u32, Name<'r>, Match, Action)>) -> Self {
+    pub fn of_rewrites<'r>(rewrites: impl Iterator<Item = (u32, Name<'r>, Match, Traits)>) -> Self {
         let mut list = Self::new(Format::AdGuard);
-        for (line, name, matching, action) in rewrites {
+        for (line, name, matching, traits) in rewrites {
             list.lines = list.lines.max(line);
-            let traits = Traits { rewrite: true, action: Some(action), ..Traits::plain(Effect::Block) };
+            let traits = Traits { rewrite: true, effect: Effect::Block, ..traits };
             let pushed = list.push_name(line, matching, &traits, |names| {
                 names.extend(name.as_bytes().iter().map(u8::to_ascii_lowercase));
                 Ok(())
@@ -88,6 +169,103 @@ impl List {
         }
         list.blank = list.lines.saturating_sub(u32::try_from(list.records.len()).unwrap_or(0));
         list
+    }
+
+    /// A list of rules that were read before: line, name or pattern, traits.
+    #[must_use]
+    pub fn of_rules(
+        format: Format,
+        names: Vec<(u32, NameBuf, Match, Traits)>,
+        patterns: Vec<(u32, Pattern, Traits)>,
+    ) -> Self {
+        let mut list = Self::new(format);
+        for (line, name, matching, traits) in names {
+            list.lines = list.lines.max(line);
+            let pushed = list.push_name(line, matching, &traits, |names| {
+                names.extend_from_slice(name.as_bytes());
+                Ok(())
+            });
+            if let Err(reason) = pushed {
+                list.skipped.push(Skipped { line, text: name.to_string(), reason });
+            }
+        }
+        for (line, pattern, traits) in patterns {
+            list.lines = list.lines.max(line);
+            let number = list.traits_number(&traits);
+            list.patterns.push((line, pattern, number));
+        }
+        list
+    }
+
+    /// What the list leaves of a budget for the files that its lines name.
+    #[must_use]
+    pub fn leaves(&self, budget: &Budget) -> Budget {
+        let rules = u32::try_from(self.name_count() + self.patterns.len()).unwrap_or(u32::MAX);
+        Budget {
+            octets: budget.octets.saturating_sub(self.spent.octets),
+            lines: budget.lines.saturating_sub(self.lines),
+            rules: budget.rules.saturating_sub(rules),
+            expressions: budget.expressions.saturating_sub(self.spent.expressions),
+            automata: budget.automata.saturating_sub(self.spent.automata),
+            short_patterns: budget.short_patterns.saturating_sub(self.spent.short_patterns),
+            ..*budget
+        }
+    }
+
+    /// Takes in the rules of a file that a line names, as rules of that line.
+    pub fn absorb(&mut self, include: &Include, file: &Self) {
+        let line = include.line;
+        self.forget(line);
+        let traits_of = |number: u32| file.traits.get(number as usize);
+        for rule in file.rules() {
+            let Some(traits) = traits_of(rule.traits) else { continue };
+            let pushed = self.push_name(line, rule.matching, traits, |names| {
+                names.extend_from_slice(rule.name.as_bytes());
+                Ok(())
+            });
+            if let Err(reason) = pushed {
+                self.skipped.push(Skipped { line, text: rule.name.to_folded().to_string(), reason });
+            }
+        }
+        for (_, pattern, traits) in &file.patterns {
+            let Some(traits) = traits_of(*traits) else { continue };
+            let number = self.traits_number(traits);
+            self.patterns.push((line, pattern.clone(), number));
+        }
+        let mut unkept = file.unkept;
+        self.unkept.take_from(&mut unkept);
+        for skipped in &file.skipped {
+            if self.skipped.len() >= self.kept {
+                self.unkept.add(&skipped.reason);
+                continue;
+            }
+            let text = format!("{}:{}: {}", include.name, skipped.line, skipped.text);
+            self.skipped.push(Skipped { line, text, reason: skipped.reason.clone() });
+        }
+        self.not_chosen = self.not_chosen.saturating_add(file.not_chosen);
+    }
+
+    /// A file that a line names can't be read.
+    pub fn refuse(&mut self, include: &Include, why: String) {
+        self.forget(include.line);
+        let text = printable(&include.name);
+        let reason = SkipReason::NotIncluded { file: text.clone(), why };
+        self.skipped.push(Skipped { line: include.line, text: format!("include:{text}"), reason });
+    }
+
+    /// Removes the report that a file was not read.
+    fn forget(&mut self, line: u32) {
+        self.skipped.retain(|s| s.line != line || !matches!(s.reason, SkipReason::Include(_)));
+    }
+
+    /// The rules of `part`, one of [`List::timed`], are not used.
+    pub fn refuse_all(&mut self, part: &Self, reason: &SkipReason) {
+        let names = part.rules().map(|rule| (rule.line, rule.name.to_folded().to_string()));
+        let patterns = part.patterns.iter().map(|(line, pattern, _)| (*line, pattern.to_string()));
+        for (line, text) in names.chain(patterns) {
+            self.skipped.push(Skipped { line, text, reason: reason.clone() });
+        }
+        self.skipped.sort_by_key(|s| s.line);
     }
 
     /// The rules for names, in the order of their lines.
@@ -120,6 +298,25 @@ impl List {
     #[must_use]
     pub const fn name_count(&self) -> usize {
         self.records.len()
+    }
+
+    /// Removes the rules for which this holds; gives their lines and names.
+    pub(super) fn remove(&mut self, unwanted: impl Fn(&NameRule<'_>) -> bool) -> Vec<(u32, String)> {
+        let mut old = Self::new(self.format);
+        std::mem::swap(&mut old.records, &mut self.records);
+        std::mem::swap(&mut old.names, &mut self.names);
+        let mut removed = Vec::new();
+        for (rule, record) in old.rules().zip(&old.records) {
+            if unwanted(&rule) {
+                removed.push((rule.line, rule.name.to_folded().to_string()));
+                continue;
+            }
+            // What all had room for has room for some.
+            let at = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+            self.names.extend_from_slice(rule.name.as_bytes());
+            self.records.push(Record { at, ..*record });
+        }
+        removed
     }
 
     pub(super) fn traits_number(&mut self, traits: &Traits) -> u32 {
@@ -162,4 +359,9 @@ impl List {
         self.records.push(Record { at, line, traits: number << 2 | kind });
         Ok(())
     }
+}
+
+/// The beginning of a text from outside, without control characters.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

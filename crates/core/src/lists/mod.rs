@@ -1,25 +1,39 @@
 //! Parses lists: from octets to rules with their lines, and an account of every other line.
 //!
 //! A [`Reader`] takes a list in chunks of any size, so that neither a large file nor an endless line is
-//! ever held in memory as a whole. It detects the format from the first lines if none is given.
+//! ever held in memory as a whole. If no format is given, it guesses one from the first lines and confirms
+//! it with the whole list; a wrong guess means that the list must be read again ([`ReadError::OtherFormat`]).
 //! [`List::parse`] reads a list that is in memory.
 
 pub mod addresses;
 mod adguard;
+mod attributes;
+mod budget;
+mod comment;
+mod condition;
 mod detect;
+mod detected;
+mod dnscrypt;
 mod dnsmasq;
 mod domains;
+mod expression;
+mod foreign;
 mod host;
 mod hosts;
 mod list;
 mod reader;
+mod regex;
 mod rpz;
 mod sink;
 mod skip;
 mod unbound;
+mod v2fly;
 
-pub use self::detect::NotAList;
-pub use self::list::{List, NameRule};
-pub use self::reader::{Reader, parse};
+pub use self::attributes::Attributes;
+pub use self::budget::{Budget, Exceeded};
+pub use self::detected::Detected;
+pub use self::foreign::NotAList;
+pub use self::list::{Include, List, NameRule, Unkept};
+pub use self::reader::{ReadError, Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
 pub use crate::rule::Format;

@@ -1,18 +1,23 @@
 //! Reads a list in chunks: splits lines and passes each to the parser of its format.
 
-use super::detect::{self, NotAList, is_comment};
+use super::attributes::Attributes;
+use super::budget::{Budget, Exceeded};
+use super::condition::Conditions;
+use super::detect::{Detector, is_comment};
+use super::detected::Detected;
+use super::foreign::{self, NotAList};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::{adguard, dnsmasq, domains, hosts, rpz, unbound};
+use super::{adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
-/// How many octets are examined to detect the format.
+/// How many octets are held back to guess the format; the whole list confirms the guess.
 const HEAD: usize = 1 << 16;
 
 impl List {
-    /// Reads a complete list in memory: the format is detected from its first lines, and plain names match
-    /// as the format defines. `effect` is the effect of a plain rule: the kind of the list.
+    /// Reads a complete list in memory: the format is detected from its lines, and plain names match as the
+    /// format defines. `effect` is the effect of a plain rule: the kind of the list.
     ///
     /// # Errors
     /// [`NotAList`] for input that is not a list.
@@ -26,14 +31,51 @@ impl List {
 /// # Errors
 /// [`NotAList`] for input that is not a list.
 pub fn parse(bytes: &[u8], format: Format, plain: Option<Match>, effect: Effect) -> Result<List, NotAList> {
-    let mut reader = Reader::new(format, plain, effect);
-    reader.feed(bytes)?;
-    reader.finish()
+    let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    foreign::refuse(bytes)?;
+    let detected = (format == Format::Auto).then(|| {
+        let mut detector = Detector::default();
+        detector.feed(bytes);
+        detector.finish()
+    });
+    let format = detected.map_or(format, |detected| detected.format);
+    let mut reader = Reader::new(format, plain, effect).within(Budget::NONE);
+    let read = reader.feed(bytes).and_then(|()| reader.finish());
+    match read {
+        Ok(mut list) => {
+            list.detected = detected;
+            Ok(list)
+        }
+        Err(ReadError::NotAList(error)) => Err(error),
+        // Neither can happen to a list without bounds in a given format.
+        Err(ReadError::TooMuch(_) | ReadError::OtherFormat(_)) => Err(NotAList::Binary),
+    }
+}
+
+/// A mark that some programs put before UTF-8 text.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Why a [`Reader`] gives no list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It is not a list.
+    #[error(transparent)]
+    NotAList(#[from] NotAList),
+    /// It exceeds its budget.
+    #[error(transparent)]
+    TooMuch(#[from] Exceeded),
+    /// The whole list shows another format than its beginning. Read it again, with [`Reader::detected`].
+    #[error("the list is in the format {}, which its beginning does not show", .0.format)]
+    OtherFormat(Detected),
 }
 
 /// Reads one list in chunks.
 pub struct Reader {
     list: List,
+    budget: Budget,
+    /// Examines all lines, if the format is to be detected.
+    detector: Option<Detector>,
     /// How plain names match, if the configuration says so.
     plain: Option<Match>,
     traits: Traits,
@@ -43,6 +85,10 @@ pub struct Reader {
     state: Option<State>,
     /// Whether the start of the current line was discarded because it is too long.
     overlong: bool,
+    /// The rules that the list takes, by their attributes.
+    chosen: Attributes,
+    /// The conditions of an adguard list that the next line is under.
+    conditions: Conditions,
 }
 
 /// The state that a format keeps from line to line.
@@ -53,44 +99,105 @@ enum State {
 }
 
 impl Reader {
-    /// Begins a list. Bad lines are recorded with their reason and do not end it. `plain: None` takes the
-    /// format's own meaning of plain names: exact for hosts and adguard, suffix for the others. `effect` is
-    /// the effect of a plain rule: the kind of the list.
+    /// Begins a list with the default [`Budget`]. Bad lines are recorded with their reason and do not end it.
+    /// `plain: None` takes the format's own meaning of plain names: exact for hosts, adguard and rpz, suffix
+    /// for the others; so does `Subdomains`, by which `*.name` is only what is below the name. `effect` is the
+    /// effect of a plain rule: the kind of the list.
     #[must_use]
     pub fn new(format: Format, plain: Option<Match>, effect: Effect) -> Self {
-        let list = List::new(format);
+        let mut list = List::new(format);
+        list.below = plain == Some(Match::Subdomains);
+        let plain = plain.filter(|_| !list.below);
         let (held, traits) = (Vec::new(), Traits::plain(effect));
-        Self { list, plain, traits, held, state: None, overlong: false }
+        let detector = (format == Format::Auto).then(Detector::default);
+        let budget = Budget::default();
+        Self {
+            list,
+            budget,
+            detector,
+            plain,
+            traits,
+            held,
+            state: None,
+            overlong: false,
+            chosen: Attributes::default(),
+            conditions: Conditions::default(),
+        }
+    }
+
+    /// With other bounds.
+    #[must_use]
+    pub fn within(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self.list.kept = budget.kept;
+        self
+    }
+
+    /// In the format that an earlier reading of the list has shown.
+    #[must_use]
+    pub fn detected(mut self, detected: Detected) -> Self {
+        self.list.format = detected.format;
+        self.list.detected = Some(detected);
+        self.detector = None;
+        self
+    }
+
+    /// The same, with schedules by which lines can limit their rules to some times; those rules go to
+    /// [`List::timed`]. A line with a schedule that is not among them gives no rule.
+    #[must_use]
+    pub fn with_schedules(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        let format = self.list.format;
+        self.list.timed = names.into_iter().map(|name| (name, List::new(format))).collect();
+        self.list.timed.values_mut().for_each(|part| part.below = self.list.below);
+        self
+    }
+
+    /// The same, for a list that takes only the rules with some attributes.
+    #[must_use]
+    pub fn with_attributes(mut self, chosen: Attributes) -> Self {
+        self.chosen = chosen;
+        self
     }
 
     /// Takes the next chunk.
     ///
     /// # Errors
-    /// [`NotAList`] for input that is not a list.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), NotAList> {
+    /// [`ReadError`]
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), ReadError> {
+        self.list.spent.octets = self.list.spent.octets.saturating_add(piece.len() as u64);
         if self.state.is_none() {
             self.held.extend_from_slice(piece);
             if self.held.len() < HEAD {
                 return Ok(());
             }
-            self.begin()?;
+            self.begin()
         } else {
-            self.take(piece);
+            if let Some(detector) = &mut self.detector {
+                detector.feed(piece);
+            }
+            self.take(piece)
         }
-        Ok(())
     }
 
     /// Handles the remaining input, and returns the list.
     ///
     /// # Errors
-    /// [`NotAList`] for input that is not a list.
-    pub fn finish(mut self) -> Result<List, NotAList> {
+    /// [`ReadError`]; of a list whose format is detected also [`ReadError::OtherFormat`].
+    pub fn finish(mut self) -> Result<List, ReadError> {
         if self.state.is_none() {
             self.begin()?;
+        }
+        if let Some(detector) = self.detector.take() {
+            let detected = detector.finish();
+            if detected.format != self.list.format {
+                return Err(ReadError::OtherFormat(detected));
+            }
+            self.list.detected = Some(detected);
         }
         let last = std::mem::take(&mut self.held);
         if !last.is_empty() || self.overlong {
             self.line(&last);
+            self.check()?;
         }
         let (line, plain) = (self.list.lines, self.plain());
         let mut sink =
@@ -100,17 +207,21 @@ impl Reader {
             Some(State::Unbound(state)) => state.finish(&mut sink),
             _ => {}
         }
+        self.list.timed.retain(|_, part| part.name_count() + part.patterns.len() > 0);
+        for part in self.list.timed.values_mut() {
+            (part.format, part.lines, part.blank) = (self.list.format, self.list.lines, self.list.lines);
+        }
         Ok(self.list)
     }
 
-    /// Examines the first octets: whether this is a list, and in which format.
-    fn begin(&mut self) -> Result<(), NotAList> {
+    /// Examines the first octets: whether this is a list, and probably in which format.
+    fn begin(&mut self) -> Result<(), ReadError> {
         let held = std::mem::take(&mut self.held);
-        let bytes = held.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&held);
-        detect::refuse(bytes)?;
-        if self.list.format == Format::Auto {
-            // Always the same amount, so that the chunk size does not affect the result.
-            self.list.format = detect::format(bytes.get(..bytes.len().min(HEAD)).unwrap_or_default());
+        let bytes = held.strip_prefix(BOM).unwrap_or(&held);
+        foreign::refuse(bytes)?;
+        if let Some(detector) = &mut self.detector {
+            detector.feed(bytes);
+            self.list.format = detector.clone().finish().format;
         }
         self.traits.closest = matches!(self.list.format, Format::Rpz | Format::Unbound | Format::Dnsmasq);
         self.state = Some(match self.list.format {
@@ -118,11 +229,10 @@ impl Reader {
             Format::Unbound => State::Unbound(unbound::State::default()),
             _ => State::Stateless,
         });
-        self.take(bytes);
-        Ok(())
+        self.take(bytes)
     }
 
-    fn take(&mut self, piece: &[u8]) {
+    fn take(&mut self, piece: &[u8]) -> Result<(), ReadError> {
         let mut rest = piece;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at_checked(end).unwrap_or_default();
@@ -137,21 +247,40 @@ impl Reader {
                 whole.clear();
                 self.held = whole;
             }
+            self.check()?;
         }
         let room = (MAX_LINE + 1).saturating_sub(self.held.len());
         self.held.extend_from_slice(rest.get(..rest.len().min(room)).unwrap_or_default());
         self.overlong = self.held.len() > MAX_LINE;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), Exceeded> {
+        self.budget.exceeded(&self.list.spent, self.list.lines, self.rules())
     }
 
     fn plain(&self) -> Match {
         self.plain.unwrap_or(match self.list.format {
-            Format::Hosts | Format::AdGuard => Match::Exact,
+            Format::Hosts | Format::AdGuard | Format::Rpz => Match::Exact,
             _ => Match::Suffix,
         })
     }
 
     fn line(&mut self, raw: &[u8]) {
         self.list.lines = self.list.lines.saturating_add(1);
+        let before = (self.rules(), self.list.unkept);
+        self.read(raw);
+        // A line counts once, and not at all if it gave a rule.
+        let grown = self.rules() > before.0;
+        self.list.unkept.count_once(before.1, grown);
+    }
+
+    fn rules(&self) -> usize {
+        let of = |list: &List| list.name_count() + list.patterns.len();
+        of(&self.list) + self.list.timed.values().map(of).sum::<usize>()
+    }
+
+    fn read(&mut self, raw: &[u8]) {
         let (line, plain) = (self.list.lines, self.plain());
         let format = self.list.format;
         let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, handled: false };
@@ -162,6 +291,11 @@ impl Reader {
         let text = raw.trim_ascii();
         // In a zone, white space at the beginning of a line means the previous owner.
         let text = if format == Format::Rpz { raw.trim_ascii_end() } else { text };
+        if format == Format::AdGuard
+            && let Some(reason) = self.conditions.line(text)
+        {
+            return sink.skip(reason);
+        }
         if text.is_empty() || is_comment(text, format) {
             sink.list.blank += 1;
             return;
@@ -187,6 +321,9 @@ impl Reader {
                 Format::Wildcard => domains::wildcard_line(text, &mut sink),
                 Format::AdGuard => adguard::line(text, &mut sink),
                 Format::Dnsmasq => dnsmasq::line(text, &mut sink),
+                Format::Regex => regex::line(text, &mut sink),
+                Format::Dnscrypt => dnscrypt::line(text, &mut sink),
+                Format::V2fly => v2fly::line(text, &self.chosen, &mut sink),
                 _ => domains::line(text, &mut sink),
             },
         }
@@ -197,7 +334,7 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::rule::modifiers;
     use proptest::prelude::*;
@@ -225,7 +362,8 @@ mod tests {
         out.into_iter().map(|(line, text)| format!("{line}:{text}")).collect()
     }
 
-    fn read(text: &str, format: Format) -> Vec<String> {
+    /// What each line gives, as this program writes it.
+    pub(in super::super) fn read(text: &str, format: Format) -> Vec<String> {
         show(&parse(text.as_bytes(), format, None, Effect::Block).unwrap())
     }
 
@@ -239,6 +377,7 @@ mod tests {
             (Format::Hosts, "0.0.0.0 a.org#comment", vec!["1:|a.org|"]),
             (Format::Hosts, "192.0.2.7 a.org", vec!["1:|a.org|"]),
             (Format::Hosts, "127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 0.0.0.0", vec![]),
+            (Format::Hosts, "0 a.org\nfe80::1%lo0 b.org localhost", vec!["1:|a.org|", "2:|b.org|"]),
             (Format::Hosts, "a.org", vec!["1:! a hosts line begins with an address, and `a.org` is not one"]),
             (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
             (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
@@ -246,24 +385,64 @@ mod tests {
             (Format::Domains, "192.0.2.1", vec!["1:! an address where a name is expected"]),
             (Format::Domains, "||a.org^", vec![not_a_name]),
             (Format::Domains, "bücher.example", vec!["1:||xn--bcher-kva.example^"]),
-            (Format::Domains, "*.a.org", vec![not_a_name]),
+            (Format::Domains, "*.a.org\n*.b.org # why", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Domains, "*.", vec!["1:! a label is empty"]),
+            (Format::Domains, "a*.org", vec![not_a_name]),
+            (Format::Hosts, "0.0.0.0 *.a.org b.org", vec!["1:||a.org^", "1:|b.org|"]),
             (Format::Domains, ".a.org", vec!["1:||a.org^"]),
             (Format::Domains, ".", vec![not_a_name]),
-            (Format::Wildcard, "*.a.org\nb.org", vec!["1:||*.a.org^", "2:||b.org^"]),
-            (Format::Wildcard, "*.a.org\n.b.org", vec!["1:||*.a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.a.org\nb.org", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.a.org # why\n.b.org", vec!["1:||a.org^", "2:||b.org^"]),
+            (Format::Wildcard, "*.*.org\n*ads.org", vec!["1:pattern |*.*.org^", "2:pattern |*ads.org^"]),
             (Format::Wildcard, "ads*.a.org", vec!["1:pattern |ads*.a.org^"]),
             (Format::Wildcard, "*", vec!["1:! would match every name"]),
             (Format::Dnsmasq, "address=/a.org/", vec!["1:||a.org^"]),
             (Format::Dnsmasq, "address=/.a.org/*.b.org/", vec!["1:||a.org^", "1:||*.b.org^"]),
             (Format::Dnsmasq, "address=/*ads.org/", vec!["1:pattern ads.org^"]),
             (Format::Dnsmasq, "address=/a.org/#", vec!["1:||a.org^$(null)"]),
-            (Format::Dnsmasq, "address=/a.org/0.0.0.0", vec!["1:||a.org^$(null)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/0.0.0.0\naddress=/a.org/::",
+                vec!["1:||a.org^$dnstype=A|SVCB|HTTPS,(null)", "2:||a.org^$dnstype=AAAA|SVCB|HTTPS,(null)"],
+            ),
             (
                 Format::Dnsmasq,
                 "address=/a.org/b.org/192.0.2.1",
-                vec!["1:||a.org^$(address 192.0.2.1)", "1:||b.org^$(address 192.0.2.1)"],
+                vec![
+                    "1:||a.org^$dnstype=A|SVCB|HTTPS,(address 192.0.2.1)",
+                    "1:||b.org^$dnstype=A|SVCB|HTTPS,(address 192.0.2.1)",
+                ],
             ),
-            (Format::Dnsmasq, "address=/a.org/2001:db8::1", vec!["1:||a.org^$(address 2001:db8::1)"]),
+            (
+                Format::Dnsmasq,
+                "address=/a.org/2001:db8::1",
+                vec!["1:||a.org^$dnstype=AAAA|SVCB|HTTPS,(address 2001:db8::1)"],
+            ),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/127.0.0.1\nserver=/b.org/::1#53\nlocal=/c.org/0.0.0.0 # why",
+                vec!["1:||a.org^", "2:||b.org^", "3:||c.org^"],
+            ),
+            (
+                Format::Dnsmasq,
+                "server=/a.org/127.0.0.1#5353\nserver=/b.org/127.0.0.53\nserver=/c.org/127.0.0.1@eth0",
+                vec![
+                    "1:! not supported: a server for some names; that is forwarding, not blocking",
+                    "2:! not supported: a server for some names; that is forwarding, not blocking",
+                    "3:! not supported: a server for some names; that is forwarding, not blocking",
+                ],
+            ),
+            (
+                Format::Dnsmasq,
+                "local=//\nserver=192.0.2.1\nrev-server=192.0.2.0/24,192.0.2.1\ndomain=a.org\nipset=/a.org/x",
+                vec![
+                    "1:! not supported: a rule for names without a dot",
+                    "2:! not supported: a server for all names",
+                    "3:! not supported: the directive `rev-server`",
+                    "4:! not supported: the directive `domain`",
+                    "5:! not supported: the directive `ipset`",
+                ],
+            ),
             (Format::Dnsmasq, "local=/a.org/\nserver=/b.org/", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Dnsmasq, "server=/a.org/#", vec!["1:@@||a.org^"]),
             (
@@ -310,7 +489,10 @@ mod tests {
             (
                 Format::Unbound,
                 "local-data: \"w.a.org A 192.0.2.1\"\nlocal-zone: \"a.org\" always_nxdomain",
-                vec!["1:! not supported: data in a zone that ignores it (always_…)", "2:||a.org^$(nxdomain)"],
+                vec![
+                    "1:! not supported: data in a zone that ignores it (always_…, block_a)",
+                    "2:||a.org^$(nxdomain)",
+                ],
             ),
             (
                 Format::Unbound,
@@ -373,6 +555,40 @@ mod tests {
         }
     }
 
+    /// The readings of `*.name`, by the list's `match`.
+    #[test]
+    fn an_asterisk_before_a_name_includes_the_name_unless_the_list_says_below() {
+        let lines = "*.a.org\nb.org";
+        for (format, matching, expected) in [
+            (Format::Wildcard, None, ["||a.org^", "||b.org^"]),
+            (Format::Wildcard, Some(Match::Exact), ["||a.org^", "|b.org|"]),
+            (Format::Wildcard, Some(Match::Suffix), ["||a.org^", "||b.org^"]),
+            (Format::Wildcard, Some(Match::Subdomains), ["||*.a.org^", "||b.org^"]),
+            (Format::Domains, None, ["||a.org^", "||b.org^"]),
+            (Format::Domains, Some(Match::Subdomains), ["||*.a.org^", "||b.org^"]),
+            (Format::AdGuard, None, ["||a.org^", "|b.org|"]),
+            (Format::AdGuard, Some(Match::Subdomains), ["||*.a.org^", "|b.org|"]),
+            (Format::Dnscrypt, None, ["||a.org^", "||b.org^"]),
+            (Format::Dnscrypt, Some(Match::Exact), ["||a.org^", "|b.org|"]),
+            (Format::Dnscrypt, Some(Match::Subdomains), ["||*.a.org^", "||b.org^"]),
+        ] {
+            let list = parse(lines.as_bytes(), format, matching, Effect::Block).unwrap();
+            let expected = [format!("1:{}", expected[0]), format!("2:{}", expected[1])];
+            assert_eq!(show(&list), expected, "{format} {matching:?}");
+            assert_eq!((list.stars, list.below), (1, matching == Some(Match::Subdomains)));
+        }
+        // Formats that have a meaning of their own keep it.
+        let zone = "@ SOA a. b. 1 2 3 4 5\n*.a.org CNAME .";
+        for (format, text) in
+            [(Format::Rpz, zone), (Format::Dnsmasq, "address=/*.a.org/"), (Format::AdGuard, "||*.a.org^")]
+        {
+            for matching in [None, Some(Match::Suffix), Some(Match::Subdomains)] {
+                let list = parse(text.as_bytes(), format, matching, Effect::Block).unwrap();
+                assert_eq!((list.rule(0).unwrap().matching, list.stars), (Match::Subdomains, 0), "{format}");
+            }
+        }
+    }
+
     #[test]
     fn odd_octets_cost_only_their_line() {
         let long = "x".repeat(64);
@@ -407,6 +623,10 @@ mod tests {
             ("# c\n0.0.0.0 a.org\n0.0.0.0 b.org\n", Format::Hosts),
             ("! c\n||a.org^\n@@||b.org^\n", Format::AdGuard),
             ("*.a.org\nb.org\n", Format::Wildcard),
+            ("^ad[0-9]+\\.\n(\\.|^)a\\.org$\nads;querytype=A\n", Format::Regex),
+            ("a.org\n*.b.org\nads.*\n=c.org\n", Format::Dnscrypt),
+            ("a.org\nb.org\nads[0-9]*.c.org\n", Format::Dnscrypt),
+            ("a.org\nb.org @cn\nfull:c.org\n", Format::V2fly),
             ("\r\na.org\r\nb.org\r\n", Format::Domains),
             ("##########\n# My list\n### of names ###\na.org\n", Format::Domains),
             ("address=/a.org/\nserver=/b.org/\n", Format::Dnsmasq),
@@ -419,9 +639,8 @@ mod tests {
         }
         for (bytes, expected) in [
             (&b"\n<!DOCTYPE html>"[..], NotAList::Html),
-            (b"<?xml version='1.0'?>", NotAList::Html),
-            (b"\x1f\x8b\0\0", NotAList::Binary),
-            (b"\xff\xfea\0.\0", NotAList::Binary),
+            (b"\xff\xfea\0.\0", NotAList::Utf16),
+            (b"\x01\x02\x03", NotAList::Binary),
         ] {
             assert_eq!(parse(bytes, Format::Auto, None, Effect::Block).unwrap_err(), expected);
         }
@@ -473,7 +692,7 @@ mod tests {
     }
 
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()\r\0".to_vec());
+        let odd = prop::sample::select(b"|^@$.*/\n# a1:=;\"()[]{}?+,!&\\-\r\0".to_vec());
         prop::collection::vec(prop_oneof![1 => any::<u8>(), 9 => odd], 0..200)
     }
 
@@ -494,19 +713,27 @@ mod tests {
             let text = format!("#{}\n{}", "x".repeat(pad), lines.join("\n"));
             for (_, format) in Format::WORDS {
                 let whole = parse(text.as_bytes(), format, None, Effect::Block).unwrap();
-                let mut reader = Reader::new(format, None, Effect::Block);
-                let mut rest = text.as_bytes();
-                for cut in cuts.iter().cycle() {
-                    let (piece, after) = rest.split_at((*cut * 37).min(rest.len()));
-                    reader.feed(piece).unwrap();
-                    rest = after;
-                    if rest.is_empty() {
-                        break;
+                let in_pieces = |mut reader: Reader| {
+                    let mut rest = text.as_bytes();
+                    for cut in cuts.iter().cycle() {
+                        let (piece, after) = rest.split_at((*cut * 37).min(rest.len()));
+                        reader.feed(piece)?;
+                        rest = after;
+                        if rest.is_empty() {
+                            break;
+                        }
                     }
-                }
-                let pieces = reader.finish().unwrap();
+                    reader.finish()
+                };
+                let reader = || Reader::new(format, None, Effect::Block);
+                let pieces = match in_pieces(reader()) {
+                    Err(ReadError::OtherFormat(detected)) => in_pieces(reader().detected(detected)),
+                    read => read,
+                };
+                let pieces = pieces.unwrap();
                 prop_assert_eq!(show(&whole), show(&pieces));
                 prop_assert_eq!((whole.format, whole.lines, whole.blank), (pieces.format, pieces.lines, pieces.blank));
+                prop_assert_eq!(whole.detected, pieces.detected);
             }
         }
     }

@@ -143,7 +143,8 @@ impl State {
         let owner = &trigger[..];
         let (trigger, matching) = match owner.strip_prefix("*.") {
             Some(rest) => (rest, Match::Subdomains),
-            None => (owner, Match::Exact),
+            // Exact, unless the list says what Knot Resolver does.
+            None => (owner, sink.plain()),
         };
         if let Some(kind) = ["rpz-ip", "rpz-client-ip", "rpz-nsip", "rpz-nsdname"]
             .iter()

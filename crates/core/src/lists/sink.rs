@@ -1,9 +1,10 @@
 //! Collects the result of each line: rules, or the reason why there is none.
 
 use super::host::push_host;
-use super::list::List;
+use super::list::{Include, List, printable};
 use super::skip::{SkipReason, Skipped};
 use crate::rule::{Match, Pattern, Traits};
+use crate::trie::{cost_of, is_filtered};
 
 /// Collects the result of one line.
 pub(super) struct Sink<'r> {
@@ -59,11 +60,71 @@ impl Sink<'_> {
         }
     }
 
+    /// Adds a rule with a regular expression; if that can't be served, only this line is lost.
+    pub(super) fn expression(&mut self, text: &str, traits: &Traits) {
+        self.list.spent.expressions = self.list.spent.expressions.saturating_add(1);
+        let (cost, checked) = cost_of(text);
+        self.list.spent.automata = self.list.spent.automata.saturating_add(cost);
+        match checked {
+            Ok(()) => self.pattern(Pattern::Regex(text.to_owned()), traits),
+            Err(reason) => self.skip(SkipReason::Feature(reason.to_string())),
+        }
+    }
+
     /// Adds a rule that has a pattern instead of a name.
     pub(super) fn pattern(&mut self, pattern: Pattern, traits: &Traits) {
         self.handled = true;
+        if !is_filtered(&pattern) {
+            self.list.spent.short_patterns = self.list.spent.short_patterns.saturating_add(1);
+        }
         let number = self.list.traits_number(traits);
         self.list.patterns.push((self.line, pattern, number));
+    }
+
+    /// Adds a rule for `*.name`: for the name and what is below it, or only for what is below, as the list
+    /// has it.
+    pub(super) fn star(&mut self, below: &str) {
+        let traits = self.traits;
+        self.star_with(below, traits);
+    }
+
+    /// The same, with traits.
+    pub(super) fn star_with(&mut self, below: &str, traits: &Traits) {
+        let matching = if self.list.below { Match::Subdomains } else { Match::Suffix };
+        self.name(below, matching, traits);
+        self.list.stars = self.list.stars.saturating_add(1);
+    }
+
+    /// Adds what the line says to the rules of a schedule, if that exists.
+    pub(super) fn at_times(&mut self, schedule: &str, read: impl FnOnce(&mut Sink<'_>)) {
+        let Some((name, mut part)) = self.list.timed.remove_entry(schedule) else {
+            return self.skip(SkipReason::Schedule(printable(schedule)));
+        };
+        part.kept = self.list.kept.saturating_sub(self.list.skipped.len());
+        let mut sink = Sink { list: &mut part, handled: false, ..*self };
+        read(&mut sink);
+        self.handled = true;
+        self.list.skipped.append(&mut part.skipped);
+        self.list.unkept.take_from(&mut part.unkept);
+        self.list.spent.take_from(&mut part.spent);
+        self.list.stars += std::mem::take(&mut part.stars);
+        self.list.timed.insert(name, part);
+    }
+
+    /// The line is another file, which may be given later.
+    pub(super) fn include(&mut self, include: Include) {
+        self.skip(SkipReason::Include(printable(&include.name)));
+        self.list.includes.push(include);
+    }
+
+    /// The line answers only for addresses of one family.
+    pub(super) fn one_family(&mut self) {
+        self.list.one_family = self.list.one_family.saturating_add(1);
+    }
+
+    /// The line is a rule that the list does not take.
+    pub(super) fn leave_out(&mut self) {
+        self.list.not_chosen = self.list.not_chosen.saturating_add(1);
     }
 
     /// The line is handled, now or at the end of the list.
@@ -80,7 +141,9 @@ impl Sink<'_> {
     /// Like [`Sink::skip`], for an earlier line with the given text.
     pub(super) fn skip_at(&mut self, line: u32, text: &str, reason: SkipReason) {
         self.handled = true;
-        let text = text.trim().chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c });
-        self.list.skipped.push(Skipped { line, text: text.collect(), reason });
+        if self.list.skipped.len() >= self.list.kept {
+            return self.list.unkept.add(&reason);
+        }
+        self.list.skipped.push(Skipped { line, text: printable(text.trim()), reason });
     }
 }

@@ -51,6 +51,17 @@ pub enum SkipReason {
     Modifier(String),
     /// A rule about page elements, not names.
     Cosmetic,
+    /// A rule that applies at the times of a schedule of this name, which does not exist.
+    Schedule(String),
+    /// Another file, which was not read.
+    Include(String),
+    /// Another file, which can't be read.
+    NotIncluded {
+        /// Its name.
+        file: String,
+        /// Why.
+        why: String,
+    },
     /// A feature of the format that this program does not support in lists, such as a forward.
     Feature(String),
 }
@@ -59,7 +70,10 @@ impl SkipReason {
     /// True: the line is well-formed but requests something unsupported. False: it is malformed.
     #[must_use]
     pub const fn is_unsupported(&self) -> bool {
-        matches!(self, Self::Modifier(_) | Self::Cosmetic | Self::Feature(_))
+        matches!(
+            self,
+            Self::Modifier(_) | Self::Cosmetic | Self::Schedule(_) | Self::Include(_) | Self::Feature(_)
+        )
     }
 }
 
@@ -82,6 +96,9 @@ impl fmt::Display for SkipReason {
             Self::TooMany => f.write_str("more names than an index can hold"),
             Self::Modifier(word) => write!(f, "the modifier `{word}` means nothing to a name server"),
             Self::Cosmetic => f.write_str("a rule for the contents of pages, not for names"),
+            Self::Schedule(name) => write!(f, "no schedule is named `{name}`"),
+            Self::Include(name) => write!(f, "the file `{name}` is not read here"),
+            Self::NotIncluded { file, why } => write!(f, "the file `{file}` can't be included: {why}"),
             Self::Feature(what) => write!(f, "not supported: {what}"),
         }
     }

@@ -42,25 +42,27 @@ impl Active {
         let lists: Vec<bool> = policy.lists.iter().map(|list| is_on(list.schedule.as_ref())).collect();
         let groups = policy.groups.all();
         let group_is_on: Vec<bool> = groups.iter().map(|group| is_on(group.schedule.as_ref())).collect();
-        let speaking = |wanted: Option<&[u16]>| {
+        let speaking = |group: Option<u16>, wanted: Option<&[u16]>| {
+            let is_for = |only: &[u16]| only.is_empty() || group.is_some_and(|group| only.contains(&group));
             let (mut first, mut others) = (0u64, vec![0u64; lists.len().div_ceil(64).saturating_sub(1)]);
-            for (number, on) in (0u16..).zip(&lists) {
+            for (number, (on, list)) in (0u16..).zip(lists.iter().zip(&policy.lists)) {
                 let word = match usize::from(number / 64) {
                     0 => Some(&mut first),
                     n => others.get_mut(n - 1),
                 };
-                if let Some(word) = word.filter(|_| *on && wanted.is_none_or(|w| w.contains(&number))) {
+                let speaks = *on && is_for(&list.only_groups) && wanted.is_none_or(|w| w.contains(&number));
+                if let Some(word) = word.filter(|_| speaks) {
                     *word |= 1 << (number % 64);
                 }
             }
             View { first, others: others.into(), ..View::default() }
         };
-        let mut views = vec![speaking(None)];
+        let mut views = vec![speaking(None, None)];
         views.extend((0u16..).zip(groups).map(|(number, group)| View {
             group: Some(number),
             action: group.action.clone(),
             route: group.route,
-            ..speaking(group.lists.as_deref())
+            ..speaking(Some(number), group.lists.as_deref())
         }));
         let view_of_set = |set: &[u16]| {
             let mut on = set.iter().filter(|g| group_is_on.get(usize::from(**g)).copied().unwrap_or(false));

@@ -618,6 +618,8 @@ fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
             account.invalid += 1;
         }
     }
+    account.unsupported = account.unsupported.saturating_add(list.unkept.unsupported);
+    account.invalid = account.invalid.saturating_add(list.unkept.invalid);
     // The remaining lines belong to the rule of another line, such as a zone that Unbound redirects to data
     // on the next line; or they are a bad line that was first taken for the beginning of a record.
     let all = [account.used, account.duplicate, account.covered, account.cancelled];

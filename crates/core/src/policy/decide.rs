@@ -1,52 +1,36 @@
-//! The decision on one name: every rule that matches, and the one that wins by the [ladder](super::ladder()).
+//! The decision on one name: of the rules that apply to the question, the one that wins by the
+//! [ladder](super::ladder).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::ladder::{Decider, Rung};
-use super::layer::{Entry, Layer};
-use super::list::known;
-use super::origin::RuleId;
+use super::ladder::{Decider, Precedence, Rung};
 use super::policy::Policy;
+use super::types::Types;
 use super::verdict::Verdict;
-use super::view::View;
-use crate::dns::{MAX_NAME, Name, Qtype};
-use crate::rule::{Action, Client, Match, Scope, Traits};
-use crate::trie::text_of;
-
-/// A query's context beside the name: the client and the type.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker<'v> {
-    /// The client's address.
-    pub client: IpAddr,
-    /// The type in question.
-    pub qtype: Qtype,
-    /// The lists that apply to the client; `None`: all of them.
-    pub view: Option<&'v View>,
-}
+use super::walk::{Asker, Visitor, walk};
+use crate::dns::{Name, Qtype};
+use crate::rule::Action;
 
 /// Walks the ladder for one question. Allocates nothing.
 #[must_use]
 pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
-    let mut best: Option<Decider> = None;
-    let mut exceptions = false;
-    candidates(policy, name, asker, |candidate| {
-        if candidate.rung == Rung::RewriteException {
-            exceptions = true;
-        } else if best.is_none_or(|b| candidate.beats(b, policy.precedence)) {
-            best = Some(candidate);
-        }
-    });
-    if exceptions && best.is_some_and(|b| b.rung == Rung::Rewrite) {
-        best = without_excepted(policy, name, asker);
+    let mut found = Strongest::new(policy.precedence);
+    walk(policy, name, asker, &mut found);
+    let Some(mut d) = settled(policy, name, asker, &found) else { return Verdict::NoRule };
+    if found.typed && denies_the_name(policy, d, asker) {
+        d.others_pass = others_pass(policy, name, asker, &|asker| {
+            let mut again = Again(Strongest::new(policy.precedence));
+            walk(policy, name, asker, &mut again);
+            settled(policy, name, asker, &again.0)
+        });
     }
-    match best {
-        None => Verdict::NoRule,
-        Some(d) => match d.rung {
-            Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
-            Rung::ImportantBlock | Rung::Block | Rung::Rewrite | Rung::OwnRewrite => Verdict::Blocked(d),
-            Rung::Log => Verdict::Logged(d),
-            Rung::Nothing => Verdict::NoRule,
-        },
+    match d.rung {
+        Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
+        Rung::ImportantBlock | Rung::Block | Rung::OwnRewrite | Rung::ImportantRewrite | Rung::Rewrite => {
+            Verdict::Blocked(d)
+        }
+        Rung::Log => Verdict::Logged(d),
+        Rung::Nothing => Verdict::NoRule,
     }
 }
 
@@ -54,31 +38,162 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
 /// name blocks it, any other is ignored.
 #[must_use]
 pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
-    let mut best: Option<Decider> = None;
-    candidates(policy, name, asker, |candidate| {
-        let candidate = match candidate.rung {
+    let mut offer = InAnswer { policy, name, asker, found: Strongest::new(policy.precedence) };
+    walk(policy, name, asker, &mut offer);
+    let Some(mut d) = offer.found.best else { return Verdict::NoRule };
+    if offer.found.typed && denies_the_name(policy, d, asker) {
+        d.others_pass = others_pass(policy, name, asker, &|asker| {
+            let found = Strongest::new(policy.precedence);
+            let mut again = Again(InAnswer { policy, name, asker, found });
+            walk(policy, name, asker, &mut again);
+            again.0.found.best
+        });
+    }
+    match d.rung {
+        Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
+        Rung::Log => Verdict::Logged(d),
+        _ => Verdict::Blocked(d),
+    }
+}
+
+/// True if the strongest rule for another type does not deny the name.
+#[cold]
+fn others_pass<'v>(
+    policy: &Policy,
+    name: Name<'_>,
+    asker: Asker<'v>,
+    strongest: &dyn Fn(Asker<'v>) -> Option<Decider>,
+) -> bool {
+    let mut types = Types::NONE;
+    types.add(policy, name, asker);
+    types.any(|qtype| {
+        let asker = Asker { qtype, ..asker };
+        !strongest(asker).is_some_and(|d| denies_the_name(policy, d, asker))
+    })
+}
+
+/// True if the client is told that the name does not exist.
+pub(super) fn denies_the_name(policy: &Policy, by: Decider, asker: Asker<'_>) -> bool {
+    by.rung.answers() && policy.action(by, asker.view) == Some(&Action::NxDomain)
+}
+
+/// The strongest rule for a question.
+struct Strongest {
+    precedence: Precedence,
+    best: Option<Decider>,
+    /// Some rules are exceptions from rewrites.
+    exceptions: bool,
+    /// Some rules depend on the type.
+    typed: bool,
+}
+
+impl Strongest {
+    const fn new(precedence: Precedence) -> Self {
+        Self { precedence, best: None, exceptions: false, typed: false }
+    }
+}
+
+impl Visitor for Strongest {
+    fn applies(&mut self, candidate: Decider) {
+        if candidate.rung == Rung::RewriteException {
+            self.exceptions = true;
+        } else if self.best.is_none_or(|best| candidate.beats(best, self.precedence)) {
+            self.best = Some(candidate);
+        }
+    }
+
+    fn depends_on(&mut self, _types: &[Qtype]) {
+        self.typed = true;
+    }
+}
+
+/// Visits only the rules that apply.
+struct Each<F>(F);
+
+impl<F: FnMut(Decider)> Visitor for Each<F> {
+    fn applies(&mut self, candidate: Decider) {
+        self.0(candidate);
+    }
+}
+
+/// The same visitor for a rare second walk, which leaves the first one a single caller to be inlined into.
+struct Again<V>(V);
+
+impl<V: Visitor> Visitor for Again<V> {
+    fn applies(&mut self, candidate: Decider) {
+        self.0.applies(candidate);
+    }
+
+    fn depends_on(&mut self, types: &[Qtype]) {
+        self.0.depends_on(types);
+    }
+}
+
+/// The strongest rule that was found, unless it is a rewrite that is excepted or leaves the name as it is.
+fn settled(policy: &Policy, name: Name<'_>, asker: Asker<'_>, found: &Strongest) -> Option<Decider> {
+    let best = found.best?;
+    if best.rung.is_rewrite() && (found.exceptions || leaves_the_name(policy, best, name)) {
+        return rewritten_less(policy, name, asker);
+    }
+    Some(best)
+}
+
+/// The strongest rule for a name that has rewrites, some of which are excepted or leave the name as it is.
+#[cold]
+fn rewritten_less(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option<Decider> {
+    let best_of = |stands: &dyn Fn(Decider) -> bool| {
+        let mut found = Strongest::new(policy.precedence);
+        let mut offer = Each(|candidate: Decider| {
+            if candidate.rung != Rung::RewriteException && stands(candidate) {
+                found.applies(candidate);
+            }
+        });
+        walk(policy, name, asker, &mut offer);
+        found.best
+    };
+    let best =
+        best_of(&|candidate| !candidate.rung.is_rewrite() || !excepted(policy, name, asker, candidate))?;
+    if best.rung.is_rewrite() && leaves_the_name(policy, best, name) {
+        return best_of(&|candidate| !candidate.rung.is_rewrite());
+    }
+    Some(best)
+}
+
+/// True for a rewrite that leaves the name as it is: one that says so, or an alias of itself.
+pub(super) fn leaves_the_name(policy: &Policy, rewrite: Decider, name: Name<'_>) -> bool {
+    match policy.traits(rewrite.rule).map(|t| t.action.as_ref()) {
+        Some(Some(Action::Cname(target))) => target.as_name() == name,
+        Some(action) => action.is_none(),
+        None => false,
+    }
+}
+
+/// Visits the rules for a name in an answer.
+struct InAnswer<'a> {
+    policy: &'a Policy,
+    name: Name<'a>,
+    asker: Asker<'a>,
+    found: Strongest,
+}
+
+impl Visitor for InAnswer<'_> {
+    fn applies(&mut self, candidate: Decider) {
+        let rung = match candidate.rung {
             Rung::OwnRewrite | Rung::RewriteException => return,
-            Rung::Rewrite => {
-                let denies =
-                    policy.traits(candidate.rule).and_then(|t| t.action.as_ref()).is_some_and(denies);
-                if !denies || excepted(policy, name, asker, candidate) {
+            Rung::ImportantRewrite | Rung::Rewrite => {
+                let action = self.policy.traits(candidate.rule).and_then(|t| t.action.as_ref());
+                if !action.is_some_and(denies) || excepted(self.policy, self.name, self.asker, candidate) {
                     return;
                 }
-                Decider { rung: Rung::Block, ..candidate }
+                if candidate.rung == Rung::Rewrite { Rung::Block } else { Rung::ImportantBlock }
             }
-            _ => candidate,
+            rung => rung,
         };
-        if best.is_none_or(|b| candidate.beats(b, policy.precedence)) {
-            best = Some(candidate);
-        }
-    });
-    match best {
-        None => Verdict::NoRule,
-        Some(d) => match d.rung {
-            Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
-            Rung::Log => Verdict::Logged(d),
-            _ => Verdict::Blocked(d),
-        },
+        self.found.applies(Decider { rung, ..candidate });
+    }
+
+    fn depends_on(&mut self, types: &[Qtype]) {
+        self.found.depends_on(types);
     }
 }
 
@@ -101,164 +216,45 @@ fn denies(action: &Action) -> bool {
     }
 }
 
-/// Walks the ladder again, for the rare name that has both rewrites and exceptions from them.
-#[cold]
-fn without_excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option<Decider> {
-    let mut best: Option<Decider> = None;
-    candidates(policy, name, asker, |candidate| {
-        let stands = match candidate.rung {
-            Rung::RewriteException => false,
-            Rung::Rewrite => !excepted(policy, name, asker, candidate),
-            _ => true,
-        };
-        if stands && best.is_none_or(|b| candidate.beats(b, policy.precedence)) {
-            best = Some(candidate);
-        }
-    });
-    best
+/// True if an exception cancels a rewrite.
+pub(super) fn excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>, rewrite: Decider) -> bool {
+    cancelling(policy, name, asker, rewrite).is_some()
 }
 
-/// True if an exception cancels a rewrite: one without a value cancels all rewrites, one with a value those
-/// with the same value; it must be important to cancel an important rewrite.
-fn excepted(policy: &Policy, name: Name<'_>, asker: Asker<'_>, rewrite: Decider) -> bool {
-    let Some(victim) = policy.traits(rewrite.rule) else { return false };
-    let mut found = false;
-    candidates(policy, name, asker, |candidate| {
-        if candidate.rung == Rung::RewriteException
-            && let Some(exception) = policy.traits(candidate.rule)
-        {
-            found |= (exception.important || !victim.important)
-                && (exception.action.is_none() || exception.action == victim.action);
-        }
-    });
-    found
-}
-
-/// Every rule that matches and applies to this question, each with its rung, in no particular order.
-pub fn candidates(policy: &Policy, name: Name<'_>, asker: Asker<'_>, mut found: impl FnMut(Decider)) {
-    for (layer, number) in policy.layers.iter().zip(0u16..) {
-        let mut offer = |entry: Entry, at: u32, nth: usize, matching: Option<Match>, depth: u8| {
-            if entry.rung == Rung::Nothing || asker.view.is_some_and(|view| !view.has(entry.list)) {
-                return;
-            }
-            if entry.scoped && !rule_applies(policy, layer, entry, name, asker) {
-                return;
-            }
-            if entry.closest && is_overridden(policy, layer, name, asker, (entry.source, depth, matching)) {
-                return;
-            }
-            if matches!(entry.rung, Rung::OwnRewrite | Rung::Rewrite)
-                && is_itself(layer.traits(entry.traits), name)
-            {
-                return;
-            }
-            // The rung of a rule that takes its action from the client's group.
-            let rung = match asker.view.and_then(|v| v.action.as_ref()).filter(|_| entry.inherits) {
-                Some(action) if *action == Action::Log => Rung::Log,
-                Some(_) => entry.blocks,
-                None => entry.rung,
-            };
-            let nth = u16::try_from(nth).unwrap_or(u16::MAX);
-            let (traits, source) = (entry.traits, entry.source);
-            let rule = RuleId { layer: number, at, nth, matching, traits, source };
-            found(Decider { rule, list: entry.list, depth, rung });
-        };
-        layer.compiled.index.lookup(name, |hit| {
-            for (nth, entry) in layer.class(hit.id).iter().enumerate() {
-                offer(*entry, hit.place, nth, Some(hit.matching), hit.depth);
-            }
-        });
-        if !layer.patterns.is_empty() {
-            let mut room = [0; MAX_NAME];
-            layer.patterns.matches(text_of(name, &mut room), |id| {
-                if let Some(entry) = layer.pattern_entries.get(id as usize) {
-                    offer(*entry, id, 0, None, 0);
-                }
-            });
-        }
-    }
-}
-
-/// True if a closer rule of the same list applies to the question.
-#[cold]
-fn is_overridden(
+/// The exception that cancels a rewrite of a list: one without a value cancels all rewrites, one with a value
+/// those with the same value; it must be important to cancel an important rewrite.
+pub(super) fn cancelling(
     policy: &Policy,
-    layer: &Layer,
     name: Name<'_>,
     asker: Asker<'_>,
-    (source, depth, matching): (u16, u8, Option<Match>),
-) -> bool {
-    let closeness = |depth: u8, matching: Option<Match>| (depth, matching == Some(Match::Exact));
-    let mut found = false;
-    layer.compiled.index.lookup(name, |hit| {
-        if closeness(hit.depth, Some(hit.matching)) > closeness(depth, matching) {
-            let speaks = |entry: &Entry| {
-                entry.source == source && (!entry.scoped || rule_applies(policy, layer, *entry, name, asker))
-            };
-            found |= layer.class(hit.id).iter().any(speaks);
+    rewrite: Decider,
+) -> Option<Decider> {
+    let victim = policy.traits(rewrite.rule).filter(|_| rewrite.rung != Rung::OwnRewrite)?;
+    let mut found = None;
+    let mut offer = Each(|candidate: Decider| {
+        if found.is_none()
+            && candidate.rung == Rung::RewriteException
+            && let Some(exception) = policy.traits(candidate.rule)
+            && (exception.important || !victim.important)
+            && (exception.action.is_none() || exception.action == victim.action)
+        {
+            found = Some(candidate);
         }
     });
+    walk(policy, name, asker, &mut offer);
     found
-}
-
-/// True for a rewrite to the name itself, which would only loop.
-fn is_itself(traits: Option<&Traits>, name: Name<'_>) -> bool {
-    match traits.and_then(|t| t.action.as_ref()) {
-        Some(Action::Cname(target)) => target.as_name() == name,
-        _ => false,
-    }
-}
-
-/// True if a rule applies to the question, according to its list's types and its own scope.
-#[cold]
-fn rule_applies(policy: &Policy, layer: &Layer, entry: Entry, name: Name<'_>, asker: Asker<'_>) -> bool {
-    let types = policy.list(entry.list).map_or(&[][..], |list| &list.types);
-    (types.is_empty() || types.contains(&asker.qtype))
-        && layer.scope(entry).is_none_or(|scope| applies(scope, policy, name, asker))
-}
-
-/// True if a rule with this scope applies to the question.
-fn applies(scope: &Scope, policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> bool {
-    let client = known(&policy.clients, asker.client);
-    let is = |wanted: &Client| match wanted {
-        Client::Network(network) => network.contains(&asker.client),
-        Client::Name(wanted) => client.is_some_and(|c| c.name == *wanted),
-    };
-    let has = |tag: &String| client.is_some_and(|c| c.tags.contains(tag));
-    (scope.types.is_empty() || scope.types.contains(&asker.qtype))
-        && !scope.not_types.contains(&asker.qtype)
-        && (scope.clients.is_empty() || scope.clients.iter().any(is))
-        && !scope.not_clients.iter().any(is)
-        && (scope.tags.is_empty() || scope.tags.iter().any(has))
-        && !scope.not_tags.iter().any(has)
-        && !scope.except.iter().any(|except| name.is_within(except.as_name()))
-}
-
-/// The rules that match, the deciding one first, as far as the ladder orders them: for `explain`.
-#[must_use]
-pub fn ladder(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Vec<Decider> {
-    let mut all = Vec::new();
-    candidates(policy, name, asker, |c| all.push(c));
-    // The sort is stable, so that of two on the same name in the same list the earlier line stays first.
-    let precedence = policy.precedence;
-    all.sort_by(|a, b| match (a.beats(*b, precedence), b.beats(*a, precedence)) {
-        (true, _) => std::cmp::Ordering::Less,
-        (_, true) => std::cmp::Ordering::Greater,
-        _ => std::cmp::Ordering::Equal,
-    });
-    all
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::super::compile::{Account, Options, compile};
     use super::super::list::{KnownClient, ListPolicy};
     use super::*;
     use crate::dns::NameBuf;
     use crate::lists::parse;
-    use crate::rule::{Effect, Format};
+    use crate::rule::{Effect, Format, Match, Traits};
     use proptest::prelude::*;
 
     const HERE: Asker = Asker { client: IpAddr::V4(Ipv4Addr::LOCALHOST), qtype: Qtype::A, view: None };

@@ -10,10 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 
 use super::active::Active;
-use super::decide::{Asker, decide_in_answer};
+use super::decide::{decide, decide_in_answer, denies_the_name};
+use super::ladder::Decider;
 use super::overrides::Ordered;
 use super::policy::Policy;
+use super::types::Types;
 use super::verdict::{Class, Verdict};
+use super::walk::Asker;
 use crate::dns::{Found, Message, Name, NameBuf, Via, found};
 use crate::rule::Action;
 
@@ -64,13 +67,58 @@ pub struct Inspector<'i> {
 /// nothing.
 #[must_use]
 pub fn inspect(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> Verdict {
+    match examine(policy, by, qname, reply) {
+        (Verdict::InAnswer(d), via) if denies_the_name(policy, d, by.asker) => {
+            let others_pass = d.others_pass
+                || via == Some(Via::Svcb)
+                || policy.typed && another_type_passes(policy, by, qname, reply);
+            Verdict::InAnswer(Decider { others_pass, ..d })
+        }
+        (verdict, _) => verdict,
+    }
+}
+
+/// The verdict, and where the name or address that is blocked was found.
+fn examine(
+    policy: &Policy,
+    by: Inspector<'_>,
+    qname: Name<'_>,
+    reply: &Message<'_>,
+) -> (Verdict, Option<Via>) {
     // An allow or a log rule for an earlier name in the chain.
     let mut passing = Verdict::NoRule;
     let stopped = found(reply, |item| match by.judge(policy, qname, item, &mut passing) {
         Verdict::NoRule => ControlFlow::Continue(()),
-        verdict => ControlFlow::Break(verdict),
+        verdict => ControlFlow::Break((verdict, item.via())),
     });
-    stopped.unwrap_or(passing)
+    stopped.map_or((passing, None), |(verdict, via)| (verdict, Some(via)))
+}
+
+/// True if a query for another type, whose answer would lead through the same aliases, would not be told that
+/// the name does not exist.
+#[cold]
+fn another_type_passes(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> bool {
+    let mut types = Types::NONE;
+    types.add(policy, qname, by.asker);
+    let _ = found(reply, |item| {
+        if let Found::Name(name, _) = item {
+            types.add(policy, name, by.asker);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    types.any(|qtype| {
+        let asker = Asker { qtype, ..by.asker };
+        match decide(policy, qname, asker) {
+            // What a rule allows is not inspected.
+            Verdict::Allowed(_) => return true,
+            Verdict::Blocked(d) => return !denies_the_name(policy, d, asker),
+            _ => {}
+        }
+        match examine(policy, Inspector { asker, ..by }, qname, reply).0 {
+            Verdict::InAnswer(d) => !denies_the_name(policy, d, asker),
+            verdict => verdict.class() != Class::Blocked,
+        }
+    })
 }
 
 /// The name or address in a reply that causes the block, or lets the rest pass, in words.

@@ -1,13 +1,14 @@
 //! The ladder: which of the rules that match a question wins.
 //!
-//! From the top: rewrites (`$dnsrewrite`, unless an exception cancels them), `important` allow, `important`
-//! block, allow, block. Within a rung the rule for the more specific name wins, then the list that comes
-//! first in the configuration; a pattern is less specific than any name. A list whose action is `log` is
-//! outside the ladder: its matches are logged and stop nothing.
+//! From the top: the rewrites of the configuration; `important` allow, `important` rewrite, `important`
+//! block; rewrite (`$dnsrewrite`, unless an exception cancels it), allow, block. Within a rung the rule for
+//! the more specific name wins, then the list that comes first in the configuration; a pattern is less
+//! specific than any name. A list whose action is `log` is outside the ladder: its matches are logged and
+//! stop nothing.
 //!
-//! That is [`Precedence::AllowWins`]. The other precedences also keep rewrites above `important` rules, and
-//! those above the rest, but within each of the three they compare the name's length first, or the order of
-//! the lists.
+//! That is [`Precedence::AllowWins`]. The other precedences also keep the rewrites of the configuration above
+//! `important` rules, those above other rewrites, and these above the rest, but within each of the four they
+//! compare the name's length first, or the order of the lists.
 
 use std::cmp::Reverse;
 
@@ -43,14 +44,16 @@ impl Precedence {
 pub enum Rung {
     /// A rewrite of the configuration.
     OwnRewrite,
+    /// `important` allow.
+    ImportantAllow,
+    /// `important` rewrite of a list.
+    ImportantRewrite,
+    /// `important` block.
+    ImportantBlock,
     /// An exception from the rewrites of lists: has no effect by itself.
     RewriteException,
     /// A rewrite of a list.
     Rewrite,
-    /// `important` allow.
-    ImportantAllow,
-    /// `important` block.
-    ImportantBlock,
     /// Allow.
     Allow,
     /// Block.
@@ -63,23 +66,26 @@ pub enum Rung {
 
 impl Rung {
     /// All rungs of the ladder, highest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OwnRewrite,
+        Self::ImportantAllow,
+        Self::ImportantRewrite,
+        Self::ImportantBlock,
         Self::RewriteException,
         Self::Rewrite,
-        Self::ImportantAllow,
-        Self::ImportantBlock,
         Self::Allow,
         Self::Block,
         Self::Log,
     ];
 
-    pub(super) fn of(traits: &Traits, action: Option<&Action>) -> Self {
+    /// The rung of a rule in a list that does more than log.
+    pub(super) fn of(traits: &Traits) -> Self {
         match (traits.effect, traits.important) {
             (Effect::Nothing, _) => Self::Nothing,
             (Effect::Allow, _) if traits.rewrite => Self::RewriteException,
-            (Effect::Block, _) if traits.rewrite => Self::Rewrite,
-            (Effect::Block, _) if action == Some(&Action::Log) => Self::Log,
+            (Effect::Block, true) if traits.rewrite => Self::ImportantRewrite,
+            (Effect::Block, false) if traits.rewrite => Self::Rewrite,
+            (Effect::Block, _) if traits.action == Some(Action::Log) => Self::Log,
             (Effect::Allow, true) => Self::ImportantAllow,
             (Effect::Block, true) => Self::ImportantBlock,
             (Effect::Allow, false) => Self::Allow,
@@ -91,13 +97,24 @@ impl Rung {
     pub(super) const fn force(self) -> u8 {
         match self {
             Self::OwnRewrite => 0,
-            Self::RewriteException => 1,
-            Self::Rewrite => 2,
-            Self::ImportantAllow | Self::ImportantBlock => 3,
+            Self::ImportantAllow | Self::ImportantRewrite | Self::ImportantBlock => 1,
+            Self::RewriteException => 2,
+            Self::Rewrite => 3,
             Self::Allow | Self::Block => 4,
             Self::Log => 5,
             Self::Nothing => 6,
         }
+    }
+
+    /// True for a rule that answers in place of the upstreams.
+    pub(super) const fn answers(self) -> bool {
+        self.is_rewrite() || matches!(self, Self::ImportantBlock | Self::Block)
+    }
+
+    /// True for a rule that replaces the answer with data of its own.
+    #[must_use]
+    pub const fn is_rewrite(self) -> bool {
+        matches!(self, Self::OwnRewrite | Self::ImportantRewrite | Self::Rewrite)
     }
 
     /// The rung's name.
@@ -106,6 +123,7 @@ impl Rung {
         match self {
             Self::OwnRewrite => "own rewrite",
             Self::RewriteException => "no rewrite",
+            Self::ImportantRewrite => "important rewrite",
             Self::Rewrite => "rewrite",
             Self::ImportantAllow => "important allow",
             Self::ImportantBlock => "important block",
@@ -128,6 +146,9 @@ pub struct Decider {
     pub depth: u8,
     /// Its rung.
     pub rung: Rung,
+    /// It denies the name to this question, but another type of the name passes. NXDOMAIN would deny that
+    /// one too.
+    pub others_pass: bool,
 }
 
 impl Decider {
@@ -161,23 +182,24 @@ impl Decider {
 
     /// Why `self` loses to `winner`, in a few words.
     #[must_use]
-    pub fn loses_by(self, winner: Self, precedence: Precedence) -> &'static str {
+    pub fn loses_by(self, winner: Self, precedence: Precedence) -> String {
         let longer = winner.depth > self.depth;
         let earlier = winner.list < self.list;
+        let rungs = || format!("{} goes before {}", winner.rung.name(), self.rung.name());
+        let stronger = winner.rung.force() < self.rung.force();
         match precedence {
-            _ if self.rung == Rung::Log => "only logged",
-            _ if self.rung == Rung::RewriteException => "cancels a rewrite, decides nothing else",
-            _ if winner.rung.force() < self.rung.force() => "a rule of a higher rung decides",
-            Precedence::AllowWins if winner.rung < self.rung => "a rule of a higher rung decides",
-            Precedence::AllowWins | Precedence::MostSpecific if longer => "a rule on a longer name decides",
-            Precedence::Ordered if earlier => "a list named earlier decides",
-            Precedence::MostSpecific | Precedence::Ordered if winner.rung < self.rung => {
-                "an allow on the same name decides"
+            _ if stronger => rungs(),
+            Precedence::AllowWins if winner.rung < self.rung => rungs(),
+            Precedence::AllowWins | Precedence::MostSpecific if longer => "its name is longer".into(),
+            Precedence::Ordered if earlier => "its list is named earlier".into(),
+            Precedence::MostSpecific | Precedence::Ordered if winner.rung < self.rung => rungs(),
+            Precedence::Ordered if longer => "its name is longer".into(),
+            _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => {
+                "a name goes before a pattern".into()
             }
-            Precedence::Ordered if longer => "a rule on a longer name decides",
-            _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => "a rule on a name decides",
-            _ if earlier => "a list named earlier decides",
-            _ => "another rule of the list decides",
+            _ if winner.rule.matching < self.rule.matching => "it fits the name more exactly".into(),
+            _ if earlier => "its list is named earlier".into(),
+            _ => "of two alike in a list, one decides".into(),
         }
     }
 }

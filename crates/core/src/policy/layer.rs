@@ -6,12 +6,14 @@ use super::compile::Compiled;
 use super::ladder::Rung;
 use super::list::ListPolicy;
 use super::origin::RuleId;
-use crate::rule::{Scope, Traits};
+use crate::rule::{Action, Scope, Traits};
 use crate::trie::{BuildError, Patterns};
 
 /// Lists that were compiled together: all text lists, or one compiled file.
 pub(super) struct Layer {
     pub(super) compiled: Compiled,
+    /// Which list each of its sources is.
+    pub(super) numbers: Vec<u16>,
     /// The classes, one after the other, with each rule prepared for the ladder.
     entries: Vec<Entry>,
     /// Where the class of an id begins and ends among the entries.
@@ -36,6 +38,8 @@ pub(super) struct Entry {
     pub(super) blocks: Rung,
     /// It has a [`Scope`], or its list applies to some types only.
     pub(super) scoped: bool,
+    /// Whether it applies depends on the type.
+    pub(super) typed: bool,
     /// A closer rule of its list takes precedence, whatever the rungs; only set if the list has rules on
     /// several rungs.
     pub(super) closest: bool,
@@ -60,23 +64,26 @@ impl Layer {
             let list = numbers.get(usize::from(source)).copied().unwrap_or(0);
             let own = tables.traits.get(traits as usize);
             let of_list = lists.get(usize::from(list));
-            let action = own.and_then(|t| t.action.as_ref()).or_else(|| of_list.map(|l| &l.action));
-            let rung = match own.map_or(Rung::Log, |own| Rung::of(own, action)) {
+            // A list that only logs does so with rules that have an action of their own too.
+            let logs = of_list.is_some_and(|l| l.action == Action::Log);
+            let blocks = match own.map_or(Rung::Log, Rung::of) {
                 Rung::Rewrite if of_list.is_some_and(|l| l.rewrites) => Rung::OwnRewrite,
                 rung => rung,
             };
-            let blocks = own.map_or(Rung::Log, |own| Rung::of(own, None));
+            let rung = if logs && blocks.answers() { Rung::Log } else { blocks };
+            let scope = own.and_then(|t| t.scope.as_deref());
+            let of_types = of_list.is_some_and(|l| !l.types.is_empty());
             Entry {
                 list,
                 source,
                 traits,
                 rung,
                 inherits: of_list.is_some_and(|l| l.inherits)
-                    && own.is_some_and(|t| t.action.is_none())
-                    && matches!(blocks, Rung::Block | Rung::ImportantBlock),
+                    && own.is_some_and(|t| t.action.is_none() || logs)
+                    && blocks.answers(),
                 blocks,
-                scoped: own.is_some_and(|t| t.scope.is_some())
-                    || lists.get(usize::from(list)).is_some_and(|l| !l.types.is_empty()),
+                scoped: scope.is_some() || of_types,
+                typed: of_types || scope.is_some_and(|s| !(s.types.is_empty() && s.not_types.is_empty())),
                 closest: own.is_some_and(|t| t.closest),
             }
         };
@@ -109,7 +116,12 @@ impl Layer {
                 reason: rule.map_or_else(|| reason.to_string(), |r| format!("{}: {reason}", r.pattern)),
             }
         })?;
-        Ok(Self { entries, classes, patterns, pattern_entries, compiled })
+        Ok(Self { numbers: numbers.to_vec(), entries, classes, patterns, pattern_entries, compiled })
+    }
+
+    /// True if some rules depend on the type.
+    pub(super) fn is_typed(&self) -> bool {
+        self.entries.iter().chain(&self.pattern_entries).any(|entry| entry.typed)
     }
 
     pub(super) fn traits(&self, number: u32) -> Option<&Traits> {

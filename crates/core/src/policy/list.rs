@@ -33,6 +33,8 @@ pub struct ListPolicy {
     pub types: Vec<Qtype>,
     /// When it applies; `None`: always.
     pub schedule: Option<Schedule>,
+    /// The numbers of the groups to whose clients it applies, as far as these take it; empty: to all.
+    pub only_groups: Vec<u16>,
     /// EXTRA-TEXT of the Extended DNS Error, prepared once.
     pub ede_text: String,
     /// The same for clients that understand structured errors, prepared once: in full, and without what
@@ -75,6 +77,7 @@ impl ListPolicy {
             notes: Notes::default(),
             types: Vec::new(),
             schedule: None,
+            only_groups: Vec::new(),
             ede_text,
             structured: None,
         }

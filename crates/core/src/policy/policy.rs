@@ -2,16 +2,16 @@
 
 use super::compile::{Compiled, MORE, Options, PatternRule, compile};
 use super::group::Groups;
-use super::ladder::Precedence;
+use super::ladder::{Decider, Precedence};
 use super::layer::{BadPattern, Layer};
 use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
 use super::prefix::Prefixes;
 use super::view::View;
-use crate::dns::NameBuf;
+use crate::dns::{MAX_NAME, Name, NameBuf};
 use crate::lists::List;
 use crate::rule::{Action, Effect, Match, Scope, Traits, modifiers};
-use crate::trie::TooLarge;
+use crate::trie::{TooLarge, text_of};
 
 /// A policy in service: immutable, shared by all threads.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Policy {
     /// The number of entries in those lists.
     pub address_count: usize,
     pub(super) layers: Vec<Layer>,
+    /// Some rules depend on the type.
+    pub(super) typed: bool,
 }
 
 /// Why lists can't be compiled into a policy.
@@ -74,7 +76,9 @@ impl Policy {
         layers: Vec<(Compiled, Vec<u16>)>,
     ) -> Result<Self, BadPattern> {
         let layers = layers.into_iter().map(|(compiled, numbers)| Layer::new(compiled, &numbers, &lists));
-        Ok(Self { layers: layers.collect::<Result<_, _>>()?, lists, clients, ..Self::default() })
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let typed = layers.iter().any(Layer::is_typed);
+        Ok(Self { layers, lists, clients, typed, ..Self::default() })
     }
 
     /// A policy without a rule.
@@ -105,6 +109,21 @@ impl Policy {
                 Some(format!("{allow}{}{}", rule.pattern, modifiers(traits)))
             })
         })
+    }
+
+    /// The number of rules that have a pattern instead of a name.
+    #[must_use]
+    pub fn pattern_count(&self) -> usize {
+        self.layers.iter().map(|layer| layer.pattern_entries.len()).sum()
+    }
+
+    /// How many patterns match a name, whatever their rules say of it: what a query costs in patterns.
+    #[must_use]
+    pub fn matching_patterns(&self, name: Name<'_>) -> usize {
+        let (mut room, mut count) = ([0; MAX_NAME], 0);
+        let text = text_of(name, &mut room);
+        self.layers.iter().for_each(|layer| layer.patterns.matches(text, |_| count += 1));
+        count
     }
 
     /// Every scope among the rules.
@@ -158,11 +177,15 @@ impl Policy {
     }
 
     /// What a client gets when a rule blocks: the rule's own action, or its list's, or that of the client's
-    /// group if the list has none of its own.
+    /// group if the list has none of its own. NODATA instead of NXDOMAIN where another type of the name passes
+    /// (RFC 2308 §2.2).
     #[must_use]
-    pub fn action<'p>(&'p self, rule: RuleId, list: u16, view: Option<&'p View>) -> Option<&'p Action> {
-        let own = self.traits(rule).and_then(|t| t.action.as_ref());
-        own.or_else(|| self.list_action(list, view))
+    pub fn action<'p>(&'p self, by: Decider, view: Option<&'p View>) -> Option<&'p Action> {
+        let own = self.traits(by.rule).and_then(|t| t.action.as_ref());
+        match own.or_else(|| self.list_action(by.list, view)) {
+            Some(Action::NxDomain) if by.others_pass => Some(&Action::NoData),
+            action => action,
+        }
     }
 
     /// What a client gets when a list blocks.

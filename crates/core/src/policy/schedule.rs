@@ -52,6 +52,20 @@ impl Window {
 }
 
 impl Schedule {
+    /// When both are in force; `None` if both have windows that differ, which no single schedule can say.
+    #[must_use]
+    pub fn within(&self, outer: &Self) -> Option<Self> {
+        let windows_of = |s: &Self| (s.zone.clone(), s.windows.clone());
+        let (zone, windows) = match (outer.windows.as_slice(), self.windows.as_slice()) {
+            ([], _) => windows_of(self),
+            (_, []) => windows_of(outer),
+            _ if windows_of(self) == windows_of(outer) => windows_of(self),
+            _ => return None,
+        };
+        let until = self.until.into_iter().chain(outer.until).min();
+        Some(Self { zone, windows, from: self.from.max(outer.from), until })
+    }
+
     /// Whether it is in force at this time.
     #[must_use]
     pub fn is_active(&self, unix: i64) -> bool {

@@ -57,7 +57,9 @@ impl Verdict {
             Self::Logged(_) | Self::NotedAddress(_) => Class::Logged,
             Self::Ordered(Ordered::Paused, _) => Class::Paused,
             Self::Blocked(d) | Self::InAnswer(d) => match d.rung {
-                Rung::OwnRewrite | Rung::Rewrite | Rung::RewriteException => Class::Rewritten,
+                Rung::OwnRewrite | Rung::ImportantRewrite | Rung::Rewrite | Rung::RewriteException => {
+                    Class::Rewritten
+                }
                 Rung::ImportantAllow | Rung::Allow => Class::Allowed,
                 Rung::Log | Rung::Nothing => Class::Logged,
                 Rung::ImportantBlock | Rung::Block => Class::Blocked,

@@ -39,5 +39,5 @@ pub(crate) use self::index::MAGIC;
 pub use self::index::{HEADER_LEN, checksum};
 pub use self::index::{Hit, Index, OpenError};
 pub(crate) use self::node::{NONE, Values, place};
-pub(crate) use self::pattern::servable;
 pub use self::pattern::{BuildError, PatternError, Patterns, text_of};
+pub(crate) use self::pattern::{cost_of, is_filtered};

@@ -26,10 +26,13 @@ use crate::dns::{MAX_NAME, Name, Pattern, Start};
 
 /// The most octets that the DFA of one expression, or building it, may take.
 const DFA_LIMIT: usize = 1 << 20;
-/// The most expressions without a required literal that share a DFA.
+/// The most expressions without a required literal that share a DFA, and the most octets of that.
 const GROUP: usize = 16;
-/// The shortest useful literal; shorter ones occur in every other name.
+const GROUP_LIMIT: usize = 1 << 18;
+/// The shortest useful literal of an expression; shorter ones occur in every other name.
 const MIN_LITERAL: usize = 3;
+/// The shortest useful literal of a glob, which takes less time to confirm.
+const MIN_PIECE: usize = 2;
 /// The most literals in an expression's set of alternatives.
 const MAX_LITERALS: usize = 16;
 
@@ -45,8 +48,8 @@ pub struct Patterns {
     needing: Vec<Vec<u32>>,
     /// Expressions without a literal: their DFA, and the rule of each of its patterns.
     groups: Vec<(Dfa, Vec<u32>)>,
-    /// Globs without a literal.
-    always: Vec<u32>,
+    /// Globs without a literal, each with the octets that it needs; see [`octets`].
+    always: Vec<(u64, u32)>,
 }
 
 struct Rule {
@@ -111,7 +114,7 @@ impl Patterns {
                     let glob = Glob::new(text, *start, *end);
                     let literals = glob.literal().map(|l| vec![l]);
                     if literals.is_none() {
-                        built.always.push(rule);
+                        built.always.push((octets(text.as_bytes()), rule));
                     }
                     (Check::Glob(glob), literals)
                 }
@@ -121,7 +124,7 @@ impl Patterns {
                         (Check::Grouped, None)
                     }
                     some => {
-                        let dfa = dfa(&[text]).map_err(error)?;
+                        let dfa = dfa(&[text], DFA_LIMIT).map_err(error)?;
                         (Check::Expression(Box::new(dfa)), some)
                     }
                 },
@@ -161,7 +164,8 @@ impl Patterns {
     /// Builds one DFA for several expressions, or one for each half if that is too large.
     fn group(&mut self, chunk: &[(usize, &str, u32)]) -> Result<(), BuildError> {
         let texts: Vec<&str> = chunk.iter().map(|(_, text, _)| *text).collect();
-        match (dfa(&texts), chunk) {
+        let limit = if chunk.len() > 1 { GROUP_LIMIT } else { DFA_LIMIT };
+        match (dfa(&texts, limit), chunk) {
             (Ok(dfa), _) => {
                 self.groups.push((dfa, chunk.iter().map(|(_, _, rule)| *rule).collect()));
                 Ok(())
@@ -224,9 +228,13 @@ impl Patterns {
                 }
             }
         }
-        for rule in self.always.iter().filter_map(|r| self.rules.get(*r as usize)) {
-            if rule.check.holds(text) {
-                found(rule.id);
+        if !self.always.is_empty() {
+            let here = octets(text);
+            let possible = self.always.iter().filter(|(needs, _)| needs & !here == 0);
+            for rule in possible.filter_map(|(_, rule)| self.rules.get(*rule as usize)) {
+                if rule.check.holds(text) {
+                    found(rule.id);
+                }
             }
         }
     }
@@ -301,7 +309,7 @@ impl Glob {
 
     /// The longest piece, if it is long enough to search for.
     fn literal(&self) -> Option<Vec<u8>> {
-        self.pieces.iter().filter(|p| p.len() >= MIN_LITERAL).max_by_key(|p| p.len()).cloned()
+        self.pieces.iter().filter(|p| p.len() >= MIN_PIECE).max_by_key(|p| p.len()).cloned()
     }
 
     fn matches(&self, text: &[u8]) -> bool {
@@ -350,12 +358,12 @@ impl Glob {
 
 //--- Expressions ---------------------------------------------------------------------------------
 
-fn dfa(texts: &[&str]) -> Result<Dfa, PatternError> {
+fn dfa(texts: &[&str], limit: usize) -> Result<Dfa, PatternError> {
     let config = dense::Config::new()
         .match_kind(regex_automata::MatchKind::All)
         .start_kind(StartKind::Unanchored)
-        .dfa_size_limit(Some(DFA_LIMIT))
-        .determinize_size_limit(Some(DFA_LIMIT * 4));
+        .dfa_size_limit(Some(limit))
+        .determinize_size_limit(Some(limit * 4));
     dense::Builder::new()
         .configure(config)
         .syntax(syntax::Config::new().unicode(false).utf8(false).case_insensitive(true))
@@ -379,12 +387,37 @@ fn dfa(texts: &[&str]) -> Result<Dfa, PatternError> {
         })
 }
 
-/// Checks that an expression can be served: that its automaton is not too large.
-///
-/// # Errors
-/// [`PatternError`]
-pub(crate) fn servable(text: &str) -> Result<(), PatternError> {
-    dfa(&[text]).map(|_| ())
+/// What it costs to build an expression's automaton, in octets of it, and whether it can be served: whether
+/// it is not too large. One that is too large costs as much as the largest.
+pub(crate) fn cost_of(text: &str) -> (u64, Result<(), PatternError>) {
+    match dfa(&[text], DFA_LIMIT) {
+        Ok(dfa) => (dfa.memory_usage() as u64, Ok(())),
+        Err(error @ PatternError::Build(_)) => (DFA_LIMIT as u64, Err(error)),
+        Err(error) => (0, Err(error)),
+    }
+}
+
+/// A bit for each octet that occurs, except for asterisks; those that host names don't have share one.
+fn octets(text: &[u8]) -> u64 {
+    text.iter().filter(|b| **b != b'*').fold(0, |all, b| {
+        all | 1
+            << match b {
+                b'a'..=b'z' => b - b'a',
+                b'0'..=b'9' => 26 + b - b'0',
+                b'-' => 36,
+                b'_' => 37,
+                b'.' => 38,
+                _ => 39,
+            }
+    })
+}
+
+/// True if a literal decides for most names that the pattern doesn't match.
+pub(crate) fn is_filtered(pattern: &Pattern) -> bool {
+    match pattern {
+        Pattern::Glob { text, .. } => text.split('*').any(|piece| piece.len() >= MIN_PIECE),
+        Pattern::Regex(text) => required_of(text).is_ok_and(|required| required.is_some()),
+    }
 }
 
 /// Literals of which a match must contain one, in lower case; `None` if the expression requires none.

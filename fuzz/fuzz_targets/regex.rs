@@ -1,0 +1,9 @@
+//! A list of Pi-hole's regular expressions, of any octets.
+#![no_main]
+
+mod common;
+
+use libfuzzer_sys::fuzz_target;
+use portcullis::rule::Format;
+
+fuzz_target!(|bytes: &[u8]| common::read(Format::Regex, bytes));
