@@ -15,6 +15,8 @@ use crate::upstream::Failure;
 /// Number of counters among which domains, and networks of clients, are divided by hash, to limit the share
 /// of each.
 const SLOTS: usize = 4096;
+/// The octets of two labels and the root, at most.
+const MAX_DOMAIN: usize = 129;
 /// Fewer places than this are not shared out: nobody would have enough.
 const MIN_SHARED: usize = 64;
 /// The score of a domain whose questions were all answered.
@@ -140,10 +142,14 @@ impl Waiting {
             starts = [starts[1], at];
             at += usize::from(*len) + 1;
         }
+        let domain = name.get(starts[0]..).unwrap_or_default();
+        let mut lower = [0; MAX_DOMAIN];
+        let lower = lower.get_mut(..domain.len()).unwrap_or_default();
+        lower.copy_from_slice(domain.get(..lower.len()).unwrap_or_default());
+        lower.make_ascii_lowercase();
+        // At once: it costs a lot more octet by octet.
         let mut hasher = self.hasher.build_hasher();
-        for octet in name.get(starts[0]..).unwrap_or_default() {
-            hasher.write_u8(octet.to_ascii_lowercase());
-        }
+        hasher.write(lower);
         slot(&hasher)
     }
 

@@ -1,7 +1,7 @@
 //! The queries in flight on one socket or connection, by id.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -204,13 +204,22 @@ pub(super) fn with_question<'r>(
 pub(super) fn random_ids() -> io::Result<Vec<u16>> {
     let mut octets = [0; IDS * 2];
     getrandom::fill(&mut octets).map_err(io::Error::from)?;
-    let mut seen = HashSet::with_capacity(IDS);
+    // One bit for each id: a set would take longer than all else here.
+    let mut seen = [0_u64; 1 << 10];
+    let mut is_new = |id: u16| {
+        let bit = 1 << (id & 63);
+        seen.get_mut(usize::from(id >> 6)).is_some_and(|word| {
+            let is_new = *word & bit == 0;
+            *word |= bit;
+            is_new
+        })
+    };
     Ok(octets
         .as_chunks::<2>()
         .0
         .iter()
         .map(|pair| u16::from_ne_bytes(*pair))
-        .filter(|id| seen.insert(*id))
+        .filter(|id| is_new(*id))
         .collect())
 }
 
@@ -220,6 +229,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;

@@ -137,7 +137,12 @@ impl PoolState {
             // The less busy one of two.
             let (one, other) = (self.pick(), self.pick());
             let load = |at: usize| self.open.get(at).map_or(usize::MAX, |port| port.load.load(Relaxed));
-            let at = if load(one) <= load(other) { one } else { other };
+            let mut at = if load(one) <= load(other) { one } else { other };
+            if load(at) > 0 && self.open.len() < MAX_PORTS {
+                // Any that is free, before there is one more.
+                let free = (one..self.open.len()).chain(0..one).find(|at| load(*at) == 0);
+                at = free.unwrap_or(at);
+            }
             let port = Arc::clone(self.open.get(at)?);
             let free = port.load.load(Relaxed) == 0;
             match port.take_id(now) {
