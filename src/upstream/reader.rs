@@ -69,7 +69,7 @@ impl Reader {
     pub(super) async fn run(self: Arc<Self>) {
         let _end = End(Arc::clone(&self));
         let mut woken = Vec::new();
-        poll_fn(|cx| {
+        poll_fn(|cx| -> Poll<()> {
             mem::swap(&mut lock(&self.state).woken, &mut woken);
             for port in woken.drain(..) {
                 port.poll();
@@ -83,7 +83,7 @@ impl Reader {
             }
             Poll::Pending
         })
-        .await
+        .await;
     }
 }
 

@@ -456,3 +456,54 @@ impl Socket {
         return self.0.try_io(interest, || attempt(SockRef::from(&self.0)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UdpSocket;
+    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::dns::{Class, NameBuf, Qtype};
+    use crate::upstream::deadline::clock;
+
+    #[tokio::test]
+    async fn there_are_as_many_ports_as_queries_in_flight() {
+        let patience = Duration::from_secs(60);
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let ports = Ports::new(server.local_addr().unwrap(), Duration::from_millis(10), Arc::default());
+        let question = Question {
+            qname: NameBuf::from_text("a.test").unwrap(),
+            qtype: Qtype::A,
+            qclass: Class::IN,
+            dnssec_ok: false,
+            checking_disabled: false,
+            authentic_data: false,
+        };
+        // In the future, so that no port comes of age meanwhile.
+        let now = clock() + patience;
+        let send = Send { question: &question, edns: false, now, slow: None, wait: patience, exact: false };
+        for in_flight in [1, 3, 8, 8, 8, 8, 2, 8] {
+            let (answered, mut answers) = unbounded_channel();
+            for _ in 0..in_flight {
+                let answered = answered.clone();
+                ports.ask(&send, Box::new(move |reply| answered.send(reply.is_ok()).unwrap()));
+            }
+            let mut packet = [0; 512];
+            let mut asked = Vec::new();
+            for _ in 0..in_flight {
+                let (len, from) = timeout(patience, server.recv_from(&mut packet)).await.unwrap().unwrap();
+                asked.push((packet[..len].to_vec(), from));
+            }
+            for (mut packet, from) in asked {
+                packet[2] |= 0x80;
+                server.send_to(&packet, from).await.unwrap();
+            }
+            for _ in 0..in_flight {
+                assert_eq!(timeout(patience, answers.recv()).await.unwrap(), Some(true));
+            }
+            let open = lock(&ports.pool.state).open.len();
+            assert!(open >= in_flight && open <= 8, "{open} ports for {in_flight}");
+        }
+    }
+}
