@@ -83,6 +83,7 @@ fn grouped(mut lists: Vec<ListSettings>) -> Settings {
             // Every second list, so that each name is blocked for every second group.
             lists: Some((0..LISTS as u16).filter(|l| (l + number).is_multiple_of(2)).collect()),
             action: None,
+            closed: None,
             schedule: None,
             upstreams: None,
         }

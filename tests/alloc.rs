@@ -66,7 +66,7 @@ static ALLOCATOR: Counting = Counting;
 fn settings() -> Settings {
     let list = |name: &str, rule: &str, action| ListSettings {
         name: name.into(),
-        source: TextSource::Inline(vec![rule.into()]),
+        source: TextSource::Inline(rule.lines().map(str::to_owned).collect()),
         format: Format::AdGuard,
         effect: Effect::Block,
         plain: None,
@@ -91,6 +91,7 @@ fn settings() -> Settings {
         listeners: Vec::new(),
         lists: None,
         action: None,
+        closed: None,
         schedule: Some(workdays.clone()),
         upstreams: None,
     };
@@ -114,6 +115,13 @@ fn settings() -> Settings {
             list("scoped", "||six.test^$dnstype=AAAA,client=127.0.0.0/8,denyallow=x.test", Action::NxDomain),
             list("mail", "||mail.test^$dnsrewrite=NOERROR;MX;10 mx.test", Action::NxDomain),
             list("text", "||text.test^$dnsrewrite=NOERROR;TXT;hello", Action::NxDomain),
+            list(
+                "many",
+                "||many.test^$dnsrewrite=192.0.2.1\n||many.test^$client=127.0.0.1,dnsrewrite=192.0.2.2\n\
+                ||many.test^$dnsrewrite=192.0.2.3\n@@||many.test^$dnsrewrite=192.0.2.3\n\
+                ||left.test^$dnsrewrite=left.test\n||left.test^",
+                Action::NxDomain,
+            ),
         ],
         zones: [("z.test", zone), ("h.test", hashed)]
             .map(|(origin, text)| ZoneSettings {
@@ -184,6 +192,8 @@ fn from_receipt_to_reply_nothing_is_allocated() {
         ("six.test", Qtype::A, true),
         ("mail.test", Qtype::MX, true),
         ("text.test", Qtype::TXT, true),
+        ("many.test", Qtype::A, true),
+        ("left.test", Qtype::A, true),
         ("timed.test", Qtype::A, true),
         ("typed.test", Qtype::A, true),
         ("typed.test", Qtype::MX, true),

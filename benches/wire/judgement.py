@@ -28,12 +28,13 @@ def question(number, name):
     return struct.pack(">HHHHHH", number & 0xFFFF, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1"
 
 
-def upstream(port, delay, loss, packets, stop, sources):
+def upstream(port, delay, loss, packets, stop, sources, ready):
     """Answers any name with an address, except names that begin with `lost`."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     sock.bind(("127.0.0.1", port))
     sock.setblocking(False)
+    ready.set()
     waiting, number = [], 0
     chance = random.Random(7)
     while not stop.value:
@@ -184,7 +185,8 @@ def measure(which, program, delay, loss, rate, seconds, attack=None):
     port, up = free_port(), free_port()
     packets, stop = multiprocessing.Value("q", 0, lock=False), multiprocessing.Value("b", 0, lock=False)
     sources = multiprocessing.Queue() if attack == "forge" else None
-    others = [multiprocessing.Process(target=upstream, args=(up, delay, loss, packets, stop, sources))]
+    ready = multiprocessing.Event()
+    others = [multiprocessing.Process(target=upstream, args=(up, delay, loss, packets, stop, sources, ready))]
     if attack == "flood":
         others.append(multiprocessing.Process(target=flood, args=(port, 20_000, seconds + 1, "127.0.0.66")))
     if attack == "flood-same":
@@ -193,6 +195,7 @@ def measure(which, program, delay, loss, rate, seconds, attack=None):
         others.append(multiprocessing.Process(target=forge, args=(up, seconds + 1, sources)))
     with tempfile.TemporaryDirectory() as folder:
         others[0].start()
+        ready.wait(20)
         process = start(which, program, folder, port, up)
         try:
             for other in others[1:]:

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache as Map;
 
 use super::key::Key;
-use super::store::Stored;
-use crate::dns::EdeCode;
 
 /// The most questions that are remembered.
 const MAX: usize = 8192;
@@ -17,50 +15,41 @@ const MAX: usize = 8192;
 /// the next attempt fails too.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// What the upstreams said.
-#[derive(Clone, Debug)]
-pub enum Failed {
-    /// An error, such as SERVFAIL or REFUSED.
-    Reply(Stored),
-    /// Nothing that can be used, and why.
-    Silence(EdeCode, Box<str>),
-}
-
-/// The questions that failed lately, bounded in number.
-pub struct Failures {
-    map: Map<u64, Entry>,
+/// The questions that failed lately, bounded in number, and what was said to each.
+pub struct Failures<T> {
+    map: Map<u64, Entry<T>>,
     hasher: RandomState,
     /// Something was remembered once: without it, nothing needs to be looked up.
     any: AtomicBool,
 }
 
 #[derive(Clone)]
-struct Entry {
+struct Entry<T> {
     key: Box<[u8]>,
     until: Instant,
     lasts: Duration,
     /// How often servers had come back when it failed.
     revivals: u64,
-    failed: Failed,
+    failed: T,
 }
 
-impl Default for Failures {
+impl<T: Clone> Default for Failures<T> {
     fn default() -> Self {
         Self { map: Map::new(MAX), hasher: RandomState::new(), any: AtomicBool::new(false) }
     }
 }
 
-impl Failures {
+impl<T: Clone> Failures<T> {
     /// The failure of a question, while it is remembered. `revivals` is how often servers have come back so
     /// far: a failure from before the last time says nothing.
     #[must_use]
-    pub fn get(&self, key: &Key, revivals: u64, now: Instant) -> Option<Failed> {
+    pub fn get(&self, key: &Key, revivals: u64, now: Instant) -> Option<T> {
         let entry = self.entry(key)?;
         (now < entry.until && entry.revivals == revivals).then_some(entry.failed)
     }
 
     /// Remembers that a question has failed, for at most `max`.
-    pub fn put(&self, key: &Key, failed: Failed, revivals: u64, now: Instant, max: Duration) {
+    pub fn put(&self, key: &Key, failed: T, revivals: u64, now: Instant, max: Duration) {
         let before = self.entry(key).filter(|entry| entry.revivals == revivals);
         let lasts = match before {
             // It was asked again meanwhile, for another reason.
@@ -86,7 +75,7 @@ impl Failures {
         }
     }
 
-    fn entry(&self, key: &Key) -> Option<Entry> {
+    fn entry(&self, key: &Key) -> Option<Entry<T>> {
         if !self.any.load(Relaxed) {
             return None;
         }
@@ -108,49 +97,45 @@ mod tests {
         Key::of(&Query::parse(packet).unwrap(), route)
     }
 
-    fn silence() -> Failed {
-        Failed::Silence(EdeCode::NO_REACHABLE_AUTHORITY, "".into())
-    }
-
     #[test]
     fn a_failure_is_remembered_twice_as_long_each_time() {
         let (failures, mut now) = (Failures::default(), Instant::now());
         for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
             assert!(failures.get(&key(0), 0, now).is_none(), "{seconds}");
-            failures.put(&key(0), silence(), 0, now, MAX);
+            failures.put(&key(0), (), 0, now, MAX);
             let lasts = Duration::from_secs(seconds);
             assert!(failures.get(&key(0), 0, now + lasts - Duration::from_millis(1)).is_some(), "{seconds}");
             assert!(failures.get(&key(1), 0, now).is_none(), "another route");
             // Another failure meanwhile changes nothing.
-            failures.put(&key(0), silence(), 0, now + lasts / 2, MAX);
+            failures.put(&key(0), (), 0, now + lasts / 2, MAX);
             now += lasts;
         }
         // After an answer, or a long time, it begins anew.
         failures.remove(&key(0));
-        failures.put(&key(0), silence(), 0, now, MAX);
+        failures.put(&key(0), (), 0, now, MAX);
         assert!(failures.get(&key(0), 0, now + FIRST).is_none());
         now += Duration::from_secs(62);
-        failures.put(&key(0), silence(), 0, now, MAX);
+        failures.put(&key(0), (), 0, now, MAX);
         assert!(failures.get(&key(0), 0, now + FIRST).is_none());
     }
 
     #[test]
     fn a_server_that_is_back_gets_the_question_again() {
         let (failures, now) = (Failures::default(), Instant::now());
-        failures.put(&key(0), silence(), 3, now, MAX);
+        failures.put(&key(0), (), 3, now, MAX);
         assert!(failures.get(&key(0), 3, now).is_some());
         assert!(failures.get(&key(0), 4, now).is_none());
-        failures.put(&key(0), silence(), 4, now, MAX);
+        failures.put(&key(0), (), 4, now, MAX);
         assert!(failures.get(&key(0), 4, now).is_some());
     }
 
     #[test]
     fn nothing_is_remembered_if_the_bound_is_zero_and_little_if_there_is_much() {
         let (failures, now) = (Failures::default(), Instant::now());
-        failures.put(&key(0), silence(), 0, now, Duration::ZERO);
+        failures.put(&key(0), (), 0, now, Duration::ZERO);
         assert!(failures.get(&key(0), 0, now).is_none());
         for route in 0..20_000 {
-            failures.put(&key(route), silence(), 0, now, MAX);
+            failures.put(&key(route), (), 0, now, MAX);
         }
         let kept = (0..20_000).filter(|route| failures.get(&key(*route), 0, now).is_some()).count();
         assert!(kept > 0 && kept <= super::MAX, "{kept}");

@@ -292,6 +292,15 @@ fn answers_the_question(message: &Message<'_>) -> bool {
     message.records().any(|r| r.section == Section::Answer && (r.rtype == qtype || qtype == Qtype::ANY))
 }
 
+/// What the upstreams said to a question that they could not answer.
+#[derive(Clone, Debug)]
+pub enum Failed {
+    /// An error, such as SERVFAIL or REFUSED.
+    Reply(Stored),
+    /// Nothing that can be used, and why.
+    Silence(EdeCode, Box<str>),
+}
+
 #[derive(Clone)]
 struct Octets;
 
@@ -326,7 +335,7 @@ impl Hasher for Hashed {
 /// other.
 pub struct Cache {
     /// What the upstreams could not answer.
-    pub failures: Failures,
+    pub failures: Failures<Failed>,
     map: Option<Map<u64, Stored, Octets, BuildHasherDefault<Hashed>>>,
     hasher: RandomState,
 }

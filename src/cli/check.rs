@@ -3,6 +3,7 @@
 mod authorities;
 mod dead;
 mod probe;
+mod running;
 mod serving;
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::progress::Bar;
-use super::{FAILED, OK, WARNED, count, say};
+use super::{FAILED, OK, WARNED, count, say, say_json};
 use crate::app::kept_orders;
 use crate::config::{
     self,
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let how = Build { progress: &bar, left_out: args.lines };
     let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
-    let (policy, report) = match built {
+    let (policy, mut report) = match built {
         Ok(((policy, report), (_, zones))) => (policy, Report { zones, ..report }),
         Err(error) if args.json => {
             let config = args.config.as_deref().unwrap_or(Path::new(""));
@@ -71,6 +72,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
+    running::compare(&settings, &mut report.lists);
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
     let dead = dead::all(&settings, &policy, super::now().unix);
@@ -78,13 +80,12 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
-        say(&json(
+        say_json(&json(
             &report,
             &settings,
             Found { dead: &dead, patterns, damaged: damaged.as_deref() },
             probes.as_ref(),
-        )
-        .to_string());
+        ));
     } else {
         serving::text(&settings).iter().for_each(|line| say(line));
         probed.iter().for_each(|server| say(&server.text()));
@@ -104,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         let Account { invalid, unsupported, .. } = list.account;
         !list.skipped.is_empty()
             || invalid + unsupported > 0
-            || list.answers > 0
+            || list.reading.addressed > 0
             || !list.warnings().is_empty()
     };
     let bad = damaged.is_some()
@@ -115,6 +116,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
 }
 
 /// What was found beside lists and zones.
+#[derive(Clone, Copy)]
 struct Found<'f> {
     dead: &'f [dead::Dead],
     /// The number of patterns, and the time they take.
@@ -197,17 +199,12 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     let lines = count(list.lines as usize, "line");
     let mut out = vec![format!("list {name}: {lines} ({format}, {source}): {}", account_text(&list.account))];
     out.extend(list.detected.and_then(detected_text));
-    if list.answers > 0 {
-        let lines = count(list.answers as usize, "line");
-        out.push(format!(
-            "  {lines} with an address other than 0.0.0.0 and loopback: the names are blocked, the address is not an answer"
-        ));
-    }
     out.extend(list.reading.notes().into_iter().map(|note| format!("  {note}")));
     out.extend(list.warnings().iter().map(|warning| format!("warning: {warning}")));
     let skipped = list.skipped.iter().map(|s| (s.line, format!("{}: {}", s.reason, s.text)));
+    let confined = list.confined.iter().map(|c| (c.line, format!("{}: {}", c.fate(), c.rule)));
     let left_out = list.account.left_out.iter().map(|l| (l.line, format!("{}: {}", l.fate.word(), l.rule)));
-    let mut shown: Vec<(u32, String)> = skipped.chain(left_out).collect();
+    let mut shown: Vec<(u32, String)> = skipped.chain(confined).chain(left_out).collect();
     shown.sort_by_key(|(line, _)| *line);
     let limit = if all { usize::MAX } else { SHOWN };
     out.extend(shown.iter().take(limit).map(|(line, text)| format!("  line {line}: {text}")));
@@ -259,6 +256,7 @@ fn account_text(account: &Account) -> String {
         (account.cancelled, "taken back"),
         (account.unsupported, "unsupported"),
         (account.invalid, "invalid"),
+        (account.confined, "not allowed by `may`"),
         (account.blank, "empty or comment"),
     ];
     let words: Vec<String> = parts
@@ -303,7 +301,7 @@ fn mistake(failure: &Failure, settings: &Settings, config: &Path) -> Mistake {
 
 /// Prints errors for a script.
 fn json_errors(errors: &serde_json::Value) -> u8 {
-    say(&serde_json::json!({ "errors": errors }).to_string());
+    say_json(&serde_json::json!({ "errors": errors }));
     FAILED
 }
 
@@ -364,21 +362,30 @@ pub(super) fn list_json(list: &ListReport) -> serde_json::Value {
         .iter()
         .map(|l| serde_json::json!({ "line": l.line, "reason": l.fate.word(), "rule": l.rule }))
         .collect();
+    let confined: Vec<_> = list
+        .confined
+        .iter()
+        .map(|c| {
+            serde_json::json!({
+                "line": c.line, "may_not": c.power.word(), "weaker": c.weaker, "reason": c.fate(), "rule": c.rule,
+            })
+        })
+        .collect();
     let (a, r) = (&list.account, &list.reading);
     let stars = (r.stars > 0).then_some(if r.below { "below" } else { "suffix" });
     let warnings: Vec<(&str, String)> = list.warnings().iter().map(|w| (w.kind(), w.to_string())).collect();
     serde_json::json!({
         "name": list.name, "source": list.source, "format": list.format.to_string(), "lines": list.lines,
         "rules": list.rules, "warning": warnings.first().map(|w| &w.1), "warnings": warnings.iter().map(|(kind, text)| serde_json::json!({ "kind": kind, "text": text })).collect::<Vec<_>>(), "skipped": skipped, "left_out": left_out,
-        "not_kept": { "invalid": list.unkept.invalid, "unsupported": list.unkept.unsupported },
-        "detected": list.detected.map(detected_json), "other_addresses": list.answers,
+        "confined": confined, "not_kept": { "invalid": list.unkept.invalid, "unsupported": list.unkept.unsupported },
+        "detected": list.detected.map(detected_json),
         "reading": {
             "star_lines": r.stars, "star_match": stars, "one_family_lines": r.one_family,
-            "left_out_by_attributes": r.not_chosen, "notes": r.notes(),
+            "left_out_by_attributes": r.not_chosen, "other_addresses": r.addressed, "notes": r.notes(),
         },
         "account": {
             "used": a.used, "duplicate": a.duplicate, "covered": a.covered, "cancelled": a.cancelled,
-            "unsupported": a.unsupported, "invalid": a.invalid, "blank": a.blank,
+            "unsupported": a.unsupported, "invalid": a.invalid, "confined": a.confined, "blank": a.blank,
         },
     })
 }

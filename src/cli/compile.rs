@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::check::{list_json, list_text};
 use super::progress::Bar;
-use super::{OK, WARNED, count, say};
+use super::{OK, WARNED, count, say, say_json};
 use crate::policy::{Options, compile, file};
 use crate::rule::{Effect, Format, Match};
-use crate::settings::{ListSettings, TextSource};
+use crate::settings::{ListSettings, May, Power, TextSource};
 use crate::sources::store;
 use crate::sources::{self, BuildError, ListReport, Progress, Reading};
 
@@ -36,6 +36,10 @@ pub(super) struct Args {
     /// What plain rules do: block or allow
     #[arg(long, default_value = "block", value_parser = kind)]
     kind: Effect,
+    /// What the lists may do: block, allow, rewrite, important, every-name, separated by commas; by default
+    /// everything
+    #[arg(long, value_name = "WORDS", value_parser = may)]
+    may: Option<May>,
     /// Leave out the line numbers of rules: the file is smaller, and `explain` names only the list
     #[arg(long)]
     no_origins: bool,
@@ -74,6 +78,13 @@ fn kind(word: &str) -> Result<Effect, String> {
     }
 }
 
+fn may(words: &str) -> Result<May, String> {
+    let known = |word: &str| Power::WORDS.iter().find(|(w, _)| *w == word).map(|(_, power)| *power);
+    let powers: Option<Vec<Power>> = words.split(',').map(|word| known(word.trim())).collect();
+    let all: Vec<&str> = Power::WORDS.iter().map(|(word, _)| *word).collect();
+    powers.map(|powers| May::of(&powers)).ok_or_else(|| format!("expected some of {}", all.join(", ")))
+}
+
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<u8, String> {
     let start = super::now();
@@ -83,6 +94,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         format: args.format,
         effect: args.kind,
         plain: args.matching,
+        may: args.may.unwrap_or_default(),
         attributes: args.attributes.clone(),
         ..ListSettings::default()
     };
@@ -118,11 +130,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             account,
             detected: list.detected,
             unkept: list.unkept,
-            answers: list.answers,
-            networks: Vec::new(),
             before: None,
             kept: None,
             skipped: list.skipped,
+            confined: list.confined,
         })
         .collect();
     let bad = args.strict && reports.iter().any(|r| !r.skipped.is_empty());
@@ -133,16 +144,16 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             .map_err(|e| format!("cannot write {}: {e}", args.output.display()))?;
     }
     let took = super::now().at.duration_since(start.at);
-    let rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+    let rules =
+        compiled.index.entry_count() + compiled.tables.patterns.len() + compiled.tables.addresses.len();
     let (octets, hot) = (index.len() + tail.len(), compiled.index.hot_len());
     if args.json {
         let lists: Vec<_> = reports.iter().map(list_json).collect();
         let written = (!bad).then(|| args.output.display().to_string());
-        say(&serde_json::json!({
+        say_json(&serde_json::json!({
             "lists": lists, "rules": rules, "octets": octets, "index_octets": hot,
             "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "written": written,
-        })
-        .to_string());
+        }));
     } else {
         for report in &reports {
             list_text(report, args.lines).iter().for_each(|line| say(line));

@@ -135,6 +135,7 @@ mod unix {
     use super::{Args, Clients, How, Order};
     use crate::cli::named::named;
     use crate::cli::{FAILED, OK, say, say_error, settings};
+    use crate::dns::clean_json;
 
     /// How long the server may take.
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -210,7 +211,7 @@ mod unix {
         })()
         .map_err(unreachable)?;
         if args.json {
-            say(answer.trim_end());
+            say(&clean_json(answer.trim_end()));
         }
         let answer: Value =
             serde_json::from_str(&answer).map_err(|_| "the server's answer is not JSON".to_owned())?;

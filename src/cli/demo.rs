@@ -1,11 +1,11 @@
 //! `portcullis demo`: a little internet on loopback, the LinkedIn ban, and each query as it is answered.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{OK, say, shipped};
+use super::{OK, say, say_coloured, say_json, shipped};
 use crate::app::{self, Service, Signals};
-use crate::dns::Query;
+use crate::dns::{Query, clean};
 use crate::observe::event::Line;
 use crate::observe::sink::{Capacity, Drain, Sink};
 use crate::policy::Class;
@@ -121,8 +121,11 @@ struct Style {
 }
 
 fn print(line: &Line, style: Style) {
-    let text = if style.json { json(line) } else { plain(line, style.colour) };
-    let _ = writeln!(std::io::stdout(), "{text}");
+    match (style.json, style.colour) {
+        (true, _) => say_json(&json(line)),
+        (_, true) => say_coloured(&plain(line, true)),
+        (_, false) => say(&plain(line, false)),
+    }
 }
 
 fn plain(line: &Line, colour: bool) -> String {
@@ -130,7 +133,10 @@ fn plain(line: &Line, colour: bool) -> String {
     let question = Query::parse(&line.query)
         .map_or_else(|_| "(no question)".into(), |query| format!("{} {}", query.qname, query.qtype));
     let rcode = event.rcode.map_or_else(|| "no reply".into(), |r| r.to_string());
-    let rule = line.rule.as_ref().map_or_else(String::new, |r| format!("  {} ({})", r.rule, r.place()));
+    let rule = line
+        .rule
+        .as_ref()
+        .map_or_else(String::new, |r| clean(&format!("  {} ({})", r.rule, r.place())).into_owned());
     let transport = event.transport.word();
     let verdict = event.verdict.word();
     let (on, off) = match (colour, event.verdict.class()) {
@@ -143,7 +149,7 @@ fn plain(line: &Line, colour: bool) -> String {
     format!("{time} {client} {transport} {question:<30} {on}{verdict:<7}{off} {rcode:<8} {took:>5} µs{rule}")
 }
 
-fn json(line: &Line) -> String {
+fn json(line: &Line) -> serde_json::Value {
     let event = &line.event;
     let query = Query::parse(&line.query).ok();
     serde_json::json!({
@@ -159,7 +165,6 @@ fn json(line: &Line) -> String {
         "line": line.rule.as_ref().map(|r| r.line),
         "microseconds": u64::try_from(event.took.as_micros()).unwrap_or(u64::MAX),
     })
-    .to_string()
 }
 
 fn client(address: SocketAddr) -> IpAddr {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::named::named;
-use super::{OK, say, shipped};
+use super::{OK, say, say_json, shipped};
 use crate::app::kept_orders;
 use crate::cache::store::Cache;
 use crate::dns::{NameBuf, Qtype, Transport};
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let snapshot = Arc::clone(&engine.snapshot_at(now.unix));
     let record = explain::explain(&engine, &snapshot, &question, now);
     if args.json {
-        say(&record.json().to_string());
+        say_json(&record.json());
     } else {
         print(&record.json(), args.wire);
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::compile::{format, matching};
 use super::progress::Bar;
-use super::{OK, WARNED, say};
+use super::{OK, WARNED, say, say_json};
 use crate::dns::{Match, Name, NameBuf, Qtype};
 use crate::policy::{Asker, KnownClient, Policy, Verdict, decide, one_line};
 use crate::rule::{Action, Client, Format};
@@ -76,7 +76,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
             |policy: &Policy| one_line(policy, decide(policy, name.as_name(), *asker), name.as_name());
         let (was, is) = (explained(&old), explained(&new));
         if args.json {
-            say(&serde_json::json!({ "name": shown, "asked": who.trim(), "old": was, "new": is }).to_string());
+            say_json(&serde_json::json!({ "name": shown, "asked": who.trim(), "old": was, "new": is }));
         } else {
             say(&format!("{shown}{who}: {was} -> {is}"));
         }
@@ -89,7 +89,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
         for rule in rules {
             changed += 1;
             if args.json {
-                say(&serde_json::json!({ "pattern": rule, "change": sign }).to_string());
+                say_json(&serde_json::json!({ "pattern": rule, "change": sign }));
             } else {
                 say(&format!("pattern {rule}: {sign}; it may change verdicts of names that no rule lists"));
             }

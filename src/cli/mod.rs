@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config;
+use crate::dns::{clean_json, clean_lines, is_unsafe};
 use crate::net::now;
 use crate::settings::Settings;
 
@@ -79,8 +80,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(mut error) => {
             tips::add(&mut error, &arguments);
-            // Help and version go to standard output and are not failures; clap knows which is which.
-            let _ = error.print();
+            // Help and version go to standard output and are not failures; clap knows which is which. What was
+            // given is repeated, and may come from a file or a script.
+            if arguments.iter().any(|given| given.to_string_lossy().contains(is_unsafe)) {
+                let _ = write!(std::io::stderr(), "{}", clean_lines(&error.render().to_string()));
+            } else {
+                let _ = error.print();
+            }
             return if error.use_stderr() { FAILED } else { OK };
         }
     };
@@ -102,7 +108,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// An error on standard error, in one paragraph.
 fn say_error(problem: &str) {
-    let _ = writeln!(std::io::stderr(), "portcullis: {problem}");
+    let _ = writeln!(std::io::stderr(), "portcullis: {}", clean_lines(problem));
 }
 
 /// Warns of a configuration in the folder, where none is named.
@@ -114,9 +120,21 @@ fn warn_if_unread(config: Option<&PathBuf>) {
     }
 }
 
-/// A line on standard output. A closed pipe is not an error here.
+/// A line, or several, on standard output. A closed pipe is not an error here.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(std::io::stdout(), "{}", clean_lines(line));
+}
+
+/// The same for a line with colours of our own; `line` has nothing from outside that is not [`clean`] already.
+fn say_coloured(line: &str) {
+    let colours = |c: char| c == '\x1b';
+    let text: Vec<_> = line.split(colours).map(clean_lines).collect();
+    let _ = writeln!(std::io::stdout(), "{}", text.join("\x1b"));
+}
+
+/// A line of JSON on standard output.
+fn say_json(value: &serde_json::Value) {
+    let _ = writeln!(std::io::stdout(), "{}", clean_json(&value.to_string()));
 }
 
 /// Reads an option: an address and a port.

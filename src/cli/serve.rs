@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::progress::Bar;
-use super::{OK, say};
+use super::{OK, say_json};
 use crate::app::{self, Addresses, Prepared, Reloader, Service, Signal, Signals, Turn, Worker};
 use crate::orders::Status;
 use crate::resolver::live::Engine;
@@ -85,7 +85,7 @@ async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
     let log = tokio::spawn(app::log::sum_up());
     if args.ready_json {
         let ready = serde_json::json!({ "ready": true, "dns": dns, "web": web, "blockpage": block_page });
-        say(&ready.to_string());
+        say_json(&ready);
     }
     let reloader = Arc::clone(&service.reloader);
     let reloads = Worker::start("reload", move |turn| self::reload(&args, &reloader, turn))

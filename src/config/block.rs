@@ -47,6 +47,7 @@ impl Check<'_> {
             settings.block.contact = self.contact(contact);
         }
         table.done(self, "", &[]);
+        (settings.block.action, settings.block.ttl) = (block.action.clone(), block.ttl);
         block
     }
 }

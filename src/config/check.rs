@@ -67,6 +67,10 @@ impl Check<'_> {
         help: &str,
     ) {
         let line = self.line(&name.span());
+        if name.get_ref().contains(char::is_control) {
+            let problem = "the name has a line break or a tab".to_owned();
+            return self.wrong(key, &name.span(), problem, "write it on one line, with spaces");
+        }
         match names.get(name.get_ref()) {
             Some(first) => {
                 let problem =

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::dns::is_unsafe;
+
 /// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -92,7 +94,7 @@ impl fmt::Display for Printable<'_> {
             if count == READABLE {
                 return f.write_char('…');
             }
-            if char.is_control() { write!(f, "{}", char.escape_default())? } else { f.write_char(char)? }
+            if is_unsafe(char) { write!(f, "{}", char.escape_unicode())? } else { f.write_char(char)? }
         }
         Ok(())
     }

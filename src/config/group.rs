@@ -8,7 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use toml::Spanned;
 
 use super::check::{Check, Names};
-use super::key::{Form, Key, Kind};
+use super::key::{Form, Key, Kind, words};
+use super::policy::DEFAULTS;
 use super::schedule::{Schedules, TIMES};
 use super::table::Table;
 use super::upstream::SERVERS_KIND;
@@ -31,6 +32,12 @@ const LISTS: Key = Key::optional("lists", Kind::Texts("names of lists"), "all li
 const ACTION: Key = Key::optional("action", Kind::Action, "that of `[block]`")
     .like(r#""nodata""#)
     .means("The answer for a blocked name where the list sets none.");
+const DEFAULT: Key = Key::optional("default", Kind::Word(|| words(&DEFAULTS)), "that of `[policy]`")
+    .like(r#""block""#)
+    .means(
+        "What becomes of a name that no rule mentions. `\"block\"`: nothing passes but what an allow rule of its \
+        lists lets pass.",
+    );
 const UPSTREAMS: Key = Key::optional("upstreams", SERVERS_KIND, "those of `[upstream]`")
     .like(r#"["192.0.2.99"]"#)
     .means("Servers of its own, with a cache of its own.");
@@ -38,7 +45,7 @@ const UPSTREAMS: Key = Key::optional("upstreams", SERVERS_KIND, "those of `[upst
 pub(super) static FORM: Form = Form {
     header: "[[group]]",
     meaning: "Clients with lists of their own. Every list applies to a client that is in no group.",
-    keys: &[NAME, CLIENTS, LISTEN, LISTS, ACTION, UPSTREAMS, TIMES[0], TIMES[1], TIMES[2]],
+    keys: &[NAME, CLIENTS, LISTEN, LISTS, ACTION, DEFAULT, UPSTREAMS, TIMES[0], TIMES[1], TIMES[2]],
     also: &[
         ("client", "clients"),
         ("networks", "clients"),
@@ -102,6 +109,7 @@ impl Check<'_> {
         let lists = lists.map(|lists| self.group_lists(&table, &lists, known, settings));
         let schedule = self.times(&mut table, schedules);
         let action = self.action(&mut table, ACTION);
+        let closed = table.word(self, DEFAULT, &DEFAULTS);
         let key = table.key(UPSTREAMS);
         let upstreams = table.texts(self, UPSTREAMS);
         let upstreams =
@@ -118,6 +126,7 @@ impl Check<'_> {
             listeners,
             lists,
             action,
+            closed,
             schedule,
             upstreams,
         });

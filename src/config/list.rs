@@ -13,15 +13,16 @@ use super::table::{Table, not_a};
 use super::value::is_url;
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Effect, Format, Match};
-use crate::settings::{Addresses, ListBounds, ListSettings, Settings, TextSource};
+use crate::settings::{Addresses, ListBounds, ListSettings, May, Power, Settings, TextSource};
 
 /// The kinds of lists: the effect, and the treatment of addresses.
 const KINDS: [(&str, (Effect, Addresses)); 4] = [
     ("block", (Effect::Block, Addresses::AsRules)),
     ("allow", (Effect::Allow, Addresses::AsRules)),
     ("addresses", (Effect::Block, Addresses::Only)),
-    ("resolvers", (Effect::Block, Addresses::Beside)),
+    ("resolvers", (Effect::Block, Addresses::AsRules)),
 ];
+const ADDRESSES_READ: [(&str, Addresses); 2] = [("block", Addresses::AsRules), ("answer", Addresses::Answer)];
 const MATCHES: [(&str, Match); 3] =
     [("exact", Match::Exact), ("suffix", Match::Suffix), ("below", Match::Subdomains)];
 /// Sub-errors of draft-ietf-dnsop-structured-dns-error.
@@ -35,7 +36,7 @@ const SUB_ERRORS: [(&str, u8); 6] = [
 ];
 
 /// Names under which the server reports decisions of its own.
-const RESERVED: [&str; 4] = ["rewrite", "canaries", "order", "rebinding"];
+const RESERVED: [&str; 5] = ["rewrite", "canaries", "order", "rebinding", "default"];
 
 const NAME: Key = Key::required("name", Kind::Text)
     .like(r#""ads""#)
@@ -55,9 +56,21 @@ const RULES: Key = Key::optional("rules", Kind::Other("a list of rules"), "the l
 const FORMAT: Key = Key::with("format", Kind::Word(|| words(&Format::WORDS)), r#""auto""#)
     .means("The format of the file; `\"auto\"`: detected from its lines.");
 const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).means(
-    "`\"block\"` or `\"allow\"`: block or allow the names. `\"addresses\"`: block answers with one of these addresses or \
-    networks, one a line. `\"resolvers\"`: block both, for a list of names and addresses.",
+    "`\"block\"` or `\"allow\"`: block or allow the names. `\"addresses\"`: every line is an address or a network, and answers with one \
+    of them are blocked. `\"resolvers\"`: the same as `\"block\"`, for a list of names and addresses.",
 );
+const ADDRESSES: Key =
+    Key::optional("addresses", Kind::Word(|| words(&ADDRESSES_READ)), "`\"block\"`").like(r#""answer""#).means(
+        "The meaning of the addresses in a hosts file. `\"block\"`: none, the names are blocked. `\"answer\"`: the names are \
+        answered with them, and the addresses with the names; 0.0.0.0, `::` and loopback still block.",
+    );
+const MAY: Key = Key::optional("may", Kind::Texts("words: `\"block\"`, `\"allow\"`, `\"rewrite\"`, `\"important\"`, `\"every-name\"`"), "everything")
+    .like(r#"["block"]"#)
+    .means(
+        "What the list may do; its other rules have no effect, or a weaker one, and `check` shows them. `\"allow\"`: lift \
+        blocks of other lists. `\"rewrite\"`: answer with data of its own. `\"important\"`: go before plain rules of other \
+        lists. `\"every-name\"`: rules for every name, or allow rules for a whole top-level domain.",
+    );
 const MATCH: Key = Key::optional(
     "match",
     Kind::Word(|| words(&MATCHES)),
@@ -101,6 +114,8 @@ pub(super) static FORM: Form = Form {
         KIND,
         MATCH,
         ATTRIBUTES,
+        ADDRESSES,
+        MAY,
         ACTION,
         AUTHORITY,
         REASON,
@@ -186,6 +201,23 @@ impl Check<'_> {
             let problem = "`kind` and `match` are part of a compiled index".to_owned();
             self.wrong(&table.path, &table.span, problem, "give them to `compile` instead");
         }
+        let read = table.word(self, ADDRESSES, &ADDRESSES_READ);
+        if read.is_some() && kind.is_some_and(|(_, addresses)| addresses == Addresses::Only) {
+            let problem = "`addresses` is for hosts files, and this list has only addresses".to_owned();
+            self.wrong(&table.path, &table.span, problem, "remove `addresses`");
+        }
+        if read == Some(Addresses::Answer)
+            && (format.is_some_and(|f| !matches!(f, Format::Hosts | Format::Auto)) || table.has(RULES.name))
+        {
+            let problem = "`addresses = \"answer\"` is for hosts files".to_owned();
+            self.wrong(
+                &table.path,
+                &table.span,
+                problem,
+                "give the list as a file with `format = \"hosts\"`",
+            );
+        }
+        let may = self.may(&mut table, kind.map_or(Effect::Block, |(effect, _)| effect), read);
         let attributes = self.attributes(&mut table, format);
         let action = self.action(&mut table, ACTION);
         let mut text = |key| table.text(self, key).map(Spanned::into_inner);
@@ -213,9 +245,11 @@ impl Check<'_> {
         }
         table.done(self, "", &[]);
         let (effect, addresses) = kind.unwrap_or((Effect::Block, Addresses::AsRules));
+        let source = source.unwrap_or(TextSource::Inline(Vec::new()));
         let list = ListSettings {
+            may: may.unwrap_or_else(|| source.may()),
             name: name.map(Spanned::into_inner).unwrap_or_default(),
-            source: source.unwrap_or(TextSource::Inline(Vec::new())),
+            source,
             format: if has.1 { Format::AdGuard } else { format.unwrap_or(Format::Auto) },
             effect,
             plain,
@@ -227,7 +261,7 @@ impl Check<'_> {
             notes: Notes { reason, since, suberror },
             types,
             schedule,
-            addresses,
+            addresses: read.unwrap_or(addresses),
             bounds,
         };
         if !has.1 {
@@ -236,6 +270,28 @@ impl Check<'_> {
         let part =
             |(schedule, lines)| ListSettings { source: TextSource::Inline(lines), schedule, ..list.clone() };
         timed.into_iter().map(part).collect()
+    }
+
+    /// What a list may do, if its table says so.
+    fn may(&mut self, table: &mut Table<'_>, effect: Effect, read: Option<Addresses>) -> Option<May> {
+        let key = table.key(MAY);
+        let words = table.texts(self, MAY)?.into_inner();
+        let powers: Vec<Power> =
+            words.iter().filter_map(|word| self.word(&key, word, &Power::WORDS)).collect();
+        if powers.len() < words.len() {
+            return None;
+        }
+        let may = May::of(&powers);
+        let (needed, what) = match effect {
+            _ if read == Some(Addresses::Answer) => (Power::Rewrite, "`addresses = \"answer\"`"),
+            Effect::Allow => (Power::Allow, "`kind = \"allow\"`"),
+            _ => return Some(may),
+        };
+        if !may.has(needed) {
+            let problem = format!("`may` lacks \"{}\", which {what} needs", needed.word());
+            self.wrong(&table.key(MAY), &table.place(MAY.name), problem, "add it, or leave `may` out");
+        }
+        Some(may)
     }
 
     /// The attributes of the rules to take, without the `@` that some write before them.

@@ -12,16 +12,25 @@ const PRECEDENCE: Key =
         first (see [policy](policy.md)).",
     );
 
+/// What becomes of a name that no rule lets pass or blocks; true: it is blocked.
+pub(super) const DEFAULTS: [(&str, bool); 2] = [("pass", false), ("block", true)];
+
+const DEFAULT: Key = Key::with("default", Kind::Word(|| words(&DEFAULTS)), r#""pass""#).means(
+    "What becomes of a name that no rule mentions, for clients whose group does not say. `\"block\"`: nothing passes \
+    but what an allow rule lets pass (see [policy](policy.md#nothing-but-these)).",
+);
+
 pub(super) static FORM: Form = Form {
     header: "[policy]",
     meaning: "Which rule wins where several match.",
-    keys: &[PRECEDENCE],
+    keys: &[PRECEDENCE, DEFAULT],
     also: &[],
 };
 
 impl Check<'_> {
     pub(super) fn policy(&mut self, mut table: Table<'_>, settings: &mut Settings) {
         settings.policy.precedence = table.word(self, PRECEDENCE, &Precedence::WORDS).unwrap_or_default();
+        settings.policy.closed = table.word(self, DEFAULT, &DEFAULTS).unwrap_or_default();
         table.done(self, "", &[]);
     }
 }

@@ -136,6 +136,11 @@ impl<'t> Table<'t> {
     pub(super) fn text(&mut self, check: &mut Check<'_>, key: impl Into<Key>) -> Option<Spanned<String>> {
         let key = key.into();
         let text = self.read(check, key, "a string in quotes", |value| value.as_str().map(str::to_owned))?;
+        if text.get_ref().contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
+            let problem = "the string has a control character".to_owned();
+            check.wrong(&self.key(key), &text.span(), problem, "remove it");
+            return None;
+        }
         if key.is_required() && text.get_ref().trim().is_empty() {
             check.wrong(&self.key(key), &text.span(), "the string is empty".into(), key.remedy(""));
             return None;

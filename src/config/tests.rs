@@ -524,7 +524,7 @@ fn contacts_and_words() {
         (
             "[policy]\nprecedense = \"ordered\"\n",
             &[
-                "2: [policy] precedense: unknown key `precedense`; expected one of precedence (did you mean `precedence`?)",
+                "2: [policy] precedense: unknown key `precedense`; expected one of precedence, default (did you mean `precedence`?)",
             ],
         ),
     ]);

@@ -20,9 +20,10 @@ use crate::cache::store::{Cache, Stored};
 use crate::dns::{MAX_MESSAGE, Message, Name, NameBuf, Qtype, Query, ReplyWriter, Section, encode};
 use crate::observe::event::{Event, Source};
 use crate::policy::{
-    Asker, Decider, Inspector, Missed, Ordered, RuleText, Rung, Standing, Verdict, account, because,
+    Asker, Decider, Inspector, Missed, Ordered, RuleText, Rung, Standing, Verdict, View, account, because,
     rule_text, verdict_text,
 };
+use crate::rule::Action;
 
 /// What to explain.
 #[derive(Clone, Debug)]
@@ -168,7 +169,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
     let in_answer = Message::parse(&answer)
         .filter(|_| rests_on_answer(event.verdict))
         .and_then(|reply| because(policy, by, name.as_name(), &reply));
-    let ruling = Ruling::of(&snapshot, view, event.verdict);
+    let ruling = Ruling::of(&snapshot, view, event.verdict).map(|ruling| ruling.on(policy, name.as_name()));
     let list = ruling.filter(|r| r.right == Right::Block).map(|r| r.list);
     Record {
         id: list.map(|l| l.reference(name.as_name()).to_string()),
@@ -185,7 +186,8 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         answered_by: (!matches!(event.source, Source::Policy | Source::Guard))
             .then(|| Authority::of(&snapshot, name.as_name(), *qtype).text(name.as_name())),
         action: ruling.filter(|_| event.source == Source::Policy).map(|r| r.action.to_string()),
-        because: ruling.filter(|r| r.in_part).map(|_| "NXDOMAIN would deny other types of the name too"),
+        because: (ruling.is_some() && is_in_part(&snapshot, view, event.verdict))
+            .then_some("NXDOMAIN would deny other types of the name too"),
         refusal: list.map(|list| Refusal {
             list: list.name.clone(),
             authority: list.authority.clone(),
@@ -196,6 +198,15 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
             .filter(|_| !matches!(event.source, Source::Policy | Source::Guard)),
         reply,
         octets,
+    }
+}
+
+/// True if NXDOMAIN would be the action, had the name no other types.
+fn is_in_part(snapshot: &Snapshot, view: Option<&View>, verdict: Verdict) -> bool {
+    match (verdict, verdict.decider()) {
+        (_, Some(d)) => d.others_pass,
+        (Verdict::Address(list), _) => snapshot.policy.list_action(list, view) == Some(&Action::NxDomain),
+        _ => false,
     }
 }
 

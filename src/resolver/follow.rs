@@ -75,17 +75,17 @@ fn follow(
         };
         if alias.by == By::Rule {
             let rewrite = rewrite(request, snapshot, view, &query);
-            match rewrite.map(|ruling| (ruling, ruling.action)) {
+            match rewrite.map(|(ruling, verdict)| (ruling, ruling.action, verdict)) {
                 // An alias to itself would not be one.
-                Some((_, Action::Cname(next))) if next.as_name() == query.qname => {}
-                Some((ruling, Action::Cname(next))) => match alias.push(next.clone(), ruling.list.ttl) {
+                Some((_, Action::Cname(next), _)) if next.as_name() == query.qname => {}
+                Some((ruling, Action::Cname(next), _)) => match alias.push(next.clone(), ruling.list.ttl) {
                     Ok(()) => continue,
                     // `check` rejects loops among rewrites, but lists may contain them.
                     Err(TooLong) => return endless(request, out, event),
                 },
-                Some((ruling, _)) => {
+                Some((ruling, _, verdict)) => {
                     let mut room = vec![0; MAX_MESSAGE];
-                    let question = (&query, request.asker(view));
+                    let question = (&query, request.asker(view), verdict);
                     if let Blocked::Reply(len) =
                         ruling.blocked(&snapshot.policy, question, Transport::Tcp, &mut room)
                     {
@@ -142,9 +142,10 @@ fn rewrite<'s>(
     snapshot: &'s Snapshot,
     view: Option<&'s View>,
     query: &Query<'_>,
-) -> Option<Ruling<'s>> {
+) -> Option<(Ruling<'s>, Verdict)> {
     let verdict = decide(&snapshot.policy, query.qname, request.asker(view));
-    Ruling::of(snapshot, view, verdict).filter(|ruling| ruling.right == Right::Rewrite)
+    let ruling = Ruling::of(snapshot, view, verdict).filter(|ruling| ruling.right == Right::Rewrite)?;
+    Some((ruling, verdict))
 }
 
 /// If a list, rather than the operator, points to a blocked name, the client gets the block's action.
@@ -161,12 +162,13 @@ fn blocked(
     if by.list.rewrites || by.right != Right::Rewrite {
         return None;
     }
-    let Verdict::Blocked(decider) = decide_in_answer(&snapshot.policy, query.qname, request.asker(view))
-    else {
-        return None;
+    let found = match decide_in_answer(&snapshot.policy, query.qname, request.asker(view)) {
+        Verdict::Blocked(decider) => Verdict::InAnswer(decider),
+        default @ Verdict::Default { .. } => default,
+        _ => return None,
     };
     let decided = event.verdict;
-    let reply = replaced(request, snapshot, view, Verdict::InAnswer(decider), out, event);
+    let reply = replaced(request, snapshot, view, found, out, event);
     if reply.is_none() {
         event.verdict = decided;
     }

@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use super::snapshot::{Client, Snapshot};
-use crate::cache::failure::Failed;
-use crate::cache::store::Stored;
+use crate::cache::store::{Failed, Stored};
 use crate::dns::{Ede, EdeCode, Query, Rcode, ReplyWriter, Transport, flag};
 use crate::observe::event::{Event, Source};
 use crate::policy::{Asker, View};

@@ -7,7 +7,7 @@ use super::request::{Request, sent};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked, Link, Right};
 use crate::cache::store::Stored;
-use crate::dns::{self, Message, NameBuf, Qtype, Query, Rcode, Transport};
+use crate::dns::{self, Message, Name, NameBuf, Qtype, Query, Rcode, Transport};
 use crate::observe::event::{Event, Source};
 use crate::policy::{
     self, Asker, Decider, Inspector, ListPolicy, Ordered, Policy, Rung, Verdict, View, decide, inspect,
@@ -23,10 +23,8 @@ pub(super) struct Ruling<'s> {
     pub(super) action: &'s Action,
     /// On what grounds.
     pub(super) right: Right,
-    /// Whether it is NODATA in place of NXDOMAIN, since only this type is refused.
-    pub(super) in_part: bool,
-    /// The rule that decides, if one does.
-    by: Option<Decider>,
+    /// A rule for every name decides, or the group's default.
+    every: bool,
 }
 
 /// The result of a ruling.
@@ -44,6 +42,10 @@ impl<'s> Ruling<'s> {
     pub(super) fn of(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
         let policy = &snapshot.policy;
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
+        let every = match verdict {
+            Verdict::Blocked(d) | Verdict::InAnswer(d) => d.depth == 0 && d.matching().is_some(),
+            other => matches!(other, Verdict::Default { .. }),
+        };
         let (list, action, right) = match verdict {
             Verdict::Blocked(d) => {
                 let right = if d.rung.is_rewrite() { Right::Rewrite } else { Right::Block };
@@ -53,6 +55,13 @@ impl<'s> Ruling<'s> {
                 (policy.list(d.list), policy.action(d, view), Right::Block)
             }
             Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
+            Verdict::Default { .. } => {
+                let of_group = view.and_then(|view| view.action.as_ref());
+                let action = of_group.unwrap_or(&snapshot.unlisted.action);
+                // A group that only logs what its lists block has a default all the same.
+                let action = if *action == Action::Log { &Action::NxDomain } else { action };
+                (Some(&*snapshot.unlisted), Some(action), Right::Block)
+            }
             Verdict::Rebinding => own(&snapshot.rebinding),
             Verdict::Ordered(Ordered::Blocked, _) => own(&snapshot.ordered),
             Verdict::NoRule
@@ -62,32 +71,37 @@ impl<'s> Ruling<'s> {
             | Verdict::NotedAddress(_)
             | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
         };
-        let by = verdict.decider();
-        let in_part = by.is_some_and(|d| d.others_pass);
-        let ruling = Self { list: list?, action: action?, right, in_part, by };
+        let ruling = Self { list: list?, action: action?, right, every };
         // An address says nothing about the name's other types.
-        Some(if matches!(verdict, Verdict::Address(_)) { ruling.of_one_type() } else { ruling })
+        let of_one_type = matches!(verdict, Verdict::Address(_) | Verdict::Default { others_pass: true });
+        Some(if of_one_type { ruling.of_one_type() } else { ruling })
     }
 
     /// The ruling on a question of which only this type is refused: NODATA instead of NXDOMAIN, which would
     /// deny the types that pass too (RFC 2308 §2.2).
     fn of_one_type(self) -> Self {
         match self.action {
-            Action::NxDomain => Self { action: &Action::NoData, in_part: true, ..self },
+            Action::NxDomain => Self { action: &Action::NoData, ..self },
             _ => self,
         }
     }
 
-    /// The reply to a query for which the rule decided.
+    /// The ruling on a name: where nothing passes but some names, those above them exist, as the root does. To
+    /// deny them would deny the others to a cache too (RFC 8020).
+    pub(super) fn on(self, policy: &Policy, qname: Name<'_>) -> Self {
+        if self.every && (qname.is_root() || policy.opens_below(qname)) { self.of_one_type() } else { self }
+    }
+
+    /// The reply to a query for which `verdict` decided.
     pub(super) fn blocked(
         self,
         policy: &Policy,
-        (query, asker): (&Query<'_>, Asker<'_>),
+        (query, asker, verdict): (&Query<'_>, Asker<'_>, Verdict),
         transport: Transport,
         out: &mut [u8],
     ) -> Blocked<'s> {
         let added = |each: &mut dyn FnMut(&Data)| {
-            if let Some(by) = self.by.filter(|_| self.right == Right::Rewrite) {
+            if let Some(by) = verdict.decider().filter(|_| self.right == Right::Rewrite) {
                 policy::added_records(policy, query.qname, asker, by, &mut |record| each(record));
             }
         };
@@ -103,8 +117,9 @@ impl<'s> Ruling<'s> {
         out: &mut [u8],
         event: &mut Event,
     ) -> MadeUp<'s> {
-        let question = (request.query, request.asker(view));
-        match self.blocked(&snapshot.policy, question, request.client.transport, out) {
+        let question = (request.query, request.asker(view), event.verdict);
+        let ruling = self.on(&snapshot.policy, request.query.qname);
+        match ruling.blocked(&snapshot.policy, question, request.client.transport, out) {
             Blocked::Reply(len) => {
                 let rcode = dns::rcode(out).unwrap_or(Rcode::NOERROR);
                 MadeUp::Reply(sent(event, Source::Policy, rcode, len))

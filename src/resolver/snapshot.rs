@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub strip_ech: bool,
     /// The answer that replaces a private address for a public name.
     pub rebinding: Arc<ListPolicy>,
+    /// The answer to a name that no rule lets pass, for clients to whom nothing else passes.
+    pub unlisted: Arc<ListPolicy>,
     /// Whether the compiled lists are applied.
     pub blocking: bool,
     /// The state of each list of the configuration.

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::dns::{NameBuf, Qtype, Transport};
+use crate::dns::{NameBuf, Qtype, Transport, clean_json};
 use crate::net::accept::{Bounds, Connections, accept};
 use crate::orders::json::{asked, list_json, name, text, to_json, whom};
 use crate::orders::{Operator, OrderError};
@@ -122,7 +122,7 @@ async fn connection(stream: UnixStream, operator: &Operator) -> io::Result<()> {
             Err(error) => Err(format!("this is not JSON: {error}")),
         };
         let answer = answer.unwrap_or_else(|problem| json!({ "ok": false, "error": problem }));
-        let answer = format!("{answer}\n");
+        let answer = format!("{}\n", clean_json(&answer.to_string()));
         match tokio::time::timeout(IDLE, writer.write_all(answer.as_bytes())).await {
             Ok(written) => written?,
             // The server does not wait for a client that does not read.

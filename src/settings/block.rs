@@ -1,11 +1,23 @@
 //! `[block]`: what blocked clients are told.
 
+use crate::rule::Action;
+
 /// What blocked clients are told. The other keys of the table apply to lists and are merged into their
 /// settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockSettings {
+    /// What clients get for a name that no rule lets pass, where nothing else passes.
+    pub action: Action,
+    /// The TTL of that answer, in seconds.
+    pub ttl: u32,
     /// Whom users can contact.
     pub contact: Contact,
+}
+
+impl Default for BlockSettings {
+    fn default() -> Self {
+        Self { action: Action::NxDomain, ttl: 60, contact: Contact::default() }
+    }
 }
 
 /// Whom users can contact about a refusal.

@@ -22,6 +22,10 @@ pub struct GroupSettings {
     pub lists: Option<Vec<u16>>,
     /// What a client gets for a blocked name if the list does not say.
     pub action: Option<Action>,
+    /// Whether it blocks every name that no rule lets pass; `None`: as [`PolicySettings::closed`] says.
+    ///
+    /// [`PolicySettings::closed`]: super::PolicySettings::closed
+    pub closed: Option<bool>,
     /// When clients belong to it; `None`: always.
     pub schedule: Option<Schedule>,
     /// Its own upstreams; `None`: the shared ones.

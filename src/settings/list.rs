@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::rewrite::RewriteSettings;
 use crate::dns::Qtype;
 use crate::lists::Budget;
+pub use crate::lists::{Addresses, May, Power};
 use crate::policy::{Notes, schedule::Schedule};
 use crate::rule::{Action, Effect, Format, Match};
 
@@ -37,8 +38,10 @@ pub struct ListSettings {
     pub types: Vec<Qtype>,
     /// When it applies; `None`: always.
     pub schedule: Option<Schedule>,
-    /// How lines that are an address or a network are read.
+    /// How addresses in it are read.
     pub addresses: Addresses,
+    /// What it may do.
+    pub may: May,
     /// What it may cost, if it is a file.
     pub bounds: ListBounds,
 }
@@ -81,6 +84,17 @@ impl ListSettings {
     }
 }
 
+impl TextSource {
+    /// What a list from here may do if its settings don't say: the operator's own lists everything. The one place
+    /// that decides this; a list that is fetched from others gets [`May::of_others`].
+    #[must_use]
+    pub const fn may(&self) -> May {
+        match self {
+            Self::File(_) | Self::Inline(_) | Self::Embedded(..) | Self::Rewrites(_) => May::ALL,
+        }
+    }
+}
+
 impl Default for ListSettings {
     fn default() -> Self {
         Self {
@@ -98,6 +112,7 @@ impl Default for ListSettings {
             types: Vec::new(),
             schedule: None,
             addresses: Addresses::AsRules,
+            may: May::ALL,
             bounds: ListBounds::default(),
         }
     }
@@ -130,16 +145,4 @@ impl TextSource {
             },
         }
     }
-}
-
-/// How the lines of a list that are an address or a network are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Addresses {
-    /// As the list's format defines them.
-    #[default]
-    AsRules,
-    /// The list consists of addresses only: answers that contain one of them are blocked.
-    Only,
-    /// Addresses are looked for in answers, the other lines are rules.
-    Beside,
 }

@@ -26,7 +26,7 @@ pub use cache::CacheSettings;
 pub use control::ControlSettings;
 pub use forward::ForwardSettings;
 pub use group::GroupSettings;
-pub use list::{Addresses, ListBounds, ListSettings, TextSource};
+pub use list::{Addresses, ListBounds, ListSettings, May, Power, TextSource};
 pub use metrics::MetricsSettings;
 pub use policy::PolicySettings;
 pub use rewrite::RewriteSettings;

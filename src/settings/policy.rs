@@ -7,4 +7,6 @@ use crate::policy::Precedence;
 pub struct PolicySettings {
     /// What decides between rules of equal strength.
     pub precedence: Precedence,
+    /// Whether every name that no rule lets pass is blocked, for clients whose group does not say.
+    pub closed: bool,
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::report::plain;
-use crate::lists::{Format, Include, List, Reader};
+use crate::lists::{Budget, Format, Include, List, Reader};
 use crate::settings::ListSettings;
 
 /// How deeply files may name others.
@@ -25,7 +25,8 @@ pub(super) fn read(list: &mut List, path: &Path, settings: &ListSettings) {
     let files = folder.canonicalize().and_then(|folder| Ok((folder, path.canonicalize()?)));
     match files {
         Ok((folder, path)) => {
-            Files { folder, settings, open: vec![path], files: 0, octets: 0 }.read_into(list);
+            let budget = list.leaves(&settings.bounds.budget);
+            Files { folder, settings, open: vec![path], files: 0, octets: 0, budget }.read_into(list);
         }
         Err(error) => {
             for include in std::mem::take(&mut list.includes) {
@@ -43,6 +44,8 @@ struct Files<'s> {
     open: Vec<PathBuf>,
     files: usize,
     octets: u64,
+    /// What all that was read so far leaves of the list's budget.
+    budget: Budget,
 }
 
 impl Files<'_> {
@@ -89,9 +92,11 @@ impl Files<'_> {
             return Err(format!("more than {MAX_OCTETS} octets in the files of one list"));
         }
         let mut reader = Reader::new(Format::V2fly, self.settings.plain, self.settings.effect)
-            .with_attributes(include.chosen.clone());
+            .with_attributes(include.chosen.clone())
+            .within(self.budget);
         let done = reader.feed(&bytes).and_then(|()| reader.finish());
         let mut list = done.map_err(|e| e.to_string())?;
+        self.budget = list.leaves(&self.budget);
         self.open.push(path);
         self.read_into(&mut list);
         self.open.pop();
@@ -168,6 +173,18 @@ mod tests {
         let (names, skipped) = read_list(folder, "include:d0\n");
         assert_eq!((names.len(), skipped.len()), (MAX_DEPTH, 1));
         assert!(skipped[0].contains("16 files one in the other"), "{skipped:?}");
+        // The budget is that of the list with all of its files.
+        fs::write(folder.join("some"), "a.test\nb.test\n").unwrap();
+        let path = folder.join("list");
+        let mut list =
+            parse(b"x.test\ninclude:some\ninclude:some\n", Format::V2fly, None, Effect::Block).unwrap();
+        fs::write(&path, "x.test").unwrap();
+        let mut settings = ListSettings::default();
+        settings.bounds.budget.rules = 4;
+        read(&mut list, &path, &settings);
+        assert_eq!(list.name_count(), 3);
+        assert_eq!((list.skipped.len(), list.skipped[0].line), (1, 3));
+        assert!(list.skipped[0].reason.to_string().contains("more than 1 rules"), "{:?}", list.skipped);
         // Each file names the next one eight times.
         for n in 0..8 {
             fs::write(folder.join(format!("w{n}")), format!("include:w{}\n", n + 1).repeat(8)).unwrap();

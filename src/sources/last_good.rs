@@ -4,7 +4,7 @@ use super::lists::failure;
 use super::report::{Failure, ListReport, Report};
 use crate::lists::{Format, List};
 use crate::policy::{Compiled, Policy, schedule::Schedule};
-use crate::settings::{Addresses, ListSettings, Settings};
+use crate::settings::{ListSettings, Settings};
 
 /// A list that has been read.
 pub(super) struct Loaded {
@@ -56,7 +56,7 @@ pub(super) fn keep(
     for (nth, (policy, number)) in numbers.enumerate() {
         if line.format == Format::Index {
             compiled = compiled.or_else(|| last.policy.kept_index(number));
-        } else if list.addresses != Addresses::Only {
+        } else {
             let schedule = policy.schedule.clone().filter(|_| nth > 0);
             texts.push((schedule, last.policy.kept(number, line.format)));
         }

@@ -1,6 +1,5 @@
 //! Reads a list's rules, wherever its text comes from.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,10 +7,9 @@ use super::include;
 use super::progress::Progress;
 use super::report::{Failure, Part, plain};
 use super::store::{self, ReadError, Stored};
-use crate::lists::addresses::{self, AddressList};
-use crate::lists::{self, Attributes, Format, List, Reader};
+use crate::lists::{self, Attributes, Confined, Format, List, Reader};
 use crate::policy::{Compiled, file, schedule::Schedule};
-use crate::settings::{Addresses, ListSettings, TextSource};
+use crate::settings::{ListSettings, TextSource};
 
 /// Reads a text list, for `compile`.
 ///
@@ -21,7 +19,7 @@ pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, F
     // A compiled index has no times.
     match read_list(list, &BTreeMap::new(), progress)? {
         ListText::Text(text) => Ok(*text),
-        ListText::Compiled(_) => {
+        ListText::Compiled(..) => {
             let help = Some("compile the lists that it was made from");
             Err(Failure { help, ..failure(list, &"it is already a compiled index") })
         }
@@ -79,7 +77,8 @@ fn read_all(text: &[u8], reader: &dyn Fn() -> Reader) -> Result<List, lists::Rea
 
 pub(super) enum ListText {
     Text(Box<List>),
-    Compiled(Box<Compiled>),
+    /// With the rules that the list may not have.
+    Compiled(Box<Compiled>, Vec<Confined>),
 }
 
 /// Reads a list; `schedules` are those to which its lines can refer.
@@ -90,6 +89,7 @@ pub(super) fn read_list(
 ) -> Result<ListText, Failure> {
     let reader = || {
         Reader::new(list.format, list.plain, list.effect)
+            .with_addresses(list.addresses)
             .with_schedules(schedules.keys().cloned())
             .with_attributes(Attributes::of(list.attributes.iter().map(String::as_str)))
             .within(list.bounds.budget)
@@ -109,7 +109,10 @@ pub(super) fn read_list(
                     }
                     let octets = store::whole(path).map_err(|e| unread(ReadError::Io(e)))?;
                     return match file::open(&octets) {
-                        Ok(compiled) => Ok(ListText::Compiled(Box::new(compiled))),
+                        Ok(mut compiled) => {
+                            let confined = compiled.confine(list.may).map_err(|e| failure(list, &e))?;
+                            Ok(ListText::Compiled(Box::new(compiled), confined))
+                        }
                         Err(e) => Err(failure(list, &e)),
                     };
                 }
@@ -132,29 +135,6 @@ pub(super) fn read_list(
     if let TextSource::File(path) = &list.source {
         include::read(&mut parsed, path, list);
     }
+    parsed.confine(list.may);
     Ok(ListText::Text(Box::new(parsed)))
-}
-
-/// Extracts the addresses from a list that has some; the rest is read as text.
-pub(super) fn without_addresses(
-    list: &ListSettings,
-) -> Result<(Option<Cow<'_, ListSettings>>, Option<AddressList>), Failure> {
-    if list.addresses == Addresses::AsRules {
-        return Ok((Some(Cow::Borrowed(list)), None));
-    }
-    let text = match &list.source {
-        TextSource::File(path) => store::text(path).map_err(|e| unread(list, &ReadError::Io(e)))?,
-        TextSource::Embedded(_, text) => (*text).to_owned(),
-        TextSource::Rewrites(_) => String::new(),
-        TextSource::Inline(lines) => {
-            lines.iter().map(|l| l.replace('\n', " ")).collect::<Vec<_>>().join("\n")
-        }
-    };
-    if list.addresses == Addresses::Only {
-        return Ok((None, Some(addresses::read(&text))));
-    }
-    let (found, rest) = addresses::split(&text);
-    let source = TextSource::Inline(rest.lines().map(str::to_owned).collect());
-    let format = if list.format == Format::Auto { Format::Domains } else { list.format };
-    Ok((Some(Cow::Owned(ListSettings { source, format, ..list.clone() })), Some(found)))
 }

@@ -1,9 +1,9 @@
 //! The policy: all lists compiled, the settings of each list, and the groups.
 
-use ipnet::IpNet;
+use std::borrow::Cow;
 
 use super::last_good::{LastGood, Loaded, accepted, keep};
-use super::lists::{ListText, failure, read_list, without_addresses};
+use super::lists::{ListText, read_list};
 use super::progress::Build;
 use super::report::{BuildError, Failure, ListReport, Reading, Report, error};
 use super::routes::{number_of, route_numbers};
@@ -11,7 +11,7 @@ use super::store;
 use crate::dns::sde::Structured;
 use crate::lists::{Format, List, SkipReason, Unkept};
 use crate::policy::{
-    self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, Prefixes, schedule::Schedule,
+    self, Account, Compiled, Group, Groups, ListPolicy, Options, Policy, schedule::Schedule,
 };
 use crate::rule::Action;
 use crate::settings::{Contact, GroupSettings, ListSettings, Settings, TextSource};
@@ -54,14 +54,13 @@ pub(super) fn compile_after(
     // list in the settings.
     let (mut policies, mut owners) = (Vec::new(), Vec::new());
     let (mut report, mut layers) = (Report::default(), Vec::new());
-    let (mut networks, mut text_numbers): (Vec<(IpNet, u16)>, _) = (Vec::new(), Vec::new());
+    let mut text_numbers = Vec::new();
     for ((list, of), loaded) in settings.lists.iter().zip(0u16..).zip(lists) {
         let number = u16::try_from(policies.len()).unwrap_or(u16::MAX);
         let mut policy = list_policy(list, &settings.block.contact);
         policy.only_groups = only_groups(list, settings);
         policies.push(policy);
         owners.push(of);
-        networks.extend(loaded.line.networks.iter().map(|network| (*network, number)));
         if let Some(compiled) = loaded.compiled {
             let sources = compiled.tables.sources.len();
             layers.push((compiled, vec![number; sources]));
@@ -82,11 +81,13 @@ pub(super) fn compile_after(
     layers.extend(text.map(|compiled| (compiled, text_numbers)));
     let mut policy = Policy::new(policies, settings.clients.clone(), layers)
         .map_err(|e| error("the lists", &e, "remove the line or write it more simply"))?;
-    policy.address_count = networks.len();
-    policy.addresses = Prefixes::new(networks);
     report.rules = policy.rule_count();
     policy.precedence = settings.policy.precedence;
     policy.groups = groups(settings, &owners);
+    policy.closed = settings.policy.closed;
+    if policy.closed || policy.groups.all().iter().any(|group| group.closed) {
+        policy.prepare_garden();
+    }
     report.index_bytes = policy.index_len();
     Ok((policy, report))
 }
@@ -133,8 +134,9 @@ fn compile_texts(
     if !refused.is_empty() {
         let mut texts_again = texts.into_iter().map(|(_, text)| text);
         for (_, text) in lists.iter_mut().flat_map(|loaded| &mut loaded.texts) {
-            *text =
-                texts_again.next().unwrap_or_else(|| List::of_rules(Format::Auto, Vec::new(), Vec::new()));
+            *text = texts_again
+                .next()
+                .unwrap_or_else(|| List::of_rules(Format::Auto, Vec::new(), Vec::new(), Vec::new()));
         }
         for (place, kept) in refused {
             if let Some(loaded) = lists.get_mut(place) {
@@ -154,7 +156,7 @@ fn taken(lists: &mut [Loaded]) -> Vec<(String, List)> {
     let mut texts = Vec::new();
     for loaded in lists {
         for (_, text) in &mut loaded.texts {
-            let empty = List::of_rules(Format::Auto, Vec::new(), Vec::new());
+            let empty = List::of_rules(Format::Auto, Vec::new(), Vec::new(), Vec::new());
             texts.push((loaded.line.name.clone(), std::mem::replace(text, empty)));
         }
     }
@@ -174,38 +176,22 @@ fn load(list: &ListSettings, settings: &Settings, build: Build<'_>) -> Result<Lo
         account: Account::default(),
         skipped: Vec::new(),
         unkept: Unkept::default(),
-        answers: 0,
-        networks: Vec::new(),
+        confined: Vec::new(),
         before: None,
         kept: None,
         reading: Reading::default(),
     };
-    let (rest, addresses) = without_addresses(list)?;
-    if let Some(addresses) = addresses {
-        let used = addresses.networks.len();
-        (line.format, line.lines, line.rules) = (Format::Domains, addresses.lines, used);
-        line.account.used = u32::try_from(used).unwrap_or(u32::MAX);
-        line.account.invalid = u32::try_from(addresses.skipped.len()).unwrap_or(u32::MAX);
-        line.account.blank = line.lines - line.account.used.saturating_add(line.account.invalid);
-        line.skipped = addresses.skipped;
-        line.networks = addresses.networks.into_iter().map(|(network, _)| network).collect();
-    }
-    let Some(rest) = rest else { return Ok(Loaded { line, texts: Vec::new(), compiled: None }) };
-    let mut rest = rest.into_owned();
+    let mut bounded = Cow::Borrowed(list);
     if build.left_out {
-        rest.bounds.budget.kept = usize::MAX;
+        bounded.to_mut().bounds.budget.kept = usize::MAX;
     }
-    // What is left without addresses is not in a file; the list is.
-    let read = read_list(&rest, &settings.schedules, build.progress).map_err(|of_rest| Failure {
-        help: of_rest.help,
-        line: of_rest.line,
-        ..failure(list, &of_rest.reason)
-    })?;
-    match read {
-        ListText::Compiled(compiled) => {
+    match read_list(&bounded, &settings.schedules, build.progress)? {
+        ListText::Compiled(compiled, confined) => {
             // It is part of the index.
             line.reading.match_unused = list.plain.is_some();
-            line.rules = compiled.index.entry_count() + compiled.tables.patterns.len();
+            let tables = &compiled.tables;
+            line.rules = compiled.index.entry_count() + tables.patterns.len() + tables.addresses.len();
+            line.confined = confined;
             Ok(Loaded { line, texts: Vec::new(), compiled: Some(*compiled) })
         }
         ListText::Text(mut text) => {
@@ -216,14 +202,15 @@ fn load(list: &ListSettings, settings: &Settings, build: Build<'_>) -> Result<Lo
                     None => text.refuse_all(&part, &two_schedules()),
                 }
             }
-            line.reading = Reading::of(&text, &rest);
+            line.reading = Reading::of(&text, list);
             (line.format, line.lines, line.detected) = (text.format, text.lines, text.detected);
-            (line.unkept, line.answers) = (text.unkept, text.answers);
-            line.skipped.extend(text.skipped.iter().cloned());
+            line.unkept = text.unkept;
+            line.skipped.clone_from(&text.skipped);
+            line.confined.clone_from(&text.confined);
             // If rules of this list apply only to some clients or at some times, its `$badfilter` rules
             // must not cancel rules of other lists.
             let apart = settings.groups.iter().any(|g| g.lists.is_some());
-            text.alone = apart || list.schedule.is_some() || !list.types.is_empty();
+            text.alone |= apart || list.schedule.is_some() || !list.types.is_empty();
             parts.insert(0, (None, *text));
             Ok(Loaded { line, texts: parts, compiled: None })
         }
@@ -265,7 +252,7 @@ pub(super) fn same(one: &Settings, other: &Settings) -> bool {
         && one.lists == other.lists
         && one.clients == other.clients
         && one.groups == other.groups
-        && one.policy.precedence == other.policy.precedence
+        && one.policy == other.policy
         && one.block.contact == other.block.contact
         && one.server.listen == other.server.listen
         && route_numbers(one) == route_numbers(other)
@@ -315,6 +302,7 @@ fn groups(settings: &Settings, owners: &[u16]) -> Groups {
             theirs.map(|(_, number)| number).collect()
         }),
         action: group.action.clone(),
+        closed: group.closed.unwrap_or(settings.policy.closed),
         schedule: group.schedule.clone(),
         route: group.upstreams.as_ref().and_then(|u| number_of(&routes, u)).unwrap_or(route::MAIN),
     };

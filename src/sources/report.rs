@@ -4,10 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use ipnet::IpNet;
-
 use crate::dns::NameBuf;
-use crate::lists::{Detected, Format, List, Skipped, Unkept};
+use crate::lists::{Confined, Detected, Format, List, Skipped, Unkept};
 use crate::policy::Account;
 use crate::rule::Match;
 use crate::settings::ListSettings;
@@ -35,10 +33,8 @@ pub struct ListReport {
     pub skipped: Vec<Skipped>,
     /// Those that were only counted.
     pub unkept: Unkept,
-    /// Lines of a hosts file with an address that is neither loopback nor unspecified.
-    pub answers: u32,
-    /// The networks of a list of addresses.
-    pub networks: Vec<IpNet>,
+    /// Rules that the list may not have, or not as they are.
+    pub confined: Vec<Confined>,
     /// The rules that it gave before this reload.
     pub before: Option<usize>,
     /// Why these are the rules of an earlier load, and the new text is not used.
@@ -58,6 +54,8 @@ pub struct Reading {
     pub not_chosen: u32,
     /// Lines that answer only for addresses of one family.
     pub one_family: u32,
+    /// Lines of a hosts file that give another address than 0.0.0.0 or loopback, and are read as blocks.
+    pub addressed: u32,
     /// The setting `match` has no effect on the list.
     pub match_unused: bool,
 }
@@ -76,6 +74,7 @@ impl Reading {
             below: list.below,
             not_chosen: list.not_chosen,
             one_family: list.one_family,
+            addressed: list.addressed,
             match_unused,
         }
     }
@@ -101,6 +100,13 @@ impl Reading {
         }
         if self.not_chosen > 0 {
             out.push(format!("{} left out by `attributes`", lines(self.not_chosen)));
+        }
+        if self.addressed > 0 {
+            let lines = lines(self.addressed);
+            out.push(format!(
+                "{lines} with an address other than 0.0.0.0 or loopback: the names are blocked; \
+                `addresses = \"answer\"`: they are answered with the address"
+            ));
         }
         if self.match_unused {
             out.push("`match` changes nothing in this list".to_owned());

@@ -153,6 +153,17 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
         acl: Arc::new(Acl::new(settings.server.allow.clone())),
         ordered: own("order", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
+        unlisted: {
+            let block = &settings.block;
+            let list = ListSettings {
+                name: "default".to_owned(),
+                action: block.action.clone(),
+                inherits: true,
+                ttl: block.ttl,
+                ..ListSettings::default()
+            };
+            Arc::new(list_policy(&list, &block.contact))
+        },
         inspects: settings.inspect.inspects(&snapshot.policy),
         inspection: Arc::new(settings.inspect.clone()),
         strip_ech: settings.inspect.strip_ech,
@@ -178,7 +189,8 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
         policy: Arc::new(policy),
         orders: Arc::new(orders),
         ordered: Arc::clone(&default),
-        rebinding: default,
+        rebinding: Arc::clone(&default),
+        unlisted: default,
         inspection: Arc::new(settings.inspect.clone()),
         inspects: false,
         strip_ech: false,
@@ -263,6 +275,7 @@ mod tests {
             listeners: Vec::new(),
             lists: None,
             action: None,
+            closed: None,
             schedule: None,
             upstreams,
         };

@@ -9,6 +9,7 @@ use super::capture::Capture;
 use super::exchange::Exchange;
 use super::record;
 use crate::censor::Network;
+use crate::dns::clean_json;
 use crate::observe::sink::{self, Capacity, Drain};
 
 /// A record in progress.
@@ -154,7 +155,7 @@ impl Writer {
     }
 
     fn put(&mut self, exchange: &Exchange) -> io::Result<()> {
-        let mut line = record::to_json(exchange).to_string();
+        let mut line = clean_json(&record::to_json(exchange).to_string()).into_owned();
         line.push('\n');
         self.lines.write_all(line.as_bytes())?;
         self.packets.write(exchange)

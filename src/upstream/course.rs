@@ -64,7 +64,7 @@ impl Stage {
 impl First {
     fn hear(self, reply: Result<&[u8], Missed>) -> Stage {
         let Self { servers, question, exact, index, way, sent, done, in_vain } = self;
-        let came = match servers.judge(index, way, sent, reply) {
+        let came = match servers.judge(index, way, Some(sent), reply) {
             Came::Good(bytes) => {
                 servers.count(index, true);
                 done(Ok(&bytes));
@@ -190,14 +190,14 @@ impl Course {
             for (index, server) in self.servers.all.iter().enumerate() {
                 let rank = server.rank();
                 troubled |= rank != Rank::Up;
-                self.race.rank(index, rank);
+                self.race.update(index, rank, server.rtt.wait(self.servers.timeout));
             }
             let (now, servers) = (clock(), Arc::clone(&self.servers));
-            let patience = |index: usize| {
-                servers
-                    .all
-                    .get(index)
-                    .map_or(servers.timeout, |server| server.rtt.patient_wait(servers.timeout))
+            // While it replies to others, this question got lost; else it may be slow for all.
+            let sent = self.last.map_or(0, |(_, at)| servers.millis(at));
+            let patience = |index: usize| match servers.all.get(index) {
+                Some(server) if !server.has_replied_since(sent) => server.rtt.patient_wait(servers.timeout),
+                _ => Duration::ZERO,
             };
             match self.race.step(now, patience) {
                 Step::End => return self.end(),
@@ -209,7 +209,7 @@ impl Course {
                             Ok(ref bytes) => Ok(bytes.as_slice()),
                             Err(missed) => Err(missed),
                         };
-                        let came = servers.judge(tried.index, tried.way, tried.sent, reply);
+                        let came = servers.judge(tried.index, tried.way, Some(tried.sent), reply);
                         if let Some(answer) = self.hear(tried, came) {
                             self.count();
                             return Ok(answer);
@@ -244,8 +244,10 @@ impl Course {
             && now.saturating_duration_since(at) >= server.rtt.wait(self.servers.timeout)
         {
             self.waited(last, at);
+            let at = self.servers.millis(at);
             if self.race.has_tried(index)
                 && let Some(server) = self.servers.all.get(index)
+                && !server.has_replied_since(at)
             {
                 server.rtt.double();
             }

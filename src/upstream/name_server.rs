@@ -109,10 +109,14 @@ impl NameServer {
         self.plain_until.store(now.saturating_add(PLAIN), Relaxed);
     }
 
-    /// A reply arrived, whatever it says. True if the server was down until now.
-    pub(super) fn replied(&self, now: u64) -> bool {
+    /// A reply to a client's query arrived, whatever it says.
+    pub(super) fn has_replied(&self, now: u64) {
         self.replied_at.store(now.max(1), Relaxed);
-        self.rank.load(Relaxed) != Rank::Up as u8 && !self.needs_good.load(Relaxed) && self.is_well()
+    }
+
+    /// Any reply arrived, which is enough unless only a good one is. True if the server was down until now.
+    pub(super) fn is_well(&self) -> bool {
+        self.rank.load(Relaxed) != Rank::Up as u8 && !self.needs_good.load(Relaxed) && self.recover()
     }
 
     /// A good reply arrived. True if the server was down until now.
@@ -121,7 +125,7 @@ impl NameServer {
         if self.poor.load(Relaxed) > 0 {
             self.poor.store(0, Relaxed);
         }
-        self.rank.load(Relaxed) != Rank::Up as u8 && self.is_well()
+        self.rank.load(Relaxed) != Rank::Up as u8 && self.recover()
     }
 
     /// A reply arrived that can't be used. True if there have been so many that something is wrong.
@@ -130,7 +134,7 @@ impl NameServer {
         poor >= MANY_POOR && now.saturating_sub(self.good_at.load(Relaxed)) >= LONG_POOR
     }
 
-    fn is_well(&self) -> bool {
+    fn recover(&self) -> bool {
         self.tally.down.store(false, Relaxed);
         self.rank.swap(Rank::Up as u8, Relaxed) == Rank::Down as u8
     }
@@ -218,12 +222,13 @@ mod tests {
         assert_eq!(server.rank(), Rank::Up);
         assert!(server.suspect(false) && !server.suspect(false), "one task watches it");
         assert_eq!(server.rank(), Rank::Suspect);
-        assert!(!server.replied(5), "it was not down");
+        assert!(!server.is_well(), "it was not down");
         assert_eq!(server.rank(), Rank::Up);
         assert!(server.is_down() && !server.is_down(), "it goes down once");
         assert!(server.is_mute() && !server.tally.is_up());
-        assert!(server.replied(7) && !server.replied(8), "it is back once");
+        assert!(server.is_well() && !server.is_well(), "it is back once");
         assert!(server.rank() == Rank::Up && server.tally.is_up());
+        server.has_replied(8);
         assert!(server.has_replied_since(8) && !server.has_replied_since(9));
     }
 
@@ -237,7 +242,7 @@ mod tests {
         assert_eq!(poor(5000 + LONG_POOR), 1);
         assert!(server.suspect(true) && server.is_down());
         assert!(!server.is_mute());
-        assert!(!server.replied(9000), "any reply does not end it");
+        assert!(!server.is_well(), "any reply does not end it");
         assert!(server.replied_well(9000));
     }
 

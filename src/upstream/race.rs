@@ -14,6 +14,9 @@ const STEADY_TRIES: u32 = 4;
 /// The most tries at once after errors from the network; then time has to pass.
 const MAX_ERRORS: u32 = 3;
 
+/// The shortest time between two looks.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// How a server is doing, the better first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
@@ -98,10 +101,10 @@ impl Race {
         self.end
     }
 
-    /// How a server is doing by now.
-    pub(super) fn rank(&mut self, index: usize, rank: Rank) {
+    /// How a server is doing by now, and how long a reply usually takes at most.
+    pub(super) fn update(&mut self, index: usize, rank: Rank, wait: Duration) {
         if let Some(runner) = self.runners.get_mut(index) {
-            runner.rank = rank;
+            (runner.rank, runner.wait) = (rank, wait);
         }
     }
 
@@ -158,7 +161,7 @@ impl Race {
     }
 
     /// What to do at `now`. `patience` is how long a server has to be waited for before it is queried again,
-    /// whatever the question.
+    /// while it replies to nobody.
     pub(super) fn step(&self, now: Instant, patience: impl Fn(usize) -> Duration) -> Step {
         if now >= self.end {
             return Step::End;
@@ -184,7 +187,9 @@ impl Race {
             Some((index, runner)) => {
                 // A server that was asked already may just be slow, for all questions.
                 let wait = if runner.tried() { doubled.max(patience(index)) } else { doubled };
-                if now >= at + wait { Step::Send(index) } else { Step::Wait((at + wait).min(self.end)) }
+                // What a server has to be waited for may change meanwhile.
+                let look = (at + wait).min(now + waited.wait.max(SHORTEST));
+                if now >= at + wait { Step::Send(index) } else { Step::Wait(look.min(self.end)) }
             }
             None if !self.hopes() => Step::End,
             // A known answer is not withheld for long (RFC 9520 is for the rest).

@@ -97,12 +97,13 @@ impl Servers {
         !self.all.is_empty() && self.all.iter().all(NameServer::is_mute)
     }
 
-    /// What came of a try at a server, and what that says about it.
+    /// What came of a try at a server, and what that says about it. The reply to a probe says nothing about
+    /// how long others take.
     pub(super) fn judge<'r>(
         &self,
         index: usize,
         way: Way,
-        sent: Instant,
+        sent: Option<Instant>,
         reply: Result<&'r [u8], Missed>,
     ) -> Came<'r> {
         let Some(server) = self.all.get(index) else { return Came::Ended(Missed::Silence) };
@@ -112,10 +113,13 @@ impl Servers {
         };
         let now = clock();
         let at = self.millis(now);
-        if !way.tcp {
-            server.rtt.sample(now.saturating_duration_since(sent));
+        if let Some(sent) = sent {
+            if !way.tcp {
+                server.rtt.sample(now.saturating_duration_since(sent));
+            }
+            server.has_replied(at);
         }
-        if server.replied(at) {
+        if server.is_well() {
             self.is_back(server);
         }
         let again = |why: String| {
@@ -146,7 +150,8 @@ impl Servers {
     fn without_reply<'r>(&self, server: &NameServer, way: Way, missed: Missed) -> Came<'r> {
         match missed {
             Missed::NoQuestion(rcode) => {
-                if server.replied(self.millis(clock())) {
+                server.has_replied(self.millis(clock()));
+                if server.is_well() {
                     self.is_back(server);
                 }
                 if rejects_edns(rcode) && way.edns {

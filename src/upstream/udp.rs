@@ -8,7 +8,7 @@
 //! messages arrive that answer nothing. Nothing is retried here: that is the business of
 //! [`Race`](super::race::Race).
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -366,10 +366,17 @@ async fn read(port: Arc<Port>) {
         // On Linux an ICMP error raises EPOLLERR without EPOLLIN.
         let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else { return };
         for _ in 0..BURST {
-            match socket.try_recv(&mut reply) {
-                Ok(len) => port.deliver(reply.get(..len).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => port.fail(&error),
+            let drained = socket.try_io(Interest::READABLE, || {
+                match (&*SockRef::from(socket)).read(&mut reply) {
+                    Ok(len) => port.deliver(reply.get(..len).unwrap_or_default()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                    Err(error) => port.fail(&error),
+                }
+                // If nothing is in flight, nothing is to come, and the kernel need not be asked.
+                if port.load.load(Relaxed) > 0 { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+            });
+            if drained.is_err() {
+                break;
             }
         }
         if !ready.is_error() {

@@ -122,16 +122,16 @@ async fn probe(servers: &Arc<Servers>, index: usize) -> Result<(), String> {
             let (sent, sender) = (clock(), sender.clone());
             let on_reply = Box::new(move |reply: Result<&[u8], Missed>| {
                 // The receiver is gone if the probe is over.
-                let _ = sender.send((way, sent, reply.map(<[u8]>::to_vec)));
+                let _ = sender.send((way, reply.map(<[u8]>::to_vec)));
             });
             let limits = Limits { slow: None, wait: limit, exact: false };
             NameServer::send(&transports, &question, way, sent, limits, on_reply);
         }
-        let Ok(Some((sent_way, sent, reply))) = timeout(CHECK.min(limit / 8), told.recv()).await else {
+        let Ok(Some((sent_way, reply))) = timeout(CHECK.min(limit / 8), told.recv()).await else {
             continue;
         };
         match reply {
-            Ok(bytes) => match servers.judge(index, sent_way, sent, Ok(&bytes)) {
+            Ok(bytes) => match servers.judge(index, sent_way, None, Ok(&bytes)) {
                 Came::Poor(reply) => {
                     let rcode = Message::parse(&reply).map(|reply| reply.rcode().to_string());
                     return Err(rcode.unwrap_or_default());
@@ -142,7 +142,7 @@ async fn probe(servers: &Arc<Servers>, index: usize) -> Result<(), String> {
                 _ => {}
             },
             Err(Missed::NoQuestion(rcode)) => {
-                let _ = servers.judge(index, sent_way, sent, Err(Missed::NoQuestion(rcode)));
+                let _ = servers.judge(index, sent_way, None, Err(Missed::NoQuestion(rcode)));
             }
             Err(Missed::Error(error)) => {
                 errors += 1;

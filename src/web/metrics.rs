@@ -13,7 +13,7 @@ use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::dns::Rcode;
+use crate::dns::{Rcode, clean_lines};
 use crate::observe::lists::{ALARMS, ListState};
 use crate::observe::sink::Sink;
 use crate::observe::throttle;
@@ -45,7 +45,8 @@ impl Page {
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         with_local_recorder(&self.recorder, || publish(&self.engine, &mut lists));
         self.handle.run_upkeep();
-        self.handle.render()
+        // Labels have names of lists.
+        clean_lines(&self.handle.render()).into_owned()
     }
 }
 

@@ -137,9 +137,10 @@ fn while_too_many_wait_a_stale_answer_is_better_than_none() {
     SECONDS.store(200, Ordering::SeqCst);
     let limit = engine.snapshot().queue.limit;
     let name = |n: usize| NameBuf::from_text(&format!("busy{n}.test")).unwrap();
-    let permits: Vec<_> = (0..2 * limit)
-        .map_while(|n| engine.waiting.permit(name(n).as_name(), [127, 0, 0, 1].into(), limit))
-        .collect();
+    // Of as many clients, so that each place can be taken.
+    let client = |n: usize| std::net::Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(n).unwrap()).into();
+    let permits: Vec<_> =
+        (0..4 * limit).filter_map(|n| engine.waiting.permit(name(n).as_name(), client(n), limit)).collect();
     for name in ["a.test", "alias.test"] {
         assert_eq!(ask(&runtime, &engine, name), Some((30, false)), "{name}");
     }

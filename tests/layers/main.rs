@@ -51,7 +51,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
     ("hickory", &["dns", "rule", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),
-    ("config", &["dns", "rule", "policy", "censor", "upstream", "settings", "resolver"]),
+    ("config", &["dns", "rule", "lists", "policy", "censor", "upstream", "settings", "resolver"]),
     (
         "stage",
         &[

@@ -160,7 +160,7 @@ fn budgets_name_the_list_and_the_bound() {
     assert_eq!(list["skipped"].as_array().unwrap().len(), 5);
     assert_eq!((&list["account"]["invalid"], &list["not_kept"]["invalid"]), (&50.into(), &45.into()));
     let (code, text) = Folder::of(b"a.test\n", "[lists]\nmax-shrink = \"lots\"").check(&[]);
-    assert!(code == 2 && text.contains("max-shrink = \"30%\""), "{text}");
+    assert!(code == 2 && text.contains("`lots` is not a percentage") && text.contains("\"30%\""), "{text}");
 }
 
 #[test]
@@ -242,8 +242,14 @@ fn a_reload_keeps_the_last_good_rules() {
         let told = String::from_utf8(output.stdout).unwrap();
         assert!(told.contains("l: 101 rules") && told.contains(why), "{told}");
     }
-    // A smaller loss is told and taken; `min-rules = 0` takes an empty list.
+    // `check` compares with what is served.
     write("list", &many("bad#.example", 60));
+    let mut check = portcullis();
+    let output =
+        check.args(["check", "--strict", "-c"]).arg(server.folder.path().join("portcullis.toml")).run();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains("shrank: 101 -> 60 rules"), "{told}");
+    // A smaller loss is told and taken; `min-rules = 0` takes an empty list.
     write("other", "# none\n");
     let line = reload("101 -> 60 rules");
     assert!(line.contains(" WARN "), "{line}");

@@ -312,3 +312,52 @@ fn a_reply_that_no_library_can_read_is_no_silence() {
         assert!(["SERVFAIL", "NOERROR"].contains(&reply.status().as_str()), "{}", reply.text());
     }
 }
+
+/// Cases W12 (RFC 9520): what failed is remembered, each question for itself.
+#[test]
+fn a_question_that_fails_is_not_asked_again_at_once() {
+    for rcode in [2u16, 5] {
+        let failing = Upstream::start(move |query, _| Some(reply(query, rcode, &[], &[], None)));
+        let server = Server::start(&Upstream::config(&[&failing]), &[]);
+        let first = server.ask("a.test", "A").text();
+        for _ in 0..9 {
+            assert_eq!(server.ask("a.test", "A").text(), first);
+        }
+        // Once, and again after a second or more on a busy machine.
+        assert!(failing.asked() < 5, "{} askings of {rcode}", failing.asked());
+        let before = failing.asked();
+        assert_eq!(server.ask("b.test", "A").text(), first);
+        assert_eq!(failing.asked(), before + 1, "another question");
+        // Switched off, each is asked.
+        let config = format!("{}[cache]\nmax-failure = \"0s\"\n", Upstream::config(&[&failing]));
+        let server = Server::start(&config, &[]);
+        let before = failing.asked();
+        for _ in 0..5 {
+            server.ask("a.test", "A");
+        }
+        assert_eq!(failing.asked(), before + 5);
+    }
+}
+
+/// One line when a server fails, one when it answers again; the metric says the same.
+#[test]
+fn a_failing_upstream_is_told_once_and_once_when_it_is_back() {
+    let mute = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let heard = Arc::clone(&mute);
+    let upstream = Upstream::start(move |query, _| {
+        (!heard.load(Ordering::Relaxed)).then(|| reply(query, 0, &[(1, 0, A)], &[], None))
+    });
+    let config = format!("{}[metrics]\nlisten = \"127.0.0.1:0\"\n", Upstream::config(&[&upstream]));
+    let server = Server::start(&config, &[]);
+    let up = |value: u8| {
+        until("the metric shows it", || {
+            server.ask("a.test", "A");
+            let line = format!("portcullis_upstream_up{{upstream=\"{}\"}} {value}\n", upstream.addr);
+            server.metrics().contains(&line)
+        });
+    };
+    up(0);
+    mute.store(false, Ordering::Relaxed);
+    up(1);
+    assert_eq!(server.ask("b.test", "A").status(), "NOERROR");
+}

@@ -525,6 +525,17 @@ fn a_line_with_a_schedule_applies_only_then() {
     assert!(said.contains("line 4: no schedule is named `nowhere`: gone.test @nowhere"), "{said}");
     let (_, said) = folder.run(&["explain", "now.test", "-c", "toml", "--client", "127.0.0.1"]);
     assert!(said.contains("(l, line 3)"), "{said}");
+    // Windows of the list and windows of the line: no schedule can say both.
+    let times = "zone = \"UTC\"\nwindows = [\"daily 00:00-12:00\"]";
+    let more = format!(
+        "format = \"dnscrypt\"\nschedule = \"list\"\n\
+         [[schedule]]\nname = \"list\"\n{times}\n[[schedule]]\nname = \"open\"\n{times}\n\
+         [[schedule]]\nname = \"past\"\nzone = \"UTC\"\nwindows = [\"Mon 01:00-02:00\"]\n"
+    );
+    fs::write(folder.path("toml"), config(Path::new("list"), &more)).unwrap();
+    let (_, said) = folder.run(&["check", "-c", "toml"]);
+    let expected = "line 2: not supported: a rule with a schedule of its own in a list with one: never.test";
+    assert!(said.contains(expected) && said.contains("2 used, 2 unsupported"), "{said}");
     // A compiled index has no times: nothing is blocked at all times instead.
     let (_, said) = folder.run(&["compile", "list", "-o", "index", "--format", "dnscrypt"]);
     assert!(said.contains("1 used, 3 unsupported"), "{said}");

@@ -19,6 +19,8 @@ mod command;
 #[cfg(unix)]
 mod control;
 mod forward;
+#[cfg(unix)]
+mod hostile;
 mod judge;
 mod lists;
 mod metrics;

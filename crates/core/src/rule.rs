@@ -19,6 +19,8 @@ pub enum Effect {
     Allow,
     /// No effect of its own: the name only limits what a broader rule of its list covers.
     Nothing,
+    /// An allow of a list that may not allow: it lifts blocks of its own list and no others.
+    Except,
 }
 
 /// What a client gets for a blocked name.
@@ -47,6 +49,26 @@ pub enum Action {
     Truncate,
     /// Log it and let it pass.
     Log,
+}
+
+impl Action {
+    /// True for an answer that gives no data of its own: a refusal, or an address that leads nowhere (the
+    /// unspecified one, loopback). False for one that leads the client elsewhere.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        let v4 = |a: &Ipv4Addr| a.is_unspecified() || a.is_loopback();
+        let v6 = |a: &Ipv6Addr| a.is_unspecified() || a.is_loopback();
+        match self {
+            Self::Address(a, b) => a.iter().all(v4) && b.iter().all(v6),
+            Self::Records(data) => data.iter().all(|d| match d.rtype {
+                Qtype::A => <[u8; 4]>::try_from(&*d.rdata).is_ok_and(|a| v4(&a.into())),
+                Qtype::AAAA => <[u8; 16]>::try_from(&*d.rdata).is_ok_and(|a| v6(&a.into())),
+                _ => false,
+            }),
+            Self::Cname(_) => false,
+            _ => true,
+        }
+    }
 }
 
 impl fmt::Display for Action {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::censor::StubMode;
-use crate::cli::{FAILED, OK, count, now, say, say_error};
+use crate::cli::{FAILED, OK, count, now, say, say_error, say_json};
 use crate::stage::shipped;
 use crate::stage::world::{Setting, World};
 
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> u8 {
         }
         if args.json {
             let line = serde_json::json!({ "file": file, "ok": problem.is_none(), "problem": problem });
-            say(&line.to_string());
+            say_json(&line);
         } else if let Some(problem) = problem {
             say_error(&problem);
         } else {

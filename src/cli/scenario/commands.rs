@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::sync::Weak;
 
-use crate::cli::say;
+use crate::cli::{say, say_json};
 use crate::stage::censor::Censor;
 use crate::stage::harness::{time_text, unix};
 
@@ -21,7 +21,7 @@ pub(super) fn take(input: impl BufRead, censor: &Weak<Censor>, json: bool) {
         match (json, done) {
             (true, done) => {
                 let problem = done.as_ref().err();
-                say(&serde_json::json!({ "ok": done.is_ok(), "at": at, "problem": problem }).to_string());
+                say_json(&serde_json::json!({ "ok": done.is_ok(), "at": at, "problem": problem }));
             }
             (false, Ok(())) => say(&format!("The clock shows {at}.")),
             (false, Err(problem)) => say(&format!("{problem}. The clock shows {at}.")),

@@ -17,8 +17,9 @@ use crate::censor::judge::{
     ooni::Blocking, ooni::flag, satellite::Outcome,
 };
 use crate::cli::progress::Bar;
-use crate::cli::{FAILED, OK, WARNED, count, say, say_error};
+use crate::cli::{FAILED, OK, WARNED, count, say, say_coloured, say_error, say_json};
 use crate::config::value::duration_of;
+use crate::dns::clean;
 use crate::dns::{NameBuf, Qtype};
 use crate::stage::collect::{self, Patience};
 
@@ -119,12 +120,12 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     runtime().map_err(|e| e.to_string())?.block_on(ask_all(args, &names, |done, name, probe| {
         let judgement = judge(probe, &known);
         tally.add(probe, &judgement);
-        let text = if args.json {
-            record(name, probe, &judgement).to_string()
-        } else {
-            plain(args, name, probe, &judgement)
-        };
-        bar.aside(|| say(&text));
+        let colour = std::io::stdout().is_terminal();
+        bar.aside(|| match (args.json, colour) {
+            (true, _) => say_json(&record(name, probe, &judgement)),
+            (_, true) => say_coloured(&plain(args, name, probe, &judgement, true)),
+            (_, false) => say(&plain(args, name, probe, &judgement, false)),
+        });
         bar.count("asking", done, names.len());
     }));
     drop(bar);
@@ -294,10 +295,9 @@ impl Tally {
 }
 
 /// The judgement for people: a line where nothing was found, else a block.
-fn plain(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement) -> String {
+fn plain(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement, colour: bool) -> String {
     let verdict = judgement.verdict;
     let word = verdict.word();
-    let colour = std::io::stdout().is_terminal();
     let (on, off) = match verdict {
         _ if !colour => ("", ""),
         Verdict::Ok => ("\x1b[32m", "\x1b[0m"),
@@ -308,10 +308,11 @@ fn plain(args: &Args, name: &NameBuf, probe: &Probe, judgement: &Judgement) -> S
     if !args.verbose && matches!(verdict, Verdict::Ok | Verdict::Down) {
         let addresses: Vec<String> = probe.resolver.addresses().map(|a| a.to_string()).collect();
         let dash = if addresses.is_empty() { "" } else { "; " };
-        return format!("{head} ({}{dash}{})", addresses.join(", "), judgement.why);
+        return format!("{head} ({}{dash}{})", addresses.join(", "), clean(&judgement.why));
     }
     let mut lines = vec![head];
-    let mut line = |key: &str, text: &str| lines.push(format!("  {key:<10} {text}").trim_end().to_owned());
+    let mut line =
+        |key: &str, text: &str| lines.push(format!("  {key:<10} {}", clean(text)).trim_end().to_owned());
     line("why", &judgement.why);
     for (key, pair) in
         std::iter::once(("resolver", &probe.resolver)).chain(probe.control.last().map(|p| ("control", p)))

@@ -2,7 +2,7 @@
 
 use super::show::day;
 use crate::censor::{Evidence, Scenario};
-use crate::cli::{OK, say};
+use crate::cli::{OK, say, say_json};
 use crate::stage::shipped;
 
 /// Options of `scenario list`.
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
                 "until": until, "networks": networks, "rules": scenario.rules.len(),
                 "measured": measured(&scenario),
             });
-            say(&line.to_string());
+            say_json(&line);
         } else {
             say(&format!("{name:<24} {}", scenario.title));
         }

@@ -1,6 +1,6 @@
 //! `portcullis scenario run`: answers as the censor did, until a signal stops it; or replays a record.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,8 @@ use super::show::wrapped;
 use super::{commands, judge, replay};
 use crate::app::{self, Signals};
 use crate::censor::{Draw, Expect, Network, Scenario, StubMode, Wanted, WantedReply, describe};
-use crate::cli::{FAILED, OK, say, say_error};
+use crate::cli::{FAILED, OK, say, say_coloured, say_error, say_json};
+use crate::dns::clean;
 use crate::observe::sink::{Capacity, Drain, Wait};
 use crate::server::{self, Bound};
 use crate::stage::censor::Observer;
@@ -200,7 +201,7 @@ async fn play(args: &Args, scenario: Scenario) -> Result<u8, String> {
         .map_err(|e| format!("cannot start a thread: {e}"))?;
     let announcement = Announcement { args, scenario, addresses: &addresses };
     if args.ready_json {
-        say(&announcement.ready(&world).to_string());
+        say_json(&announcement.ready(&world));
     } else if !args.json {
         announcement.introduce(&world);
     }
@@ -490,8 +491,7 @@ struct Style {
 
 /// Prints queries, and the scenario's events as the clock reaches them.
 fn print(mut exchanges: Drain<Exchange>, style: Style, scenario: &Scenario, clock: &Clock) {
-    let mut out = std::io::stdout();
-    let dim = out.is_terminal() && !style.json;
+    let dim = std::io::stdout().is_terminal() && !style.json;
     let mut passed = style.began;
     loop {
         let exchange = match exchanges.next_within(std::time::Duration::from_millis(100)) {
@@ -509,17 +509,17 @@ fn print(mut exchanges: Drain<Exchange>, style: Style, scenario: &Scenario, cloc
                 events.chain(changes(scenario)).filter(|(at, _)| (passed + 1..=now).contains(at)).collect();
             news.sort();
             for (at, text) in news {
-                let _ = writeln!(out, "{}  ** {text}", time_text(at, style.offset));
+                say(&format!("{}  ** {text}", time_text(at, style.offset)));
             }
         }
         passed = now.max(passed);
         let Some(exchange) = exchange else { continue };
-        let text = match style {
-            Style { json: true, blind: true, .. } => blind_json(&exchange, scenario).to_string(),
-            Style { json: true, .. } => record::to_json(&exchange).to_string(),
-            _ => line(&exchange, scenario, style, dim),
-        };
-        let _ = writeln!(out, "{text}");
+        match style {
+            Style { json: true, blind: true, .. } => say_json(&blind_json(&exchange, scenario)),
+            Style { json: true, .. } => say_json(&record::to_json(&exchange)),
+            _ if dim => say_coloured(&line(&exchange, scenario, style, true)),
+            _ => say(&line(&exchange, scenario, style, false)),
+        }
     }
 }
 
@@ -559,13 +559,14 @@ fn line(exchange: &Exchange, scenario: &Scenario, style: Style, colour: bool) ->
     let what = match &exchange.rule {
         None if exchange.is_elsewhere() => "outside the zones of this scenario".to_owned(),
         None => "let through".to_owned(),
-        Some(rule) => format!("{red}{}{off} ({})", rule.id, rule.action),
+        Some(rule) => format!("{red}{}{off} ({})", clean(&rule.id), clean(&rule.action)),
     };
-    let mut text = format!("{time}  {:<12} {transport} {question:<34} {what}", exchange.network);
+    let network = clean(&exchange.network);
+    let mut text = format!("{time}  {network:<12} {transport} {question:<34} {what}");
     for reply in &exchange.replies {
         let kind = if reply.genuine { "genuine" } else { "forged" };
         let after = reply.after.as_secs_f64() * 1000.0;
-        text.push_str(&format!("\n    {kind:<8} {after:>8.1} ms  {}", describe(&reply.octets)));
+        text.push_str(&format!("\n    {kind:<8} {after:>8.1} ms  {}", clean(&describe(&reply.octets))));
     }
     if exchange.end != crate::censor::End::Open {
         text.push_str(&format!("\n    then the connection ends: {:?}", exchange.end));

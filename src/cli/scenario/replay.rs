@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::censor::{Scenario, describe};
-use crate::cli::{OK, WARNED, say};
+use crate::cli::{OK, WARNED, say, say_json};
 use crate::stage::exchange::Exchange;
 use crate::stage::record;
 use crate::stage::world::{Setting, World, client_again};
@@ -40,7 +40,7 @@ pub(super) fn run(scenario: Scenario, mut setting: Setting, file: &Path, json: b
         }
     }
     if json {
-        say(&serde_json::json!({ "asked": exchanges.len(), "differing": differing }).to_string());
+        say_json(&serde_json::json!({ "asked": exchanges.len(), "differing": differing }));
     } else {
         let asked = crate::cli::count(exchanges.len(), "question");
         say(&format!("{asked} asked again, {differing} answered differently."));
@@ -81,7 +81,7 @@ fn print(exchange: &Exchange, before: &[(Duration, Vec<u8>)], now: &[(Duration, 
             "number": exchange.number, "question": question, "network": exchange.network,
             "recorded": packets(before), "now": packets(now),
         });
-        return say(&line.to_string());
+        return say_json(&line);
     }
     say(&format!("question {} in {}: {question}", exchange.number, exchange.network));
     for (sign, all) in [("-", before), ("+", now)] {

@@ -1,7 +1,7 @@
 //! `portcullis scenario show`: describes what a scenario imitates.
 
 use crate::censor::{Names, Pattern, Rule, Scenario};
-use crate::cli::{OK, say};
+use crate::cli::{OK, say, say_json};
 use crate::stage::harness::time_text;
 use crate::stage::shipped;
 use crate::stage::worksheet::changes;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         return Ok(OK);
     }
     if args.json {
-        say(&json(&scenario).to_string());
+        say_json(&json(&scenario));
         return Ok(OK);
     }
     let offset = scenario.offset;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use crate::cli::{OK, say};
+use crate::cli::{OK, say, say_json};
 use crate::stage::shipped;
 use crate::stage::worksheet::Sheet;
 use crate::stage::worksheet::key::Key;
@@ -59,6 +59,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             (text, json) = (sheet.text(), sheet.json());
         }
     }
-    say(if args.json { json.to_string() } else { text }.trim_end());
+    if args.json {
+        say_json(&json);
+    } else {
+        say(text.trim_end());
+    }
     Ok(OK)
 }

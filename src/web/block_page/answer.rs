@@ -23,7 +23,7 @@ use super::connections::{close, first_octet};
 use super::finding::Finding;
 use super::negotiate::{self, Form};
 use super::{Refusal, Site, html, tls};
-use crate::dns::NameBuf;
+use crate::dns::{NameBuf, clean_json};
 
 /// How long a connection at the end of its lifetime may take to finish the current response.
 const GRACE: Duration = Duration::from_secs(2);
@@ -105,7 +105,7 @@ fn reply(site: &Site, client: IpAddr, uri: &Uri, version: Version, headers: &Hea
         }
         Form::Json => {
             set(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            format!("{}\n", finding.json())
+            format!("{}\n", clean_json(&finding.json().to_string()))
         }
     };
     *out.body_mut() = Body::from(body);

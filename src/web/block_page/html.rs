@@ -8,6 +8,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::Refusal;
 use super::finding::Finding;
 use super::texts::Texts;
+use crate::dns::clean_lines;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -48,7 +49,7 @@ pub(super) fn page(finding: &Finding, operator: Option<&str>, texts: &Texts) -> 
             }
         }
     };
-    page.into_string()
+    clean_lines(&page.into_string()).into_owned()
 }
 
 fn refused(refusal: &Refusal, heading: &str, texts: &Texts) -> Markup {

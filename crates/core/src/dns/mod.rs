@@ -4,6 +4,7 @@
 //! reply into a caller's buffer. [`Name`] and [`NameBuf`] are names in wire format, borrowed and owned,
 //! like `str` and `String` for text.
 
+mod clean;
 mod ede;
 mod edns;
 mod found;
@@ -23,6 +24,7 @@ pub mod sde;
 mod special;
 mod types;
 
+pub use self::clean::{clean, clean_json, clean_lines, is_unsafe};
 pub use self::ede::{Ede, EdeCode};
 pub use self::edns::{EDNS_DO, Edns, OPTION_EDE, PAYLOAD_SIZE};
 pub use self::found::{Found, MAX_ALIASES, Via, found};

@@ -369,12 +369,11 @@ fn is_sound(message: &Message<'_>, record: &Record<'_>) -> bool {
         20 => Some(matches!(strings(data), Some(1 | 2))),
         // LOC of version 0 (RFC 1876 §2).
         29 => Some(data.first().is_some_and(|version| *version != 0 || data.len() == 16)),
-        // CERT; DS, TA, DLV, CDS; SSHFP; DNSKEY, KEY, CDNSKEY; TLSA, SMIMEA.
-        37 => Some(data.len() >= 5),
-        43 | 59 | 32_768 | 32_769 => Some(data.len() >= 5),
+        // The fixed part, and something after it: CERT, DS, CDS, TA, DLV; SSHFP; TLSA, SMIMEA. Only keys may
+        // be empty: KEY, DNSKEY, CDNSKEY. URI.
+        37 | 43 | 59 | 32_768 | 32_769 => Some(data.len() >= 5),
         44 => Some(data.len() >= 3),
-        25 | 48 | 60 => Some(data.len() >= 4),
-        52 | 53 => Some(data.len() >= 4),
+        25 | 48 | 52 | 53 | 60 | 256 => Some(data.len() >= 4),
         // Some NAPTR in use do not keep to their form; if this one can be read as far as its name, that is one.
         35 => Some(naptr(message.bytes(), record)),
         47 => Some(nsec(message.bytes(), record)),
@@ -382,11 +381,9 @@ fn is_sound(message: &Message<'_>, record: &Record<'_>) -> bool {
         51 => Some(data.get(4).is_some_and(|salt| data.len() == 5 + usize::from(*salt))),
         64 | 65 => Some(binding(data)),
         104 | 106 => Some(data.len() == 10),
-        105 => Some(data.len() == 6),
+        105 | 108 => Some(data.len() == 6),
         107 => Some(data.get(2..).and_then(own_name) == data.len().checked_sub(2)),
-        108 => Some(data.len() == 6),
         109 => Some(data.len() == 8),
-        256 => Some(data.len() >= 4),
         // The tag has at least one octet (RFC 8659 §4.1).
         257 => Some(data.get(1).is_some_and(|tag| *tag > 0 && data.len() >= 2 + usize::from(*tag))),
         _ => None,

@@ -78,7 +78,7 @@ impl Structured {
 /// Text that is allowed in I-JSON, which excludes Unicode noncharacters (RFC 7493 §2.1).
 fn clean(text: &str) -> String {
     let not = |c: char| matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
-    text.trim().replace(not, "\u{fffd}")
+    super::clean(text.trim()).replace(not, "\u{fffd}")
 }
 
 /// Why text is not a URI for contacting people.
@@ -221,7 +221,7 @@ mod tests {
             // Quotes, control characters, other scripts, a noncharacter.
             (
                 Structured { justification: text("\"\\\n\u{1}при\u{fdd0}\u{1ffff}"), ..none() },
-                "{\"j\":\"\\\"\\\\\\n\\u0001при\u{fffd}\u{fffd}\"}",
+                "{\"j\":\"\\\"\\\\\u{fffd}\u{fffd}при\u{fffd}\u{fffd}\"}",
                 "",
             ),
         ] {

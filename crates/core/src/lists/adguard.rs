@@ -7,6 +7,7 @@
 use super::expression;
 use super::host::push_host;
 use super::hosts;
+use super::network::network;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::dns::{Name, NameBuf, Qtype, rdata};
@@ -57,12 +58,26 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if scope != Scope::default() {
         traits.scope = Some(Box::new(scope));
     }
+    if let Some(network) = address(pattern) {
+        if traits.rewrite {
+            return Err(SkipReason::Feature("a rewrite of answers by their address".into()));
+        }
+        sink.address(network, &traits);
+        return Ok(());
+    }
     if let Some(expression) = pattern.strip_prefix('/').and_then(|p| p.strip_suffix('/'))
         && !expression.is_empty()
     {
         return expression::push(expression, &traits, sink);
     }
     plain_pattern(pattern, &traits, sink)
+}
+
+/// An address or a network, as itself or as a name is written (`||192.0.2.7^`).
+fn address(pattern: &str) -> Option<ipnet::IpNet> {
+    let body = pattern.strip_prefix("||").or_else(|| pattern.strip_prefix('|')).unwrap_or(pattern);
+    let body = ["^|", "^", "|"].iter().find_map(|end| body.strip_suffix(end)).unwrap_or(body);
+    network(body)
 }
 
 /// Pattern and modifiers, separated by the last unescaped `$`, except in a rule that begins and ends with a
@@ -333,6 +348,10 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
     if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b)) {
         return Err(SkipReason::NotAHostName);
     }
+    if text.contains('*') && text.bytes().all(|b| b == b'*') {
+        sink.every_name(traits);
+        return Ok(());
+    }
     let wide = whole.len() < 3 || text.bytes().all(|b| b == b'*' || b == b'.');
     if wide && traits.scope.is_none() {
         return Err(SkipReason::Syntax("would match nearly every name".into()));
@@ -367,7 +386,12 @@ mod tests {
             show(rule, r.traits)
         });
         let patterns = list.patterns.iter().map(|(_, p, t)| show(format!("pattern {p}"), *t));
-        names.chain(patterns).chain(list.skipped.iter().map(|s| format!("! {}", s.reason))).collect()
+        let addresses = list.addresses.iter().map(|(_, n, t)| show(format!("address {n}"), *t));
+        names
+            .chain(patterns)
+            .chain(addresses)
+            .chain(list.skipped.iter().map(|s| format!("! {}", s.reason)))
+            .collect()
     }
 
     #[test]
@@ -441,7 +465,26 @@ mod tests {
             ("||a.org^$client='Frank\\'s laptop'", "||a.org^$client='Frank's laptop'"),
             ("||a.org^$ctag=pc|~router", "||a.org^$ctag=pc|~router"),
             ("||a.org^$denyallow=b.a.org|c.a.org", "||a.org^$denyallow=b.a.org|c.a.org"),
-            ("*$denyallow=com|org", "pattern *$denyallow=com|org"),
+            ("*$denyallow=com|org", "||.^$denyallow=com|org"),
+            // Every name.
+            ("*", "||.^"),
+            ("||*^", "||.^"),
+            ("|*^", "||.^"),
+            ("||*", "||.^"),
+            ("@@||*^$important", "@@||.^$important"),
+            ("/.*/", "||.^"),
+            ("/^.+$/", "||.^"),
+            ("@@/(.*)/", "@@||.^"),
+            // Addresses.
+            ("192.0.2.7", "address 192.0.2.7/32"),
+            ("||192.0.2.7^", "address 192.0.2.7/32"),
+            ("|192.0.2.7|$important", "address 192.0.2.7/32$important"),
+            ("192.0.2.0/24", "address 192.0.2.0/24"),
+            ("@@||192.0.2.7^", "@@address 192.0.2.7/32"),
+            ("[2001:db8::1]", "address 2001:db8::1/128"),
+            ("||2001:db8::1^$dnstype=AAAA", "address 2001:db8::1/128$dnstype=AAAA"),
+            ("||192.0.2.7^$badfilter", "address 192.0.2.7/32 badfilter"),
+            ("||192.0.2.7^$dnsrewrite=b.org", "! not supported: a rewrite of answers by their address"),
             ("||a.org^$important,dnstype=A", "||a.org^$important,dnstype=A"),
             // Rewrites.
             ("||a.org^$dnsrewrite=192.0.2.1", "||a.org^$dnsrewrite=records A"),
@@ -479,8 +522,7 @@ mod tests {
             ("||a.org/ads/*", "! not supported: a pattern that only a whole address could match"),
             ("||a.org^path", "! not supported: a pattern that only a whole address could match"),
             // Broken or too wide.
-            ("*", "! would match nearly every name"),
-            ("||*^", "! would match nearly every name"),
+            ("*.*", "! would match nearly every name"),
             ("ab", "! would match nearly every name"),
             (
                 "/(.)?ad.{0,20}track.{0,20}/",

@@ -31,7 +31,7 @@ impl Conditions {
             }
             // `NOT_PLATFORM` excludes programs, of which this is none.
             [b'!', b'+', rest @ ..] => {
-                let mut words = rest.split(|b| b.is_ascii_whitespace());
+                let mut words = rest.split(u8::is_ascii_whitespace);
                 self.next |= words.any(|word| word.starts_with(b"PLATFORM("));
                 None
             }

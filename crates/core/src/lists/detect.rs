@@ -4,9 +4,9 @@
 //! writes it. The format that reads most lines is the list's. A few lines of it say for certain what a file
 //! is (`[Adblock Plus 2.0]`, a SOA record); these decide unless the rest contradicts them.
 
-use super::addresses::line_network;
 use super::detected::Detected;
 use super::hosts::is_entry;
+use super::network::is_alone;
 use crate::rule::Format;
 
 /// How a format sees a line of a list.
@@ -113,7 +113,7 @@ impl Detector {
             return;
         }
         let text = String::from_utf8_lossy(line);
-        if line_network(&text).is_some() {
+        if is_alone(&text) {
             return;
         }
         // The header is a comment that says which format this is.
@@ -354,8 +354,11 @@ fn dnsmasq(line: &str) -> Fit {
     let (directive, value) = (directive.trim(), value.trim().trim_start_matches('"'));
     let word = !directive.is_empty() && directive.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
     match directive {
-        "address" | "server" | "local" | "ipset" | "nftset" if value.starts_with('/') => Fit::Own,
-        "rebind-domain-ok" if value.starts_with('/') => Fit::Own,
+        "address" | "server" | "local" | "ipset" | "nftset" | "rebind-domain-ok"
+            if value.starts_with('/') =>
+        {
+            Fit::Own
+        }
         _ if word && !value.is_empty() => Fit::Reads,
         _ => Fit::No,
     }

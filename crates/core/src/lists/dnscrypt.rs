@@ -62,7 +62,8 @@ fn name(text: &str, sink: &mut Sink<'_>) {
     }
     match (text.strip_prefix('*'), text.strip_suffix('*')) {
         (Some(_), Some(_)) if inner.is_empty() => {
-            sink.skip(SkipReason::Syntax("would match every name".into()));
+            let traits = sink.traits();
+            sink.every_name(&traits);
         }
         (Some(_), Some(_)) => glob(inner, Start::Anywhere, false, sink),
         (None, Some(start)) => glob(start, Start::Name, false, sink),
@@ -189,14 +190,7 @@ mod tests {
             ("ads[0-9]*", vec![r"1:pattern /^ads[0-9].*$/"]),
             ("a?s.[^a-c]x.org", vec![r"1:pattern /^a.s\.[^a-c]x\.org$/"]),
             ("[a-z0-9\\-_]*.example.com", vec![r"1:pattern /^[a-z0-9\-\_].*\.example\.com$/"]),
-            (
-                "*\n**\n*.*",
-                vec![
-                    "1:! would match every name",
-                    "2:! would match every name",
-                    "3:! would match every name",
-                ],
-            ),
+            ("*\n**\n*.*", vec!["1:||.^", "2:||.^", "3:! would match every name"]),
             ("a.org @work", vec!["1:! no schedule is named `work`"]),
             ("a.org @work @play", vec!["1:! more than one `@` on the line"]),
             ("ads[x", vec!["1:! a bracket is not closed"]),

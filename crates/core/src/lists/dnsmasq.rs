@@ -36,7 +36,9 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     for domain in domains.split('/') {
         match (domain, domain.strip_prefix("*."), domain.strip_prefix('*')) {
             ("", ..) => sink.skip(SkipReason::Feature("a rule for names without a dot".into())),
-            ("#", ..) => sink.skip(SkipReason::Feature("a rule for all names".into())),
+            // The default servers for every name: what holds without the line.
+            ("#" | "*", ..) if traits.effect == Effect::Allow => sink.mark_handled(),
+            ("#" | "*", ..) => sink.every_name(&traits),
             (_, Some(below), _) => sink.name(below, Match::Subdomains, &traits),
             (_, _, Some(end)) => match glob(end) {
                 Some(pattern) => sink.pattern(pattern, &traits),

@@ -1,5 +1,6 @@
 //! `domains` and `wildcard`: one name per line.
 
+use super::network::network;
 use super::sink::Sink;
 use super::skip::SkipReason;
 use crate::rule::{Match, Pattern, Start};
@@ -8,6 +9,10 @@ use crate::rule::{Match, Pattern, Start};
 pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     match one_name(text) {
         Err(reason) => sink.skip(reason),
+        Ok("*") => {
+            let traits = sink.traits();
+            sink.every_name(&traits);
+        }
         Ok(name) => match name.as_bytes() {
             // A leading dot is how some lists include subdomains.
             [b'.', _, ..] => sink.plain_name(name.get(1..).unwrap_or_default(), Match::Suffix),
@@ -26,7 +31,8 @@ pub(super) fn wildcard_line(text: &str, sink: &mut Sink<'_>) {
     };
     match memchr::memrchr(b'*', name.as_bytes()) {
         None => line(name, sink),
-        Some(0) if name.starts_with("*.") => line(name, sink),
+        Some(0) if name.starts_with("*.") || name == "*" => line(name, sink),
+        _ if network(name).is_some() => line(name, sink),
         _ => match glob(name) {
             Ok(pattern) => {
                 let traits = sink.traits();

@@ -1,8 +1,9 @@
 //! Regular expressions in lists: which can be served, and which only mean a name.
 
+use super::breadth::is_every;
 use super::sink::Sink;
 use super::skip::SkipReason;
-use crate::rule::{Match, Traits};
+use crate::rule::{Match, Pattern, Traits};
 
 /// Adds a rule for an expression; one that only means "this name" or "this name and its subdomains" becomes
 /// a name.
@@ -11,17 +12,23 @@ pub(super) fn push(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(
         sink.name(&name, matching, traits);
         return Ok(());
     }
-    parse(text)?;
-    sink.expression(text, traits);
+    let hir = parse(text)?;
+    // Only an expression that one character satisfies can match every name.
+    if hir.properties().minimum_len().is_none_or(|len| len <= 1) && is_every(&Pattern::Regex(text.to_owned()))
+    {
+        sink.every_name(traits);
+    } else {
+        sink.expression(text, traits);
+    }
     Ok(())
 }
 
 /// Checks the syntax. What only an engine that backtracks can do is unsupported, not malformed.
-fn parse(text: &str) -> Result<(), SkipReason> {
+fn parse(text: &str) -> Result<regex_syntax::hir::Hir, SkipReason> {
     use regex_syntax::{Error, ast};
     let feature = |what: &str| SkipReason::Feature(what.into());
     match regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(text) {
-        Ok(_) => Ok(()),
+        Ok(hir) => Ok(hir),
         Err(Error::Parse(error)) if *error.kind() == ast::ErrorKind::UnsupportedLookAround => {
             Err(feature("look-around in an expression, such as (?!…)"))
         }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ipnet::IpNet;
 use rustc_hash::FxBuildHasher;
 
 use super::attributes::Attributes;
 use super::budget::{Budget, Spent};
 use super::detected::Detected;
+use super::may::Confined;
 use super::skip::{SkipReason, Skipped};
-use crate::dns::{Match, Name, NameBuf};
+use crate::dns::{Match, Name, NameBuf, clean};
 use crate::rule::{Effect, Format, Pattern, Traits};
 
 /// A parsed list. The names are stored consecutively in one block, so that a million names take a million
@@ -31,9 +33,6 @@ pub struct List {
     pub skipped: Vec<Skipped>,
     /// The others.
     pub unkept: Unkept,
-    /// Lines of a hosts file with an address that is neither loopback nor unspecified: its author may have
-    /// meant them as answers.
-    pub answers: u32,
     /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
     /// Lines `*.name`, in formats in which they can be read in two ways.
@@ -53,6 +52,12 @@ pub struct List {
     /// How many skipped lines are kept.
     pub(super) kept: usize,
     pub(super) spent: Spent,
+    /// Rules for addresses in answers: line, network, number of the traits.
+    pub addresses: Vec<(u32, IpNet, u32)>,
+    /// Lines of a hosts file that give a name an address of some other machine and are read as blocks.
+    pub addressed: u32,
+    /// Lines with something that the list may not do, in order; see [`super::May`].
+    pub confined: Vec<Confined>,
     names: Vec<u8>,
     records: Vec<Record>,
     by_traits: HashMap<Traits, u32, FxBuildHasher>,
@@ -141,11 +146,13 @@ impl List {
             includes: Vec::new(),
             skipped: Vec::new(),
             unkept: Unkept::default(),
-            answers: 0,
             kept: Budget::default().kept,
             spent: Spent::default(),
             traits: Vec::new(),
             patterns: Vec::new(),
+            addresses: Vec::new(),
+            addressed: 0,
+            confined: Vec::new(),
             names: Vec::new(),
             records: Vec::new(),
             by_traits: HashMap::default(),
@@ -171,12 +178,19 @@ impl List {
         list
     }
 
-    /// A list of rules that were read before: line, name or pattern, traits.
+    /// The number of its rules, those with times of their own not counted.
+    #[must_use]
+    pub const fn rule_count(&self) -> usize {
+        self.records.len() + self.patterns.len() + self.addresses.len()
+    }
+
+    /// A list of rules that were read before: line, what it is for, traits.
     #[must_use]
     pub fn of_rules(
         format: Format,
         names: Vec<(u32, NameBuf, Match, Traits)>,
         patterns: Vec<(u32, Pattern, Traits)>,
+        addresses: Vec<(u32, IpNet, Traits)>,
     ) -> Self {
         let mut list = Self::new(format);
         for (line, name, matching, traits) in names {
@@ -194,7 +208,27 @@ impl List {
             let number = list.traits_number(&traits);
             list.patterns.push((line, pattern, number));
         }
+        for (line, network, traits) in addresses {
+            list.lines = list.lines.max(line);
+            let number = list.traits_number(&traits);
+            list.addresses.push((line, network, number));
+        }
         list
+    }
+
+    /// What the list leaves of a budget for the files that its lines name.
+    #[must_use]
+    pub fn leaves(&self, budget: &Budget) -> Budget {
+        let rules = u32::try_from(self.rule_count()).unwrap_or(u32::MAX);
+        Budget {
+            octets: budget.octets.saturating_sub(self.spent.octets),
+            lines: budget.lines.saturating_sub(self.lines),
+            rules: budget.rules.saturating_sub(rules),
+            expressions: budget.expressions.saturating_sub(self.spent.expressions),
+            automata: budget.automata.saturating_sub(self.spent.automata),
+            short_patterns: budget.short_patterns.saturating_sub(self.spent.short_patterns),
+            ..*budget
+        }
     }
 
     /// Takes in the rules of a file that a line names, as rules of that line.
@@ -279,6 +313,22 @@ impl List {
         }
     }
 
+    /// Gives each rule for a name, with its line, the traits that `change` returns for it.
+    pub(super) fn change_names(
+        &mut self,
+        mut change: impl FnMut(u32, Name<'_>, Match, &Traits) -> Option<Traits>,
+    ) {
+        for number in 0..self.records.len() {
+            let Some(rule) = self.rule(number) else { continue };
+            let Some(traits) = self.traits.get(rule.traits as usize) else { continue };
+            let Some(changed) = change(rule.line, rule.name, rule.matching, traits) else { continue };
+            let traits = self.traits_number(&changed);
+            if let Some(record) = self.records.get_mut(number) {
+                record.traits = traits << 2 | record.traits & 3;
+            }
+        }
+    }
+
     /// The number of rules for names.
     #[must_use]
     pub const fn name_count(&self) -> usize {
@@ -346,7 +396,7 @@ impl List {
     }
 }
 
-/// The beginning of a text from outside, without control characters.
+/// The beginning of a text from outside.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    clean(text).chars().take(80).collect()
 }

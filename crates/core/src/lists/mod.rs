@@ -5,12 +5,14 @@
 //! it with the whole list; a wrong guess means that the list must be read again ([`ReadError::OtherFormat`]).
 //! [`List::parse`] reads a list that is in memory.
 
-pub mod addresses;
+mod addresses;
 mod adguard;
 mod attributes;
 mod budget;
+mod breadth;
 mod comment;
 mod condition;
+mod confine;
 mod detect;
 mod detected;
 mod dnscrypt;
@@ -21,6 +23,8 @@ mod foreign;
 mod host;
 mod hosts;
 mod list;
+mod may;
+mod network;
 mod reader;
 mod regex;
 mod rpz;
@@ -34,6 +38,7 @@ pub use self::budget::{Budget, Exceeded};
 pub use self::detected::Detected;
 pub use self::foreign::NotAList;
 pub use self::list::{Include, List, NameRule, Unkept};
-pub use self::reader::{ReadError, Reader, parse};
+pub use self::may::{Confined, May, Power, name_is_wide, pattern_is_wide};
+pub use self::reader::{Addresses, ReadError, Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
 pub use crate::rule::Format;

@@ -9,7 +9,7 @@ use super::foreign::{self, NotAList};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::{adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
+use super::{addresses, adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
 /// How many octets are held back to guess the format; the whole list confirms the guess.
@@ -70,6 +70,18 @@ pub enum ReadError {
     OtherFormat(Detected),
 }
 
+/// How the addresses in a list are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// A line that is an address or a network is a rule for answers. A hosts file names what to block.
+    #[default]
+    AsRules,
+    /// Every line is an address or a network.
+    Only,
+    /// A hosts file is data to answer with.
+    Answer,
+}
+
 /// Reads one list in chunks.
 pub struct Reader {
     list: List,
@@ -78,6 +90,7 @@ pub struct Reader {
     detector: Option<Detector>,
     /// How plain names match, if the configuration says so.
     plain: Option<Match>,
+    addresses: Addresses,
     traits: Traits,
     /// Input held back until the format is known; later, the line that the last chunk cut.
     held: Vec<u8>,
@@ -116,6 +129,7 @@ impl Reader {
             budget,
             detector,
             plain,
+            addresses: Addresses::default(),
             traits,
             held,
             state: None,
@@ -139,6 +153,18 @@ impl Reader {
         self.list.format = detected.format;
         self.list.detected = Some(detected);
         self.detector = None;
+        self
+    }
+
+    /// Reads addresses in another way.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: Addresses) -> Self {
+        self.addresses = addresses;
+        match addresses {
+            Addresses::AsRules => {}
+            Addresses::Only => self.list.format = Format::Domains,
+            Addresses::Answer => self.list.format = Format::Hosts,
+        }
         self
     }
 
@@ -200,8 +226,8 @@ impl Reader {
             self.check()?;
         }
         let (line, plain) = (self.list.lines, self.plain());
-        let mut sink =
-            Sink { line, raw: b"", plain, traits: &self.traits, list: &mut self.list, handled: true };
+        let (traits, list) = (&self.traits, &mut self.list);
+        let mut sink = Sink { line, raw: b"", plain, traits, list, handled: true, answers: false };
         match &mut self.state {
             Some(State::Rpz(state)) => state.finish(&mut sink),
             Some(State::Unbound(state)) => state.finish(&mut sink),
@@ -276,14 +302,15 @@ impl Reader {
     }
 
     fn rules(&self) -> usize {
-        let of = |list: &List| list.name_count() + list.patterns.len();
-        of(&self.list) + self.list.timed.values().map(of).sum::<usize>()
+        self.list.rule_count() + self.list.timed.values().map(List::rule_count).sum::<usize>()
     }
 
     fn read(&mut self, raw: &[u8]) {
         let (line, plain) = (self.list.lines, self.plain());
         let format = self.list.format;
-        let mut sink = Sink { line, raw, plain, traits: &self.traits, list: &mut self.list, handled: false };
+        let answers = self.addresses == Addresses::Answer;
+        let (traits, list) = (&self.traits, &mut self.list);
+        let mut sink = Sink { line, raw, plain, traits, list, handled: false, answers };
         if raw.len() > MAX_LINE {
             sink.skip(SkipReason::TooLong);
             return;
@@ -316,6 +343,7 @@ impl Reader {
         match &mut self.state {
             Some(State::Rpz(state)) => state.line(text, &mut sink),
             Some(State::Unbound(state)) => state.line(text, &mut sink),
+            _ if self.addresses == Addresses::Only => addresses::line(text, &mut sink),
             _ => match format {
                 Format::Hosts => hosts::line(text, &mut sink),
                 Format::Wildcard => domains::wildcard_line(text, &mut sink),
@@ -349,8 +377,10 @@ pub(super) mod tests {
             (r.line, rule, r.traits)
         });
         let patterns = list.patterns.iter().map(|(line, p, t)| (*line, format!("pattern {p}"), *t));
+        let addresses = list.addresses.iter().map(|(line, n, t)| (*line, format!("address {n}"), *t));
         let mut out: Vec<(u32, String)> = names
             .chain(patterns)
+            .chain(addresses)
             .map(|(line, rule, traits)| {
                 let traits = &list.traits[traits as usize];
                 let allow = if traits.effect == Effect::Allow { "@@" } else { "" };
@@ -382,7 +412,13 @@ pub(super) mod tests {
             (Format::Hosts, "0.0.0.0", vec!["1:! an address without a name"]),
             (Format::Domains, "a.org\nb.org # why", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Domains, "a.org b.org", vec!["1:! more than one name on the line"]),
-            (Format::Domains, "192.0.2.1", vec!["1:! an address where a name is expected"]),
+            (Format::Domains, "192.0.2.1", vec!["1:address 192.0.2.1/32"]),
+            (Format::Domains, "192.0.2.0/24 # why", vec!["1:address 192.0.2.0/24"]),
+            (Format::Domains, "@@2001:db8::1", vec!["1:@@address 2001:db8::1/128"]),
+            (Format::Domains, "*", vec!["1:||.^"]),
+            (Format::Hosts, "192.0.2.7", vec!["1:address 192.0.2.7/32"]),
+            (Format::Hosts, "@@192.0.2.0/28", vec!["1:@@address 192.0.2.0/28"]),
+            (Format::Wildcard, "192.0.2.*", vec!["1:address 192.0.2.0/24"]),
             (Format::Domains, "||a.org^", vec![not_a_name]),
             (Format::Domains, "bücher.example", vec!["1:||xn--bcher-kva.example^"]),
             (Format::Domains, "*.a.org\n*.b.org # why", vec!["1:||a.org^", "2:||b.org^"]),
@@ -395,7 +431,8 @@ pub(super) mod tests {
             (Format::Wildcard, "*.a.org # why\n.b.org", vec!["1:||a.org^", "2:||b.org^"]),
             (Format::Wildcard, "*.*.org\n*ads.org", vec!["1:pattern |*.*.org^", "2:pattern |*ads.org^"]),
             (Format::Wildcard, "ads*.a.org", vec!["1:pattern |ads*.a.org^"]),
-            (Format::Wildcard, "*", vec!["1:! would match every name"]),
+            (Format::Wildcard, "*", vec!["1:||.^"]),
+            (Format::Wildcard, "*.*", vec!["1:! would match every name"]),
             (Format::Dnsmasq, "address=/a.org/", vec!["1:||a.org^"]),
             (Format::Dnsmasq, "address=/.a.org/*.b.org/", vec!["1:||a.org^", "1:||*.b.org^"]),
             (Format::Dnsmasq, "address=/*ads.org/", vec!["1:pattern ads.org^"]),
@@ -450,7 +487,28 @@ pub(super) mod tests {
                 "server=/a.org/192.0.2.1#5353",
                 vec!["1:! not supported: a server for some names; that is forwarding, not blocking"],
             ),
-            (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:! not supported: a rule for all names"]),
+            (Format::Dnsmasq, "address=/#/0.0.0.0", vec!["1:||.^$dnstype=A|SVCB|HTTPS,(null)"]),
+            (Format::Dnsmasq, "local=/#/\nserver=/#/", vec!["1:||.^", "2:||.^"]),
+            (Format::Dnsmasq, "server=/#/#", vec![]),
+            (
+                Format::Dnsmasq,
+                "server=/#/192.0.2.1",
+                vec!["1:! not supported: a server for some names; that is forwarding, not blocking"],
+            ),
+            (Format::Unbound, "local-zone: \".\" refuse", vec!["1:||.^$(refused)"]),
+            (Format::Unbound, "local-zone: . transparent", vec![]),
+            (
+                Format::Unbound,
+                "local-zone: \".\" redirect\nlocal-data: \". A 192.0.2.1\"",
+                vec!["2:||.^$(records A)"],
+            ),
+            (Format::Unbound, "local-zone: \".\" block_a", vec!["1:||.^$dnstype=A,(nodata)"]),
+            (Format::Rpz, "$TTL 60\n* CNAME rpz-drop.", vec!["2:||.^$(drop)"]),
+            (
+                Format::Rpz,
+                "$TTL 60\n* CNAME *.garden.org.",
+                vec!["2:||.^", "2:! not supported: an alias derived from the query name"],
+            ),
             (Format::Dnsmasq, "cache-size=5", vec!["1:! not supported: the directive `cache-size`"]),
             (Format::Dnsmasq, "address=/a.org", vec!["1:! expected a slash after the name"]),
             (Format::Dnsmasq, "address=/a.org/x", vec!["1:! `x` is not an address"]),

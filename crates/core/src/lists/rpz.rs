@@ -137,9 +137,6 @@ impl State {
             _ => {}
         }
         let trigger = self.trigger(&owner)?;
-        if trigger == "*" {
-            return Err(SkipReason::Feature("a rule for all names".into()));
-        }
         let owner = &trigger[..];
         let (trigger, matching) = match owner.strip_prefix("*.") {
             Some(rest) => (rest, Match::Subdomains),
@@ -152,7 +149,22 @@ impl State {
         {
             return Err(SkipReason::Feature(format!("the trigger `{kind}` in a list of names")));
         }
-        let traits = self.traits(rtype, rest.trim(), owner, sink.traits())?;
+        let traits = match self.traits(rtype, rest.trim(), owner, sink.traits()) {
+            Ok(traits) => traits,
+            Err(reason) => {
+                // What was to be answered for every name can't be; nothing passes all the same.
+                if owner == "*" {
+                    sink.every_name_at(line, &sink.traits());
+                }
+                return Err(reason);
+            }
+        };
+        // Every name, also the root and those below names that exist in the zone: who blocks every name
+        // means those too, unlike RFC 4592 §3.3.
+        if owner == "*" {
+            sink.every_name_at(line, &traits);
+            return Ok(());
+        }
         sink.name_at(line, trigger, matching, &traits);
         Ok(())
     }

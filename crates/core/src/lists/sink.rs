@@ -1,9 +1,13 @@
 //! Collects the result of each line: rules, or the reason why there is none.
 
+use ipnet::IpNet;
+
 use super::host::push_host;
 use super::list::{Include, List, printable};
+use super::network::network;
 use super::skip::{SkipReason, Skipped};
-use crate::rule::{Match, Pattern, Traits};
+use crate::dns::Name;
+use crate::rule::{Effect, Match, Pattern, Traits};
 use crate::trie::{cost_of, is_filtered};
 
 /// Collects the result of one line.
@@ -15,6 +19,8 @@ pub(super) struct Sink<'r> {
     pub(super) list: &'r mut List,
     /// The line has given a rule or a reason.
     pub(super) handled: bool,
+    /// The lines of a hosts file are data to answer with.
+    pub(super) answers: bool,
 }
 
 impl Sink<'_> {
@@ -36,11 +42,11 @@ impl Sink<'_> {
         self.line
     }
 
-    /// Adds a rule for a name with the list's traits; if the text is not a host name, the line is skipped
+    /// Adds a rule for a name or an address with the list's traits; if the text is neither, the line is skipped
     /// with its reason.
     pub(super) fn plain_name(&mut self, text: &str, matching: Match) {
         let traits = self.traits;
-        self.name(text, matching, traits);
+        self.name_or_address(text, matching, traits);
     }
 
     /// Adds a rule for a name; if the text is not a host name, the line is skipped with its reason.
@@ -69,6 +75,69 @@ impl Sink<'_> {
             Ok(()) => self.pattern(Pattern::Regex(text.to_owned()), traits),
             Err(reason) => self.skip(SkipReason::Feature(reason.to_string())),
         }
+    }
+
+    /// Adds a rule for a name or, if the text is an address or a network (with `@@`: an exception), for answers
+    /// with such an address.
+    pub(super) fn name_or_address(&mut self, text: &str, matching: Match, traits: &Traits) {
+        self.handled = true;
+        let done = self.list.push_name(self.line, matching, traits, |names| push_host(text, names));
+        let Err(reason) = done else { return };
+        match (network(text), text.strip_prefix("@@").and_then(network)) {
+            (Some(network), _) => self.address(network, traits),
+            (_, Some(network)) => {
+                self.address(network, &Traits { effect: Effect::Allow, ..traits.clone() });
+            }
+            _ => self.skip(reason),
+        }
+    }
+
+    /// Whether the lines of a hosts file are data to answer with.
+    #[must_use]
+    pub(super) const fn answers(&self) -> bool {
+        self.answers
+    }
+
+    /// The line gives a name an address of some other machine, and is read as a block.
+    pub(super) const fn note_addressed(&mut self) {
+        self.list.addressed = self.list.addressed.saturating_add(1);
+    }
+
+    /// Adds a rule for a name in wire format.
+    pub(super) fn wire_name(&mut self, name: Name<'_>, matching: Match, traits: &Traits) {
+        self.handled = true;
+        let write = |names: &mut Vec<u8>| {
+            names.extend(name.as_bytes().iter().map(u8::to_ascii_lowercase));
+            Ok(())
+        };
+        if let Err(reason) = self.list.push_name(self.line, matching, traits, write) {
+            self.skip(reason);
+        }
+    }
+
+    /// Adds a rule for every name: one for the root and all below it.
+    pub(super) fn every_name(&mut self, traits: &Traits) {
+        let line = self.line;
+        self.every_name_at(line, traits);
+    }
+
+    /// Like [`Sink::every_name`], for a rule of an earlier line that is complete only now.
+    pub(super) fn every_name_at(&mut self, line: u32, traits: &Traits) {
+        self.handled = true;
+        let root = |names: &mut Vec<u8>| {
+            names.push(0);
+            Ok(())
+        };
+        if let Err(reason) = self.list.push_name(line, Match::Suffix, traits, root) {
+            self.skip_at(line, ".", reason);
+        }
+    }
+
+    /// Adds a rule for answers with an address of a network.
+    pub(super) fn address(&mut self, network: IpNet, traits: &Traits) {
+        self.handled = true;
+        let number = self.list.traits_number(traits);
+        self.list.addresses.push((self.line, network, number));
     }
 
     /// Adds a rule that has a pattern instead of a name.

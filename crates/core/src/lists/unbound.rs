@@ -110,6 +110,13 @@ impl State {
                 sink.mark_handled();
                 return Ok(());
             }
+            // What holds for every name without the line.
+            "transparent" | "typetransparent" | "always_transparent" | "nodefault"
+                if key(name).is_empty() =>
+            {
+                sink.mark_handled();
+                return Ok(());
+            }
             "transparent" | "typetransparent" | "always_transparent" | "nodefault" => {
                 self.zones.insert(key(name), kept);
                 sink.name(name, Match::Suffix, &Traits { effect: Effect::Allow, ..plain });
@@ -118,7 +125,7 @@ impl State {
             "block_a" => {
                 self.zones.insert(key(name), kept);
                 let scope = Some(Box::new(Scope { types: vec![Qtype::A], ..Scope::default() }));
-                sink.name(name, Match::Suffix, &Traits { action: Some(Action::NoData), scope, ..plain });
+                zone_at(sink, sink.line(), name, &Traits { action: Some(Action::NoData), scope, ..plain });
                 return Ok(());
             }
             "noview" => return Err(SkipReason::Feature("views".into())),
@@ -128,7 +135,7 @@ impl State {
             }
         };
         self.zones.insert(key(name), kept);
-        sink.name(name, Match::Suffix, &Traits { action: Some(action), ..plain });
+        zone_at(sink, sink.line(), name, &Traits { action: Some(action), ..plain });
         Ok(())
     }
 
@@ -163,7 +170,7 @@ impl State {
             if let Some(kept) = self.zones.get(zone) {
                 return Some((zone, *kept));
             }
-            rest = zone.split_once('.').map(|(_, above)| above);
+            rest = zone.split_once('.').map(|(_, above)| above).or((!zone.is_empty()).then_some(""));
         }
         None
     }
@@ -195,7 +202,10 @@ impl State {
             };
             let scope = by_type.then(|| Box::new(Scope { types: vec![rtype], ..Scope::default() }));
             let traits = Traits { action: Some(action), scope, ..plain.clone() };
-            sink.name_at(line, &name, matching, &traits);
+            match matching {
+                Match::Suffix => zone_at(sink, line, &name, &traits),
+                _ => sink.name_at(line, &name, matching, &traits),
+            }
             if redirected.is_some() {
                 // The zone's own line takes effect through its data.
                 self.redirects.insert(name, 0);
@@ -204,7 +214,7 @@ impl State {
         for (name, line) in std::mem::take(&mut self.redirects) {
             if line > 0 {
                 let traits = Traits { action: Some(Action::NoData), ..plain.clone() };
-                sink.name_at(line, &name, Match::Suffix, &traits);
+                zone_at(sink, line, &name, &traits);
             }
         }
     }
@@ -229,6 +239,15 @@ impl State {
 
 fn for_some(option: &str) -> SkipReason {
     SkipReason::Feature(format!("a zone for some clients only (`{option}`)"))
+}
+
+/// A rule for a zone: its name and all below it; the root is every name.
+fn zone_at(sink: &mut Sink<'_>, line: u32, name: &str, traits: &Traits) {
+    if key(name).is_empty() {
+        sink.every_name_at(line, traits);
+    } else {
+        sink.name_at(line, name, Match::Suffix, traits);
+    }
 }
 
 /// The zone name as both kinds of lines may write it.

@@ -57,10 +57,11 @@ impl Active {
             }
             View { first, others: others.into(), ..View::default() }
         };
-        let mut views = vec![speaking(None, None)];
+        let mut views = vec![View { closed: policy.closed, ..speaking(None, None) }];
         views.extend((0u16..).zip(groups).map(|(number, group)| View {
             group: Some(number),
             action: group.action.clone(),
+            closed: group.closed,
             route: group.route,
             ..speaking(Some(number), group.lists.as_deref())
         }));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
+use ipnet::IpNet;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,21 @@ pub struct Tables {
     pub more: Vec<u32>,
     /// Rules that have a pattern instead of a name, in order.
     pub patterns: Vec<PatternRule>,
+    /// Rules for addresses in answers, in order.
+    pub addresses: Vec<AddressRule>,
+}
+
+/// A rule for answers that hold an address of a network.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AddressRule {
+    /// The network.
+    pub network: IpNet,
+    /// Number of its list.
+    pub source: u16,
+    /// Number of its traits.
+    pub traits: u32,
+    /// Its line, from 1; 0 if lines were not kept.
+    pub line: u32,
 }
 
 /// A rule that has a pattern instead of a name.
@@ -69,6 +85,9 @@ pub struct Account {
     pub unsupported: u32,
     /// Malformed lines.
     pub invalid: u32,
+    /// Lines whose rules the list may not have; see [`crate::lists::May`]. Those that left a weaker rule count
+    /// for it.
+    pub confined: u32,
     /// Blank lines, comments, entries for the local machine.
     pub blank: u32,
     /// Each rule that was left out, if requested.
@@ -139,6 +158,7 @@ pub struct Options {
 pub fn compile(lists: &[(String, List)], options: Options) -> Result<(Compiled, Vec<Account>), TooLarge> {
     let mut compiler = Compiler::new(lists, options)?;
     compiler.patterns(lists);
+    compiler.addresses(lists);
     let index = build_with(&mut compiler, options.lines)?;
     let tables = Tables {
         sources: lists.iter().map(|(name, _)| name.clone()).collect(),
@@ -146,6 +166,7 @@ pub fn compile(lists: &[(String, List)], options: Options) -> Result<(Compiled, 
         traits: compiler.traits,
         more: if options.lines { compiler.more } else { Vec::new() },
         patterns: compiler.patterns,
+        addresses: compiler.addresses,
     };
     let accounts = lists.iter().zip(compiler.fates).zip(compiler.left_out);
     let accounts = accounts.map(|(((_, list), fates), left_out)| account(list, &fates, left_out));
@@ -173,6 +194,7 @@ struct Compiler<'l> {
     last: Option<((u16, u32), u32)>,
     more: Vec<u32>,
     patterns: Vec<PatternRule>,
+    addresses: Vec<AddressRule>,
     /// Some exceptions from rewrites name one answer.
     valued_exceptions: bool,
     /// The outcome of each line, as bits.
@@ -186,6 +208,7 @@ struct Compiler<'l> {
 enum Target {
     Name(NameBuf, Match),
     Pattern(Pattern),
+    Address(IpNet),
 }
 
 impl<'l> Compiler<'l> {
@@ -212,6 +235,7 @@ impl<'l> Compiler<'l> {
             last: None,
             more: Vec::new(),
             patterns: Vec::new(),
+            addresses: Vec::new(),
             valued_exceptions: lists
                 .iter()
                 .flat_map(|(_, list)| &list.traits)
@@ -292,6 +316,36 @@ impl<'l> Compiler<'l> {
             };
             last = Some((pattern, source, traits));
             self.mark(source, line, fate, || pattern.to_string());
+        }
+    }
+
+    fn addresses(&mut self, lists: &[(String, List)]) {
+        let mut rules = Vec::new();
+        for ((_, list), source) in lists.iter().zip(0u16..) {
+            for (line, network, traits) in &list.addresses {
+                let Some(local) = self.local(source, *traits) else { continue };
+                if local.cancels {
+                    self.mark(source, *line, Fate::Used, String::new);
+                } else {
+                    rules.push((*network, source, local, *line));
+                }
+            }
+        }
+        rules.sort_unstable();
+        let mut last: Option<(IpNet, u16, &Traits)> = None;
+        for (network, source, traits, line) in rules {
+            let fate = if last == Some((network, source, traits)) {
+                Fate::Duplicate
+            } else if self.is_cancelled(source, traits, || Target::Address(network)) {
+                Fate::Cancelled
+            } else {
+                let number = self.number(traits);
+                let kept = if self.options.lines { line } else { 0 };
+                self.addresses.push(AddressRule { network, source, traits: number, line: kept });
+                Fate::Used
+            };
+            last = Some((network, source, traits));
+            self.mark(source, line, fate, || network.to_string());
         }
     }
 
@@ -585,6 +639,11 @@ fn cancelled(lists: &[(String, List)]) -> HashSet<(Option<u16>, Target, Traits),
                 found.insert((by, Target::Pattern(pattern.clone()), traits));
             }
         }
+        for (_, network, number) in &list.addresses {
+            if let Some(traits) = victim(*number) {
+                found.insert((by, Target::Address(*network), traits));
+            }
+        }
     }
     found
 }
@@ -620,10 +679,17 @@ fn account(list: &List, fates: &[u8], mut left_out: Vec<LeftOut>) -> Account {
     }
     account.unsupported = account.unsupported.saturating_add(list.unkept.unsupported);
     account.invalid = account.invalid.saturating_add(list.unkept.invalid);
+    let mut last = 0;
+    for confined in list.confined.iter().filter(|c| !c.weaker) {
+        let line = confined.line;
+        let counted = line == last || fates.get(line as usize).is_some_and(|bits| *bits != 0);
+        account.confined += u32::from(!counted);
+        last = line;
+    }
     // The remaining lines belong to the rule of another line, such as a zone that Unbound redirects to data
     // on the next line; or they are a bad line that was first taken for the beginning of a record.
     let all = [account.used, account.duplicate, account.covered, account.cancelled];
-    let told = all.iter().sum::<u32>() + account.unsupported + account.invalid;
+    let told = all.iter().sum::<u32>() + account.unsupported + account.invalid + account.confined;
     account.blank = account.blank.min(list.lines.saturating_sub(told));
     account.used += list.lines.saturating_sub(told + account.blank);
     account

@@ -14,8 +14,14 @@ use crate::rule::Action;
 /// Walks the ladder for one question. Allocates nothing.
 #[must_use]
 pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
-    let Some(d) = whole(policy, name, asker, strongest) else { return Verdict::NoRule };
+    let mut found = Strongest::new(policy.precedence);
+    walk(policy, name, asker, &mut found);
+    let Some(mut d) = settled(policy, name, asker, &found) else { return unlisted(policy, name, asker) };
+    if found.typed && denies_the_name(policy, d, asker) {
+        d.others_pass = others_pass(policy, name, asker, &|asker| strongest_again(policy, name, asker));
+    }
     match d.rung {
+        Rung::Log | Rung::Nothing if is_closed(asker) => unlisted(policy, name, asker),
         Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
         Rung::ImportantBlock | Rung::Block | Rung::OwnRewrite | Rung::ImportantRewrite | Rung::Rewrite => {
             Verdict::Blocked(d)
@@ -29,36 +35,73 @@ pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
 /// name blocks it, any other is ignored.
 #[must_use]
 pub fn decide_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
-    match whole(policy, name, asker, strongest_in_answer) {
-        None => Verdict::NoRule,
-        Some(d) => match d.rung {
-            Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
-            Rung::Log => Verdict::Logged(d),
-            _ => Verdict::Blocked(d),
-        },
+    let mut offer = InAnswer { policy, name, asker, found: Strongest::new(policy.precedence) };
+    walk(policy, name, asker, &mut offer);
+    let Some(mut d) = offer.found.best else { return unlisted(policy, name, asker) };
+    if offer.found.typed && denies_the_name(policy, d, asker) {
+        d.others_pass = others_pass(policy, name, asker, &|asker| {
+            let found = Strongest::new(policy.precedence);
+            let mut again = Again(InAnswer { policy, name, asker, found });
+            walk(policy, name, asker, &mut again);
+            again.0.found.best
+        });
+    }
+    match d.rung {
+        Rung::Log if is_closed(asker) => unlisted(policy, name, asker),
+        Rung::ImportantAllow | Rung::Allow => Verdict::Allowed(d),
+        Rung::Log => Verdict::Logged(d),
+        _ => Verdict::Blocked(d),
     }
 }
 
-/// The strongest rule, and whether another type of the name passes where it denies the name.
-#[inline]
-fn whole(
+fn is_closed(asker: Asker<'_>) -> bool {
+    asker.view.is_some_and(|view| view.closed)
+}
+
+/// The verdict on a name that no rule lets pass or blocks.
+fn unlisted(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
+    if is_closed(asker) { by_default(policy, name, asker) } else { Verdict::NoRule }
+}
+
+/// The verdict on such a name where everything is blocked that no rule lets pass.
+#[cold]
+fn by_default(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
+    let mut types = Types::NONE;
+    if policy.typed {
+        types.add(policy, name, asker);
+    }
+    let others_pass = types.any(|qtype| {
+        let best = strongest_again(policy, name, Asker { qtype, ..asker });
+        best.is_some_and(|d| matches!(d.rung, Rung::ImportantAllow | Rung::Allow) || d.rung.is_rewrite())
+    });
+    Verdict::Default { others_pass }
+}
+
+/// The strongest rule for another type.
+#[cold]
+fn strongest_again(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Option<Decider> {
+    let mut again = Again(Strongest::new(policy.precedence));
+    walk(policy, name, asker, &mut again);
+    settled(policy, name, asker, &again.0)
+}
+
+/// True if the strongest rule for another type does not deny the name.
+#[cold]
+fn others_pass<'v>(
     policy: &Policy,
     name: Name<'_>,
-    asker: Asker<'_>,
-    strongest: impl Fn(&Policy, Name<'_>, Asker<'_>) -> Strongest,
-) -> Option<Decider> {
-    let found = strongest(policy, name, asker);
-    let best = found.best?;
-    if !found.typed || !denies_the_name(policy, best, asker) {
-        return Some(best);
-    }
+    asker: Asker<'v>,
+    strongest: &dyn Fn(Asker<'v>) -> Option<Decider>,
+) -> bool {
     let mut types = Types::NONE;
     types.add(policy, name, asker);
-    let others_pass = types.any(|qtype| {
+    types.any(|qtype| {
         let asker = Asker { qtype, ..asker };
-        !strongest(policy, name, asker).best.is_some_and(|d| denies_the_name(policy, d, asker))
-    });
-    Some(Decider { others_pass, ..best })
+        match strongest(asker) {
+            Some(d) => !denies_the_name(policy, d, asker),
+            None => !is_closed(asker),
+        }
+    })
 }
 
 /// True if the client is told that the name does not exist.
@@ -105,16 +148,26 @@ impl<F: FnMut(Decider)> Visitor for Each<F> {
     }
 }
 
-#[inline]
-fn strongest(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Strongest {
-    let mut found = Strongest::new(policy.precedence);
-    walk(policy, name, asker, &mut found);
-    if let Some(best) = found.best.filter(|best| best.rung.is_rewrite())
-        && (found.exceptions || leaves_the_name(policy, best, name))
-    {
-        found.best = rewritten_less(policy, name, asker);
+/// The same visitor for a rare second walk, which leaves the first one a single caller to be inlined into.
+struct Again<V>(V);
+
+impl<V: Visitor> Visitor for Again<V> {
+    fn applies(&mut self, candidate: Decider) {
+        self.0.applies(candidate);
     }
-    found
+
+    fn depends_on(&mut self, types: &[Qtype]) {
+        self.0.depends_on(types);
+    }
+}
+
+/// The strongest rule that was found, unless it is a rewrite that is excepted or leaves the name as it is.
+fn settled(policy: &Policy, name: Name<'_>, asker: Asker<'_>, found: &Strongest) -> Option<Decider> {
+    let best = found.best?;
+    if best.rung.is_rewrite() && (found.exceptions || leaves_the_name(policy, best, name)) {
+        return rewritten_less(policy, name, asker);
+    }
+    Some(best)
 }
 
 /// The strongest rule for a name that has rewrites, some of which are excepted or leave the name as it is.
@@ -147,19 +200,12 @@ pub(super) fn leaves_the_name(policy: &Policy, rewrite: Decider, name: Name<'_>)
     }
 }
 
-fn strongest_in_answer(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Strongest {
-    let mut found = Strongest::new(policy.precedence);
-    let mut offer = InAnswer { policy, name, asker, found: &mut found };
-    walk(policy, name, asker, &mut offer);
-    found
-}
-
 /// Visits the rules for a name in an answer.
 struct InAnswer<'a> {
     policy: &'a Policy,
     name: Name<'a>,
     asker: Asker<'a>,
-    found: &'a mut Strongest,
+    found: Strongest,
 }
 
 impl Visitor for InAnswer<'_> {
@@ -569,7 +615,7 @@ mod tests {
                         (Effect::Block, true) => 2,
                         (Effect::Allow, false) => 3,
                         (Effect::Block, false) => 4,
-                        (Effect::Nothing, _) => unreachable!("no rule of these lists"),
+                        (Effect::Nothing | Effect::Except, _) => unreachable!("no rule of these lists"),
                     };
                     if yes {
                         let labels = name.as_name().labels().map(|_| 1).sum::<i32>();

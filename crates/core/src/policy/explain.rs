@@ -68,6 +68,7 @@ pub fn verdict_text(policy: &Policy, verdict: Verdict, name: Name<'_>) -> Option
         Verdict::Address(list) | Verdict::NotedAddress(list) => {
             made_up("(an address in the answer)", policy.list(list)?.name.clone())
         }
+        Verdict::Default { .. } => made_up("(the group's default)", "default".into()),
         Verdict::Rebinding => made_up("(a private address in the answer)", "rebinding".into()),
         Verdict::Ordered(_, number) => made_up("(ordered at run time)", format!("order {number}")),
     }

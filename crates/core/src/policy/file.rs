@@ -9,14 +9,15 @@
 use bytes::Bytes;
 
 use super::compile::{Compiled, Tables};
+use crate::dns::clean;
 use crate::trie::{Index, OpenError, checksum};
 
 /// The last octets of a file.
-const MAGIC: [u8; 8] = *b"PTCLTAB\x02";
+const MAGIC: [u8; 8] = *b"PTCLTAB\x03";
 const FOOTER_LEN: usize = 32;
 
 /// Why a file is not a compiled list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// Its index is invalid.
@@ -25,6 +26,11 @@ pub enum FileError {
     /// Its footer or its tables are truncated, damaged or of another version.
     #[error("the compiled index is truncated, damaged or of another version; compile the lists again")]
     Tables,
+    /// It has a rule for every name or a whole top-level domain, which its list may not have.
+    #[error(
+        "it has the rule `{0}`, and the list may not have rules for every name or a whole top-level domain; add \"every-name\" to its `may`, or compile it with --may"
+    )]
+    EveryName(String),
 }
 
 /// True if a file that begins with these octets may be a compiled list.
@@ -68,7 +74,11 @@ pub fn open(file: &Bytes) -> Result<Compiled, FileError> {
     if checksum(&padded(tables)) != sum {
         return Err(FileError::Tables);
     }
-    let tables: Tables = postcard::from_bytes(tables).map_err(|_| FileError::Tables)?;
+    let mut tables: Tables = postcard::from_bytes(tables).map_err(|_| FileError::Tables)?;
+    // The names of lists may be anything, as the file may come from anywhere.
+    for source in &mut tables.sources {
+        *source = clean(source).into_owned();
+    }
     let index = Index::open(file.slice(..split)).map_err(FileError::Index)?;
     Ok(Compiled { index, tables })
 }

@@ -26,6 +26,8 @@ pub struct Group {
     pub lists: Option<Vec<u16>>,
     /// What they get for a blocked name if its list does not say.
     pub action: Option<Action>,
+    /// Block every name that no rule lets pass.
+    pub closed: bool,
     /// When clients belong to it; `None`: always.
     pub schedule: Option<Schedule>,
     /// The route of their forwarded queries, as a number that the engine defines.

@@ -10,15 +10,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 
 use super::active::Active;
+use super::address::decide_address;
 use super::decide::{decide, decide_in_answer, denies_the_name};
-use super::ladder::Decider;
+use super::ladder::{Decider, Rung};
 use super::overrides::Ordered;
 use super::policy::Policy;
 use super::types::Types;
 use super::verdict::{Class, Verdict};
 use super::walk::Asker;
 use crate::dns::{Found, Message, Name, NameBuf, Via, found};
-use crate::rule::Action;
 
 /// What is inspected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,27 +182,22 @@ impl Inspector<'_> {
                 }
             }
             Found::Address(address, _) => {
-                let speaks = |list: &&u16| {
-                    let types = policy.list(**list).map_or(&[][..], |l| &l.types);
-                    self.asker.view.is_none_or(|v| v.has(**list))
-                        && (types.is_empty() || types.contains(&self.asker.qtype))
-                };
                 let address = embedded(address);
-                let listed = policy.addresses.around(address).iter().find(speaks);
-                match listed.filter(|_| !self.paused && !allowed) {
-                    Some(list) if policy.list_action(*list, self.asker.view) == Some(&Action::Log) => {
-                        *passing = Verdict::NotedAddress(*list);
-                        Verdict::NoRule
-                    }
-                    Some(list) => Verdict::Address(*list),
-                    None if self.inspection.rebinding
-                        && is_private(address)
-                        && !self.inspection.may_be_private(qname) =>
-                    {
-                        Verdict::Rebinding
-                    }
-                    None => Verdict::NoRule,
+                let listed = match self.paused || allowed {
+                    true => None,
+                    false => decide_address(policy, address, qname, self.asker),
+                };
+                match listed {
+                    Some((list, Rung::Block | Rung::ImportantBlock)) => return Verdict::Address(list),
+                    Some((list, Rung::Log)) => *passing = Verdict::NotedAddress(list),
+                    _ => {}
                 }
+                // A list's exception is for what lists block, not for this.
+                let refused = !matches!(listed, Some((_, Rung::Log)))
+                    && self.inspection.rebinding
+                    && is_private(address)
+                    && !self.inspection.may_be_private(qname);
+                if refused { Verdict::Rebinding } else { Verdict::NoRule }
             }
         }
     }

@@ -1,6 +1,8 @@
 //! From a policy back to its rules: those of a list, for a reload that can't use the list's new text, and those
 //! with conditions.
 
+use ipnet::IpNet;
+
 use super::compile::{Compiled, MORE};
 use super::layer::{Entry, Layer};
 use super::policy::Policy;
@@ -31,6 +33,7 @@ impl Policy {
     pub fn kept(&self, list: u16, format: Format) -> List {
         let mut names: Vec<(u32, NameBuf, Match, Traits)> = Vec::new();
         let mut patterns: Vec<(u32, Pattern, Traits)> = Vec::new();
+        let mut addresses: Vec<(u32, IpNet, Traits)> = Vec::new();
         for layer in &self.layers {
             let name = |line, name: &NameBuf, matching, entry: &Entry| {
                 let traits = layer.traits(entry.traits).cloned();
@@ -43,9 +46,15 @@ impl Policy {
                     patterns.extend(traits.map(|traits| (rule.line, rule.pattern.clone(), traits)));
                 }
             }
+            for (rule, entry) in layer.compiled.tables.addresses.iter().zip(&layer.address_entries) {
+                if entry.list == list {
+                    let traits = layer.traits(rule.traits).cloned();
+                    addresses.extend(traits.map(|traits| (rule.line, rule.network, traits)));
+                }
+            }
         }
         names.sort_by_key(|(line, ..)| *line);
-        List::of_rules(format, names, patterns)
+        List::of_rules(format, names, patterns, addresses)
     }
 
     /// The first thousand rules with conditions like these, by list and line. For tools: it allocates.
@@ -72,6 +81,9 @@ impl Policy {
             );
             for (rule, entry) in layer.compiled.tables.patterns.iter().zip(&layer.pattern_entries) {
                 add(rule.line, rule.pattern.to_string(), entry);
+            }
+            for (rule, entry) in layer.compiled.tables.addresses.iter().zip(&layer.address_entries) {
+                add(rule.line, rule.network.to_string(), entry);
             }
         }
         found.sort_by_key(|rule| (rule.list, rule.line));
@@ -118,9 +130,13 @@ mod tests {
         let texts = [
             (
                 "one",
-                "||a.test^\n|b.test^$important\n@@||c.a.test^\n||c.test^$client=192.0.2.1\n/ads[0-9]/\n*track*\n",
+                "||a.test^\n|b.test^$important\n@@||c.a.test^\n||c.test^$client=192.0.2.1\n/ads[0-9]/\n*track*\n\
+                192.0.2.7\n@@198.51.100.0/24$important\n",
             ),
-            ("two", "||a.test^\n||b.test^$dnsrewrite=192.0.2.1\n||x.test^\n/ads[0-9]/$important\n"),
+            (
+                "two",
+                "||a.test^\n||b.test^$dnsrewrite=192.0.2.1\n||x.test^\n/ads[0-9]/$important\n192.0.2.7\n",
+            ),
         ];
         let lists: Vec<_> = texts
             .iter()
@@ -141,6 +157,7 @@ mod tests {
             let again = policy_of(&[("one".into(), one), ("two".into(), two)]);
             let (was, is) = (&policy.layers[0].compiled, &again.layers[0].compiled);
             assert_eq!(is.tables.patterns, was.tables.patterns);
+            assert_eq!(is.tables.addresses, was.tables.addresses);
             assert_eq!(is.index.entry_count(), was.index.entry_count());
             let all = |compiled: &Compiled| {
                 let mut all = Vec::new();

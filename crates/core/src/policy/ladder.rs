@@ -60,7 +60,7 @@ pub enum Rung {
     Block,
     /// A `log` list: outside the ladder.
     Log,
-    /// Not on the ladder: see [`Effect::Nothing`].
+    /// Not on the ladder: see [`Effect::Nothing`] and [`Effect::Except`].
     Nothing,
 }
 
@@ -81,7 +81,7 @@ impl Rung {
     /// The rung of a rule in a list that does more than log.
     pub(super) fn of(traits: &Traits) -> Self {
         match (traits.effect, traits.important) {
-            (Effect::Nothing, _) => Self::Nothing,
+            (Effect::Nothing | Effect::Except, _) => Self::Nothing,
             (Effect::Allow, _) if traits.rewrite => Self::RewriteException,
             (Effect::Block, true) if traits.rewrite => Self::ImportantRewrite,
             (Effect::Block, false) if traits.rewrite => Self::Rewrite,

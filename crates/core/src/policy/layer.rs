@@ -6,7 +6,8 @@ use super::compile::Compiled;
 use super::ladder::Rung;
 use super::list::ListPolicy;
 use super::origin::RuleId;
-use crate::rule::{Action, Scope, Traits};
+use crate::dns::Name;
+use crate::rule::{Action, Effect, Scope, Traits};
 use crate::trie::{BuildError, Patterns};
 
 /// Lists that were compiled together: all text lists, or one compiled file.
@@ -20,6 +21,8 @@ pub(super) struct Layer {
     classes: Vec<(u32, u32)>,
     pub(super) patterns: Patterns,
     pub(super) pattern_entries: Vec<Entry>,
+    /// The rules for addresses in answers, in the order of the tables.
+    pub(super) address_entries: Vec<Entry>,
 }
 
 /// One rule, prepared for the ladder.
@@ -40,9 +43,11 @@ pub(super) struct Entry {
     pub(super) scoped: bool,
     /// Whether it applies depends on the type.
     pub(super) typed: bool,
-    /// A closer rule of its list takes precedence, whatever the rungs; only set if the list has rules on
-    /// several rungs.
+    /// Other rules of its list may override it: a closer one, whatever the rungs, or an exception. Only set
+    /// if the list has such rules.
     pub(super) closest: bool,
+    /// It lifts the blocks of its own list; see [`Effect::Except`].
+    pub(super) excepts: bool,
 }
 
 /// A pattern that can't be served, and its origin.
@@ -85,6 +90,7 @@ impl Layer {
                 scoped: scope.is_some() || of_types,
                 typed: of_types || scope.is_some_and(|s| !(s.types.is_empty() && s.not_types.is_empty())),
                 closest: own.is_some_and(|t| t.closest),
+                excepts: own.is_some_and(|t| t.effect == Effect::Except && !t.closest),
             }
         };
         let mut entries = Vec::new();
@@ -94,18 +100,31 @@ impl Layer {
             entries.extend(class.iter().map(|(source, traits)| entry(*source, *traits)));
             classes.push((begin, u32::try_from(entries.len()).unwrap_or(u32::MAX)));
         }
+        let mut pattern_entries: Vec<Entry> =
+            tables.patterns.iter().map(|p| entry(p.source, p.traits)).collect();
+        let address_entries: Vec<Entry> =
+            tables.addresses.iter().map(|a| entry(a.source, a.traits)).collect();
         let mut rungs: Vec<Option<Rung>> = vec![None; tables.sources.len()];
         let mut several = vec![false; tables.sources.len()];
+        let mut exceptions = vec![false; tables.sources.len()];
         for entry in &entries {
             let source = usize::from(entry.source);
             if let (Some(rung), Some(several)) = (rungs.get_mut(source), several.get_mut(source)) {
                 *several |= *rung.get_or_insert(entry.rung) != entry.rung;
             }
         }
-        for entry in &mut entries {
-            entry.closest &= several.get(usize::from(entry.source)).copied().unwrap_or(false);
+        for entry in entries.iter().chain(&pattern_entries).filter(|entry| entry.excepts) {
+            if let Some(exceptions) = exceptions.get_mut(usize::from(entry.source)) {
+                *exceptions = true;
+            }
         }
-        let pattern_entries = tables.patterns.iter().map(|p| entry(p.source, p.traits)).collect();
+        let of = |all: &[bool], entry: &Entry| all.get(usize::from(entry.source)).copied().unwrap_or(false);
+        for entry in &mut entries {
+            entry.closest &= of(&several, entry);
+        }
+        for entry in entries.iter_mut().chain(&mut pattern_entries) {
+            entry.closest |= of(&exceptions, entry);
+        }
         let numbered: Vec<_> = tables.patterns.iter().map(|p| p.pattern.clone()).zip(0u32..).collect();
         let patterns = Patterns::build(&numbered).map_err(|BuildError { index, reason }| {
             let rule = tables.patterns.get(index);
@@ -116,7 +135,22 @@ impl Layer {
                 reason: rule.map_or_else(|| reason.to_string(), |r| format!("{}: {reason}", r.pattern)),
             }
         })?;
-        Ok(Self { numbers: numbers.to_vec(), entries, classes, patterns, pattern_entries, compiled })
+        Ok(Self {
+            numbers: numbers.to_vec(),
+            entries,
+            classes,
+            patterns,
+            pattern_entries,
+            address_entries,
+            compiled,
+        })
+    }
+
+    /// True if one of its rules is for every name.
+    pub(super) fn has_rule_for_every_name(&self) -> bool {
+        let mut any = false;
+        self.compiled.index.lookup(Name::ROOT, |hit| any |= hit.depth == 0);
+        any
     }
 
     /// True if some rules depend on the type.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::schedule::Schedule;
-use crate::dns::{Name, Qtype};
+use crate::dns::{Name, Qtype, clean};
 use crate::rule::Action;
 
 /// The most octets of [`ListPolicy::ede_text`].
@@ -60,8 +60,8 @@ impl ListPolicy {
     #[must_use]
     pub fn new(name: String, action: Action, ttl: u32, authority: Option<String>) -> Self {
         let mut ede_text = match &authority {
-            Some(authority) => format!("{name} ({authority})"),
-            None => name.clone(),
+            Some(authority) => clean(&format!("{name} ({authority})")).into_owned(),
+            None => clean(&name).into_owned(),
         };
         while ede_text.len() > MAX_EDE_TEXT {
             ede_text.pop();

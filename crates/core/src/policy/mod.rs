@@ -5,11 +5,14 @@
 
 mod account;
 mod active;
+mod address;
 mod ahead;
 mod compile;
+mod confine;
 mod decide;
 mod explain;
 pub mod file;
+mod garden;
 mod group;
 mod inspect;
 mod kept;
@@ -31,8 +34,11 @@ mod walk;
 
 pub use self::account::{Standing, account};
 pub use self::active::Active;
+pub use self::address::decide_address;
 pub use self::ahead::Begun;
-pub use self::compile::{Account, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile};
+pub use self::compile::{
+    Account, AddressRule, Compiled, Fate, LeftOut, Options, PatternRule, Tables, compile,
+};
 pub use self::decide::{decide, decide_in_answer};
 pub use self::explain::{RuleText, one_line, rule_text, verdict_text};
 pub use self::group::{Group, Groups};

@@ -1,9 +1,10 @@
 //! A policy in service: its lists, their rules, and lookups in them.
 
 use super::compile::{Compiled, MORE, Options, PatternRule, compile};
+use super::garden::Openings;
 use super::group::Groups;
 use super::ladder::{Decider, Precedence};
-use super::layer::{BadPattern, Layer};
+use super::layer::{BadPattern, Entry, Layer};
 use super::list::{KnownClient, ListPolicy};
 use super::origin::{Origin, RuleId};
 use super::prefix::Prefixes;
@@ -24,13 +25,18 @@ pub struct Policy {
     pub precedence: Precedence,
     /// Which lists apply to which clients.
     pub groups: Groups,
-    /// The networks of lists of addresses, by the lists' numbers.
-    pub addresses: Prefixes<u16>,
-    /// The number of entries in those lists.
-    pub address_count: usize,
+    /// Block every name that no rule lets pass, for clients in no group.
+    pub closed: bool,
+    /// The networks of the rules for addresses in answers, by their kinds.
+    pub(super) addresses: Prefixes<u16>,
+    /// The distinct kinds of those rules: the layer, and the rule without its network.
+    pub(super) address_kinds: Vec<(u16, Entry)>,
     pub(super) layers: Vec<Layer>,
     /// Some rules depend on the type.
     pub(super) typed: bool,
+    /// Names that are blocked with NODATA instead of NXDOMAIN, because a name below them passes; see
+    /// [`Policy::opens_below`].
+    openings: Openings,
 }
 
 /// Why lists can't be compiled into a policy.
@@ -77,8 +83,27 @@ impl Policy {
     ) -> Result<Self, BadPattern> {
         let layers = layers.into_iter().map(|(compiled, numbers)| Layer::new(compiled, &numbers, &lists));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let (addresses, address_kinds) = addresses(&layers);
         let typed = layers.iter().any(Layer::is_typed);
-        Ok(Self { layers, lists, clients, typed, ..Self::default() })
+        let mut policy = Self { layers, lists, clients, typed, addresses, address_kinds, ..Self::default() };
+        if policy.layers.iter().any(Layer::has_rule_for_every_name) {
+            policy.prepare_garden();
+        }
+        Ok(policy)
+    }
+
+    /// Prepares [`Policy::opens_below`]: for a policy in which everything is blocked except some names.
+    pub fn prepare_garden(&mut self) {
+        if self.openings == Openings::Unknown {
+            self.openings = Openings::of(&self.layers);
+        }
+    }
+
+    /// True if a rule lets some name below this one pass. To deny this one as non-existent would deny that one
+    /// too to a cache (RFC 8020 §2), so it has no data instead. Exact only after [`Policy::prepare_garden`].
+    #[must_use]
+    pub fn opens_below(&self, name: Name<'_>) -> bool {
+        self.openings.below(name)
     }
 
     /// A policy without a rule.
@@ -90,8 +115,9 @@ impl Policy {
     /// The number of rules in it.
     #[must_use]
     pub fn rule_count(&self) -> usize {
-        let of_names = |l: &Layer| l.compiled.index.entry_count() + l.pattern_entries.len();
-        self.address_count + self.layers.iter().map(of_names).sum::<usize>()
+        let of =
+            |l: &Layer| l.compiled.index.entry_count() + l.pattern_entries.len() + l.address_entries.len();
+        self.layers.iter().map(of).sum()
     }
 
     /// Octets of its indexes, including those of the lines.
@@ -211,4 +237,25 @@ impl Policy {
         };
         self.scopes().any(of_clients)
     }
+}
+
+/// The networks of all layers with the number of each rule's kind, and the kinds.
+fn addresses(layers: &[Layer]) -> (Prefixes<u16>, Vec<(u16, Entry)>) {
+    let mut kinds: Vec<(u16, Entry)> = Vec::new();
+    let mut networks = Vec::new();
+    for (layer, number) in layers.iter().zip(0u16..) {
+        for (rule, entry) in layer.compiled.tables.addresses.iter().zip(&layer.address_entries) {
+            let kind = (number, *entry);
+            // A list has few kinds, and its rules come one after the other.
+            let known = kinds.iter().rposition(|known| *known == kind);
+            let known = known.unwrap_or_else(|| {
+                kinds.push(kind);
+                kinds.len() - 1
+            });
+            if let Ok(known) = u16::try_from(known) {
+                networks.push((rule.network, known));
+            }
+        }
+    }
+    (Prefixes::new(networks), kinds)
 }

@@ -18,6 +18,11 @@ pub enum Verdict {
     Ordered(Ordered, u32),
     /// A rule matches a name that the answer leads to: it blocks, allows or only logs, by its rung.
     InAnswer(Decider),
+    /// No rule lets it pass, and the client's group blocks what no rule lets pass.
+    Default {
+        /// Another type of the name passes.
+        others_pass: bool,
+    },
     /// A list of addresses, by its number, contains an address in the answer.
     Address(u16),
     /// The same for a list that only logs.
@@ -32,9 +37,12 @@ impl Verdict {
     pub const fn decider(self) -> Option<Decider> {
         match self {
             Self::Allowed(d) | Self::Blocked(d) | Self::Logged(d) | Self::InAnswer(d) => Some(d),
-            Self::NoRule | Self::Ordered(..) | Self::Address(_) | Self::NotedAddress(_) | Self::Rebinding => {
-                None
-            }
+            Self::NoRule
+            | Self::Default { .. }
+            | Self::Ordered(..)
+            | Self::Address(_)
+            | Self::NotedAddress(_)
+            | Self::Rebinding => None,
         }
     }
 
@@ -64,7 +72,10 @@ impl Verdict {
                 Rung::Log | Rung::Nothing => Class::Logged,
                 Rung::ImportantBlock | Rung::Block => Class::Blocked,
             },
-            Self::Address(_) | Self::Rebinding | Self::Ordered(Ordered::Blocked, _) => Class::Blocked,
+            Self::Default { .. }
+            | Self::Address(_)
+            | Self::Rebinding
+            | Self::Ordered(Ordered::Blocked, _) => Class::Blocked,
         }
     }
 

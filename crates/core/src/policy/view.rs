@@ -12,6 +12,8 @@ pub struct View {
     pub(super) others: Box<[u64]>,
     /// What a client gets for a blocked name if its list does not say.
     pub action: Option<Action>,
+    /// Block every name that no rule lets pass.
+    pub closed: bool,
     /// The route of forwarded queries.
     pub route: u16,
 }

@@ -9,7 +9,7 @@ use super::origin::RuleId;
 use super::policy::Policy;
 use super::view::View;
 use crate::dns::{MAX_NAME, Name, Qtype};
-use crate::rule::{Action, Client, Match, Scope};
+use crate::rule::{Action, Client, Effect, Match, Scope};
 use crate::trie::text_of;
 
 /// A query's context beside the name: the client and the type.
@@ -74,16 +74,10 @@ pub(super) fn walk(policy: &Policy, name: Name<'_>, asker: Asker<'_>, visitor: &
                     return visitor.misses(candidate(entry.rung), why);
                 }
             }
-            if entry.closest && is_overridden(policy, layer, name, asker, (entry.source, depth, matching)) {
+            if entry.closest && is_overridden(policy, layer, name, asker, (entry, depth, matching)) {
                 return visitor.misses(candidate(entry.rung), Missed::Closer);
             }
-            // The rung of a rule that takes its action from the client's group.
-            let rung = match asker.view.and_then(|v| v.action.as_ref()).filter(|_| entry.inherits) {
-                Some(action) if *action == Action::Log => Rung::Log,
-                Some(_) => entry.blocks,
-                None => entry.rung,
-            };
-            visitor.applies(candidate(rung));
+            visitor.applies(candidate(rung_for(entry, asker)));
         };
         layer.compiled.index.lookup(name, |hit| {
             for (nth, entry) in layer.class(hit.id).iter().enumerate() {
@@ -101,26 +95,71 @@ pub(super) fn walk(policy: &Policy, name: Name<'_>, asker: Asker<'_>, visitor: &
     }
 }
 
-/// True if a closer rule of the same list applies to the question.
+/// The rung of a rule for this client: one without an action of its own takes that of the client's group.
+#[inline]
+pub(super) fn rung_for(entry: Entry, asker: Asker<'_>) -> Rung {
+    match asker.view.and_then(|v| v.action.as_ref()).filter(|_| entry.inherits) {
+        Some(action) if *action == Action::Log => Rung::Log,
+        Some(_) => entry.blocks,
+        None => entry.rung,
+    }
+}
+
+/// True if a closer rule of the same list applies to the question, or an exception of the list.
 #[cold]
 fn is_overridden(
     policy: &Policy,
     layer: &Layer,
     name: Name<'_>,
     asker: Asker<'_>,
-    (source, depth, matching): (u16, u8, Option<Match>),
+    (entry, depth, matching): (Entry, u8, Option<Match>),
 ) -> bool {
+    if layer.traits(entry.traits).is_none_or(|traits| !traits.closest) {
+        return is_excepted(policy, layer, name, asker, entry);
+    }
     let closeness = |depth: u8, matching: Option<Match>| (depth, matching == Some(Match::Exact));
     let mut found = false;
     layer.compiled.index.lookup(name, |hit| {
         if closeness(hit.depth, Some(hit.matching)) > closeness(depth, matching) {
-            let speaks = |entry: &Entry| {
-                entry.source == source
-                    && (!entry.scoped || misfit(policy, layer, *entry, name, asker).is_none())
+            let speaks = |other: &&Entry| {
+                other.source == entry.source
+                    && other.closest
+                    && (!other.scoped || misfit(policy, layer, **other, name, asker).is_none())
             };
-            found |= layer.class(hit.id).iter().any(speaks);
+            let mut others = layer.class(hit.id).iter().filter(speaks);
+            // What ends a wildcard does not end a rule for every name.
+            found |= if depth == 0 && matching.is_some() {
+                let of = |other: &Entry| (*other, hit.depth, Some(hit.matching));
+                let decides = |rung| rung != Rung::Nothing;
+                others.any(|o| {
+                    decides(o.rung) && !is_overridden(policy, layer, name, asker, of(o))
+                        || layer.traits(o.traits).is_some_and(|t| t.effect == Effect::Except)
+                })
+            } else {
+                others.next().is_some()
+            };
         }
     });
+    found
+}
+
+/// True if an exception of the rule's own list lifts it; an important rule only yields to an important one.
+fn is_excepted(policy: &Policy, layer: &Layer, name: Name<'_>, asker: Asker<'_>, entry: Entry) -> bool {
+    let important = |entry: Entry| layer.traits(entry.traits).is_some_and(|traits| traits.important);
+    let lifts = |other: &Entry| {
+        other.excepts
+            && other.source == entry.source
+            && (important(*other) || !important(entry))
+            && (!other.scoped || misfit(policy, layer, *other, name, asker).is_none())
+    };
+    let mut found = false;
+    layer.compiled.index.lookup(name, |hit| found |= layer.class(hit.id).iter().any(lifts));
+    if !found && !layer.patterns.is_empty() {
+        let mut room = [0; MAX_NAME];
+        layer.patterns.matches(text_of(name, &mut room), |id| {
+            found |= layer.pattern_entries.get(id as usize).is_some_and(lifts);
+        });
+    }
     found
 }
 
@@ -140,7 +179,13 @@ fn types_of(policy: &Policy, layer: &Layer, entry: Entry, visitor: &mut impl Vis
 
 /// Why a rule does not apply to the question, by its list's types and its own scope; `None`: it applies.
 #[cold]
-fn misfit(policy: &Policy, layer: &Layer, entry: Entry, name: Name<'_>, asker: Asker<'_>) -> Option<Missed> {
+pub(super) fn misfit(
+    policy: &Policy,
+    layer: &Layer,
+    entry: Entry,
+    name: Name<'_>,
+    asker: Asker<'_>,
+) -> Option<Missed> {
     let types = of_list(policy, entry);
     if !types.is_empty() && !types.contains(&asker.qtype) {
         return Some(Missed::Type);
