@@ -274,7 +274,7 @@ pub fn whole(path: &Path) -> io::Result<Bytes> {
     Ok(room.into_bytes(len))
 }
 
-/// Moves octets to where lookups are fastest: see [`Room`].
+/// Moves octets to where lookups are fastest: large pages, if the system has them.
 #[must_use]
 pub fn settle(octets: Bytes) -> Bytes {
     let moved = || -> io::Result<Bytes> {
