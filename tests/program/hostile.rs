@@ -269,7 +269,7 @@ fn nothing_that_others_wrote_acts_on_a_terminal() {
                     "allow" | "block" | "explain" => &[&[hostile], &["ordered.example"]],
                     "resume" => &[&["--group", hostile], &[]],
                     "revoke" => &[&[hostile]],
-                    "list" | "status" => &[&[]],
+                    "list" | "lists" | "status" => &[&[]],
                     new => panic!("`ctl {new}` needs hostile input here"),
                 };
                 let mut told = String::new();
