@@ -160,7 +160,9 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         };
         let inactive = group.schedule.as_ref().is_some_and(|s| !s.is_active(super::now().unix));
         let inactive = if inactive { "; inactive now by its schedule" } else { "" };
-        out.push(format!("group {}: {clients}; {lists}{inactive}", group.name));
+        let closed = group.closed.unwrap_or(settings.policy.closed);
+        let closed = if closed { "; blocks every name that no rule lets pass" } else { "" };
+        out.push(format!("group {}: {clients}; {lists}{closed}{inactive}", group.name));
     }
     out.extend(authorities::text(settings));
     if let Some(page) = &settings.blockpage {

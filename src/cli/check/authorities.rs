@@ -6,6 +6,8 @@ use super::serving;
 use crate::dns::{Name, NameBuf, Special};
 use crate::settings::Settings;
 
+const SPECIAL: &str = "special name";
+
 /// Who answers for a name and those below it.
 struct Row {
     suffix: String,
@@ -17,12 +19,19 @@ struct Row {
 
 /// Lines for people: the longest suffix first, which is the one that decides.
 pub(super) fn text(settings: &Settings) -> Vec<String> {
-    let rows = rows(settings);
+    let (special, rows): (Vec<_>, Vec<_>) = rows(settings).into_iter().partition(|row| row.by == SPECIAL);
     let width = rows.iter().map(|row| row.suffix.len()).max().unwrap_or_default();
-    let line = |row: &Row| format!("  {:width$}  {}: {}", row.suffix, row.by, row.with);
-    let warnings = rows.iter().filter_map(|row| Some(format!("warning: {}", row.warning.as_ref()?)));
-    let head = std::iter::once("who answers, the first suffix that fits:".to_owned());
-    head.chain(rows.iter().map(line)).chain(warnings).collect()
+    let mut out = vec!["who answers, the first suffix that fits:".to_owned()];
+    for row in &rows {
+        // One line, for in most configurations they are all there.
+        if row.suffix == "." && !special.is_empty() {
+            let names: Vec<&str> = special.iter().map(|row| row.suffix.as_str()).collect();
+            out.push(format!("  this server, for special names ([special]): {}", names.join(", ")));
+        }
+        out.push(format!("  {:width$}  {}: {}", row.suffix, row.by, row.with));
+    }
+    out.extend(rows.iter().filter_map(|row| Some(format!("warning: {}", row.warning.as_ref()?))));
+    out
 }
 
 /// The same for programs.
@@ -59,7 +68,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let special =
         Special::ALL.into_iter().filter(|special| settings.special.has(*special)).map(|special| Row {
             suffix: special.names().to_owned(),
-            by: "special name",
+            by: SPECIAL,
             with: format!("{} ([special] {})", special.rfc(), special.word()),
             warning: None,
         });
