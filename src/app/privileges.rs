@@ -40,7 +40,7 @@ pub fn give_up() {
 pub fn warn_of_root(settings: &Settings) {
     #[cfg(unix)]
     if settings.server.user.is_none() && rustix::process::geteuid().is_root() {
-        tracing::warn!("it runs as root: set [server] user, or start it as another user");
+        tracing::warn!("the server runs as root: set [server] user, or start it as another user");
     }
     #[cfg(not(unix))]
     let _ = settings;

@@ -196,10 +196,10 @@ fn log_report(report: &Report, engine: &Engine) {
     let policy = Arc::clone(&engine.snapshot().policy);
     if let Some(time) = pattern_time(&policy, super::now) {
         let (patterns, micros) = (policy.pattern_count(), time.as_secs_f64() * 1e6);
-        tracing::info!("{patterns} patterns cost up to {micros:.1} µs a query");
+        tracing::info!("{patterns} patterns cost up to {micros:.1} µs per query");
         if time > SLOW {
             tracing::warn!(
-                "patterns cost up to {micros:.0} µs a query: use fewer wildcards and expressions without fixed text"
+                "patterns cost up to {micros:.0} µs per query: use fewer wildcards and expressions without fixed text"
             );
         }
     }

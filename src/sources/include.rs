@@ -77,7 +77,7 @@ impl Files<'_> {
             return Err("the file includes itself".into());
         }
         if self.open.len() > MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} files one in the other"));
+            return Err(format!("files are included more than {MAX_DEPTH} deep"));
         }
         self.files += 1;
         if self.files > MAX_FILES {
@@ -172,7 +172,7 @@ mod tests {
         }
         let (names, skipped) = read_list(folder, "include:d0\n");
         assert_eq!((names.len(), skipped.len()), (MAX_DEPTH, 1));
-        assert!(skipped[0].contains("16 files one in the other"), "{skipped:?}");
+        assert!(skipped[0].contains("included more than 16 deep"), "{skipped:?}");
         // The budget is that of the list with all of its files.
         fs::write(folder.join("some"), "a.test\nb.test\n").unwrap();
         let path = folder.join("list");

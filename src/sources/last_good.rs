@@ -87,7 +87,7 @@ pub(super) fn accepted(
     } else if let Some(least) = bounds.min_rules.filter(|least| rules < *least as usize) {
         format!("it gives {}, and `min-rules` is {least}", plural(rules))
     } else if rules == 0 && before > 0 && bounds.min_rules.is_none() {
-        "it gives no rules any more; if that is right, set `min-rules = 0`".to_owned()
+        "it no longer gives any rules; if that is intended, set `min-rules = 0`".to_owned()
     } else if let Some(most) = bounds.max_shrink.filter(|most| lost > before.saturating_mul((*most).into())) {
         format!("it gives {} after {before}, and `max-shrink` is {most}%", plural(rules))
     } else {

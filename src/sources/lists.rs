@@ -45,7 +45,7 @@ fn no_attributes(list: &ListSettings, format: Format) -> Failure {
 /// A list whose file can't be read, or is not read to its end.
 fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
     let more = |what: &str, key: &str| {
-        let reason = format!("{what}; if it is meant to be, raise `{key}`");
+        let reason = format!("{what}; if that is intended, raise `{key}`");
         failure(list, &reason)
     };
     match reason {

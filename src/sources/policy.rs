@@ -226,7 +226,7 @@ fn narrowed(of_list: Option<&Schedule>, own: Option<&Schedule>) -> Option<Schedu
 }
 
 fn two_schedules() -> SkipReason {
-    SkipReason::Feature("a rule with a schedule of its own in a list with one".into())
+    SkipReason::Feature("a rule with its own schedule in a list that has one too".into())
 }
 
 /// The report with the outcome of each line.

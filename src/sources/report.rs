@@ -95,7 +95,7 @@ impl Reading {
         if self.one_family > 0 {
             let lines = lines(self.one_family);
             out.push(format!(
-                "{lines} with an address of one family: questions for the other pass, as in dnsmasq; `#` answers both"
+                "{lines} with an address of one family: questions for the other pass, as in dnsmasq; write `#` to answer both"
             ));
         }
         if self.not_chosen > 0 {
@@ -105,7 +105,7 @@ impl Reading {
             let lines = lines(self.addressed);
             out.push(format!(
                 "{lines} with an address other than 0.0.0.0 or loopback: the names are blocked; \
-                `addresses = \"answer\"`: they are answered with the address"
+                with `addresses = \"answer\"` they are answered with the address"
             ));
         }
         if self.match_unused {
@@ -164,9 +164,7 @@ pub enum ListWarning {
         after: usize,
     },
     /// Its new text is not used.
-    #[error(
-        "the list `{name}` ({from}) is not reloaded: {why}; it keeps what it gave before, rules: {rules}"
-    )]
+    #[error("the list `{name}` ({from}) is not reloaded: {why}; it keeps the rules it gave before: {rules}")]
     Kept {
         /// The list's name.
         name: String,

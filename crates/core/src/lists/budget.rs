@@ -51,7 +51,7 @@ impl Default for Budget {
 
 /// A bound that a list exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the list has more than {bound} {what}; if it is meant to, raise `{key}`")]
+#[error("the list has more than {bound} {what}; if that is intended, raise `{key}`")]
 pub struct Exceeded {
     /// The line, from 1.
     pub line: u32,

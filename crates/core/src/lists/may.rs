@@ -144,9 +144,11 @@ impl Confined {
     pub fn fate(&self) -> String {
         let word = self.power.word();
         match (self.power, self.weaker) {
-            (Power::Allow, true) => format!("the list may not `{word}`; lifts only its own blocks"),
-            (Power::Important, true) => format!("the list may not be `{word}`; an ordinary rule"),
-            (_, true) => format!("the list may not `{word}`; only a block"),
+            (Power::Allow, true) => {
+                format!("the list may not `{word}`; the rule lifts only blocks of its own list")
+            }
+            (Power::Important, true) => format!("the list may not be `{word}`; the rule is an ordinary one"),
+            (_, true) => format!("the list may not `{word}`; the rule only blocks"),
             (Power::EveryName, false) => {
                 "the list may not have rules for every name or a whole top-level domain (`every-name`)".into()
             }

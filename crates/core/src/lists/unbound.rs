@@ -68,7 +68,7 @@ impl State {
                 feature("a rule in a view, which is for some clients only".into())
             }
             (rule, _, Clause::Other) if is_rule(rule) => {
-                Err(SkipReason::Syntax("a local zone belongs into `server:`".into()))
+                Err(SkipReason::Syntax("a local zone belongs in `server:`".into()))
             }
             ("local-zone", value, _) => self.zone(value, sink),
             ("local-data", value, _) => self.data(value, sink),
@@ -310,7 +310,7 @@ mod tests {
                 "forward-zone:\nlocal-zone: b.org static",
                 vec![
                     "1:! not supported: the clause `forward-zone`".into(),
-                    "2:! a local zone belongs into `server:`".into(),
+                    "2:! a local zone belongs in `server:`".into(),
                 ],
             ),
             // Tags and overrides, before and after their zone.
