@@ -31,15 +31,15 @@ pub struct ListReport {
     pub account: Account,
     /// Lines, or names on them, that were meant as rules but gave none.
     pub skipped: Vec<Skipped>,
-    /// Those that were only counted.
+    /// Skipped lines that were only counted.
     pub unkept: Unkept,
-    /// Rules that the list may not have, or not as they are.
+    /// Rules that `may` weakened or stopped.
     pub confined: Vec<Confined>,
     /// The rules that it gave before this reload.
     pub before: Option<usize>,
     /// Why these are the rules of an earlier load, and the new text is not used.
     pub kept: Option<String>,
-    /// How it was read where there is a choice.
+    /// How it was read, where there is a choice.
     pub reading: Reading,
 }
 
@@ -226,7 +226,7 @@ impl ListReport {
 }
 
 impl Report {
-    /// The lists whose new text is not used, as what has failed.
+    /// The lists whose new text is not used, as failures.
     pub(super) fn not_reloaded(&self) -> Vec<Failure> {
         let failure = |list: &ListReport| {
             let what = Part::List { name: list.name.clone(), source: list.source.clone() };

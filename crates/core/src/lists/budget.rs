@@ -1,4 +1,4 @@
-//! What a list may cost: bounds that no published list reaches, so that no file from outside can take all
+//! What a list may cost. No published list reaches these bounds; they keep a file from outside from taking all
 //! memory or time.
 
 /// The bounds of one list.
@@ -55,7 +55,7 @@ impl Default for Budget {
 pub struct Exceeded {
     /// The line, from 1.
     pub line: u32,
-    /// What there is too much of.
+    /// The quantity that exceeds its bound.
     pub what: &'static str,
     /// The bound.
     pub bound: u64,

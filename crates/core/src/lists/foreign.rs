@@ -24,7 +24,7 @@ pub enum NotAList {
         "this file is packed with {0}; unpack it ({1}), or pack it with gzip or zstd, which are read as they are"
     )]
     Packed(&'static str, &'static str),
-    /// Packed more than once, or by a program that reads files where this reads text.
+    /// Packed more than once, or packed where only text is expected.
     #[error("this is still packed with {0}; unpack it once more ({1})")]
     StillPacked(&'static str, &'static str),
     /// Text in an encoding of 16 or 32 bits.
@@ -41,7 +41,7 @@ pub enum NotAList {
     Binary,
 }
 
-/// How many octets decide.
+/// How many octets are examined.
 const HEAD: usize = 1024;
 
 /// The first octets of files that are not text. Gzip and zstd are unpacked before this is asked.

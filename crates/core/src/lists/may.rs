@@ -1,4 +1,4 @@
-//! What a list may do: the rules of a list that others write are confined to it.
+//! What a list may do. It confines the rules of a list that somebody else maintains.
 
 use super::breadth::{is_wide, is_wide_allow};
 use crate::dns::{Match, Name, Pattern};
@@ -52,7 +52,7 @@ impl May {
     /// Nothing but block: the list is someone else's.
     pub const BLOCK: Self = Self(Power::Block.bit());
 
-    /// What a list of others may do by default: only what it is for.
+    /// What somebody else's list may do by default: only what its kind needs.
     #[must_use]
     pub const fn of_others(effect: Effect) -> Self {
         match effect {
@@ -108,7 +108,7 @@ impl May {
         }
         if now.important && !self.has(Power::Important) {
             lacks = lacks.or(Some(Power::Important));
-            // Among its own rules the mark of an exception keeps its meaning.
+            // Within its own list, an exception keeps its effect.
             now.important = now.effect == Effect::Except;
         }
         if now.effect != Effect::Except && !self.has(Power::EveryName) && wide(now.effect) {

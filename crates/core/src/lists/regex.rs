@@ -1,7 +1,7 @@
 //! `regex`: Pi-hole's regular expressions, one per line, with what may follow them.
 //!
 //! They are POSIX extended expressions as TRE reads them, matched anywhere in the name without regard to
-//! case. `;querytype=` and `;reply=` are read; what no automaton can do is unsupported.
+//! case. `;querytype=` and `;reply=` are read; what an automaton cannot do is unsupported.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +26,7 @@ pub(super) fn is_mark(line: &str) -> bool {
 
 /// True for a line that is an expression and that no list of names, and no filter, has.
 pub(super) fn is_expression(line: &str) -> bool {
-    // What AdGuard's rules begin with or go on with.
+    // The marks that begin or continue AdGuard's rules.
     let path =
         line.starts_with(['/', '|', '@', '[', '*', '!', '#', '$']) || line.contains(char::is_whitespace);
     let modifier = line.rsplit_once('$').is_some_and(|(_, rest)| rest.starts_with(char::is_alphabetic));

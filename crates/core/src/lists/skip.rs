@@ -53,9 +53,9 @@ pub enum SkipReason {
     Cosmetic,
     /// A rule that applies at the times of a schedule of this name, which does not exist.
     Schedule(String),
-    /// Another file, which was not read.
+    /// A line that includes another file, which was not read.
     Include(String),
-    /// Another file, which can't be read.
+    /// A line that includes another file, which can't be read.
     NotIncluded {
         /// Its name.
         file: String,

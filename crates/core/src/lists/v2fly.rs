@@ -1,7 +1,7 @@
 //! `v2fly`: the source files of v2fly's domain lists.
 //!
 //! `name` and `domain:name` include what is below the name, `full:name` does not; `keyword:part` and
-//! `regexp:` are patterns; `include:` is another file. `@attribute` is a label by which a list can choose.
+//! `regexp:` are patterns; `include:` names another file. `@attribute` is a label by which a list can choose rules.
 
 use super::attributes::Attributes;
 use super::expression;
