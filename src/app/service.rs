@@ -36,7 +36,7 @@ pub struct Service {
     /// Applies new settings.
     pub reloader: Arc<Reloader>,
     running: Running,
-    /// Listeners beside DNS.
+    /// Listeners other than those for DNS.
     tasks: JoinSet<()>,
     /// The socket for orders, to be removed at the end.
     control: Option<PathBuf>,

@@ -192,7 +192,7 @@ impl Check<'_> {
         let (rtype, value) = text.get_ref().trim().split_once(' ').unwrap_or((text.get_ref(), ""));
         let rtype = self.qtype(key, &Spanned::new(text.span(), rtype.to_owned()))?;
         if rtype == Qtype::CNAME {
-            let problem = "an alias cannot stand beside other records".to_owned();
+            let problem = "an alias cannot stand next to other records".to_owned();
             self.wrong(key, &text.span(), problem, "use `cname`");
             return None;
         }

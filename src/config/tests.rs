@@ -55,7 +55,7 @@ fn rewrites_that_answer_nothing_or_go_round() {
     refused(&[
         (
             &records("\"CNAME b.test.\""),
-            &["3: [[rewrite]] records: an alias cannot stand beside other records; use `cname`"],
+            &["3: [[rewrite]] records: an alias cannot stand next to other records; use `cname`"],
         ),
         (&records(""), &["3: [[rewrite]] records: the list is empty; give at least one record"]),
         (

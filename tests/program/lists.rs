@@ -522,7 +522,7 @@ fn a_line_with_a_schedule_applies_only_then() {
     fs::write(folder.path("toml"), config(Path::new("list"), more)).unwrap();
     let (_, said) = folder.run(&["check", "-c", "toml"]);
     assert!(said.contains("list l: 4 lines (dnscrypt, list): 3 used, 1 unsupported"), "{said}");
-    assert!(said.contains("line 4: no schedule is named `nowhere`: gone.test @nowhere"), "{said}");
+    assert!(said.contains("line 4: no [[schedule]] has the name `nowhere`: gone.test @nowhere"), "{said}");
     let (_, said) = folder.run(&["explain", "now.test", "-c", "toml", "--client", "127.0.0.1"]);
     assert!(said.contains("(l, line 3)"), "{said}");
     // Windows of the list and windows of the line: no schedule can say both.

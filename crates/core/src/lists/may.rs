@@ -15,7 +15,7 @@ pub enum Power {
     Allow,
     /// Answer with data of its own: addresses, aliases, records.
     Rewrite,
-    /// Go before the plain rules of other lists (`$important`).
+    /// Take precedence over the plain rules of other lists (`$important`).
     Important,
     /// Rules for every name, for nearly every name, and allow rules for a whole top-level domain.
     EveryName,
