@@ -156,7 +156,7 @@ fn at(node: &Node, qtype: Qtype) -> Lookup<'_> {
         return Lookup::Answer(set);
     }
     if qtype == Qtype::RRSIG {
-        // Of several signatures, one RRset's (RFC 8482 §4.1).
+        // If there are several RRsets, the signatures of one (RFC 8482 §4.1).
         let signatures = node.sets.iter().find_map(|set| set.signatures.as_deref());
         return signatures.map_or(Lookup::NoData, Lookup::Answer);
     }

@@ -222,7 +222,7 @@ fn a_reload_keeps_the_last_good_rules() {
     };
     let short = many("bad#.example", 40);
     for (text, why) in [
-        ("", "it gives no rules any more"),
+        ("", "it no longer gives any rules"),
         ("<!DOCTYPE html>", "this is a web page"),
         (short.as_str(), "it gives 40 rules after 101, and `max-shrink` is 50%"),
     ] {

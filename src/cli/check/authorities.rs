@@ -17,11 +17,11 @@ struct Row {
     warning: Option<String>,
 }
 
-/// Lines for people: the longest suffix first, which is the one that decides.
+/// Lines for people: the longest suffix comes first, since it decides.
 pub(super) fn text(settings: &Settings) -> Vec<String> {
     let (special, rows): (Vec<_>, Vec<_>) = rows(settings).into_iter().partition(|row| row.by == SPECIAL);
     let width = rows.iter().map(|row| row.suffix.len()).max().unwrap_or_default();
-    let mut out = vec!["who answers, the first suffix that fits:".to_owned()];
+    let mut out = vec!["who answers (the first suffix that matches a name decides):".to_owned()];
     for row in &rows {
         // One line, for in most configurations they are all there.
         if row.suffix == "." && !special.is_empty() {
@@ -53,8 +53,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let forwards = settings.forwards.iter().map(|forward| {
         let servers: Vec<String> = forward.servers.iter().map(serving::name).collect();
         let suffix = forward.suffix.to_string();
-        let warning = is_zone(&forward.suffix)
-            .then(|| format!("the forward {suffix} is asked nothing: the zone of that name answers"));
+        let warning = is_zone(&forward.suffix).then(|| {
+            format!(
+                "the forward {suffix} is never asked: the zone of the same name answers; remove one of them"
+            )
+        });
         (&forward.suffix, Row { suffix, by: "forward", with: servers.join(", "), warning })
     });
     let mut own: Vec<(&NameBuf, Row)> = zones.chain(forwards).collect();
@@ -75,7 +78,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let upstreams = match serving::servers(settings) {
         Ok(servers) if servers.is_empty() => "none".to_owned(),
         Ok(servers) => servers.iter().map(serving::name).collect::<Vec<_>>().join(", "),
-        Err(_) => "the system's, of which there are none".to_owned(),
+        Err(_) => "the system's resolvers, but it has none".to_owned(),
     };
     let rest = Row { suffix: ".".into(), by: "upstreams", with: upstreams, warning: None };
     let is_root = root.is_empty();

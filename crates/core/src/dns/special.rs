@@ -70,7 +70,7 @@ impl Special {
         }
     }
 
-    /// The names that it is: the apex, or what family.
+    /// The names it covers: the apex, or a description of the family.
     #[must_use]
     pub const fn names(self) -> &'static str {
         match self {
@@ -106,7 +106,7 @@ impl Special {
         matches!(self, Self::HomeArpa | Self::ServiceArpa | Self::ResolverArpa | Self::PrivateReverse)
     }
 
-    /// The special name that contains a name. Most names are told from their last four letters.
+    /// The special name that contains a name. The last four letters rule out most names.
     #[must_use]
     pub fn find(name: Name<'_>) -> Option<FoundSpecial<'_>> {
         let tail = name.as_bytes().last_chunk::<5>()?;
@@ -140,7 +140,7 @@ fn in_arpa(name: Name<'_>) -> Option<FoundSpecial<'_>> {
     Some(FoundSpecial { special, apex: labels.suffix(depth)? })
 }
 
-/// How many labels the apex of the private reverse zone has that contains a name (RFC 6303 §4, RFC 7793 §2).
+/// The number of labels in the apex of the private reverse zone that contains a name (RFC 6303 §4, RFC 7793 §2).
 fn private_reverse(labels: &Offsets<'_>) -> Option<usize> {
     if labels.is(2, b"in-addr") {
         let octet = |depth| labels.from_root(depth).and_then(octet);
