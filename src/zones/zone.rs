@@ -187,10 +187,13 @@ impl Zones {
 
     /// The zone with the longest origin that contains the name. Allocates nothing.
     #[must_use]
+    #[inline]
     pub fn find(&self, qname: Name<'_>) -> Option<&Zone> {
-        if self.zones.is_empty() {
-            return None;
-        }
+        if self.zones.is_empty() { None } else { self.longest(qname) }
+    }
+
+    #[inline(never)]
+    fn longest(&self, qname: Name<'_>) -> Option<&Zone> {
         let folded = Folded::new(qname);
         let mut name = Some(qname);
         while let Some(n) = name {
