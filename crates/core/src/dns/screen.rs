@@ -1,8 +1,8 @@
 //! Checks what an upstream sent before it is relayed: that every name and every RDATA can be read, and that
 //! every record belongs to the question.
 //!
-//! A resolver that relays what it was given passes on other people's faults and forgeries: a three-octet
-//! address, a name whose pointers run in a circle, an address for a name that nobody asked for
+//! A resolver that relays everything passes on other servers' faults and forgeries: a three-octet
+//! address, a name whose pointers run in a circle, an address for a name that was not in question
 //! (RFC 2181 §5.4.1, RFC 5452 §6).
 
 use std::fmt;
@@ -356,7 +356,7 @@ fn rebuilt(message: &Message<'_>, records: &[Record<'_>]) -> Result<Vec<u8>, Uns
 
 //--- RDATA
 
-/// True if the RDATA has the form of its type; of other types anything is sound (RFC 3597 §3).
+/// True if the RDATA has the form of its type; for unknown types any RDATA is sound (RFC 3597 §3).
 fn is_sound(message: &Message<'_>, record: &Record<'_>) -> bool {
     let data = record.rdata;
     let sound = match record.rtype.0 {
@@ -374,7 +374,7 @@ fn is_sound(message: &Message<'_>, record: &Record<'_>) -> bool {
         37 | 43 | 59 | 32_768 | 32_769 => Some(data.len() >= 5),
         44 => Some(data.len() >= 3),
         25 | 48 | 52 | 53 | 60 | 256 => Some(data.len() >= 4),
-        // Some NAPTR in use do not keep to their form; if this one can be read as far as its name, that is one.
+        // Some NAPTR records in use break their form; if this one can be read up to its name, the name counts.
         35 => Some(naptr(message.bytes(), record)),
         47 => Some(nsec(message.bytes(), record)),
         50 => Some(nsec3(data)),
