@@ -618,7 +618,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[|@$^*/~,=;.a-c0-9\\\\ #\\[\\](){}+?ü-]{0,30}") {
-            let _ = read(&text);
+            // Not at the start, where it may look like JSON.
+            let _ = read(&format!("a.org\n{text}"));
             let _ = read(&format!("||a.org^$dnsrewrite={text}"));
             let _ = read(&format!("||a.org^${text}"));
         }
