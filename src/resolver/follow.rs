@@ -85,7 +85,7 @@ fn follow(
                 },
                 Some((ruling, _, verdict)) => {
                     let mut room = vec![0; MAX_MESSAGE];
-                    let question = (&query, request.asker(view), verdict);
+                    let question = (&query, || (request.asker(view), verdict));
                     if let Blocked::Reply(len) =
                         ruling.blocked(&snapshot.policy, question, Transport::Tcp, &mut room)
                     {

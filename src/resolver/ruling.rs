@@ -45,40 +45,41 @@ impl<'s> Ruling<'s> {
 
     fn by(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
         let policy = &snapshot.policy;
-        let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
-        let every = match verdict {
-            Verdict::Blocked(d) | Verdict::InAnswer(d) => d.depth == 0 && d.matching().is_some(),
-            other => matches!(other, Verdict::Default { .. }),
+        let by_rule = |d: Decider, right| {
+            let (list, action) = (policy.list(d.list)?, policy.action(d, view)?);
+            Some(Self { list, action, right, every: d.depth == 0 && d.matching().is_some() })
         };
-        let (list, action, right) = match verdict {
+        let own =
+            |list: &'s ListPolicy| Self { list, action: &list.action, right: Right::Block, every: false };
+        match verdict {
             Verdict::Blocked(d) => {
-                let right = if d.rung.is_rewrite() { Right::Rewrite } else { Right::Block };
-                (policy.list(d.list), policy.action(d, view), right)
+                by_rule(d, if d.rung.is_rewrite() { Right::Rewrite } else { Right::Block })
             }
             Verdict::InAnswer(d) if matches!(d.rung, Rung::Block | Rung::ImportantBlock) => {
-                (policy.list(d.list), policy.action(d, view), Right::Block)
+                by_rule(d, Right::Block)
             }
-            Verdict::Address(list) => (policy.list(list), policy.list_action(list, view), Right::Block),
-            Verdict::Default { .. } => {
+            // An address says nothing about the name's other types.
+            Verdict::Address(list) => {
+                let (list, action) = (policy.list(list)?, policy.list_action(list, view)?);
+                Some(Self { action, ..own(list) }.of_one_type())
+            }
+            Verdict::Default { others_pass } => {
                 let of_group = view.and_then(|view| view.action.as_ref());
                 let action = of_group.unwrap_or(&snapshot.unlisted.action);
                 // A group that only logs what its lists block has a default all the same.
                 let action = if *action == Action::Log { &Action::NxDomain } else { action };
-                (Some(&*snapshot.unlisted), Some(action), Right::Block)
+                let ruling = Self { action, every: true, ..own(&snapshot.unlisted) };
+                Some(if others_pass { ruling.of_one_type() } else { ruling })
             }
-            Verdict::Rebinding => own(&snapshot.rebinding),
-            Verdict::Ordered(Ordered::Blocked, _) => own(&snapshot.ordered),
+            Verdict::Rebinding => Some(own(&snapshot.rebinding)),
+            Verdict::Ordered(Ordered::Blocked, _) => Some(own(&snapshot.ordered)),
             Verdict::NoRule
             | Verdict::Allowed(_)
             | Verdict::Logged(_)
             | Verdict::InAnswer(_)
             | Verdict::NotedAddress(_)
-            | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => return None,
-        };
-        let ruling = Self { list: list?, action: action?, right, every };
-        // An address says nothing about the name's other types.
-        let of_one_type = matches!(verdict, Verdict::Address(_) | Verdict::Default { others_pass: true });
-        Some(if of_one_type { ruling.of_one_type() } else { ruling })
+            | Verdict::Ordered(Ordered::Allowed | Ordered::Paused, _) => None,
+        }
     }
 
     /// The ruling on a question of which only this type is refused: NODATA instead of NXDOMAIN, which would
@@ -96,27 +97,27 @@ impl<'s> Ruling<'s> {
         if self.every && (qname.is_root() || policy.opens_below(qname)) { self.of_one_type() } else { self }
     }
 
-    /// The reply to a query for which `verdict` decided.
+    /// The reply to a query. `of` tells who asks and what the verdict was, which only some need.
     #[inline]
-    pub(super) fn blocked(
+    pub(super) fn blocked<'a>(
         self,
         policy: &Policy,
-        (query, asker, verdict): (&Query<'_>, Asker<'_>, Verdict),
+        (query, of): (&Query<'_>, impl FnOnce() -> (Asker<'a>, Verdict)),
         transport: Transport,
         out: &mut [u8],
     ) -> Blocked<'s> {
         // Only a rewrite with records is completed by further rules.
         if self.right == Right::Rewrite && matches!(self.action, Action::Records(_)) {
-            return self.rewritten(policy, (query, asker, verdict), transport, out);
+            return self.completed(policy, (query, of()), transport, out);
         }
         answer::blocked((self.list, self.right), (self.action, &|_| {}), query, transport, out)
     }
 
     #[cold]
-    fn rewritten(
+    fn completed(
         self,
         policy: &Policy,
-        (query, asker, verdict): (&Query<'_>, Asker<'_>, Verdict),
+        (query, (asker, verdict)): (&Query<'_>, (Asker<'_>, Verdict)),
         transport: Transport,
         out: &mut [u8],
     ) -> Blocked<'s> {
@@ -137,7 +138,8 @@ impl<'s> Ruling<'s> {
         out: &mut [u8],
         event: &mut Event,
     ) -> MadeUp<'s> {
-        let question = (request.query, request.asker(view), event.verdict);
+        let verdict = event.verdict;
+        let question = (request.query, || (request.asker(view), verdict));
         let ruling = self.on(&snapshot.policy, request.query.qname);
         match ruling.blocked(&snapshot.policy, question, request.client.transport, out) {
             Blocked::Reply(len) => {

@@ -20,13 +20,15 @@ impl Text {
             return text;
         }
         text.put(list.ede_text.as_bytes());
-        text.put(b" [");
-        let digits = list.reference(query.qname).0.to_be_bytes();
+        // Put together first: each copy of an unknown length costs a call.
+        let mut reference = *b" [00000000]";
+        let [_, _, digits @ .., _] = &mut reference;
+        let octets = list.reference(query.qname).0.to_be_bytes();
         let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        for octet in digits {
-            text.put(&[digit(octet >> 4), digit(octet & 0xf)]);
+        for (pair, octet) in digits.as_chunks_mut::<2>().0.iter_mut().zip(octets) {
+            *pair = [digit(octet >> 4), digit(octet & 0xf)];
         }
-        text.put(b"]");
+        text.put(&reference);
         text
     }
 

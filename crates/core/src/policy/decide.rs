@@ -16,10 +16,26 @@ use crate::rule::Action;
 pub fn decide(policy: &Policy, name: Name<'_>, asker: Asker<'_>) -> Verdict {
     let mut found = Strongest::new(policy.precedence);
     walk(policy, name, asker, &mut found);
-    let Some(mut d) = settled(policy, name, asker, &found) else { return unlisted(policy, name, asker) };
+    match found.best {
+        None => unlisted(policy, name, asker),
+        Some(d) if found.typed || d.rung.is_rewrite() => reconsidered(policy, name, asker, &found),
+        Some(d) => verdict_by(policy, name, asker, d),
+    }
+}
+
+/// The verdict where rules depend on the type, or the strongest is a rewrite.
+#[cold]
+fn reconsidered(policy: &Policy, name: Name<'_>, asker: Asker<'_>, found: &Strongest) -> Verdict {
+    let Some(mut d) = settled(policy, name, asker, found) else { return unlisted(policy, name, asker) };
     if found.typed && denies_the_name(policy, d, asker) {
         d.others_pass = others_pass(policy, name, asker, &|asker| strongest_again(policy, name, asker));
     }
+    verdict_by(policy, name, asker, d)
+}
+
+/// The verdict if this rule decides.
+#[inline]
+fn verdict_by(policy: &Policy, name: Name<'_>, asker: Asker<'_>, d: Decider) -> Verdict {
     match d.rung {
         Rung::Log | Rung::Nothing if is_closed(asker) => unlisted(policy, name, asker),
         Rung::ImportantAllow | Rung::Allow | Rung::RewriteException => Verdict::Allowed(d),
@@ -162,7 +178,6 @@ impl<V: Visitor> Visitor for Again<V> {
 }
 
 /// The strongest rule that was found, unless it is a rewrite that is excepted or leaves the name as it is.
-#[inline]
 fn settled(policy: &Policy, name: Name<'_>, asker: Asker<'_>, found: &Strongest) -> Option<Decider> {
     let best = found.best?;
     if best.rung.is_rewrite() && (found.exceptions || leaves_the_name(policy, best, name)) {
