@@ -1,11 +1,12 @@
 //! Whether a query is answered at all: the access list, the client's cookie, and the rate of replies.
 
+use super::cookie;
 use super::live::Engine;
 use super::moment::Moment;
 use super::outcome::Outcome;
 use super::request::{Request, sent};
 use super::snapshot::{Client, Snapshot};
-use crate::dns::{Ede, EdeCode, Edns, MalformedCookie, Query, Rcode, Standing, Transport};
+use crate::dns::{Ede, EdeCode, MalformedCookie, Query, Rcode, Standing, Transport};
 use crate::guard::ratelimit::Fate;
 use crate::observe::event::{Event, Source};
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,7 +24,7 @@ pub(super) fn admit(
     event: &mut Event,
 ) -> Option<Outcome> {
     let standing = match query.edns {
-        Some(edns) if edns.has_options() => match cookie(snapshot, query, edns, client, now) {
+        Some(edns) if edns.has_options() => match cookie::note(snapshot, query, edns, client, now) {
             Ok(standing) => standing,
             // RFC 7873 §5.2.2.
             Err(MalformedCookie) => {
@@ -42,31 +43,6 @@ pub(super) fn admit(
         return unproven(engine, snapshot, request, now, out, event);
     }
     None
-}
-
-/// What the cookie of a query says about its client. The reply's is noted in the query.
-#[cold]
-fn cookie(
-    snapshot: &Snapshot,
-    query: &mut Query<'_>,
-    edns: Edns<'_>,
-    client: Client,
-    now: Moment,
-) -> Result<Standing, MalformedCookie> {
-    let (Some(cookies), Some(cookie)) = (&snapshot.cookies, edns.cookie().transpose()?) else {
-        return Ok(Standing::New);
-    };
-    let (standing, cookie) = cookie.check(cookies.secrets(), client.address.ip(), now.seconds());
-    query.cookie = Some(cookie);
-    Ok(standing)
-}
-
-/// Notes the cookie of the reply to a query that was admitted before.
-pub(super) fn note_cookie(snapshot: &Snapshot, query: &mut Query<'_>, client: Client, now: Moment) {
-    if let Some(edns) = query.edns.filter(Edns::has_options) {
-        // One that is malformed was answered at once.
-        let _ = cookie(snapshot, query, edns, client, now);
-    }
 }
 
 /// A client that may not ask gets REFUSED with an extended error (RFC 8914 §4.19), at most at the limited rate.

@@ -1,7 +1,7 @@
 //! The core of the engine: the steps of one query in order, and what they share.
 //!
 //! Each file imports only those before it: `moment`, `waiting`, `snapshot`, `turns`, `live` (state); `request`,
-//! `ruling`, `alias` (the reply to a query); `authority`, `lookup`, `pending`, `outcome`, `admission`, `follow`,
+//! `ruling`, `alias` (the reply to a query); `authority`, `lookup`, `cookie`, `pending`, `outcome`, `admission`, `follow`,
 //! `resolve` (the steps of a query); `explain`.
 
 mod admission;
@@ -9,6 +9,7 @@ pub mod ahead;
 mod alias;
 mod authority;
 pub mod builtin;
+mod cookie;
 pub mod explain;
 mod follow;
 pub mod live;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::admission::note_cookie;
 use super::alias::Alias;
+use super::cookie;
 use super::live::Engine;
 use super::lookup::Ask;
 use super::moment::{Clock, Moment};
@@ -122,7 +122,7 @@ impl Pending {
         let mut event = self.event;
         event.took = answered.now.at.saturating_duration_since(self.received);
         let Ok(mut query) = Query::parse(&self.packet) else { return (0, event) };
-        note_cookie(&self.snapshot, &mut query, self.client, answered.now);
+        cookie::note_again(&self.snapshot, &mut query, self.client, answered.now);
         let request = Request { query: &query, client: self.client };
         let stored = match (&answered.fetched, &self.ask.stale) {
             (Ok(stored), Some(_)) if replaces_stale(stored) => stored,
