@@ -36,7 +36,7 @@ pub enum StartError {
     #[cfg(not(unix))]
     #[error("[control] needs a Unix socket, which this system does not have")]
     Control,
-    /// The user to become.
+    /// The process can't become the user of `[server] user`.
     #[error("cannot run as the user `{name}` of [server] user: {reason}")]
     User {
         /// The user.

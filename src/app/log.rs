@@ -14,13 +14,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::dns::clean_lines;
 use crate::observe::throttle::Throttle;
 
-/// How often it is said what was left out.
+/// How often the log reports what was left out.
 const PERIOD: Duration = Duration::from_secs(10);
 
 static THROTTLE: LazyLock<Throttle<Identifier>> = LazyLock::new(Throttle::default);
 
-/// Logs to standard error; `RUST_LOG` sets the level. What others wrote, such as a name or a line of a list, comes
-/// without control characters.
+/// Logs to standard error; `RUST_LOG` sets the level. Text from outside, such as a name or a line of a list, is
+/// written without control characters.
 pub fn start() {
     use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
@@ -43,7 +43,7 @@ pub fn start() {
         .try_init();
 }
 
-/// Says once in a while, for ever, how many lines were left out. Must run within a runtime.
+/// Reports at intervals, without end, how many lines were left out. Must run within a runtime.
 pub async fn sum_up() {
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -66,7 +66,7 @@ fn said() {
     tracing::warn!("{all} repeated lines were left out of this log: {kinds}");
 }
 
-/// Leaves repeated lines out. The command line's own lines are as many as the operator's lists.
+/// Leaves repeated lines out, except those of the command line: the operator's lists bound their number.
 struct Budget;
 
 impl<S: Subscriber> Layer<S> for Budget {

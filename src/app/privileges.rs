@@ -6,8 +6,8 @@ use std::path::Path;
 use super::error::StartError;
 use crate::settings::Settings;
 
-/// Gives up what no part of the server needs: programs with more rights, and, for any user but root, capabilities
-/// other than that for ports below 1024. Only for threads that are started afterwards.
+/// Gives up what no part of the server needs: gaining rights by starting programs and, for any user but root, all
+/// capabilities except that for ports below 1024. Holds only for threads that are started afterwards.
 pub fn give_up() {
     #[cfg(target_os = "linux")]
     {
@@ -40,7 +40,7 @@ pub fn give_up() {
 pub fn warn_of_root(settings: &Settings) {
     #[cfg(unix)]
     if settings.server.user.is_none() && rustix::process::geteuid().is_root() {
-        tracing::warn!("it runs as root: set [server] user, or start it as another user");
+        tracing::warn!("the server runs as root: set [server] user, or start it as another user");
     }
     #[cfg(not(unix))]
     let _ = settings;
@@ -54,7 +54,7 @@ pub(super) struct User {
 
 #[cfg(target_os = "linux")]
 impl User {
-    /// Finds the user; `None`: the process stays who it is. To be called before sockets are bound.
+    /// Finds the user; `None`: the process keeps its user. To be called before sockets are bound.
     ///
     /// # Errors
     /// There is no such user, or only root could become it.
@@ -81,7 +81,7 @@ impl User {
         std::os::unix::fs::lchown(path, Some(self.found.uid.as_raw()), Some(self.found.gid.as_raw()))
     }
 
-    /// Becomes the user, with all threads and for ever: the capabilities of root are gone.
+    /// Becomes the user, with all threads and for good: the capabilities of root are gone.
     ///
     /// # Errors
     /// The kernel's.
@@ -120,7 +120,7 @@ impl User {
     }
 }
 
-/// What a reload and the end of the server need, and this user may not: told now rather than then.
+/// What a reload and the end of the server need, but this user may not do: the operator learns it at the start.
 pub(super) fn warn_of_files(settings: &Settings) {
     let lists = settings.lists.iter().map(|list| &list.source);
     let zones = settings.zones.iter().map(|zone| &zone.source);

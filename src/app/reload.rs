@@ -24,7 +24,7 @@ pub struct Reloaded {
 pub struct Reloader {
     engine: Arc<Engine>,
     counters: Arc<CounterSet>,
-    /// The settings of the start, which sockets and threads still have.
+    /// The settings of the start, which sockets and threads still use.
     started: Settings,
     serving: Mutex<Serving>,
 }
@@ -53,10 +53,10 @@ impl Reloader {
     }
 
     /// Applies new settings. Only changed parts, and those that come from files, are rebuilt; queries are
-    /// answered during that time. It may take long: other reloads wait for it, and nothing else does.
+    /// answered during that time. It may take long: only other reloads wait for it.
     ///
     /// # Errors
-    /// The parts that cannot be built, or that `progress` does not want any more; the server continues
+    /// The parts that cannot be built, or that `progress` no longer wants; the server continues
     /// unchanged.
     pub fn reload(&self, settings: &Settings, progress: &dyn Progress) -> Result<Reloaded, BuildError> {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);

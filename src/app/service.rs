@@ -36,13 +36,13 @@ pub struct Service {
     /// Applies new settings.
     pub reloader: Arc<Reloader>,
     running: Running,
-    /// Listeners beside DNS.
+    /// Listeners other than those for DNS.
     tasks: JoinSet<()>,
     /// The socket for orders, to be removed at the end.
     control: Option<PathBuf>,
 }
 
-/// What takes long at a start: lists and zones, read and compiled.
+/// The slow half of a start: lists and zones, read and compiled.
 pub struct Prepared {
     settings: Settings,
     snapshot: Snapshot,
@@ -54,7 +54,7 @@ impl Prepared {
     /// Reads and compiles everything. It needs no runtime, and may be called on any thread.
     ///
     /// # Errors
-    /// Everything that can't be read.
+    /// Every list and zone that can't be read.
     pub fn new(settings: Settings, progress: &dyn Progress) -> Result<Self, BuildError> {
         let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
         let how = Build { progress, left_out: false };
@@ -191,7 +191,7 @@ fn serve_metrics(
     }
 }
 
-/// Admits clients of these networks; without any, all.
+/// Admits clients of these networks; without networks, all clients.
 fn admits(networks: Option<Vec<IpNet>>) -> block_page::Admits {
     match networks.map(Acl::new) {
         None => Arc::new(|_| true),

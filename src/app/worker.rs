@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Sender, channel};
 
-/// A thread that works whenever it is asked to.
+/// A thread that runs its work whenever it is requested.
 pub struct Worker {
     asked: Arc<AtomicU64>,
     wake: Sender<()>,
@@ -14,9 +14,9 @@ pub struct Worker {
 /// One run of the work.
 pub struct Turn {
     asked: Arc<AtomicU64>,
-    /// The newest request when it began.
+    /// The number of the newest request when the run began.
     mine: u64,
-    /// Its predecessor was superseded: this one runs to its end, or frequent requests would never be served.
+    /// Its predecessor was superseded. This run goes to its end; otherwise frequent requests would never be served.
     ends: bool,
 }
 
@@ -30,7 +30,7 @@ impl Turn {
 
 impl Worker {
     /// Starts the thread. `work` is called for the first request, and again after its end if others came
-    /// meanwhile. It looks at [`Turn::is_superseded`], and returns whether it gave up for that.
+    /// meanwhile. It checks [`Turn::is_superseded`], and returns true if it gave up because of that.
     ///
     /// # Errors
     /// The kernel's, when a thread cannot be started.

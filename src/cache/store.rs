@@ -229,12 +229,11 @@ impl Stored {
         self.fixed().next_fetch.store(until, Relaxed);
     }
 
-    /// Writes it as the reply to a question with the same key. TTLs have counted down; past its lifetime
+    /// Writes it as the reply to a question with the same key, `age` seconds old. TTLs have counted down; past its lifetime
     /// the reply is marked stale (RFC 8767 §4, RFC 8914 §4.4 and §4.20). AD is set only for clients that
     /// requested it by DO or AD (RFC 6840 §5.8).
-    pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, now: Instant) {
+    pub fn write<'t>(&'t self, reply: &mut ReplyWriter<'_, 't>, wants_ad: bool, age: u32) {
         let fixed = self.fixed();
-        let age = self.age(now);
         let stale = self.is_stale_at(age);
         if stale {
             let nxdomain = fixed.rcode == Rcode::NXDOMAIN;
@@ -452,7 +451,7 @@ mod tests {
         let ttl = |after| {
             let mut out = [0; 512];
             let mut writer = ReplyWriter::new(&query, &mut out, 512);
-            kept.write(&mut writer, false, now + Duration::from_secs(after));
+            kept.write(&mut writer, false, kept.age(now + Duration::from_secs(after)));
             let len = writer.finish();
             Message::parse(&out[..len]).unwrap().records().next().unwrap().ttl
         };
@@ -525,7 +524,7 @@ mod tests {
             let kept = stored(&bytes, now);
             let mut out = [0; 512];
             let mut writer = ReplyWriter::new(&query, &mut out, room);
-            kept.write(&mut writer, false, now);
+            kept.write(&mut writer, false, kept.age(now));
             let len = writer.finish();
             let header = Message::parse(&out[..len]).unwrap().header;
             let truncated = header.has(flag::TC);

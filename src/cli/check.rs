@@ -28,8 +28,8 @@ const SHOWN: usize = 20;
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
-    Exit codes: 0 no errors; 1 with --strict, if a line of a list is invalid or unsupported, a list gives no \
-    rules or shrank, something can never have an effect, strangers can abuse the server, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
+    Exit codes: 0 no errors; 1 with --strict, if a line of a list is invalid or unsupported, a list has \
+    an alarm, something can never have an effect, strangers can abuse the server, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; by default the built-in configuration is checked
     #[arg(short, long, value_name = "FILE")]
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         probed.iter().for_each(|server| say(&server.text()));
         text(&report, args.lines);
         if let Some((number, time)) = patterns {
-            say(&format!("{} cost up to {} µs a query", count(number, "pattern"), micros(time)));
+            say(&format!("{} cost up to {} µs per query", count(number, "pattern"), micros(time)));
         }
         policy_text(&settings).iter().for_each(|line| say(line));
         dead.iter().for_each(|dead| say(&format!("warning: {}", dead.text)));
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     Ok(if args.strict && bad { WARNED } else { OK })
 }
 
-/// What was found beside lists and zones.
+/// What was found apart from lists and zones.
 #[derive(Clone, Copy)]
 struct Found<'f> {
     dead: &'f [dead::Dead],
@@ -145,7 +145,7 @@ fn text(report: &Report, all: bool) {
     say(&format!("{} in the index ({octets} octets)", count(report.rules, "rule")));
 }
 
-/// The settings beside lists and zones: groups, who answers, block page, control socket.
+/// The settings apart from lists and zones: groups, who answers, block page, control socket.
 fn policy_text(settings: &Settings) -> Vec<String> {
     let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut out = Vec::new();
@@ -164,7 +164,9 @@ fn policy_text(settings: &Settings) -> Vec<String> {
         };
         let inactive = group.schedule.as_ref().is_some_and(|s| !s.is_active(super::now().unix));
         let inactive = if inactive { "; inactive now by its schedule" } else { "" };
-        out.push(format!("group {}: {clients}; {lists}{inactive}", group.name));
+        let closed = group.closed.unwrap_or(settings.policy.closed);
+        let closed = if closed { "; blocks every name that no rule lets pass" } else { "" };
+        out.push(format!("group {}: {clients}; {lists}{closed}{inactive}", group.name));
     }
     out.extend(authorities::text(settings));
     if let Some(page) = &settings.blockpage {
@@ -224,13 +226,13 @@ pub(super) fn list_text(list: &ListReport, all: bool) -> Vec<String> {
     out
 }
 
-/// How sure the format is; nothing of a list that consists of comments.
+/// How sure the format is; nothing for a list of comments only.
 fn detected_text(found: Detected) -> Option<String> {
     let Detected { format, lines, read, certain, runner_up, .. } = found;
     let share = |read: u32| u64::from(read) * 100 / u64::from(lines.max(1));
     let next = runner_up
         .map_or(String::new(), |(other, read)| format!(", and as {other} {read} ({} %)", share(read)));
-    let certain = if certain { "; a line of it says so" } else { "" };
+    let certain = if certain { "; one of its lines says so" } else { "" };
     let text = format!(
         "  format detected: as {format} it has {read} readable lines of {lines} ({} %){next}{certain}",
         share(read)

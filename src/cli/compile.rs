@@ -23,11 +23,11 @@ pub(super) struct Args {
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The format of all lists; auto detects that of each from its first lines
+    /// The format of all lists; auto detects it for each from its lines
     #[arg(long, default_value = "auto", value_parser = format)]
     format: Format,
-    /// What names match. A plain name: exact or suffix, by default as the format has it. `*.name`: the name
-    /// and everything below it, or only that with below
+    /// What names match. A plain name: exact or suffix, by default as the format defines it. `*.name`: the name
+    /// and everything below it; with below, only what is below it
     #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
     matching: Option<Match>,
     /// Of v2fly lists, only the rules with all of these attributes; -NAME: only those without it

@@ -29,10 +29,10 @@ pub(super) struct DiffArgs {
     old: PathBuf,
     /// The new list
     new: PathBuf,
-    /// The format of both; auto detects that of each
+    /// The format of both lists; auto detects it for each
     #[arg(long, default_value = "auto", value_parser = format)]
     format: Format,
-    /// What names match in both: exact, suffix or below; by default as the format has it
+    /// What names match in both: exact, suffix or below; by default as the format defines it
     #[arg(long = "match", value_name = "MATCH", value_parser = matching)]
     matching: Option<Match>,
     /// Print each change as a line of JSON

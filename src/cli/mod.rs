@@ -81,8 +81,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(mut error) => {
             tips::add(&mut error, &arguments);
-            // Help and version go to standard output and are not failures; clap knows which is which. What was
-            // given is repeated, and may come from a file or a script.
+            // Help and version go to standard output and are not failures; clap knows which is which. Errors
+            // repeat the arguments, which may come from a file or a script.
             if arguments.iter().any(|given| given.to_string_lossy().contains(is_unsafe)) {
                 let _ = write!(std::io::stderr(), "{}", clean_lines(&error.render().to_string()));
             } else {

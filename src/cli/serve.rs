@@ -46,7 +46,7 @@ pub(super) fn run(args: Args) -> Result<u8, String> {
             tracing::warn!("{warning}");
         }
     }
-    // Before there are other threads.
+    // This must happen before other threads start.
     app::privileges::give_up();
     app::privileges::warn_of_root(&settings);
     for exposed in super::exposed::all(&settings) {
@@ -108,12 +108,12 @@ async fn serve(args: Args, settings: Settings) -> Result<u8, String> {
     Ok(OK)
 }
 
-/// Reads lists and zones on a thread of its own, while signals are heard. Also returns whether a reload was asked
-/// for meanwhile. `None`: the program is to end.
+/// Reads lists and zones on a separate thread while signals are handled. Also returns whether a reload was
+/// requested meanwhile. `None`: the program is to end.
 async fn prepared(settings: Settings, signals: &mut Signals) -> Result<Option<(Prepared, bool)>, String> {
     let (done, mut prepared) = tokio::sync::oneshot::channel();
     let prepare = move || {
-        // If it fails, nobody waits any more.
+        // Sending fails only if nothing waits for the result any more.
         let _ = done.send(Prepared::new(settings, &Bar::default()));
     };
     let thread = std::thread::Builder::new().name("start".to_owned()).spawn(prepare);
@@ -147,7 +147,7 @@ impl Progress for Wanted<'_> {
     }
 }
 
-/// Reloads; returns whether it gave up for a newer request.
+/// Reloads; returns true if it gave up because of a newer request.
 fn reload(args: &Args, reloader: &Reloader, turn: &Turn) -> bool {
     let settings = match read(args) {
         Ok(settings) => settings,
@@ -199,10 +199,10 @@ fn log_report(report: &Report, engine: &Engine) {
     let policy = Arc::clone(&engine.snapshot().policy);
     if let Some(time) = pattern_time(&policy, super::now) {
         let (patterns, micros) = (policy.pattern_count(), time.as_secs_f64() * 1e6);
-        tracing::info!("{patterns} patterns cost up to {micros:.1} µs a query");
+        tracing::info!("{patterns} patterns cost up to {micros:.1} µs per query");
         if time > SLOW {
             tracing::warn!(
-                "patterns cost up to {micros:.0} µs a query: use fewer wildcards and expressions without fixed text"
+                "patterns cost up to {micros:.0} µs per query: use fewer wildcards and expressions without fixed text"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! `[block]`: defaults for lists, and rules for all clients beside the lists.
+//! `[block]`: defaults for lists, and rules for all clients in addition to the lists.
 
 use std::collections::BTreeMap;
 

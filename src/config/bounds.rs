@@ -17,7 +17,7 @@ const MIN_RULES: Key = Key::optional(
 .like("1000")
 .means(
     "A list with fewer rules is refused: a reload keeps the rules it gave last, a start fails. Without it, a \
-        reload refuses a list that gives no rules any more; `0` accepts that as well.",
+        reload refuses a list that no longer gives any rules; `0` accepts that too.",
 );
 const MAX_SHRINK: Key = Key::optional(
     "max-shrink",
@@ -29,7 +29,7 @@ const MAX_SHRINK: Key = Key::optional(
     "A reload refuses a list that has lost more than this share of its rules, and keeps those it gave last.",
 );
 const MAX_PACKED: Key = Key::with("max-packed", Kind::Size, r#""1GiB""#)
-    .means("The largest file, as it is stored. This and the next bounds keep a file from outside from taking all memory or time: a list that exceeds one is refused.");
+    .means("The largest file, as it is stored. This bound and those that follow keep a file from outside from taking all memory or time: a list that exceeds one is refused.");
 const MAX_SIZE: Key =
     Key::with("max-size", Kind::Size, r#""2GiB""#).means("The longest text of a list, unpacked.");
 const MAX_RATIO: Key = Key::with("max-ratio", Kind::Number(1, 1_000_000), "100")

@@ -17,9 +17,9 @@ const STALE_AFTER: Key = Key::with("stale-after", Kind::Duration, r#""1800ms""#)
 const STALE_RECHECK: Key = Key::with("stale-recheck", Kind::Duration, r#""30s""#)
     .means("How long after a failure the upstreams are not asked again.");
 const MAX_FAILURE: Key = Key::with("max-failure", Kind::Duration, r#""5m""#).means(
-    "How long a question is not asked again that the upstreams answered with SERVFAIL, REFUSED or silence, at most: 1 s \
-        at first, twice as long each time it fails again (RFC 9520); `\"0s\"`: it is asked each time. A stale reply \
-        goes first, and a server that answers again ends it.",
+    "The longest time for which a question is not sent again after the upstreams failed to answer it (SERVFAIL, REFUSED \
+        or no reply). It is 1 s at first and doubles with each failure (RFC 9520); `\"0s\"`: the question is sent each \
+        time. A stale reply takes precedence, and a server that answers again ends the wait.",
 );
 const PREFETCH: Key = Key::with("prefetch", Kind::Flag, "true")
     .means("Refresh a reply that is requested in the last tenth of its TTL.");

@@ -35,8 +35,8 @@ const ACTION: Key = Key::optional("action", Kind::Action, "that of `[block]`")
 const DEFAULT: Key = Key::optional("default", Kind::Word(|| words(&DEFAULTS)), "that of `[policy]`")
     .like(r#""block""#)
     .means(
-        "What becomes of a name that no rule mentions. `\"block\"`: nothing passes but what an allow rule of its \
-        lists lets pass.",
+        "What happens to a name that no rule matches. `\"block\"`: only what an allow rule of its lists lets pass is \
+        answered.",
     );
 const UPSTREAMS: Key = Key::optional("upstreams", SERVERS_KIND, "those of `[upstream]`")
     .like(r#"["192.0.2.99"]"#)

@@ -61,7 +61,7 @@ const KIND: Key = Key::with("kind", Kind::Word(|| words(&KINDS)), r#""block""#).
 );
 const ADDRESSES: Key =
     Key::optional("addresses", Kind::Word(|| words(&ADDRESSES_READ)), "`\"block\"`").like(r#""answer""#).means(
-        "The meaning of the addresses in a hosts file. `\"block\"`: none, the names are blocked. `\"answer\"`: the names are \
+        "What the addresses in a hosts file mean. `\"block\"`: nothing, the names are blocked. `\"answer\"`: the names are \
         answered with them, and the addresses with the names; 0.0.0.0, `::` and loopback still block.",
     );
 const MAY: Key = Key::optional("may", Kind::Texts("words: `\"block\"`, `\"allow\"`, `\"rewrite\"`, `\"important\"`, `\"every-name\"`"), "everything")

@@ -12,12 +12,12 @@ const PRECEDENCE: Key =
         first (see [policy](policy.md)).",
     );
 
-/// What becomes of a name that no rule lets pass or blocks; true: it is blocked.
+/// What happens to a name that no rule allows or blocks; true: it is blocked.
 pub(super) const DEFAULTS: [(&str, bool); 2] = [("pass", false), ("block", true)];
 
 const DEFAULT: Key = Key::with("default", Kind::Word(|| words(&DEFAULTS)), r#""pass""#).means(
-    "What becomes of a name that no rule mentions, for clients whose group does not say. `\"block\"`: nothing passes \
-    but what an allow rule lets pass (see [policy](policy.md#nothing-but-these)).",
+    "What happens to a name that no rule matches, for clients whose group does not say. `\"block\"`: only what an allow \
+    rule lets pass is answered (see [policy](policy.md#block-by-default)).",
 );
 
 pub(super) static FORM: Form = Form {

@@ -26,7 +26,7 @@ const RECORDS: Key = Key::optional("records", Kind::Texts("records"), "no record
     .means("Records of any type: the type and the data.");
 
 const PASS: Key = Key::optional("pass", Kind::Flag, "the name is rewritten").like("true").means(
-    "The name is not rewritten, neither by a broader rewrite nor by a list; whether it is blocked is up to the lists. \
+    "The name is not rewritten, neither by a broader rewrite nor by a list; the lists still decide whether it is blocked. \
     A `cname` with the name itself means the same.",
 );
 const TYPES: Key = Key::optional("types", Kind::Texts("record types"), "all types")
@@ -102,8 +102,8 @@ impl Check<'_> {
             let line = u32::try_from(self.line(&text.span())).unwrap_or(u32::MAX);
             let rewrite = RewriteSettings { name, matching, action: None, types, groups: of_groups, line };
             if all.iter().any(|(earlier, _)| rivals(earlier, &rewrite)) {
-                let problem = format!("`{}` is rewritten already", text.get_ref());
-                self.wrong(&key, &text.span(), problem, "give all its answers in one place");
+                let problem = format!("`{}` is already rewritten", text.get_ref());
+                self.wrong(&key, &text.span(), problem, "give all its answers in one [[rewrite]]");
             }
             let Some(action) = action else { continue };
             all.push((RewriteSettings { action, ..rewrite }, span));
@@ -180,8 +180,8 @@ impl Check<'_> {
             ([false, false, false], true) => Some(None),
             _ => {
                 let problem =
-                    "not exactly one of `address`, `cname`, `records` and `pass` is given".to_owned();
-                self.wrong(&table.path, &table.span, problem, "a rewrite has one kind of answer");
+                    "none or several of `address`, `cname`, `records` and `pass` are given".to_owned();
+                self.wrong(&table.path, &table.span, problem, "give exactly one of them");
                 None
             }
         }
@@ -192,7 +192,7 @@ impl Check<'_> {
         let (rtype, value) = text.get_ref().trim().split_once(' ').unwrap_or((text.get_ref(), ""));
         let rtype = self.qtype(key, &Spanned::new(text.span(), rtype.to_owned()))?;
         if rtype == Qtype::CNAME {
-            let problem = "an alias cannot stand beside other records".to_owned();
+            let problem = "an alias cannot stand next to other records".to_owned();
             self.wrong(key, &text.span(), problem, "use `cname`");
             return None;
         }

@@ -175,7 +175,7 @@ impl Check<'_> {
             (list, own) => return own.or_else(|| list.cloned()),
         };
         let Some(whole) = own.within(list) else {
-            let problem = "a rule with a schedule of its own in a list with one".to_owned();
+            let problem = "a rule with its own schedule in a list that has one too".to_owned();
             self.wrong(key, place, problem, "put the rule into a list without a schedule");
             return Some(list.clone());
         };

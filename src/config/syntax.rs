@@ -235,7 +235,7 @@ fn no_value(line: &str, start: usize) -> Broken {
 
 /// The header of a table.
 struct Header<'t> {
-    /// With its brackets, as far as they are there.
+    /// With those of its brackets that are there.
     text: &'t str,
     name: &'t str,
     brackets: usize,

@@ -55,7 +55,7 @@ fn rewrites_that_answer_nothing_or_go_round() {
     refused(&[
         (
             &records("\"CNAME b.test.\""),
-            &["3: [[rewrite]] records: an alias cannot stand beside other records; use `cname`"],
+            &["3: [[rewrite]] records: an alias cannot stand next to other records; use `cname`"],
         ),
         (&records(""), &["3: [[rewrite]] records: the list is empty; give at least one record"]),
         (
@@ -65,19 +65,19 @@ fn rewrites_that_answer_nothing_or_go_round() {
         (
             "[[rewrite]]\nname = \"a.test\"\n",
             &[
-                "1: [[rewrite]]: not exactly one of `address`, `cname`, `records` and `pass` is given; a rewrite has one kind of answer",
+                "1: [[rewrite]]: none or several of `address`, `cname`, `records` and `pass` are given; give exactly one of them",
             ],
         ),
         (
             "[[rewrite]]\nname = \"a.test\"\npass = true\naddress = [\"192.0.2.1\"]\n",
             &[
-                "1: [[rewrite]]: not exactly one of `address`, `cname`, `records` and `pass` is given; a rewrite has one kind of answer",
+                "1: [[rewrite]]: none or several of `address`, `cname`, `records` and `pass` are given; give exactly one of them",
             ],
         ),
         (
             "[[rewrite]]\nname = \"a.test\"\npass = false\n",
             &[
-                "1: [[rewrite]]: not exactly one of `address`, `cname`, `records` and `pass` is given; a rewrite has one kind of answer",
+                "1: [[rewrite]]: none or several of `address`, `cname`, `records` and `pass` are given; give exactly one of them",
             ],
         ),
         (
@@ -86,11 +86,11 @@ fn rewrites_that_answer_nothing_or_go_round() {
         ),
         (
             &format!("{}{}", name("a.test"), name("a.test")),
-            &["5: [[rewrite]] name: `a.test` is rewritten already; give all its answers in one place"],
+            &["5: [[rewrite]] name: `a.test` is already rewritten; give all its answers in one [[rewrite]]"],
         ),
         (
             &format!("{}types = [\"A\", \"AAAA\"]\n{}types = [\"A\"]\n", name("a.test"), name("a.test")),
-            &["6: [[rewrite]] name: `a.test` is rewritten already; give all its answers in one place"],
+            &["6: [[rewrite]] name: `a.test` is already rewritten; give all its answers in one [[rewrite]]"],
         ),
         (
             &format!("{}groups = [\"kidz\"]\n[[group]]\nname = \"kids\"\n", name("a.test")),
@@ -108,7 +108,7 @@ fn rewrites_that_answer_nothing_or_go_round() {
                 [[group]]\nname = \"b\"\n",
                 name("a.test")
             ),
-            &["6: [[rewrite]] name: `a.test` is rewritten already; give all its answers in one place"],
+            &["6: [[rewrite]] name: `a.test` is already rewritten; give all its answers in one [[rewrite]]"],
         ),
         (
             "[[rewrite]]\nname = \"a.test\"\ncname = \"b.test\"\n[[rewrite]]\nname = \"b.test\"\ncname = \"x.c.test\"\n[[rewrite]]\nname = \"*.c.test\"\ncname = \"a.test\"\n",
@@ -481,7 +481,7 @@ fn a_rule_with_a_time_is_narrowed_by_its_lists() {
         (
             &list("schedule = \"lessons\"", "schedule = \"nights\""),
             &[
-                "13: [[list]] rules: a rule with a schedule of its own in a list with one; put the rule into a list without a schedule",
+                "13: [[list]] rules: a rule with its own schedule in a list that has one too; put the rule into a list without a schedule",
             ],
         ),
         (

@@ -27,12 +27,12 @@ const BOOTSTRAP: Key = Key::optional("bootstrap", Kind::Texts("addresses"), "the
 const TIMEOUT: Key =
     Key::with("timeout", Kind::Duration, r#""2s""#).means("The time limit of one attempt at one server.");
 const MIX_CASE: Key = Key::with("mix-case", Kind::Flag, "false").means(
-    "Send names over UDP in random letter case, which replies must repeat, so that they are harder to forge. For servers \
-        that keep the case; each question to another is asked over TCP.",
+    "Send names over UDP in random letter case. Replies must repeat it, which makes them harder to forge. For servers \
+        that preserve the case; each question to any other server is asked over TCP.",
 );
 const MAX_WAITING: Key = Key::with("max-waiting", Kind::Number(1, 1_000_000), "20000").means(
-    "The most queries that may wait for servers at once. One domain gets a quarter of them at most, and a domain or \
-        client that has as many as are left gets no more.",
+    "The most queries that may wait for servers at once. One domain gets at most a quarter of the places, and a domain \
+        or client that holds as many places as are free gets no more.",
 );
 const WHEN_FULL: Key = Key::with("when-full", Kind::Word(|| words(&WHEN_FULL_WORDS)), r#""servfail""#)
     .means("The response to a query beyond that limit: SERVFAIL, or none.");

@@ -158,8 +158,8 @@ pub struct Connections {
     turns: AtomicU64,
 }
 
-/// Connections by the turn at which each became idle. A turn that has passed since is noticed when the
-/// connection comes first, so that a query costs nothing here.
+/// Connections by the turn at which each became idle. An outdated turn is noticed only when its connection
+/// reaches the front, so a query costs nothing here.
 type Queue = BTreeMap<u64, u64>;
 
 #[derive(Default)]
@@ -230,7 +230,7 @@ impl Connections {
     }
 
     /// Closes the connection that has been idle longest, among all or those of a network; returns whether
-    /// there was one. If very many are busy, it looks at some of them, and the next time at others.
+    /// there was one. If very many are busy, it checks only some of them, and others the next time.
     fn close(&self, table: &mut Table, network: Option<IpAddr>) -> bool {
         for _ in 0..LOOKS {
             let queue = network.map_or(Some(&table.queue), |network| table.networks.get(&network));

@@ -72,8 +72,8 @@ pub fn udp(address: SocketAddr, hold: Hold) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Lets sockets that are opened as shared have the address of this one too. Until then the address was its own
-/// alone, whatever others asked for.
+/// Allows other sockets that are opened as shared to bind this socket's address too. Until then no other socket can
+/// bind it, shared or not.
 ///
 /// # Errors
 /// The kernel's.

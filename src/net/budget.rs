@@ -1,15 +1,15 @@
-//! The memory that all connections may hold together, in octets: what has come and is not answered, and answers
-//! that are not read. It is shared fairly: whoever holds least is served longest.
+//! The memory that all connections may hold together, in octets: queries without an answer, and answers that the
+//! client has not read. It is shared fairly: the connections that hold least are served longest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Less than this is not worth giving back, in octets.
+/// Less than this, in octets, is not worth giving back.
 const MUCH: usize = 1 << 20;
 
 /// What all connections hold together, and the bound on it.
 pub struct Budget {
-    /// Beyond this many octets, only those go on who hold less than a fair share; beyond twice as many, nobody.
+    /// Beyond this many octets, only connections below a fair share may take more; beyond twice as many, none.
     limit: usize,
     used: AtomicUsize,
     /// The most that was held since [`Budget::has_fallen`] last said so.
@@ -31,7 +31,7 @@ impl Budget {
         self.used.load(Relaxed)
     }
 
-    /// True once after much was held that is no longer: time to give memory back.
+    /// True once after the amount held has fallen a lot: time to give memory back.
     #[must_use]
     pub fn has_fallen(&self) -> bool {
         let used = self.used();
@@ -50,7 +50,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// One more holder, of nothing yet.
+    /// A new holder, which holds nothing yet.
     #[must_use]
     pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
         budget.holders.fetch_add(1, Relaxed);
@@ -87,7 +87,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Changes their number.
+    /// Changes the number of octets.
     pub fn set(&mut self, octets: usize) {
         let Budget { used, most, .. } = &*self.holder.budget;
         if octets > self.octets {

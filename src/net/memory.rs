@@ -1,7 +1,7 @@
 //! Gives freed memory back to the system after a burst of use.
 
-/// Gives back what is free: the allocator of glibc keeps it otherwise, wherever something small that is in use
-/// lies above it. Takes milliseconds; other allocators do it by themselves.
+/// Gives back free memory. The allocator of glibc keeps it otherwise if a small allocation above it is still in
+/// use. Takes milliseconds; other allocators do it by themselves.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -101,7 +101,7 @@ pub struct ConnectionCounters {
     pub closed: AtomicU64,
     /// How often accepting failed, usually because all file descriptors were in use.
     pub failed: AtomicU64,
-    /// How often one was not read from, or was ended, because all together hold too much memory.
+    /// How often one was not read from, or was closed, because all together held too much memory.
     pub over_budget: AtomicU64,
 }
 

@@ -23,9 +23,15 @@ impl<'s, 'n> Authority<'s, 'n> {
     /// Who answers a question. The longest suffix wins among zones and forwards; of the same suffix, the zone.
     /// Both take precedence over a special name, unless their suffix is the root. DS at an apex belongs to
     /// the parent (RFC 4035 §3.1.4.1).
+    #[inline]
     pub(super) fn of(snapshot: &'s Snapshot, qname: Name<'n>, qtype: Qtype) -> Self {
+        if qtype == Qtype::DS { Self::of_ds(snapshot, qname) } else { Self::longest(snapshot, qname) }
+    }
+
+    #[cold]
+    fn of_ds(snapshot: &'s Snapshot, qname: Name<'n>) -> Self {
         let authority = Self::longest(snapshot, qname);
-        if qtype != Qtype::DS || authority.apex_len() != Some(qname.as_bytes().len()) {
+        if authority.apex_len() != Some(qname.as_bytes().len()) {
             return authority;
         }
         match authority {
@@ -58,6 +64,7 @@ impl<'s, 'n> Authority<'s, 'n> {
         matches!(self, Self::Forward(_) | Self::Upstreams)
     }
 
+    #[inline]
     fn longest(snapshot: &'s Snapshot, name: Name<'n>) -> Self {
         let zone = snapshot.zones.find(name);
         let forward = snapshot.routes.forward(name).map(|(_, len)| len);

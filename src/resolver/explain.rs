@@ -326,7 +326,7 @@ fn cached(snapshot: &Snapshot, packet: &mut [u8], route: u16, now: Moment) -> Ve
         if let Some(stored) = snapshot.cache.get(&Key::of(&query, route)) {
             let mut out = vec![0; MAX_MESSAGE];
             let mut reply = ReplyWriter::new(&query, &mut out, MAX_MESSAGE);
-            stored.write(&mut reply, false, now.at);
+            stored.write(&mut reply, false, stored.age(now.at));
             let len = reply.finish();
             out.truncate(len);
             return out;

@@ -112,7 +112,7 @@ fn follow(
                 Ok(()) => continue,
                 Err(TooLong) => endless(request, out, event),
             },
-            Lookup::Cached(stored, from, refresh) => {
+            Lookup::Cached { stored, age: _, source: from, refresh } => {
                 let from = if alias.by == By::Rule { source } else { from };
                 let ttl = |given| stored.ttl(given, now.at);
                 let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };

@@ -29,7 +29,13 @@ pub(super) enum Lookup<'a> {
     Aliases(Answer<'a>),
     /// A cached reply, fresh or stale. If it is in demand and about to expire, it comes with the query that
     /// refreshes it, so that the next client need not wait.
-    Cached(Stored, Source, Option<Box<Ask>>),
+    Cached {
+        stored: Stored,
+        /// In seconds.
+        age: u32,
+        source: Source,
+        refresh: Option<Box<Ask>>,
+    },
     /// The upstreams must be queried.
     Ask(Box<Ask>),
     /// The upstreams could not answer it a moment ago.
@@ -126,21 +132,23 @@ pub(super) fn lookup<'a>(
     // A reply to the same question from the same upstreams: fresh, or stale while they fail (RFC 8767).
     let key = Key::of(query, route);
     let kept = snapshot.cache.get(&key);
-    let age = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, stored.age(now)));
+    let age = kept.as_ref().map_or(0, |stored| stored.age(now));
+    let judged = kept.as_ref().map_or(Age::Dead, |stored| snapshot.aging.judge(stored, age));
+    let cached = |stored, source, refresh| Lookup::Cached { stored, age, source, refresh };
     let ask = |upstream: &Arc<dyn Upstream>, stale: Option<Stored>| {
         let _permit = engine.waiting.permit(query.qname, client, snapshot.queue.limit)?;
         let (upstream, question) = (Arc::clone(upstream), question(query));
         Some(Box::new(Ask { upstream, question, key, stale, _permit }))
     };
-    match (kept, age) {
-        (Some(stored), Age::Fresh) => Lookup::Cached(stored, Source::Cache, None),
-        (Some(stored), Age::StaleNow) => Lookup::Cached(stored, Source::Stale, None),
+    match (kept, judged) {
+        (Some(stored), Age::Fresh) => cached(stored, Source::Cache, None),
+        (Some(stored), Age::StaleNow) => cached(stored, Source::Stale, None),
         (Some(stored), Age::Ending) => {
-            Lookup::Cached(stored, Source::Cache, upstream.and_then(|upstream| ask(upstream, None)))
+            cached(stored, Source::Cache, upstream.and_then(|upstream| ask(upstream, None)))
         }
         (kept, _) => {
             let Some(upstream) = upstream.filter(|_| recursion) else { return Lookup::NoSource };
-            let stale = kept.filter(|_| age == Age::Stale);
+            let stale = kept.filter(|_| judged == Age::Stale);
             // A stale reply is better than the memory of a failure.
             if stale.is_none()
                 && let Some(failed) = snapshot.cache.failures.get(&key, upstream.revivals(), now)
@@ -150,7 +158,7 @@ pub(super) fn lookup<'a>(
             match (ask(upstream, stale.clone()), stale) {
                 (Some(ask), _) => Lookup::Ask(ask),
                 // A stale reply is better than none.
-                (None, Some(stale)) => Lookup::Cached(stale, Source::Stale, None),
+                (None, Some(stale)) => cached(stale, Source::Stale, None),
                 (None, None) => Lookup::Full,
             }
         }

@@ -143,7 +143,7 @@ impl Pending {
                 let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
                 alias.answer(request, &self.snapshot, (Some(end), source), out, &mut event)
             }
-            None => filtered(request, &self.snapshot, (stored, source), now, out, &mut event),
+            None => filtered(request, &self.snapshot, (stored, stored.age(now), source), out, &mut event),
         };
         let len = reply.unwrap_or(0);
         if let Some(reply) = out.get_mut(..len).filter(|_| self.snapshot.rotate) {

@@ -34,12 +34,12 @@ impl Request<'_, '_> {
         reply.finish()
     }
 
-    /// A reply of an upstream, with its age at `now`.
-    pub(super) fn stored(self, stored: &Stored, now: Instant, out: &mut [u8]) -> usize {
+    /// A reply of an upstream that is `age` seconds old.
+    pub(super) fn stored(self, stored: &Stored, age: u32, out: &mut [u8]) -> usize {
         let mut reply = self.writer(out);
         // AD is only for clients that understand it (RFC 6840 §5.7).
         let wants_ad = self.query.dnssec_ok() || self.query.header.has(flag::AD);
-        stored.write(&mut reply, wants_ad, now);
+        stored.write(&mut reply, wants_ad, age);
         reply.finish()
     }
 
@@ -55,7 +55,7 @@ impl Request<'_, '_> {
         let rcode = match failed {
             // As it came; but if the question is that of an alias, the client's is another.
             Failed::Reply(stored) if stored.is_for(self.query) => {
-                stored.write(&mut reply, false, now);
+                stored.write(&mut reply, false, stored.age(now));
                 stored.rcode()
             }
             Failed::Reply(_) => Rcode::SERVFAIL,

@@ -120,8 +120,8 @@ fn answer(
             Outcome::of(sent(event, Source::Local, rcode, len), None)
         }
         Lookup::Aliases(answer) => follow::by_zone(engine, snapshot, request, &answer, now, out, event),
-        Lookup::Cached(stored, source, refresh) => {
-            let reply = filtered(request, snapshot, (&stored, source), now.at, out, event);
+        Lookup::Cached { stored, age, source, refresh } => {
+            let reply = filtered(request, snapshot, (&stored, age, source), out, event);
             let refresh = refresh.map(|ask| Pending::new(parts, request, ask, None, *event, now.at));
             Outcome::of(reply, refresh)
         }

@@ -1,8 +1,6 @@
 //! From a verdict to what the client gets instead of an answer: from which list, which action, on what
 //! grounds.
 
-use std::time::Instant;
-
 use super::request::{Request, sent};
 use super::snapshot::Snapshot;
 use crate::answer::{self, Blocked, Link, Right};
@@ -39,7 +37,13 @@ pub(super) enum MadeUp<'s> {
 
 impl<'s> Ruling<'s> {
     /// The ruling for a verdict; `None`: the answer passes.
+    #[inline]
     pub(super) fn of(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
+        // The most frequent one needs no call.
+        if verdict == Verdict::NoRule { None } else { Self::by(snapshot, view, verdict) }
+    }
+
+    fn by(snapshot: &'s Snapshot, view: Option<&'s View>, verdict: Verdict) -> Option<Self> {
         let policy = &snapshot.policy;
         let own = |list: &'s ListPolicy| (Some(list), Some(&list.action), Right::Block);
         let every = match verdict {
@@ -93,6 +97,7 @@ impl<'s> Ruling<'s> {
     }
 
     /// The reply to a query for which `verdict` decided.
+    #[inline]
     pub(super) fn blocked(
         self,
         policy: &Policy,
@@ -100,8 +105,23 @@ impl<'s> Ruling<'s> {
         transport: Transport,
         out: &mut [u8],
     ) -> Blocked<'s> {
+        // Only a rewrite with records is completed by further rules.
+        if self.right == Right::Rewrite && matches!(self.action, Action::Records(_)) {
+            return self.rewritten(policy, (query, asker, verdict), transport, out);
+        }
+        answer::blocked((self.list, self.right), (self.action, &|_| {}), query, transport, out)
+    }
+
+    #[cold]
+    fn rewritten(
+        self,
+        policy: &Policy,
+        (query, asker, verdict): (&Query<'_>, Asker<'_>, Verdict),
+        transport: Transport,
+        out: &mut [u8],
+    ) -> Blocked<'s> {
         let added = |each: &mut dyn FnMut(&Data)| {
-            if let Some(by) = verdict.decider().filter(|_| self.right == Right::Rewrite) {
+            if let Some(by) = verdict.decider() {
                 policy::added_records(policy, query.qname, asker, by, &mut |record| each(record));
             }
         };
@@ -153,14 +173,13 @@ pub(super) fn verdict(request: Request<'_, '_>, snapshot: &Snapshot, view: Optio
     decide(&snapshot.policy, qname, asker)
 }
 
-/// A reply of an upstream with its age at `now`, or what the policy replaces it with because of names and
+/// A reply of an upstream, with its age in seconds, or what the policy replaces it with because of names and
 /// addresses in it. The inspection covers the whole cached reply, whatever part of it fits the client; it
 /// does not cover what the upstream itself truncated.
 pub(super) fn filtered(
     request: Request<'_, '_>,
     snapshot: &Snapshot,
-    (stored, source): (&Stored, Source),
-    now: Instant,
+    (stored, age, source): (&Stored, u32, Source),
     out: &mut [u8],
     event: &mut Event,
 ) -> Option<usize> {
@@ -182,7 +201,7 @@ pub(super) fn filtered(
             }
         }
     }
-    let len = request.stored(stored, now, out);
+    let len = request.stored(stored, age, out);
     sent(event, source, stored.rcode(), len)
 }
 

@@ -12,7 +12,7 @@ use crate::settings::ListSettings;
 const MAX_DEPTH: usize = 16;
 /// The most files that one list may read.
 const MAX_FILES: usize = 4096;
-/// The most octets of all of them.
+/// The most octets of all these files together.
 const MAX_OCTETS: u64 = 64 << 20;
 
 /// Reads the files that the lines of a list name into the list. A file that can't be read costs only the
@@ -44,7 +44,7 @@ struct Files<'s> {
     open: Vec<PathBuf>,
     files: usize,
     octets: u64,
-    /// What all that was read so far leaves of the list's budget.
+    /// The part of the list's budget that the files so far have left.
     budget: Budget,
 }
 
@@ -77,7 +77,7 @@ impl Files<'_> {
             return Err("the file includes itself".into());
         }
         if self.open.len() > MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} files one in the other"));
+            return Err(format!("files are included more than {MAX_DEPTH} deep"));
         }
         self.files += 1;
         if self.files > MAX_FILES {
@@ -135,7 +135,7 @@ mod tests {
         let (names, skipped) = read_list(&folder, "x.test\ninclude:a\ninclude:sub/c\n");
         assert_eq!(names, ["1:x.test", "2:a.test", "2:b.test", "3:c.test"]);
         assert_eq!(skipped, Vec::<String>::new());
-        // A circle is cut where it closes.
+        // A file in a circle is not read a second time.
         let (names, skipped) = read_list(&folder, "include:round\ninclude:list\n");
         assert_eq!(names, ["1:round.test", "1:way.test"]);
         assert_eq!(
@@ -172,7 +172,7 @@ mod tests {
         }
         let (names, skipped) = read_list(folder, "include:d0\n");
         assert_eq!((names.len(), skipped.len()), (MAX_DEPTH, 1));
-        assert!(skipped[0].contains("16 files one in the other"), "{skipped:?}");
+        assert!(skipped[0].contains("included more than 16 deep"), "{skipped:?}");
         // The budget is that of the list with all of its files.
         fs::write(folder.join("some"), "a.test\nb.test\n").unwrap();
         let path = folder.join("list");

@@ -20,14 +20,14 @@ pub(super) struct Loaded {
 pub struct LastGood<'p> {
     /// The policy.
     pub policy: &'p Policy,
-    /// The settings it was built from.
+    /// The settings that it was built from.
     pub settings: &'p Settings,
     /// The report on it.
     pub report: &'p Report,
 }
 
 impl<'p> LastGood<'p> {
-    /// The report on a list, if the settings read it as they do now.
+    /// The report on a list, if the settings for reading it have not changed.
     fn of(self, list: &ListSettings) -> Option<&'p ListReport> {
         let how = |l: &ListSettings| (l.format, l.effect, l.plain, l.addresses, l.attributes.clone());
         let same = |l: &&ListSettings| l.name == list.name && l.source == list.source && how(l) == how(list);
@@ -39,7 +39,7 @@ impl<'p> LastGood<'p> {
 /// The rules that `last` has of a list whose new text can't be used.
 ///
 /// # Errors
-/// It has none.
+/// There are none.
 pub(super) fn keep(
     list: &ListSettings,
     failure: Failure,
@@ -51,7 +51,7 @@ pub(super) fn keep(
     let at = failure.line.map_or(String::new(), |line| format!("line {line}: "));
     let line = ListReport { kept: Some(at + &failure.reason), before: None, ..line.clone() };
     let (mut texts, mut compiled) = (Vec::new(), None);
-    // The list, and what has times of its own; no other list has its name.
+    // The list, and the part of it with its own times; no other list has its name.
     let numbers = last.policy.lists.iter().zip(0u16..).filter(|(policy, _)| policy.name == list.name);
     for (nth, (policy, number)) in numbers.enumerate() {
         if line.format == Format::Index {
@@ -64,10 +64,10 @@ pub(super) fn keep(
     Ok(Loaded { line, texts, compiled })
 }
 
-/// Compares a list with its bounds and with what it was.
+/// Compares a list with its bounds and with its previous version.
 ///
 /// # Errors
-/// It may not replace what it was.
+/// It may not replace the previous version.
 pub(super) fn accepted(
     list: &ListSettings,
     mut line: ListReport,
@@ -87,7 +87,7 @@ pub(super) fn accepted(
     } else if let Some(least) = bounds.min_rules.filter(|least| rules < *least as usize) {
         format!("it gives {}, and `min-rules` is {least}", plural(rules))
     } else if rules == 0 && before > 0 && bounds.min_rules.is_none() {
-        "it gives no rules any more; if that is right, set `min-rules = 0`".to_owned()
+        "it no longer gives any rules; if that is intended, set `min-rules = 0`".to_owned()
     } else if let Some(most) = bounds.max_shrink.filter(|most| lost > before.saturating_mul((*most).into())) {
         format!("it gives {} after {before}, and `max-shrink` is {most}%", plural(rules))
     } else {

@@ -16,7 +16,7 @@ use crate::settings::{ListSettings, TextSource};
 /// # Errors
 /// The list can't be read, is not a list, or is already compiled.
 pub fn read_text(list: &ListSettings, progress: &dyn Progress) -> Result<List, Failure> {
-    // A compiled index has no times.
+    // A compiled index can't hold rules with times.
     match read_list(list, &BTreeMap::new(), progress)? {
         ListText::Text(text) => Ok(*text),
         ListText::Compiled(..) => {
@@ -36,7 +36,7 @@ pub(super) fn failure(list: &ListSettings, reason: &dyn fmt::Display) -> Failure
     Failure { what, file, line: None, reason: reason.to_string(), help: None }
 }
 
-/// A list whose rules have no attributes to choose by: without the choice, more rules than wanted would apply.
+/// The failure for `attributes` in a format without them: ignoring the key would apply more rules than wanted.
 fn no_attributes(list: &ListSettings, format: Format) -> Failure {
     let reason = format!("only rules of the format v2fly have `attributes`; this list is {format}");
     Failure { help: Some("set `format = \"v2fly\"`, or remove the key"), ..failure(list, &reason) }
@@ -45,7 +45,7 @@ fn no_attributes(list: &ListSettings, format: Format) -> Failure {
 /// A list whose file can't be read, or is not read to its end.
 fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
     let more = |what: &str, key: &str| {
-        let reason = format!("{what}; if it is meant to be, raise `{key}`");
+        let reason = format!("{what}; if that is intended, raise `{key}`");
         failure(list, &reason)
     };
     match reason {
@@ -63,7 +63,7 @@ fn unread(list: &ListSettings, reason: &ReadError) -> Failure {
     }
 }
 
-/// Reads a text in memory, a second time if it shows another format than its beginning.
+/// Reads a text in memory; a second time if the whole shows a different format from its beginning.
 fn read_all(text: &[u8], reader: &dyn Fn() -> Reader) -> Result<List, lists::ReadError> {
     let once = |mut reader: Reader| {
         reader.feed(text)?;

@@ -36,7 +36,7 @@ pub(super) fn compile_after(
 ) -> Result<(Policy, Report), BuildError> {
     let (mut lists, mut failures) = (Vec::with_capacity(settings.lists.len()), Vec::new());
     for list in &settings.lists {
-        // The rules of a text are counted once it is compiled.
+        // The rules of a text are counted when it has been compiled.
         let loaded = load(list, settings, build).and_then(|loaded| match loaded.texts.len() {
             0 => accepted(list, loaded.line.clone(), last).map(|line| Loaded { line, ..loaded }),
             _ => Ok(loaded),
@@ -50,8 +50,8 @@ pub(super) fn compile_after(
         return Err(BuildError(failures));
     }
     let text = compile_texts(&mut lists, settings, build, last)?;
-    // Rules with times of their own are a list of their own after theirs. For each policy: the number of its
-    // list in the settings.
+    // Rules with their own times form an extra list after the list that they are in. For each list of the policy:
+    // the number of its list in the settings.
     let (mut policies, mut owners) = (Vec::new(), Vec::new());
     let (mut report, mut layers) = (Report::default(), Vec::new());
     let mut text_numbers = Vec::new();
@@ -94,7 +94,7 @@ pub(super) fn compile_after(
 
 /// All text lists are compiled together, so that one lookup serves them all; each compiled index is a layer
 /// of its own. A list whose new rules are refused is replaced by its earlier ones, and all are compiled
-/// again. The texts are given up to it.
+/// again. The texts are consumed.
 fn compile_texts(
     lists: &mut [Loaded],
     settings: &Settings,
@@ -115,7 +115,7 @@ fn compile_texts(
     for (place, (loaded, list)) in lists.iter_mut().zip(&settings.lists).enumerate() {
         let mut own = accounts.by_ref().take(loaded.texts.len());
         let Some(mut account) = own.next() else { continue };
-        // The lines of rules with times of their own are among those of their list.
+        // The lines of rules with their own times are counted among those of their list.
         own.for_each(|of_part| account.left_out.extend(of_part.left_out));
         // The report on rules that are kept is that of the text that they were read from.
         if loaded.line.kept.is_some() {
@@ -217,7 +217,7 @@ fn load(list: &ListSettings, settings: &Settings, build: Build<'_>) -> Result<Lo
     }
 }
 
-/// The times of a rule within those of its list; `None` if no schedule can say them.
+/// The times of a rule within those of its list; `None` if no single schedule can express them.
 fn narrowed(of_list: Option<&Schedule>, own: Option<&Schedule>) -> Option<Schedule> {
     match (of_list, own?) {
         (Some(list), own) => own.within(list),
@@ -226,7 +226,7 @@ fn narrowed(of_list: Option<&Schedule>, own: Option<&Schedule>) -> Option<Schedu
 }
 
 fn two_schedules() -> SkipReason {
-    SkipReason::Feature("a rule with a schedule of its own in a list with one".into())
+    SkipReason::Feature("a rule with its own schedule in a list that has one too".into())
 }
 
 /// The report with the outcome of each line.
@@ -309,7 +309,7 @@ fn groups(settings: &Settings, owners: &[u16]) -> Groups {
     Groups::new(settings.groups.iter().map(group).collect(), settings.server.listen.len())
 }
 
-/// The groups that the rewrites of a list are for: all of a list are for the same.
+/// The groups that the rewrites of a list are for; all rewrites of one list have the same groups.
 fn only_groups(list: &ListSettings, settings: &Settings) -> Vec<u16> {
     let TextSource::Rewrites(rewrites) = &list.source else { return Vec::new() };
     let wanted = rewrites.first().map_or(&[][..], |rewrite| &rewrite.groups);

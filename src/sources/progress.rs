@@ -23,7 +23,7 @@ pub trait Progress {
     fn at(&self, done: u64);
     /// Reading is complete; this stage begins.
     fn stage(&self, what: &str);
-    /// False when the load is not wanted any more: it ends at the next occasion, with an error.
+    /// False once the load is no longer wanted: it then ends as soon as it can, with an error.
     fn goes_on(&self) -> bool {
         true
     }

@@ -31,15 +31,15 @@ pub struct ListReport {
     pub account: Account,
     /// Lines, or names on them, that were meant as rules but gave none.
     pub skipped: Vec<Skipped>,
-    /// Those that were only counted.
+    /// Skipped lines that were only counted.
     pub unkept: Unkept,
-    /// Rules that the list may not have, or not as they are.
+    /// Rules that `may` weakened or stopped.
     pub confined: Vec<Confined>,
     /// The rules that it gave before this reload.
     pub before: Option<usize>,
     /// Why these are the rules of an earlier load, and the new text is not used.
     pub kept: Option<String>,
-    /// How it was read where there is a choice.
+    /// How it was read, where there is a choice.
     pub reading: Reading,
 }
 
@@ -95,7 +95,7 @@ impl Reading {
         if self.one_family > 0 {
             let lines = lines(self.one_family);
             out.push(format!(
-                "{lines} with an address of one family: questions for the other pass, as in dnsmasq; `#` answers both"
+                "{lines} with an address of one family: questions for the other pass, as in dnsmasq; write `#` to answer both"
             ));
         }
         if self.not_chosen > 0 {
@@ -105,7 +105,7 @@ impl Reading {
             let lines = lines(self.addressed);
             out.push(format!(
                 "{lines} with an address other than 0.0.0.0 or loopback: the names are blocked; \
-                `addresses = \"answer\"`: they are answered with the address"
+                with `addresses = \"answer\"` they are answered with the address"
             ));
         }
         if self.match_unused {
@@ -164,9 +164,7 @@ pub enum ListWarning {
         after: usize,
     },
     /// Its new text is not used.
-    #[error(
-        "the list `{name}` ({from}) is not reloaded: {why}; it keeps what it gave before, rules: {rules}"
-    )]
+    #[error("the list `{name}` ({from}) is not reloaded: {why}; it keeps the rules it gave before: {rules}")]
     Kept {
         /// The list's name.
         name: String,
@@ -228,7 +226,7 @@ impl ListReport {
 }
 
 impl Report {
-    /// The lists whose new text is not used, as what has failed.
+    /// The lists whose new text is not used, as failures.
     pub(super) fn not_reloaded(&self) -> Vec<Failure> {
         let failure = |list: &ListReport| {
             let what = Part::List { name: list.name.clone(), source: list.source.clone() };

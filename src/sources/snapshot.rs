@@ -70,7 +70,7 @@ impl Parts {
         let lists = (!policy::same(serving, settings)).then(|| compile_after(settings, how, Some(last)));
         let lists = lists.transpose();
         let zones = (!zones::same(serving, settings)).then(|| zones(settings)).transpose();
-        // If anything else fails, nothing is reloaded, and all reasons are told.
+        // If anything else fails, nothing is reloaded, and all reasons are reported.
         let zones = zones.map_err(|error| match &lists {
             Ok(Some((_, report))) => BuildError(report.not_reloaded().into_iter().chain(error.0).collect()),
             _ => error,
@@ -342,7 +342,7 @@ mod tests {
         let (parts, report) = Parts::build(last, &settings, Build::default()).unwrap();
         assert_eq!(report.lists[0].kept.as_deref(), Some("no such file"));
         assert_eq!(parts.put_into(&serving, &settings, &counters).policy.rule_count(), 2);
-        // Read in another way it would be another list.
+        // With a different reading it is a different list.
         let mut allow = settings.clone();
         allow.lists[0].effect = crate::rule::Effect::Allow;
         let gone = Parts::build(last, &allow, Build::default()).err();

@@ -22,13 +22,13 @@ pub enum ReadError {
     Io(io::Error),
     /// It is not a list, or exceeds the list's budget.
     List(lists::ReadError),
-    /// It is larger than this, as it is stored.
+    /// The file, as it is stored, is larger than this many octets.
     TooLarge(u64),
     /// It unpacks to more than this many times its size.
     Bomb(u32),
 }
 
-/// Octets that may be unpacked whatever the ratio: small files are packed best.
+/// Octets that may be unpacked whatever the ratio, since small files can have high ratios.
 const UNPACKED: u64 = 16 << 20;
 
 /// A file that can be read from its beginning any number of times.
@@ -120,7 +120,7 @@ impl Stored {
     }
 }
 
-/// A temporary file that nobody else can open, and that goes when it is closed.
+/// A temporary file that no other process can open, and that is removed when it is closed.
 fn unnamed() -> io::Result<File> {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -220,7 +220,7 @@ impl<R: Read> Read for Zstd<R> {
     }
 }
 
-/// `may` is asked after each piece whether the octets so far are too many.
+/// After each piece, `may` decides whether the octets so far are too many.
 fn feed(
     mut from: impl Read,
     mut reader: Reader,
@@ -258,8 +258,8 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Reads a whole file into memory of this process: what becomes of the file later changes nothing here. A map
-/// of the file would let others change, or end, what is served.
+/// Reads a whole file into memory of this process, so later changes to the file have no effect. With a memory map,
+/// others could change what is served, or end the process by truncating the file.
 ///
 /// # Errors
 /// The file can't be read, or changes while it is read.
@@ -274,7 +274,7 @@ pub fn whole(path: &Path) -> io::Result<Bytes> {
     Ok(room.into_bytes(len))
 }
 
-/// Moves octets to where lookups are fastest: see [`Room`].
+/// Moves octets to where lookups are fastest: large pages, if the system has them.
 #[must_use]
 pub fn settle(octets: Bytes) -> Bytes {
     let moved = || -> io::Result<Bytes> {
@@ -329,8 +329,8 @@ impl Room {
     }
 }
 
-/// Writes a file under a temporary name beside it and renames it, so that whoever reads the old file reads it to
-/// its end.
+/// Writes a file under a temporary name in the same folder and renames it: a process that reads the old file can
+/// read it to its end.
 ///
 /// # Errors
 /// The file can't be written or renamed.

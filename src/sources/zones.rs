@@ -59,7 +59,7 @@ fn read_zone(zone: &ZoneSettings, folder: Option<&Path>) -> Result<Zone, Vec<Fai
         TextSource::Inline(lines) => (lines.join("\n").into_bytes(), None),
         TextSource::Rewrites(_) => (Vec::new(), None),
     };
-    // A zone may be outside of the folder of the configuration; its own folder is then what it may include.
+    // A zone outside of the folder of the configuration may include files of its own folder.
     let own = path.and_then(Path::parent);
     let whole = |folder: &Path| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

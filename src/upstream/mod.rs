@@ -19,6 +19,7 @@ pub mod hickory;
 mod name_server;
 mod question;
 mod race;
+mod reader;
 pub mod route;
 mod rtt;
 mod server;

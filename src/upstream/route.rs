@@ -41,10 +41,13 @@ impl Routes {
     /// The longest suffix of a name that has upstreams of its own: their route, and the suffix's length on
     /// the wire, in octets.
     #[must_use]
+    #[inline]
     pub fn forward(&self, name: Name<'_>) -> Option<(u16, usize)> {
-        if self.suffixes.is_empty() {
-            return None;
-        }
+        if self.suffixes.is_empty() { None } else { self.longest(name) }
+    }
+
+    #[inline(never)]
+    fn longest(&self, name: Name<'_>) -> Option<(u16, usize)> {
         let folded = Folded::new(name);
         let mut at = 0;
         while let Some(len) = folded.from(at).first() {

@@ -1,5 +1,5 @@
-//! Queries one server over UDP at little cost: each query is sent on the calling thread, the reply is read
-//! by a task.
+//! Queries one server over UDP at little cost: each query is sent on the calling thread, the replies are read
+//! by one task, see [`Reader`].
 //!
 //! A [`Port`] is a socket connected to the server, on a random source port. There are as many ports as
 //! there are queries in flight, up to [`MAX_PORTS`] (RFC 5452 §9.2). Each takes a few hundred queries or a
@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
-use tokio::task::AbortHandle;
+#[cfg(unix)]
+use tokio::io::unix::AsyncFd;
 use tokio::time::MissedTickBehavior;
 
 use super::Question;
 use super::flights::{Flight, Flights, Missed, OnReply, lock, random_ids, with_question};
 use super::question::Packet;
+use super::reader::{self, Reader};
 
 /// How long a port takes queries; it takes at most [`IDS`](super::flights::IDS).
 const LIFE: Duration = Duration::from_secs(2);
@@ -60,8 +61,8 @@ struct PoolState {
     closing: Vec<Arc<Port>>,
     /// For choosing among open ports. Not secret: the ports and the ids are.
     random: u64,
-    /// A task checks for overdue queries.
-    ticking: bool,
+    /// Reads the ports. `None`: there are none, and no task checks for overdue queries.
+    reader: Option<Arc<Reader>>,
 }
 
 /// One query to be sent.
@@ -82,7 +83,7 @@ impl Ports {
     /// counts messages that answer nothing.
     #[must_use]
     pub(super) fn new(server: SocketAddr, tick: Duration, unwanted: Arc<AtomicU64>) -> Self {
-        let state = PoolState { open: Vec::new(), closing: Vec::new(), random: 0, ticking: false };
+        let state = PoolState { open: Vec::new(), closing: Vec::new(), random: 0, reader: None };
         Self { pool: Arc::new(Pool { server, tick, unwanted, state: Mutex::new(state) }) }
     }
 
@@ -98,10 +99,13 @@ impl Ports {
                         other.give_back(id);
                     }
                     state.open.push(Arc::clone(&port));
-                    if !state.ticking {
-                        state.ticking = true;
-                        tokio::spawn(tick(Arc::clone(&self.pool)));
-                    }
+                    let reader = state.reader.get_or_insert_with(|| {
+                        let reader = Arc::new(Reader::default());
+                        tokio::spawn(tick(Arc::clone(&self.pool), Arc::clone(&reader)));
+                        reader
+                    });
+                    let reading = reader.add(read(Arc::clone(&port)));
+                    lock(&port.state).reading = Some(reading);
                     (port, id)
                 }
                 // No descriptors are left, say: a port that is in use will do.
@@ -159,7 +163,7 @@ impl PoolState {
 /// One socket with its queries in flight.
 struct Port {
     /// Read by a task, written by the callers.
-    socket: UdpSocket,
+    socket: Socket,
     /// When it stops taking queries.
     until: Instant,
     /// It has stopped before.
@@ -180,7 +184,7 @@ struct State {
     flights: Flights<()>,
     /// Messages that answered nothing.
     unwanted: u32,
-    reader: Option<AbortHandle>,
+    reading: Option<Arc<reader::Port>>,
 }
 
 impl Port {
@@ -190,11 +194,11 @@ impl Port {
         // On a connected socket the kernel drops datagrams from other sources and reports a closed port.
         socket.connect(pool.server)?;
         socket.set_nonblocking(true)?;
-        let socket = UdpSocket::from_std(socket)?;
+        let socket = Socket::new(socket)?;
         let mut ids = random_ids()?;
         let first = ids.pop().ok_or(io::ErrorKind::InvalidData)?;
         let state =
-            State { ids, used: Vec::new(), reserved: 1, flights: Flights::new(), unwanted: 0, reader: None };
+            State { ids, used: Vec::new(), reserved: 1, flights: Flights::new(), unwanted: 0, reading: None };
         let port = Arc::new(Self {
             socket,
             until: now + LIFE,
@@ -203,8 +207,6 @@ impl Port {
             unwanted: Arc::clone(&pool.unwanted),
             state: Mutex::new(state),
         });
-        let reader = tokio::spawn(read(Arc::clone(&port))).abort_handle();
-        lock(&port.state).reader = Some(reader);
         Ok((port, first))
     }
 
@@ -239,9 +241,8 @@ impl Port {
             state.used.push(id);
             state.flights.insert(id, flight, ());
         }
-        // Outside the lock: on loopback the reply may arrive before the call returns. And past tokio, which
-        // would first have to learn that the socket is writable.
-        let Err(error) = SockRef::from(&self.socket).send(packet.octets()) else { return };
+        // Outside the lock: on loopback the reply may arrive before the call returns.
+        let Err(error) = self.socket.send(packet.octets()) else { return };
         match Missed::of(error) {
             // The send buffer is full: lost like any datagram.
             Missed::Local(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -293,11 +294,16 @@ impl Port {
             let Some((mut late, ())) = state.flights.overdue(now) else {
                 let idle = state.flights.is_empty() && state.reserved == 0;
                 let ends = idle && (now >= self.until || self.retired.load(Relaxed) || state.ids.is_empty());
-                if ends {
+                let reading = if ends {
                     state.ids.clear();
-                    if let Some(reader) = state.reader.take() {
-                        reader.abort();
-                    }
+                    state.reading.take()
+                } else {
+                    None
+                };
+                drop(state);
+                // Outside the lock, which the reading takes.
+                if let Some(reading) = reading {
+                    reading.stop();
                 }
                 return !ends;
             };
@@ -332,8 +338,9 @@ fn bound(server: SocketAddr) -> io::Result<std::net::UdpSocket> {
     std::net::UdpSocket::bind((any, 0))
 }
 
-/// Notices slow and overdue queries, as long as there are ports.
-async fn tick(pool: Arc<Pool>) {
+/// Notices slow and overdue queries, and has the ports read, as long as there are any.
+async fn tick(pool: Arc<Pool>, reader: Arc<Reader>) {
+    let reading = tokio::spawn(reader.run());
     let mut ticks = tokio::time::interval(pool.tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ports = Vec::new();
@@ -352,22 +359,22 @@ async fn tick(pool: Arc<Pool>) {
             ports.clear();
         }
         if state.open.is_empty() && state.closing.is_empty() {
-            state.ticking = false;
+            state.reader = None;
+            reading.abort();
             return;
         }
     }
 }
 
-/// Reads the replies of a port until it is aborted.
+/// Reads the replies of a port until it is stopped.
 async fn read(port: Arc<Port>) {
     let socket = &port.socket;
     let mut reply = vec![0; MAX_REPLY];
     loop {
-        // On Linux an ICMP error raises EPOLLERR without EPOLLIN.
-        let Ok(ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else { return };
+        let Ok(has_error) = socket.ready().await else { return };
         for _ in 0..BURST {
-            let drained = socket.try_io(Interest::READABLE, || {
-                match (&*SockRef::from(socket)).read(&mut reply) {
+            let drained = socket.try_io(Interest::READABLE, |socket| {
+                match (&*socket).read(&mut reply) {
                     Ok(len) => port.deliver(reply.get(..len).unwrap_or_default()),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                     Err(error) => port.fail(&error),
@@ -379,17 +386,68 @@ async fn read(port: Arc<Port>) {
                 break;
             }
         }
-        if !ready.is_error() {
+        if !has_error {
             continue;
         }
         // Clears the readiness for errors, and takes the error if there is one.
-        let pending = socket.try_io(Interest::ERROR, || {
-            Err::<(), _>(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
+        let pending = socket.try_io(Interest::ERROR, |socket| {
+            Err(socket.take_error()?.unwrap_or_else(|| io::ErrorKind::WouldBlock.into()))
         });
         if let Err(error) = pending
             && error.kind() != io::ErrorKind::WouldBlock
         {
             port.fail(&error);
         }
+    }
+}
+
+/// A UDP socket that the runtime watches for what arrives. It does not watch whether there is room to send:
+/// each datagram that leaves the buffer would wake it, and a full buffer loses the datagram anyway.
+#[cfg(unix)]
+struct Socket(AsyncFd<std::net::UdpSocket>);
+
+/// A UDP socket that the runtime watches.
+#[cfg(not(unix))]
+struct Socket(tokio::net::UdpSocket);
+
+impl Socket {
+    #[cfg(unix)]
+    #[expect(
+        deprecated,
+        reason = "the new name is unsafe, for types that give another descriptor each time; this one can't"
+    )]
+    fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        AsyncFd::with_interest(socket, Interest::READABLE | Interest::ERROR).map(Self)
+    }
+
+    #[cfg(not(unix))]
+    fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        tokio::net::UdpSocket::from_std(socket).map(Self)
+    }
+
+    fn send(&self, packet: &[u8]) -> io::Result<usize> {
+        SockRef::from(&self.0).send(packet)
+    }
+
+    /// Waits for a datagram or an error; returns whether there is an error. On Linux an ICMP error raises
+    /// EPOLLERR without EPOLLIN.
+    async fn ready(&self) -> io::Result<bool> {
+        let ready = self.0.ready(Interest::READABLE | Interest::ERROR).await?;
+        #[cfg(unix)]
+        let ready = ready.ready();
+        Ok(ready.is_error())
+    }
+
+    /// If it is ready, as far as is known, for `interest`: what `attempt` returns; it is not ready if that
+    /// is [`WouldBlock`](io::ErrorKind::WouldBlock).
+    fn try_io(
+        &self,
+        interest: Interest,
+        attempt: impl FnOnce(SockRef<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        #[cfg(unix)]
+        return self.0.try_io(interest, |socket| attempt(SockRef::from(socket)));
+        #[cfg(not(unix))]
+        return self.0.try_io(interest, || attempt(SockRef::from(&self.0)));
     }
 }

@@ -73,7 +73,10 @@ fn describe() {
         ("portcullis_unanswered_total", "Queries left without a reply."),
         ("portcullis_upstream_answers_total", "Replies of an upstream that were used, by upstream."),
         ("portcullis_upstream_failures_total", "Failed attempts at an upstream, by upstream."),
-        ("portcullis_upstream_unwanted_total", "Messages of an upstream that answered nothing, by upstream."),
+        (
+            "portcullis_upstream_unwanted_total",
+            "Messages from an upstream that match no open query, by upstream.",
+        ),
         ("portcullis_ratelimit_dropped_total", "UDP queries beyond the limit on replies that got none."),
         (
             "portcullis_ratelimit_slipped_total",
@@ -90,7 +93,7 @@ fn describe() {
         ),
         (
             "portcullis_tcp_over_budget_total",
-            "DNS connections that were not read from, or ended, because all together hold too much memory.",
+            "DNS connections not read from, or closed, because all together held too much memory.",
         ),
         ("portcullis_log_lines_left_out_total", "Repeated lines left out of the program's log."),
         (

@@ -1,5 +1,5 @@
 //! The answer of this server's zones to a question, and its sections (RFC 1034 §4.3.2), with signatures and
-//! proofs for who asks for them (RFC 4035 §3.1).
+//! proofs for clients that ask for them (RFC 4035 §3.1).
 
 use super::proof::{Claim, Evidence};
 use super::rrset::{Node, RrSet};
@@ -26,7 +26,7 @@ struct Alias<'a> {
 enum Through<'a> {
     /// By its own CNAME.
     Cname,
-    /// By that of a wildcard, below a name of so many labels.
+    /// By the CNAME of a wildcard below a name with this many labels.
     Wildcard(u8),
     /// By the DNAME of a name above it.
     Dname(&'a Node),
@@ -38,13 +38,13 @@ enum End<'a> {
     Found(&'a Zone, Found<'a>),
     /// The name has no records, but a zone or a forward of this server lies below it, so that it exists.
     Above(&'a Zone),
-    /// The aliases are what the question asks for.
+    /// The question asks for the aliases themselves.
     Complete,
     /// The last alias points to a name outside the zones of this server.
     Elsewhere,
     /// The chain is a loop, or longer than the limit.
     Endless,
-    /// What the last alias redirects to is too long for a name (RFC 6672 §2.2).
+    /// The last alias redirects to a name that would be too long (RFC 6672 §2.2).
     TooLong,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Current<'a> {
     /// Follows an alias; `None` if the name becomes too long.
     fn follow(&mut self, alias: &Alias<'_>) -> Option<()> {
         let target = alias.set.target()?.as_bytes();
-        // Of a DNAME, the labels before its owner stay (RFC 6672 §2.2).
+        // A DNAME keeps the labels before its owner (RFC 6672 §2.2).
         let kept = match alias.through {
             Through::Dname(owner) => self.name().as_bytes().len().checked_sub(owner.name.as_bytes().len())?,
             Through::Cname | Through::Wildcard(_) => 0,
@@ -118,7 +118,7 @@ pub fn answer<'a>(
         if current.follow(&alias).is_none() {
             break End::TooLong;
         }
-        // The alias that a DNAME gives is what these ask for (RFC 6672 §3.2).
+        // These types ask for the alias that a DNAME gives (RFC 6672 §3.2).
         if matches!(alias.through, Through::Dname(_)) && matches!(qtype, Qtype::CNAME | Qtype::ANY) {
             break End::Complete;
         }

@@ -1,4 +1,4 @@
-//! A zone from its records, or everything that keeps them from forming one.
+//! Builds a zone from its records, or lists everything that keeps them from forming one.
 
 use std::collections::HashMap;
 
@@ -62,7 +62,7 @@ fn finished(DraftNode { name, sets }: DraftNode, labels_of_apex: usize) -> Node 
             None => sets.push(signature),
         }
     }
-    // In the order of their types, so that ANY gets the same one whatever the order in the file.
+    // Sorted by type: ANY then gets the same RRset whatever the order in the file.
     sets.sort_by_key(|set| set.rtype);
     let has = |rtype| sets.iter().any(|set| set.rtype == rtype);
     let is_cut = name.as_name().labels().count() > labels_of_apex && has(Qtype::NS);
@@ -92,8 +92,8 @@ fn proofs(nodes: &mut Nodes, apex: &NameBuf) -> Proofs {
     chain.map_or(Proofs::Unsigned, Proofs::Nsec3)
 }
 
-/// The most records of one name and type. A message has 65,535 octets, and each record takes 12 of them beside
-/// its data, since the owner is compressed (RFC 1035 §4.1.4): more fit no reply.
+/// The most records of one name and type. A message has 65,535 octets, and each record takes 12 of them besides
+/// its data, since the owner is compressed (RFC 1035 §4.1.4): no reply can hold more.
 const MAX_RECORDS: usize = 5000;
 
 /// A zone while its records are added: each RRset with the place of its first record.
@@ -147,7 +147,7 @@ impl Draft<'_> {
         let node = self.nodes.entry(owner.to_folded().as_bytes().into());
         let DraftNode { name, sets: node } = node.or_insert_with(|| DraftNode::empty(owner));
         if node.is_empty() {
-            // In the case of its own records, not of those below it.
+            // With the letter case of its own records, not of those below it.
             *name = owner.to_buf();
         }
         // RFC 1034 §3.6.2: a CNAME excludes other data, except its signatures (RFC 4034 §3, RFC 4035 §2.5).

@@ -5,8 +5,8 @@ use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use super::rrset::{Node, RrSet};
 use crate::dns::{Folded, Name, NameBuf, Qtype};
 
-/// The most additional iterations. Validators take a zone with more for unsigned (RFC 9276 §3.2), and each
-/// negative answer would cost this many hashes for every name that it proves.
+/// The most additional iterations. Validators treat a zone with more as unsigned (RFC 9276 §3.2), and each negative
+/// answer costs this many hashes for every name that it proves.
 pub(super) const MAX_ITERATIONS: u16 = 150;
 
 /// A hash of a name (RFC 5155 §5).

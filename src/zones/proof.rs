@@ -25,7 +25,7 @@ pub(super) struct Place<'z> {
     pub(super) wildcard: Option<&'z Node>,
 }
 
-/// What is to be proved of a name.
+/// What is to be proved about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
     /// It does not exist, and no wildcard matches it.
@@ -118,7 +118,7 @@ fn prove_hashed<'z>(
     let labels = name.offsets();
     let hash = |depth: usize| labels.suffix(depth).map(|name| chain.hash(name));
     if claim == Claim::Expanded {
-        // RFC 5155 §7.2.6: that the name next to the wildcard's parent does not exist.
+        // RFC 5155 §7.2.6: the next closer name does not exist.
         return evidence.add(hash(found.encloser + 1).and_then(|next| chain.covering(&next)));
     }
     let wildcard = found.wildcard.map(|node| node.name.as_name());

@@ -55,7 +55,7 @@ impl fmt::Display for ZoneErrors {
 
 impl std::error::Error for ZoneErrors {}
 
-/// The most octets of a zone's file, and of all files that it includes.
+/// The most octets of a zone's file and all files that it includes, together.
 pub const MAX_OCTETS: u64 = 256 << 20;
 /// The most files that a zone includes.
 const MAX_FILES: usize = 4096;
@@ -108,7 +108,7 @@ struct Reading {
     files: Vec<Option<PathBuf>>,
     /// Files outside of it are not included.
     folder: Option<PathBuf>,
-    /// Octets that included files may still have.
+    /// Octets that further included files may have.
     room: u64,
     records: Vec<(Place, Record)>,
     errors: ZoneErrors,

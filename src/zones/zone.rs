@@ -156,7 +156,7 @@ fn at(node: &Node, qtype: Qtype) -> Lookup<'_> {
         return Lookup::Answer(set);
     }
     if qtype == Qtype::RRSIG {
-        // Of several signatures, one RRset's (RFC 8482 §4.1).
+        // If there are several RRsets, the signatures of one (RFC 8482 §4.1).
         let signatures = node.sets.iter().find_map(|set| set.signatures.as_deref());
         return signatures.map_or(Lookup::NoData, Lookup::Answer);
     }
@@ -187,10 +187,13 @@ impl Zones {
 
     /// The zone with the longest origin that contains the name. Allocates nothing.
     #[must_use]
+    #[inline]
     pub fn find(&self, qname: Name<'_>) -> Option<&Zone> {
-        if self.zones.is_empty() {
-            return None;
-        }
+        if self.zones.is_empty() { None } else { self.longest(qname) }
+    }
+
+    #[inline(never)]
+    fn longest(&self, qname: Name<'_>) -> Option<&Zone> {
         let folded = Folded::new(qname);
         let mut name = Some(qname);
         while let Some(n) = name {

@@ -192,7 +192,7 @@ fn what_can_never_have_an_effect_is_told() {
         assert!(dead.iter().any(|d| d.contains(&says)), "{says}: {dead:#?}");
     }
     assert_eq!(dead.len(), 8, "{dead:#?}");
-    assert_eq!(report["lists"][0]["other_addresses"], 1);
+    assert_eq!(report["lists"][0]["reading"]["other_addresses"], 1);
     let (code, text) = folder.check(&["--strict"]);
     assert_eq!(code, 1);
     assert!(text.contains("warning: group outside") && text.contains("1 line with an address"), "{text}");
@@ -222,7 +222,7 @@ fn a_reload_keeps_the_last_good_rules() {
     };
     let short = many("bad#.example", 40);
     for (text, why) in [
-        ("", "it gives no rules any more"),
+        ("", "it no longer gives any rules"),
         ("<!DOCTYPE html>", "this is a web page"),
         (short.as_str(), "it gives 40 rules after 101, and `max-shrink` is 50%"),
     ] {

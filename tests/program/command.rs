@@ -440,7 +440,7 @@ fn check_tells_who_is_served_what() {
     for line in [
         "group kids: 2 networks; lists ads; inactive now by its schedule",
         "group others: all other clients; no list",
-        "  corp.test                          forward: udp://192.0.2.53:53",
+        "  corp.test  forward: udp://192.0.2.53:53",
         "block page: 127.0.0.1:8080",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");

@@ -522,7 +522,7 @@ fn a_line_with_a_schedule_applies_only_then() {
     fs::write(folder.path("toml"), config(Path::new("list"), more)).unwrap();
     let (_, said) = folder.run(&["check", "-c", "toml"]);
     assert!(said.contains("list l: 4 lines (dnscrypt, list): 3 used, 1 unsupported"), "{said}");
-    assert!(said.contains("line 4: no schedule is named `nowhere`: gone.test @nowhere"), "{said}");
+    assert!(said.contains("line 4: no [[schedule]] has the name `nowhere`: gone.test @nowhere"), "{said}");
     let (_, said) = folder.run(&["explain", "now.test", "-c", "toml", "--client", "127.0.0.1"]);
     assert!(said.contains("(l, line 3)"), "{said}");
     // Windows of the list and windows of the line: no schedule can say both.
@@ -534,7 +534,8 @@ fn a_line_with_a_schedule_applies_only_then() {
     );
     fs::write(folder.path("toml"), config(Path::new("list"), &more)).unwrap();
     let (_, said) = folder.run(&["check", "-c", "toml"]);
-    let expected = "line 2: not supported: a rule with a schedule of its own in a list with one: never.test";
+    let expected =
+        "line 2: not supported: a rule with its own schedule in a list that has one too: never.test";
     assert!(said.contains(expected) && said.contains("2 used, 2 unsupported"), "{said}");
     // A compiled index has no times: nothing is blocked at all times instead.
     let (_, said) = folder.run(&["compile", "list", "-o", "index", "--format", "dnscrypt"]);

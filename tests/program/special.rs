@@ -156,22 +156,8 @@ fn each_can_be_switched_off_and_makes_way_for_who_has_the_name() {
     let rows: Vec<&str> = text.lines().skip_while(|l| !l.starts_with("who answers")).skip(1).collect();
     let suffixes: Vec<&str> =
         rows.iter().take_while(|l| l.starts_with("  ")).filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(
-        suffixes,
-        [
-            "a.b.corp.test",
-            "home.arpa",
-            "lab.test",
-            "localhost",
-            "invalid",
-            "test",
-            "alt",
-            "local",
-            "home.arpa",
-            "service.arpa",
-            "resolver.arpa",
-            "."
-        ],
-        "{text}"
-    );
+    assert_eq!(suffixes, ["a.b.corp.test", "home.arpa", "lab.test", "this", "."], "{text}");
+    let special =
+        "  this server, for special names ([special]): localhost, invalid, test, alt, local, home.arpa, ";
+    assert!(text.contains(special), "{text}");
 }

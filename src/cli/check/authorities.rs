@@ -6,6 +6,8 @@ use super::serving;
 use crate::dns::{Name, NameBuf, Special};
 use crate::settings::Settings;
 
+const SPECIAL: &str = "special name";
+
 /// Who answers for a name and those below it.
 struct Row {
     suffix: String,
@@ -15,14 +17,21 @@ struct Row {
     warning: Option<String>,
 }
 
-/// Lines for people: the longest suffix first, which is the one that decides.
+/// Lines for people: the longest suffix comes first, since it decides.
 pub(super) fn text(settings: &Settings) -> Vec<String> {
-    let rows = rows(settings);
+    let (special, rows): (Vec<_>, Vec<_>) = rows(settings).into_iter().partition(|row| row.by == SPECIAL);
     let width = rows.iter().map(|row| row.suffix.len()).max().unwrap_or_default();
-    let line = |row: &Row| format!("  {:width$}  {}: {}", row.suffix, row.by, row.with);
-    let warnings = rows.iter().filter_map(|row| Some(format!("warning: {}", row.warning.as_ref()?)));
-    let head = std::iter::once("who answers, the first suffix that fits:".to_owned());
-    head.chain(rows.iter().map(line)).chain(warnings).collect()
+    let mut out = vec!["who answers (the first suffix that matches a name decides):".to_owned()];
+    for row in &rows {
+        // One line, for in most configurations they are all there.
+        if row.suffix == "." && !special.is_empty() {
+            let names: Vec<&str> = special.iter().map(|row| row.suffix.as_str()).collect();
+            out.push(format!("  this server, for special names ([special]): {}", names.join(", ")));
+        }
+        out.push(format!("  {:width$}  {}: {}", row.suffix, row.by, row.with));
+    }
+    out.extend(rows.iter().filter_map(|row| Some(format!("warning: {}", row.warning.as_ref()?))));
+    out
 }
 
 /// The same for programs.
@@ -44,8 +53,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let forwards = settings.forwards.iter().map(|forward| {
         let servers: Vec<String> = forward.servers.iter().map(serving::name).collect();
         let suffix = forward.suffix.to_string();
-        let warning = is_zone(&forward.suffix)
-            .then(|| format!("the forward {suffix} is asked nothing: the zone of that name answers"));
+        let warning = is_zone(&forward.suffix).then(|| {
+            format!(
+                "the forward {suffix} is never asked: the zone of the same name answers; remove one of them"
+            )
+        });
         (&forward.suffix, Row { suffix, by: "forward", with: servers.join(", "), warning })
     });
     let mut own: Vec<(&NameBuf, Row)> = zones.chain(forwards).collect();
@@ -59,14 +71,14 @@ fn rows(settings: &Settings) -> Vec<Row> {
     let special =
         Special::ALL.into_iter().filter(|special| settings.special.has(*special)).map(|special| Row {
             suffix: special.names().to_owned(),
-            by: "special name",
+            by: SPECIAL,
             with: format!("{} ([special] {})", special.rfc(), special.word()),
             warning: None,
         });
     let upstreams = match serving::servers(settings) {
         Ok(servers) if servers.is_empty() => "none".to_owned(),
         Ok(servers) => servers.iter().map(serving::name).collect::<Vec<_>>().join(", "),
-        Err(_) => "the system's, of which there are none".to_owned(),
+        Err(_) => "the system's resolvers, but it has none".to_owned(),
     };
     let rest = Row { suffix: ".".into(), by: "upstreams", with: upstreams, warning: None };
     let is_root = root.is_empty();

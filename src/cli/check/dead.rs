@@ -1,4 +1,4 @@
-//! What the configuration and the lists say that can never have an effect.
+//! Parts of the configuration and the lists that can never have an effect.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ impl Dead {
     }
 }
 
-/// How many rules of a kind are told.
+/// How many rules of a kind are reported.
 const SHOWN: usize = 20;
 
 /// The tags that the syntax of adguard's filters defines.
@@ -121,7 +121,7 @@ fn problems(settings: &Settings, scope: &Scope) -> Vec<String> {
     out
 }
 
-/// The nearest of the known words, as a question.
+/// The closest of the known words, as a question.
 fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
     let lower = word.to_lowercase();
     let near = known.map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k)).min();
@@ -186,7 +186,7 @@ fn forwards(settings: &Settings, found: &mut Vec<Dead>) {
     }
 }
 
-/// Names of addresses have no addresses themselves.
+/// Reverse names have no addresses.
 fn is_reverse(name: Name<'_>) -> bool {
     name.labels().last().is_some_and(|label| label.eq_ignore_ascii_case(b"arpa")) && name.labels().count() > 1
 }

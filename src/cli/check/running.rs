@@ -1,10 +1,10 @@
-//! What a server that runs with this configuration serves, to compare with what it would serve.
+//! What a running server with this configuration serves, to compare with what it would serve after a reload.
 
 use crate::settings::Settings;
 use crate::sources::ListReport;
 
-/// Tells each list how many rules the running server has of it, if there is one that answers on the socket of
-/// the configuration: a list that has shrunk since is then a warning.
+/// Notes for each list how many rules the running server has of it, if a server answers on the socket of the
+/// configuration: `check` then warns of a list that has shrunk.
 #[cfg(unix)]
 pub(super) fn compare(settings: &Settings, lists: &mut [ListReport]) {
     use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,4 @@
-//! What `check` reports beside lists and zones: listeners, permitted clients, and upstreams.
+//! What `check` reports apart from lists and zones: listeners, permitted clients, and upstreams.
 
 use serde_json::{Value, json};
 

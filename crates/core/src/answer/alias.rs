@@ -4,7 +4,7 @@ use crate::dns::{
     Class, Full, Message, Name, NameBuf, Qtype, Rcode, ReplyWriter, Section, expanded_rdata, flag,
 };
 
-/// A record at the beginning of an answer: an alias, or what proves it.
+/// A record at the beginning of an answer: an alias, or a record that proves it.
 #[derive(Clone, Debug)]
 pub struct Link {
     section: Section,
@@ -88,7 +88,7 @@ fn append(
         _ if section == Section::Answer => true,
         // The SOA makes a negative answer cacheable (RFC 2308 §3).
         Qtype::SOA => negative,
-        // Who validates needs the proofs, also of an answer by a wildcard (RFC 4035 §3.1.3).
+        // A validator needs the proofs, even with an answer from a wildcard (RFC 4035 §3.1.3).
         Qtype::RRSIG | Qtype::NSEC | Qtype::NSEC3 => signed,
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! What a resolver says about special names: loopback addresses, that a name does not exist, or an empty zone.
+//! The answers for special names: loopback addresses, NXDOMAIN, or an empty zone.
 
 use std::net::Ipv6Addr;
 
@@ -9,7 +9,7 @@ const TTL: u32 = 10_800;
 const LOCALHOST: &[u8] = b"\x09localhost\0";
 /// The reverse name of 127.0.0.1.
 const LOOPBACK: &[u8] = b"\x011\x010\x010\x03127\x07in-addr\x04arpa\0";
-/// The mailbox of nobody, and the numbers of an empty zone (RFC 6303 §3).
+/// The SOA's mailbox, which does not exist, and the numbers of an empty zone (RFC 6303 §3).
 const NOBODY: &[u8] = b"\x06nobody\x07invalid\0";
 const NUMBERS: [u32; 5] = [1, 3600, 1200, 604_800, TTL];
 
@@ -64,7 +64,7 @@ fn answer(
     }
 }
 
-/// True for the reverse name of ::1: of the names with so many labels, only those of :: and ::1 are an apex.
+/// True for the reverse name of ::1: among names with this many labels, only those of :: and ::1 are an apex.
 fn is_loopback6(apex: Name<'_>) -> bool {
     let labels = apex.offsets();
     labels.count() == 34 && labels.is(34, b"1")

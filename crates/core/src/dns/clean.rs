@@ -1,15 +1,15 @@
 //! Text from outside, made safe to show: in a terminal, a log, a page, JSON.
 //!
 //! A name of a list, a reason, a record or a file may hold escape sequences, which move the cursor or
-//! change the title of a terminal, and marks that turn the direction of writing, so that a line reads
-//! differently from what it says. Whoever shows text that others wrote passes it through here.
+//! change the title of a terminal, and marks that turn the direction of writing and thus disguise what a
+//! line says. All code that shows text from outside passes it through here.
 
 use std::borrow::Cow;
 
 /// What stands for a character that can't be shown.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// True for a character that acts on a terminal, a log or the order of a line instead of being shown: C0
+/// True for a character that acts on a terminal, a log or the order of a line and is not shown itself: C0
 /// and C1 controls, DEL, line and paragraph separators, marks for the direction of writing (UAX #9),
 /// annotation marks and tags.
 #[must_use]

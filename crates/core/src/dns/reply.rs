@@ -247,7 +247,13 @@ impl<'b, 't> ReplyWriter<'b, 't> {
 
     /// Completes the reply and returns its length in octets; 0 if not even the question fits.
     #[must_use]
+    #[inline]
     pub fn finish(mut self) -> usize {
+        self.complete()
+    }
+
+    /// By reference: a writer that is moved into a function is copied.
+    fn complete(&mut self) -> usize {
         if self.question_end <= header::HEADER_LEN {
             return 0;
         }

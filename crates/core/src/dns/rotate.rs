@@ -1,4 +1,4 @@
-//! Rotates the addresses in a reply, in place: who takes the first one is spread over all of them.
+//! Rotates the addresses in a reply, in place, to spread the clients that take the first one over all of them.
 
 use super::message::{Message, Record};
 use super::name::MAX_NAME;
@@ -22,8 +22,8 @@ struct Run {
     count: usize,
 }
 
-/// The number of the question in a reply with several addresses, by which turns are counted: the same for each
-/// name and type, whatever the case. `None`: there is nothing to rotate.
+/// A number for the question in a reply with several addresses; turns are counted by it. It depends on the name
+/// and type, not on letter case. `None`: there is nothing to rotate.
 #[must_use]
 pub fn turns_of(reply: &[u8]) -> Option<u32> {
     let message = Message::parse(reply)?;
@@ -148,7 +148,7 @@ mod tests {
             (&[(n, T::A, 1), (n, T::A, 2), (n, T::AAAA, 3), (n, T::AAAA, 4)], 1, &[2, 1, 4, 3]),
             (&[(n, T::A, 1), (a, T::A, 2)], 1, &[1, 2]),
             (&[(n, T::MX, 0), (n, T::MX, 0)], 1, &[0, 0]),
-            // Not at equal distances: as far as they are.
+            // Not all at equal distances: only those that are.
             (&[(n, T::A, 1), (n, T::A, 2), (Some("x.org"), T::A, 3)], 1, &[2, 1, 3]),
             (&[], 1, &[]),
         ] {

@@ -70,7 +70,7 @@ impl Special {
         }
     }
 
-    /// The names that it is: the apex, or what family.
+    /// The names it covers: the apex, or a description of the family.
     #[must_use]
     pub const fn names(self) -> &'static str {
         match self {
@@ -106,28 +106,41 @@ impl Special {
         matches!(self, Self::HomeArpa | Self::ServiceArpa | Self::ResolverArpa | Self::PrivateReverse)
     }
 
-    /// The special name that contains a name. Most names are told from their last four letters.
+    /// The special name that contains a name. The last four letters rule out most names.
     #[must_use]
+    #[inline]
     pub fn find(name: Name<'_>) -> Option<FoundSpecial<'_>> {
-        let tail = name.as_bytes().last_chunk::<5>()?;
-        let [a, b, c, d, _] = tail;
-        let (special, last): (_, &[u8]) = match &[a | 0x20, b | 0x20, c | 0x20, d | 0x20] {
-            b"arpa" => return in_arpa(name),
-            b"host" => (Self::Localhost, b"localhost"),
-            b"alid" => (Self::Invalid, b"invalid"),
-            b"test" => (Self::Test, b"test"),
-            b"nion" => (Self::Onion, b"onion"),
-            // The length of the label, with the bit that lower case sets.
-            b"#alt" => (Self::Alt, b"alt"),
-            b"ocal" => (Self::Local, b"local"),
-            _ => return None,
-        };
+        const ARPA: u32 = u32::from_be_bytes(*b"arpa");
+        const HOST: u32 = u32::from_be_bytes(*b"host");
+        const ALID: u32 = u32::from_be_bytes(*b"alid");
+        const TEST: u32 = u32::from_be_bytes(*b"test");
+        const NION: u32 = u32::from_be_bytes(*b"nion");
+        // The length of the label, with the bit that lower case sets.
+        const ALT: u32 = u32::from_be_bytes(*b"#alt");
+        const OCAL: u32 = u32::from_be_bytes(*b"ocal");
+        let [tail @ .., _] = name.as_bytes().last_chunk::<5>()?;
+        match u32::from_be_bytes(*tail) | 0x2020_2020 {
+            ARPA => in_arpa(name),
+            HOST => Self::Localhost.at_top(name, b"localhost"),
+            ALID => Self::Invalid.at_top(name, b"invalid"),
+            TEST => Self::Test.at_top(name, b"test"),
+            NION => Self::Onion.at_top(name, b"onion"),
+            ALT => Self::Alt.at_top(name, b"alt"),
+            OCAL => Self::Local.at_top(name, b"local"),
+            _ => None,
+        }
+    }
+
+    /// This one, if its top-level label is the name's.
+    #[inline(never)]
+    fn at_top<'n>(self, name: Name<'n>, label: &[u8]) -> Option<FoundSpecial<'n>> {
         let labels = name.offsets();
-        let apex = labels.suffix(1).filter(|_| labels.is(1, last))?;
-        Some(FoundSpecial { special, apex })
+        let apex = labels.suffix(1).filter(|_| labels.is(1, label))?;
+        Some(FoundSpecial { special: self, apex })
     }
 }
 
+#[inline(never)]
 fn in_arpa(name: Name<'_>) -> Option<FoundSpecial<'_>> {
     let labels = name.offsets();
     let (special, depth) = match () {
@@ -140,7 +153,7 @@ fn in_arpa(name: Name<'_>) -> Option<FoundSpecial<'_>> {
     Some(FoundSpecial { special, apex: labels.suffix(depth)? })
 }
 
-/// How many labels the apex of the private reverse zone has that contains a name (RFC 6303 §4, RFC 7793 §2).
+/// The number of labels in the apex of the private reverse zone that contains a name (RFC 6303 §4, RFC 7793 §2).
 fn private_reverse(labels: &Offsets<'_>) -> Option<usize> {
     if labels.is(2, b"in-addr") {
         let octet = |depth| labels.from_root(depth).and_then(octet);
@@ -209,6 +222,7 @@ impl Specials {
 
     /// The special name that contains a name, if the server answers for it.
     #[must_use]
+    #[inline]
     pub fn find(self, name: Name<'_>) -> Option<FoundSpecial<'_>> {
         Special::find(name).filter(|found| self.has(found.special))
     }

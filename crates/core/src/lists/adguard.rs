@@ -226,7 +226,7 @@ fn rewrite(value: &str) -> Result<Option<Action>, SkipReason> {
     };
     let host = |text: &str| name(text).map(Action::Cname);
     let record = |rtype: Qtype, text: &str| {
-        // Which word of the data is the name of a host.
+        // The position of the host name in the data.
         let place = match rtype {
             Qtype::PTR => Some(0),
             Qtype::MX | Qtype::HTTPS | Qtype::SVCB => Some(1),
@@ -324,7 +324,7 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
         }
         _ => {}
     }
-    // What publishers of lists of names mean by it; `||*.name^` is AdGuard's own for what is below.
+    // Publishers of lists mean the name too; AdGuard itself writes `||*.name^` for only what is below.
     if let (None, false, Some(below)) = (start, end, body.strip_prefix("*."))
         && is_name(below)
         && !below.starts_with('.')

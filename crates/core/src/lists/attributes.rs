@@ -1,4 +1,4 @@
-//! Labels of rules, by which a list chooses.
+//! Labels of rules, by which a list takes only some of them.
 
 /// The rules that a list takes, by their labels. The default takes all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Attributes {
         all
     }
 
-    /// Those that both take.
+    /// The rules that both selections take.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let both = |a: &[String], b: &[String]| [a, b].concat();

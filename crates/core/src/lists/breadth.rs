@@ -1,10 +1,10 @@
-//! How many names a pattern matches: every name, nearly every name, or a whole top-level domain. Decided by
-//! what it does with sample names, so that no way to write it goes unnoticed.
+//! How many names a pattern matches: every name, nearly every name, or a whole top-level domain. Sample names
+//! decide this, because the same pattern can be written in many ways.
 
 use crate::dns::Pattern;
 use crate::trie::Patterns;
 
-/// Names with nothing in common. What matches all of them matches every name.
+/// Names with nothing in common. A pattern that matches all of them is taken to match every name.
 const EVERY: [&str; 12] = [
     "a",
     "0",

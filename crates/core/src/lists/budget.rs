@@ -1,4 +1,4 @@
-//! What a list may cost: bounds that no published list reaches, so that no file from outside can take all
+//! What a list may cost. No published list reaches these bounds; they keep a file from outside from taking all
 //! memory or time.
 
 /// The bounds of one list.
@@ -51,11 +51,11 @@ impl Default for Budget {
 
 /// A bound that a list exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the list has more than {bound} {what}; if it is meant to, raise `{key}`")]
+#[error("the list has more than {bound} {what}; if that is intended, raise `{key}`")]
 pub struct Exceeded {
     /// The line, from 1.
     pub line: u32,
-    /// What there is too much of.
+    /// The quantity that exceeds its bound.
     pub what: &'static str,
     /// The bound.
     pub bound: u64,

@@ -1,5 +1,5 @@
 //! Comments of AdGuard's filters that make the rules after them conditional: `!#if`, and hints such as
-//! `!+ PLATFORM(windows)`. The conditions are about browsers and programs, and none is about this one.
+//! `!+ PLATFORM(windows)`. The conditions name browsers and other programs, never this one.
 
 use super::detect::is_comment;
 use super::skip::SkipReason;
@@ -10,7 +10,7 @@ use crate::rule::Format;
 pub(super) struct Conditions {
     /// How many `!#if` are open.
     depth: u32,
-    /// A hint that is only about the next rule.
+    /// A hint that applies only to the next rule.
     next: bool,
 }
 
@@ -29,7 +29,7 @@ impl Conditions {
                 }
                 None
             }
-            // `NOT_PLATFORM` excludes programs, of which this is none.
+            // `NOT_PLATFORM` excludes some programs, but not this one.
             [b'!', b'+', rest @ ..] => {
                 let mut words = rest.split(u8::is_ascii_whitespace);
                 self.next |= words.any(|word| word.starts_with(b"PLATFORM("));

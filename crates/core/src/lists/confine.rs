@@ -22,7 +22,7 @@ impl List {
                 told.push(Confined { line, rule, power, weaker });
             }
         };
-        // No effect, and not closer than the other rules of its list either.
+        // The rule has no effect, and must not stop less specific rules of its list either.
         let nothing = Traits::plain(Effect::Nothing);
         self.change_names(|line, name, matching, traits| {
             let (power, instead) = may.confined(traits, |effect| name_is_wide(name, matching, effect))?;

@@ -1,8 +1,8 @@
 //! Detects the format of a list from all of its lines.
 //!
-//! Each format says of a line whether it reads it, and whether the line is written as only this format
-//! writes it. The format that reads most lines is the list's. A few lines of it say for certain what a file
-//! is (`[Adblock Plus 2.0]`, a SOA record); these decide unless the rest contradicts them.
+//! For each format and line it is checked whether the format can read the line, and whether only this format
+//! writes it that way. The format that can read the most lines is chosen. Some lines settle the format
+//! (`[Adblock Plus 2.0]`, a SOA record) unless most others contradict them.
 
 use super::detected::Detected;
 use super::hosts::is_entry;
@@ -12,13 +12,13 @@ use crate::rule::Format;
 /// How a format sees a line of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// It has no such line.
+    /// The format has no such line.
     No,
-    /// It reads the line, as other formats do.
+    /// The format can read the line, and so can others.
     Reads,
     /// The line is written as only this format writes it.
     Own,
-    /// The line says what the whole file is.
+    /// The line settles the format of the whole file.
     Certain,
 }
 
@@ -26,12 +26,12 @@ pub(super) enum Fit {
 struct Candidate {
     format: Format,
     fit: fn(&str) -> Fit,
-    /// Its own lines decide only from this share on, as one line in so many: it reads plain names in a way of
-    /// its own, which stray lines must not bring about. 0: names alone suffice.
+    /// Lines that only this format has count if at least one in this many lines is such. The format reads plain
+    /// names in its own way, and a few stray lines must not cause that. 0: names alone suffice.
     one_in: u32,
 }
 
-/// The formats. Of two that read as many lines, and have as many of their own, the earlier is the list's.
+/// The formats. If two read equally many lines, and have equally many of their own, the earlier one wins.
 const CANDIDATES: [Candidate; 10] = [
     Candidate { format: Format::Domains, fit: domains, one_in: 0 },
     Candidate { format: Format::Hosts, fit: hosts, one_in: u32::MAX },
@@ -58,7 +58,7 @@ pub(super) struct Detector {
     cut: Vec<u8>,
 }
 
-/// What a format says of the lines so far.
+/// How a format fits the lines so far.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     reads: u32,
@@ -69,7 +69,7 @@ struct Tally {
 /// Lines as most lists have them; each stands for its kind, so that the formats see it only once.
 const COMMON: [&str; 4] = ["a.example", "||a.example^", "0.0.0.0 a.example", "127.0.0.1 a.example"];
 
-/// Octets of a line that are examined; the rest doesn't change what it is.
+/// Octets of a line that are examined; the rest does not change the result.
 const EXAMINED: usize = 256;
 
 impl Detector {
@@ -139,7 +139,7 @@ impl Detector {
         }
         let lines = self.lines;
         let mut ranked: Vec<(&Candidate, Tally)> = CANDIDATES.iter().zip(all).collect();
-        // Stable: of equals, the earlier in the table stays first.
+        // The sort is stable, so that among equals the earlier in the table stays first.
         ranked.sort_by_key(|(_, tally)| std::cmp::Reverse((tally.reads, tally.own)));
         let has_own = |(candidate, tally): &&(&Candidate, Tally)| match candidate.one_in {
             0 => tally.reads > 0,
@@ -148,7 +148,7 @@ impl Detector {
         let most = |tally: &Tally| tally.reads >= lines - lines / 2;
         let certain = ranked.iter().find(|(_, tally)| tally.certain && most(tally));
         let own = ranked.iter().find(has_own).filter(|(_, tally)| most(tally));
-        // A format without a line of its own is better than one that leaves most lines.
+        // A format without lines of its own is better than one that can't read most lines.
         let any = ranked.first().filter(|(_, tally)| tally.reads > 0);
         let Some((best, tally)) = certain.or(own).or(any) else {
             return Detected { format: Format::Domains, lines, read: 0, certain: false, runner_up: None };
@@ -236,7 +236,7 @@ fn is_header(line: &[u8]) -> bool {
     [&b"adblock"[..], b"adguard", b"ublock", b"ubo"].iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
-//--- One function a format -----------------------------------------------------------------------
+//--- One function per format ---------------------------------------------------------------------
 
 /// One name, and nothing else before a comment.
 fn domains(line: &str) -> Fit {
@@ -465,7 +465,7 @@ mod tests {
             for (format, line) in LINES {
                 let text = many(foreign, 1000) + &many(line, 5000);
                 let found = detected(&text);
-                // The format of the head reads these as well, and only it reads its own.
+                // The format of the first line reads these as well, and only it reads its own lines.
                 let format = match (head, format) {
                     (Format::AdGuard, Format::Domains | Format::Hosts | Format::Wildcard) => Format::AdGuard,
                     (Format::Dnscrypt, Format::Domains | Format::Wildcard) => Format::Dnscrypt,

@@ -12,8 +12,8 @@ pub struct Detected {
     pub lines: u32,
     /// How many of them the format reads.
     pub read: u32,
-    /// A line says for certain that this is the format.
+    /// A line settles that this is the format.
     pub certain: bool,
-    /// The next best format, if the list has lines of another, and how many lines that reads.
+    /// The second-best format, if the list has lines of one, and how many lines it reads.
     pub runner_up: Option<(Format, u32)>,
 }

@@ -191,7 +191,7 @@ mod tests {
             ("a?s.[^a-c]x.org", vec![r"1:pattern /^a.s\.[^a-c]x\.org$/"]),
             ("[a-z0-9\\-_]*.example.com", vec![r"1:pattern /^[a-z0-9\-\_].*\.example\.com$/"]),
             ("*\n**\n*.*", vec!["1:||.^", "2:||.^", "3:! would match every name"]),
-            ("a.org @work", vec!["1:! no schedule is named `work`"]),
+            ("a.org @work", vec!["1:! no [[schedule]] has the name `work`"]),
             ("a.org @work @play", vec!["1:! more than one `@` on the line"]),
             ("ads[x", vec!["1:! a bracket is not closed"]),
             ("a.org 192.0.2.1", vec!["1:! not supported: a name with an answer, as for cloaking"]),

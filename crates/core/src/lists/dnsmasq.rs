@@ -36,7 +36,7 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     for domain in domains.split('/') {
         match (domain, domain.strip_prefix("*."), domain.strip_prefix('*')) {
             ("", ..) => sink.skip(SkipReason::Feature("a rule for names without a dot".into())),
-            // The default servers for every name: what holds without the line.
+            // The default servers for every name: the line changes nothing.
             ("#" | "*", ..) if traits.effect == Effect::Allow => sink.mark_handled(),
             ("#" | "*", ..) => sink.every_name(&traits),
             (_, Some(below), _) => sink.name(below, Match::Subdomains, &traits),
@@ -59,7 +59,7 @@ fn glob(end: &str) -> Option<Pattern> {
 fn traits(directive: &str, target: &str, plain: Traits) -> Result<Traits, SkipReason> {
     let answer = |action| Ok(Traits { action: Some(action), ..plain.clone() });
     // From dnsmasq 2.86 on, an address answers only questions for its family; the others are forwarded.
-    // HTTPS and SVCB carry addresses of both and would give away what is hidden here.
+    // HTTPS and SVCB carry addresses of both families, and would give away the blocked one.
     let one_family = |qtype, action| {
         let scope = Scope { types: vec![qtype, Qtype::SVCB, Qtype::HTTPS], ..Scope::default() };
         Ok(Traits { action: Some(action), scope: Some(Box::new(scope)), ..plain.clone() })
@@ -90,7 +90,7 @@ const RESOLVERS: [Ipv4Addr; 5] = [
     Ipv4Addr::new(127, 0, 1, 1),
 ];
 
-/// True for a server that is dnsmasq itself or nobody, so that the name gets no answer: the unspecified
+/// True for an address that is dnsmasq itself or no server at all, so the name gets no answer: the unspecified
 /// address, or loopback on the port of DNS.
 fn leads_nowhere(server: &str) -> bool {
     let (address, port) = server.split_once('#').unwrap_or((server, "53"));

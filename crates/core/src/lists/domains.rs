@@ -14,7 +14,7 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
             sink.every_name(&traits);
         }
         Ok(name) => match name.as_bytes() {
-            // A leading dot is how some lists include subdomains.
+            // Some lists include subdomains by a leading dot.
             [b'.', _, ..] => sink.plain_name(name.get(1..).unwrap_or_default(), Match::Suffix),
             [b'*', b'.', ..] => sink.star(name.get(2..).unwrap_or_default()),
             _ => sink.plain_name(name, sink.plain()),

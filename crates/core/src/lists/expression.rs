@@ -13,7 +13,7 @@ pub(super) fn push(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(
         return Ok(());
     }
     let hir = parse(text)?;
-    // Only an expression that one character satisfies can match every name.
+    // An expression that matches every name must match one of one character: a cheap test first.
     if hir.properties().minimum_len().is_none_or(|len| len <= 1) && is_every(&Pattern::Regex(text.to_owned()))
     {
         sink.every_name(traits);

@@ -11,10 +11,10 @@ pub enum NotAList {
     #[error("this is an XML document, not a list; fetch the list as text")]
     Xml,
     /// JSON, usually the answer of an API.
-    #[error("this is JSON, not a list; fetch or export the list as text, one rule a line")]
+    #[error("this is JSON, not a list; fetch or export the list as text, one rule per line")]
     Json,
     /// A document for people.
-    #[error("this is a {0} document, not a list; save its names as plain text, one a line")]
+    #[error("this is a {0} document, not a list; save its names as plain text, one per line")]
     Document(&'static str),
     /// Several files in one.
     #[error("this is a {0} archive, not a list; unpack it ({1}) and name a file in it")]
@@ -24,24 +24,24 @@ pub enum NotAList {
         "this file is packed with {0}; unpack it ({1}), or pack it with gzip or zstd, which are read as they are"
     )]
     Packed(&'static str, &'static str),
-    /// Packed more than once, or by a program that reads files where this reads text.
+    /// Packed more than once, or packed where only text is expected.
     #[error("this is still packed with {0}; unpack it once more ({1})")]
     StillPacked(&'static str, &'static str),
     /// Text in an encoding of 16 or 32 bits.
     #[error("this text is in UTF-16 or UTF-32; save it as UTF-8")]
     Utf16,
     /// A database of another program.
-    #[error("this is an SQLite database, not a list; export its names as text, one a line")]
+    #[error("this is an SQLite database, not a list; export its names as text, one per line")]
     Database,
     /// Compiled by `portcullis compile`, where text is expected.
     #[error("this is a compiled index, not text; name it as the `source` of a list with format = \"index\"")]
     Compiled,
     /// Many octets near the beginning that do not occur in text.
-    #[error("this is a binary file, not a list")]
+    #[error("this is a binary file, not a list; name a text file with one rule per line")]
     Binary,
 }
 
-/// How many octets decide.
+/// How many octets are examined.
 const HEAD: usize = 1024;
 
 /// The first octets of files that are not text. Gzip and zstd are unpacked before this is asked.

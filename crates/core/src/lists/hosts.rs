@@ -77,7 +77,7 @@ pub(super) fn line(text: &str, sink: &mut Sink<'_>) {
     match (any, sinkhole) {
         (true, false) if !data => sink.note_addressed(),
         (true, _) => {}
-        // An address by itself is one to look for in answers; these only hide a missing name.
+        // A lone address is a rule for answers, except these, after which a name is missing.
         (false, true) => sink.skip(SkipReason::NoName),
         (false, false) => sink.plain_name(first, sink.plain()),
     }

@@ -31,7 +31,7 @@ pub struct List {
     /// Lines, or names on them, that were meant as rules but gave none, in order; only the first of very
     /// many.
     pub skipped: Vec<Skipped>,
-    /// The others.
+    /// The number of those that were not kept.
     pub unkept: Unkept,
     /// The distinct traits of the rules.
     pub traits: Vec<Traits>,
@@ -39,7 +39,7 @@ pub struct List {
     pub stars: u32,
     /// They are rules only for what is below the name, not for the name itself.
     pub below: bool,
-    /// Lines that answer only for addresses of one family, and let questions for the other pass.
+    /// Lines that answer only questions for one address family, and let those for the other pass.
     pub one_family: u32,
     /// Rules that the list does not take, by their attributes.
     pub not_chosen: u32,
@@ -313,7 +313,7 @@ impl List {
         }
     }
 
-    /// Gives each rule for a name, with its line, the traits that `change` returns for it.
+    /// Replaces the traits of each rule for a name by those that `change` returns for the rule and its line.
     pub(super) fn change_names(
         &mut self,
         mut change: impl FnMut(u32, Name<'_>, Match, &Traits) -> Option<Traits>,
@@ -335,7 +335,7 @@ impl List {
         self.records.len()
     }
 
-    /// Removes the rules for which this holds; gives their lines and names.
+    /// Removes the rules for which the test holds; returns their lines and names.
     pub(super) fn remove(&mut self, unwanted: impl Fn(&NameRule<'_>) -> bool) -> Vec<(u32, String)> {
         let mut old = Self::new(self.format);
         std::mem::swap(&mut old.records, &mut self.records);
@@ -346,7 +346,7 @@ impl List {
                 removed.push((rule.line, rule.name.to_folded().to_string()));
                 continue;
             }
-            // What all had room for has room for some.
+            // Fewer names than before always fit.
             let at = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
             self.names.extend_from_slice(rule.name.as_bytes());
             self.records.push(Record { at, ..*record });

@@ -1,4 +1,4 @@
-//! What a list may do: the rules of a list that others write are confined to it.
+//! What a list may do. It confines the rules of a list that somebody else maintains.
 
 use super::breadth::{is_wide, is_wide_allow};
 use crate::dns::{Match, Name, Pattern};
@@ -15,7 +15,7 @@ pub enum Power {
     Allow,
     /// Answer with data of its own: addresses, aliases, records.
     Rewrite,
-    /// Go before the plain rules of other lists (`$important`).
+    /// Take precedence over the plain rules of other lists (`$important`).
     Important,
     /// Rules for every name, for nearly every name, and allow rules for a whole top-level domain.
     EveryName,
@@ -52,7 +52,7 @@ impl May {
     /// Nothing but block: the list is someone else's.
     pub const BLOCK: Self = Self(Power::Block.bit());
 
-    /// What a list of others may do by default: only what it is for.
+    /// What somebody else's list may do by default: only what its kind needs.
     #[must_use]
     pub const fn of_others(effect: Effect) -> Self {
         match effect {
@@ -108,7 +108,7 @@ impl May {
         }
         if now.important && !self.has(Power::Important) {
             lacks = lacks.or(Some(Power::Important));
-            // Among its own rules the mark of an exception keeps its meaning.
+            // Within its own list, an exception keeps its effect.
             now.important = now.effect == Effect::Except;
         }
         if now.effect != Effect::Except && !self.has(Power::EveryName) && wide(now.effect) {
@@ -144,9 +144,11 @@ impl Confined {
     pub fn fate(&self) -> String {
         let word = self.power.word();
         match (self.power, self.weaker) {
-            (Power::Allow, true) => format!("the list may not `{word}`; lifts only its own blocks"),
-            (Power::Important, true) => format!("the list may not be `{word}`; an ordinary rule"),
-            (_, true) => format!("the list may not `{word}`; only a block"),
+            (Power::Allow, true) => {
+                format!("the list may not `{word}`; the rule lifts only blocks of its own list")
+            }
+            (Power::Important, true) => format!("the list may not be `{word}`; the rule is an ordinary one"),
+            (_, true) => format!("the list may not `{word}`; the rule only blocks"),
             (Power::EveryName, false) => {
                 "the list may not have rules for every name or a whole top-level domain (`every-name`)".into()
             }

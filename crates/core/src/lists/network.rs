@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 /// An address, a network in CIDR notation, or leading octets before `.*`; an address of IPv6 may be in
 /// brackets. IPv4 addresses within IPv6 (RFC 4291 §2.5.5.2) are the IPv4 addresses, as in answers.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    // Most lines are names, and few names could begin like an address.
+    // Most lines are names, and few names begin like an address: a cheap test comes first.
     if !text.starts_with(|c: char| c.is_ascii_hexdigit() || c == '[' || c == ':') {
         return None;
     }

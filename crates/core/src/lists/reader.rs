@@ -65,7 +65,7 @@ pub enum ReadError {
     /// It exceeds its budget.
     #[error(transparent)]
     TooMuch(#[from] Exceeded),
-    /// The whole list shows another format than its beginning. Read it again, with [`Reader::detected`].
+    /// The whole list shows a different format from its beginning. Read it again, with [`Reader::detected`].
     #[error("the list is in the format {}, which its beginning does not show", .0.format)]
     OtherFormat(Detected),
 }
@@ -635,7 +635,7 @@ pub(super) mod tests {
             assert_eq!(show(&list), expected, "{format} {matching:?}");
             assert_eq!((list.stars, list.below), (1, matching == Some(Match::Subdomains)));
         }
-        // Formats that have a meaning of their own keep it.
+        // Formats that define `*.name` themselves keep their meaning.
         let zone = "@ SOA a. b. 1 2 3 4 5\n*.a.org CNAME .";
         for (format, text) in
             [(Format::Rpz, zone), (Format::Dnsmasq, "address=/*.a.org/"), (Format::AdGuard, "||*.a.org^")]

@@ -1,7 +1,7 @@
 //! `regex`: Pi-hole's regular expressions, one per line, with what may follow them.
 //!
 //! They are POSIX extended expressions as TRE reads them, matched anywhere in the name without regard to
-//! case. `;querytype=` and `;reply=` are read; what no automaton can do is unsupported.
+//! case. `;querytype=` and `;reply=` are read; what an automaton cannot do is unsupported.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +26,7 @@ pub(super) fn is_mark(line: &str) -> bool {
 
 /// True for a line that is an expression and that no list of names, and no filter, has.
 pub(super) fn is_expression(line: &str) -> bool {
-    // What AdGuard's rules begin with or go on with.
+    // The marks that begin or continue AdGuard's rules.
     let path =
         line.starts_with(['/', '|', '@', '[', '*', '!', '#', '$']) || line.contains(char::is_whitespace);
     let modifier = line.rsplit_once('$').is_some_and(|(_, rest)| rest.starts_with(char::is_alphabetic));
@@ -48,7 +48,9 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
             "invert" => return Err(SkipReason::Feature("`;invert`, every name that does not match".into())),
             other => {
                 let other: String = other.chars().take(40).collect();
-                return Err(SkipReason::Syntax(format!("`;{other}` does not follow an expression")));
+                return Err(SkipReason::Syntax(format!(
+                    "`;{other}` is not an option; expected `;querytype=` or `;reply=`"
+                )));
             }
         }
     }
@@ -104,7 +106,11 @@ impl Reply {
                 match value.parse() {
                     Ok(IpAddr::V4(address)) => self.v4 = Some(address),
                     Ok(IpAddr::V6(address)) => self.v6 = Some(address),
-                    Err(_) => return Err(SkipReason::Syntax(format!("`{value}` is not a reply"))),
+                    Err(_) => {
+                        return Err(SkipReason::Syntax(format!(
+                            "`{value}` is not a reply; expected nodata, nxdomain, refused, none or addresses"
+                        )));
+                    }
                 }
                 return Ok(());
             }
@@ -254,9 +260,12 @@ mod tests {
                 vec!["1:! not supported: `;invert`, every name that does not match"],
             ),
             ("ads;reply=ip", vec!["1:! not supported: `;reply=ip`, the Pi-hole's own address"]),
-            ("ads;reply=soon", vec!["1:! `soon` is not a reply"]),
+            (
+                "ads;reply=soon",
+                vec!["1:! `soon` is not a reply; expected nodata, nxdomain, refused, none or addresses"],
+            ),
             ("ads;reply=nodata;reply=::1", vec!["1:! two replies on one line"]),
-            ("ads;client=x", vec!["1:! `;client` does not follow an expression"]),
+            ("ads;client=x", vec!["1:! `;client` is not an option; expected `;querytype=` or `;reply=`"]),
             (
                 "^ads(?!x)\n(a)\\1\nads{~2}\n(",
                 vec![

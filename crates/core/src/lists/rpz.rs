@@ -152,15 +152,15 @@ impl State {
         let traits = match self.traits(rtype, rest.trim(), owner, sink.traits()) {
             Ok(traits) => traits,
             Err(reason) => {
-                // What was to be answered for every name can't be; nothing passes all the same.
+                // The answer for every name is unsupported; the names are blocked all the same.
                 if owner == "*" {
                     sink.every_name_at(line, &sink.traits());
                 }
                 return Err(reason);
             }
         };
-        // Every name, also the root and those below names that exist in the zone: who blocks every name
-        // means those too, unlike RFC 4592 §3.3.
+        // Every name, including the root and those below names that exist in the zone: whoever blocks every
+        // name means those too, unlike RFC 4592 §3.3.
         if owner == "*" {
             sink.every_name_at(line, &traits);
             return Ok(());

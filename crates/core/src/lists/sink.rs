@@ -150,8 +150,8 @@ impl Sink<'_> {
         self.list.patterns.push((self.line, pattern, number));
     }
 
-    /// Adds a rule for `*.name`: for the name and what is below it, or only for what is below, as the list
-    /// has it.
+    /// Adds a rule for `*.name`: for the name and what is below it, or only for what is below, depending on the
+    /// list's `match`.
     pub(super) fn star(&mut self, below: &str) {
         let traits = self.traits;
         self.star_with(below, traits);
@@ -164,7 +164,7 @@ impl Sink<'_> {
         self.list.stars = self.list.stars.saturating_add(1);
     }
 
-    /// Adds what the line says to the rules of a schedule, if that exists.
+    /// Adds the line's rules to those of a schedule, if the schedule exists.
     pub(super) fn at_times(&mut self, schedule: &str, read: impl FnOnce(&mut Sink<'_>)) {
         let Some((name, mut part)) = self.list.timed.remove_entry(schedule) else {
             return self.skip(SkipReason::Schedule(printable(schedule)));
@@ -180,7 +180,7 @@ impl Sink<'_> {
         self.list.timed.insert(name, part);
     }
 
-    /// The line is another file, which may be given later.
+    /// The line includes another file, which may be added later.
     pub(super) fn include(&mut self, include: Include) {
         self.skip(SkipReason::Include(printable(&include.name)));
         self.list.includes.push(include);

@@ -53,9 +53,9 @@ pub enum SkipReason {
     Cosmetic,
     /// A rule that applies at the times of a schedule of this name, which does not exist.
     Schedule(String),
-    /// Another file, which was not read.
+    /// A line that includes another file, which was not read.
     Include(String),
-    /// Another file, which can't be read.
+    /// A line that includes another file, which can't be read.
     NotIncluded {
         /// Its name.
         file: String,
@@ -96,7 +96,7 @@ impl fmt::Display for SkipReason {
             Self::TooMany => f.write_str("more names than an index can hold"),
             Self::Modifier(word) => write!(f, "the modifier `{word}` means nothing to a name server"),
             Self::Cosmetic => f.write_str("a rule for the contents of pages, not for names"),
-            Self::Schedule(name) => write!(f, "no schedule is named `{name}`"),
+            Self::Schedule(name) => write!(f, "no [[schedule]] has the name `{name}`"),
             Self::Include(name) => write!(f, "the file `{name}` is not read here"),
             Self::NotIncluded { file, why } => write!(f, "the file `{file}` can't be included: {why}"),
             Self::Feature(what) => write!(f, "not supported: {what}"),

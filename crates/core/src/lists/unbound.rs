@@ -11,7 +11,7 @@ use crate::rule::{Action, Data, Effect, Match, Scope, Traits};
 #[derive(Default)]
 pub(super) struct State {
     clause: Clause,
-    /// The zones, by name: what becomes of data in them.
+    /// The zones, by name: how data in them is treated.
     zones: BTreeMap<String, Kept>,
     /// The lines of the redirects, by name.
     redirects: BTreeMap<String, u32>,
@@ -30,7 +30,7 @@ enum Clause {
     Other,
 }
 
-/// What becomes of data in a zone.
+/// How data in a zone is treated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     /// It answers its type; the name has no others.
@@ -68,7 +68,7 @@ impl State {
                 feature("a rule in a view, which is for some clients only".into())
             }
             (rule, _, Clause::Other) if is_rule(rule) => {
-                Err(SkipReason::Syntax("a local zone belongs into `server:`".into()))
+                Err(SkipReason::Syntax("a local zone belongs in `server:`".into()))
             }
             ("local-zone", value, _) => self.zone(value, sink),
             ("local-data", value, _) => self.data(value, sink),
@@ -110,7 +110,7 @@ impl State {
                 sink.mark_handled();
                 return Ok(());
             }
-            // What holds for every name without the line.
+            // The default for every name: the line changes nothing.
             "transparent" | "typetransparent" | "always_transparent" | "nodefault"
                 if key(name).is_empty() =>
             {
@@ -219,7 +219,7 @@ impl State {
         }
     }
 
-    /// Takes back the zones that are for some clients only: for all clients they would do too much.
+    /// Removes the zones that are for some clients only: without that limit they would block too much.
     fn without_limited(&mut self, sink: &mut Sink<'_>) {
         if self.limited.is_empty() {
             return;
@@ -277,7 +277,7 @@ mod tests {
     use super::super::reader::tests::read;
     use crate::rule::Format;
 
-    /// A rule that is for some clients or types there is so here, or is none.
+    /// A rule that Unbound limits to some clients or types is limited here too, or is not read.
     #[test]
     fn no_condition_is_lost() {
         let in_view = "! not supported: a rule in a view, which is for some clients only";
@@ -310,7 +310,7 @@ mod tests {
                 "forward-zone:\nlocal-zone: b.org static",
                 vec![
                     "1:! not supported: the clause `forward-zone`".into(),
-                    "2:! a local zone belongs into `server:`".into(),
+                    "2:! a local zone belongs in `server:`".into(),
                 ],
             ),
             // Tags and overrides, before and after their zone.

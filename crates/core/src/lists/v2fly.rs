@@ -1,7 +1,7 @@
 //! `v2fly`: the source files of v2fly's domain lists.
 //!
 //! `name` and `domain:name` include what is below the name, `full:name` does not; `keyword:part` and
-//! `regexp:` are patterns; `include:` is another file. `@attribute` is a label by which a list can choose.
+//! `regexp:` are patterns; `include:` names another file. `@attribute` is a label by which a list can choose rules.
 
 use super::attributes::Attributes;
 use super::expression;
@@ -66,7 +66,9 @@ pub(super) fn line(text: &str, chosen: &Attributes, sink: &mut Sink<'_>) {
         }
         _ => {
             let kind: String = kind.chars().take(40).collect();
-            sink.skip(SkipReason::Syntax(format!("`{kind}:` is not a kind of rule")));
+            sink.skip(SkipReason::Syntax(format!(
+                "`{kind}:` is not a kind of rule; expected domain, full, keyword, regexp or include"
+            )));
         }
     }
 }
@@ -99,7 +101,10 @@ mod tests {
                 vec!["1:||a.org^", "2:||b.org^", "3:|c.org|", "4:pattern track", r"5:pattern /^ad\d+\./"],
             ),
             ("include:other", vec!["1:! the file `other` is not read here"]),
-            ("nope:a.org", vec!["1:! `nope:` is not a kind of rule"]),
+            (
+                "nope:a.org",
+                vec!["1:! `nope:` is not a kind of rule; expected domain, full, keyword, regexp or include"],
+            ),
             ("a.org b.org", vec!["1:! expected @attribute, and `b.org` is not one"]),
             ("regexp:a(?=b)", vec!["1:! not supported: look-around in an expression, such as (?!…)"]),
         ] {

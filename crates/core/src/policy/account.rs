@@ -12,7 +12,7 @@ use crate::dns::Name;
 pub enum Standing {
     /// It decides.
     Decides,
-    /// Its records are part of the answer, beside those of the rule that decides.
+    /// Its records are part of the answer, together with those of the rule that decides.
     Adds,
     /// The other rule is stronger.
     Stopped(Decider),

@@ -11,12 +11,18 @@ use crate::dns::Name;
 /// The list that decides on an address in the answer to a question, and on which rung: an `important` exception,
 /// an `important` block, an exception, a block; within a rung, the smallest network. `None`: no rule has it.
 #[must_use]
+#[inline]
 pub fn decide_address(
     policy: &Policy,
     address: IpAddr,
     name: Name<'_>,
     asker: Asker<'_>,
 ) -> Option<(u16, Rung)> {
+    if policy.addresses.is_empty() { None } else { strongest(policy, address, name, asker) }
+}
+
+#[inline(never)]
+fn strongest(policy: &Policy, address: IpAddr, name: Name<'_>, asker: Asker<'_>) -> Option<(u16, Rung)> {
     let mut best: Option<(u16, Rung)> = None;
     let kinds =
         || policy.addresses.around(address).iter().filter_map(|n| policy.address_kinds.get(*n as usize));

@@ -1,4 +1,4 @@
-//! A compiled list confined to what it may do, as the lists that it was made from would have been.
+//! Confines a compiled list to what it may do, as the lists that it was made from would have been.
 
 use super::compile::{Compiled, MORE};
 use super::file::FileError;

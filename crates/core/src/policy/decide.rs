@@ -162,6 +162,7 @@ impl<V: Visitor> Visitor for Again<V> {
 }
 
 /// The strongest rule that was found, unless it is a rewrite that is excepted or leaves the name as it is.
+#[inline]
 fn settled(policy: &Policy, name: Name<'_>, asker: Asker<'_>, found: &Strongest) -> Option<Decider> {
     let best = found.best?;
     if best.rung.is_rewrite() && (found.exceptions || leaves_the_name(policy, best, name)) {

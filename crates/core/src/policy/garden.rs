@@ -1,4 +1,5 @@
-//! What a policy that blocks every name, except some, must know about those: the names above them.
+//! For a policy that blocks every name except some: the names above those that pass. They must get NODATA,
+//! because NXDOMAIN would deny the names below them too (RFC 8020 §2).
 
 use std::collections::HashSet;
 
@@ -11,7 +12,7 @@ use crate::dns::{Folded, Match, Name, NameBuf};
 /// The names below which a rule lets some name pass.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Openings {
-    /// Not looked for.
+    /// Not determined.
     #[default]
     Unknown,
     /// Perhaps below any name: an allow rule has a pattern.
@@ -35,7 +36,7 @@ impl Openings {
                 let own = Some(name.as_name()).filter(|_| matching == Match::Subdomains);
                 let mut above = own.or_else(|| name.as_name().parent());
                 while let Some(name) = above {
-                    // What is above it is known too.
+                    // The names above it are already in the set.
                     if !names.insert(name.as_bytes().into()) {
                         break;
                     }

@@ -94,8 +94,7 @@ fn examine(
     stopped.map_or((passing, None), |(verdict, via)| (verdict, Some(via)))
 }
 
-/// True if a query for another type, whose answer would lead through the same aliases, would not be told that
-/// the name does not exist.
+/// True if a query for another type, whose answer would follow the same aliases, would not get NXDOMAIN.
 #[cold]
 fn another_type_passes(policy: &Policy, by: Inspector<'_>, qname: Name<'_>, reply: &Message<'_>) -> bool {
     let mut types = Types::NONE;
@@ -192,7 +191,7 @@ impl Inspector<'_> {
                     Some((list, Rung::Log)) => *passing = Verdict::NotedAddress(list),
                     _ => {}
                 }
-                // A list's exception is for what lists block, not for this.
+                // A list's exception lifts blocks of lists, not the protection against rebinding.
                 let refused = !matches!(listed, Some((_, Rung::Log)))
                     && self.inspection.rebinding
                     && is_private(address)

@@ -1,4 +1,4 @@
-//! From a policy back to its rules: those of a list, for a reload that can't use the list's new text, and those
+//! Recovers rules from a policy: those of a list, for a reload that can't use the list's new text, and those
 //! with conditions.
 
 use ipnet::IpNet;

@@ -197,9 +197,9 @@ impl Decider {
             _ if winner.rule.matching.is_some() && self.rule.matching.is_none() => {
                 "a name goes before a pattern".into()
             }
-            _ if winner.rule.matching < self.rule.matching => "it fits the name more exactly".into(),
+            _ if winner.rule.matching < self.rule.matching => "it matches the name more exactly".into(),
             _ if earlier => "its list is named earlier".into(),
-            _ => "of two alike in a list, one decides".into(),
+            _ => "of two equal rules in a list, one decides".into(),
         }
     }
 }

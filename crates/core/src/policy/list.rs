@@ -33,7 +33,7 @@ pub struct ListPolicy {
     pub types: Vec<Qtype>,
     /// When it applies; `None`: always.
     pub schedule: Option<Schedule>,
-    /// The numbers of the groups to whose clients it applies, as far as these take it; empty: to all.
+    /// The numbers of the groups to whose clients it applies, if they take the list; empty: to all clients.
     pub only_groups: Vec<u16>,
     /// EXTRA-TEXT of the Extended DNS Error, prepared once.
     pub ede_text: String,

@@ -1,4 +1,4 @@
-//! Several rewrites of one name are one answer: their records together.
+//! Several rewrites of one name give one answer with the records of all.
 //!
 //! Rules of a list that differ only in their records are merged when they are compiled. What remains are
 //! rules for different clients or types, and those of which an exception may cancel one.
@@ -10,7 +10,7 @@ use super::walk::{Asker, Visitor, walk};
 use crate::dns::Name;
 use crate::rule::{Action, Data};
 
-/// More rules than any person writes for one name; the records of further ones are left out.
+/// More rules than anyone writes for one name; the records of further ones are left out.
 const MOST: usize = 256;
 
 /// Calls `each` with the records that other rules for the same name add to those of the rewrite that decides:

@@ -99,8 +99,8 @@ impl Policy {
         }
     }
 
-    /// True if a rule lets some name below this one pass. To deny this one as non-existent would deny that one
-    /// too to a cache (RFC 8020 §2), so it has no data instead. Exact only after [`Policy::prepare_garden`].
+    /// True if a rule lets some name below this one pass. NXDOMAIN for this one would make caches deny that one
+    /// too (RFC 8020 §2), so it gets NODATA. Exact only after [`Policy::prepare_garden`].
     #[must_use]
     pub fn opens_below(&self, name: Name<'_>) -> bool {
         self.openings.below(name)
@@ -143,7 +143,7 @@ impl Policy {
         self.layers.iter().map(|layer| layer.pattern_entries.len()).sum()
     }
 
-    /// How many patterns match a name, whatever their rules say of it: what a query costs in patterns.
+    /// How many patterns match a name, whatever their rules do: for measuring what patterns cost a query.
     #[must_use]
     pub fn matching_patterns(&self, name: Name<'_>) -> usize {
         let (mut room, mut count) = ([0; MAX_NAME], 0);

@@ -8,7 +8,7 @@ use super::policy::Policy;
 use super::walk::{Asker, Visitor, walk};
 use crate::dns::{Name, Qtype};
 
-/// More types than any list of a person names for one name. Beyond it another type is assumed to pass: NODATA
+/// More types than any list names for one name. Beyond this number, another type is assumed to pass: NODATA
 /// is safe for every cache.
 const MOST: usize = 32;
 
@@ -30,7 +30,7 @@ impl Types {
     /// True if the test holds for one of these types, or for all others. Types that no rule mentions have
     /// the same rules, so one stands for all.
     pub(super) fn any(&self, mut test: impl FnMut(Qtype) -> bool) -> bool {
-        // Types for private use (RFC 6895 §3.1): more than can be taken.
+        // Types for private use (RFC 6895 §3.1): more than the limit.
         let mut unnamed = (0xff00..0xffff).map(Qtype).filter(|t| !self.known().contains(t));
         self.too_many || self.known().iter().copied().any(&mut test) || unnamed.next().is_some_and(test)
     }
