@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::progress::Bar;
-use super::{FAILED, OK, WARNED, count, say, say_json};
+use super::{FAILED, OK, WARNED, count, exposed, say, say_json};
 use crate::app::kept_orders;
 use crate::config::{
     self,
@@ -29,7 +29,7 @@ const SHOWN: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  portcullis check --config portcullis.toml --strict\n\n\
     Exit codes: 0 no errors; 1 with --strict, if a line of a list is invalid or unsupported, a list has \
-    an alarm, something can never have an effect, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
+    an alarm, something can never have an effect, strangers can abuse the server, an upstream fails under --probe, or the file of kept orders is damaged; 2 the configuration cannot be served.")]
 pub(super) struct Args {
     /// The configuration file; by default the built-in configuration is checked
     #[arg(short, long, value_name = "FILE")]
@@ -76,6 +76,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let probed = args.probe.as_ref().map(|name| probe::probe(&settings, name)).transpose()?;
     let probed = probed.unwrap_or_default();
     let dead = dead::all(&settings, &policy, super::now().unix);
+    let exposed = exposed::all(&settings);
     let patterns = sources::pattern_time(&policy, super::now).map(|time| (policy.pattern_count(), time));
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
@@ -83,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         say_json(&json(
             &report,
             &settings,
-            Found { dead: &dead, patterns, damaged: damaged.as_deref() },
+            Found { dead: &dead, exposed: &exposed, patterns, damaged: damaged.as_deref() },
             probes.as_ref(),
         ));
     } else {
@@ -95,6 +96,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         }
         policy_text(&settings).iter().for_each(|line| say(line));
         dead.iter().for_each(|dead| say(&format!("warning: {}", dead.text)));
+        exposed.iter().for_each(|exposed| say(&format!("warning: {}", exposed.text)));
         if let Some(problem) = &damaged {
             say(&format!(
                 "warning: {problem}; correct or remove the file: until then a server starts without kept orders"
@@ -110,6 +112,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     };
     let bad = damaged.is_some()
         || !dead.is_empty()
+        || !exposed.is_empty()
         || probed.iter().any(probe::Probed::has_failed)
         || report.lists.iter().any(bad);
     Ok(if args.strict && bad { WARNED } else { OK })
@@ -119,6 +122,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
 #[derive(Clone, Copy)]
 struct Found<'f> {
     dead: &'f [dead::Dead],
+    exposed: &'f [exposed::Exposed],
     /// The number of patterns, and the time they take.
     patterns: Option<(usize, Duration)>,
     damaged: Option<&'f str>,
@@ -314,6 +318,7 @@ fn json(
     probes: Option<&serde_json::Value>,
 ) -> serde_json::Value {
     let dead: Vec<_> = found.dead.iter().map(dead::Dead::json).collect();
+    let exposed: Vec<_> = found.exposed.iter().map(exposed::Exposed::json).collect();
     let patterns = found.patterns.map(
         |(number, time)| serde_json::json!({ "patterns": number, "microseconds": time.as_secs_f64() * 1e6 }),
     );
@@ -344,7 +349,7 @@ fn json(
     serde_json::json!({
         "lists": lists, "zones": zones, "rules": report.rules, "index_bytes": report.index_bytes,
         "groups": groups, "forwards": forwards, "authorities": authorities::json(settings),
-        "serving": serving::json(settings), "probes": probes, "state_problem": found.damaged, "without_effect": dead, "pattern_cost": patterns,
+        "serving": serving::json(settings), "probes": probes, "state_problem": found.damaged, "without_effect": dead, "exposed": exposed, "pattern_cost": patterns,
     })
 }
 

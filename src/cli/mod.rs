@@ -5,6 +5,7 @@ mod compile;
 mod ctl;
 mod demo;
 mod explain;
+mod exposed;
 mod lists;
 mod named;
 mod progress;

@@ -49,6 +49,9 @@ pub(super) fn run(args: Args) -> Result<u8, String> {
     // This must happen before other threads start.
     app::privileges::give_up();
     app::privileges::warn_of_root(&settings);
+    for exposed in super::exposed::all(&settings) {
+        tracing::warn!("{}", exposed.text);
+    }
     app::runtime().map_err(|e| e.to_string())?.block_on(serve(args, settings))
 }
 

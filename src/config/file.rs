@@ -9,7 +9,7 @@ use super::error::{ConfigError, Mistake};
 use super::table::Table;
 use super::{
     answers, block, blockpage, bounds, cache, client, control, forward, group, inspect, list, metrics,
-    policy, reference, rewrite, schedule, server, special, upstream, user, zone,
+    policy, ratelimit, reference, rewrite, schedule, server, special, upstream, user, zone,
 };
 use crate::settings::Settings;
 
@@ -63,6 +63,9 @@ impl Check<'_> {
         let mut settings = Settings { folder: Some(self.folder()), ..Settings::default() };
         let server = file.section(self, &server::FORM);
         self.server(server, &mut settings);
+        if let Some(table) = file.section(self, &ratelimit::FORM) {
+            self.ratelimit(table, &mut settings);
+        }
         if let Some(table) = file.section(self, &upstream::FORM) {
             self.upstreams(table, &mut settings);
         }

@@ -104,9 +104,9 @@ x=1
 timeout = "2s"
 "#,
             &[
-                r#"1: listen: unknown key `listen`; expected one of answers, block, blockpage, cache, client, control, forward, group, inspect, list, lists, metrics, policy, rewrite, schedule, server, special, upstream, zone (`listen` is a key of [server])"#,
-                r#"2: sever: unknown table `sever`; expected one of answers, block, blockpage, cache, client, control, forward, group, inspect, list, lists, metrics, policy, rewrite, schedule, server, special, upstream, zone (did you mean `server`?)"#,
-                r#"5: [server] timeout: unknown key `timeout`; expected one of listen, threads, pin, udp-batch, allow, user, version, identity (`timeout` is a key of [upstream])"#,
+                r#"1: listen: unknown key `listen`; expected one of answers, block, blockpage, cache, client, control, forward, group, inspect, list, lists, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone (`listen` is a key of [server])"#,
+                r#"2: sever: unknown table `sever`; expected one of answers, block, blockpage, cache, client, control, forward, group, inspect, list, lists, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone (did you mean `server`?)"#,
+                r#"5: [server] timeout: unknown key `timeout`; expected one of listen, threads, pin, udp-batch, allow, allow-recursion, answer-cookie, cookie-secrets, require-cookie, user, version, identity (`timeout` is a key of [upstream])"#,
             ],
         ),
         (

@@ -31,6 +31,7 @@ mod inspect;
 mod list;
 mod metrics;
 mod policy;
+mod ratelimit;
 mod rewrite;
 mod schedule;
 mod server;

@@ -3,12 +3,13 @@
 use super::key::{Form, Without};
 use super::{
     answers, block, blockpage, bounds, cache, client, contact, control, forward, group, inspect, list,
-    metrics, policy, rewrite, schedule, server, special, upstream, zone,
+    metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone,
 };
 
 /// All tables, in the order of the page.
 pub(super) static FORMS: &[&Form] = &[
     &server::FORM,
+    &ratelimit::FORM,
     &upstream::FORM,
     &cache::FORM,
     &block::FORM,

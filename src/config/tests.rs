@@ -572,3 +572,63 @@ fn what_the_page_on_policies_comments_out_is_toml_too() {
     }
     assert!(freed >= 2, "{freed}");
 }
+
+#[test]
+fn who_gets_recursion_how_often_and_with_which_cookie() {
+    let recursion = |server: &str| {
+        let networks = read(&format!("[server]\n{server}\n")).unwrap().server.allow_recursion;
+        networks.map(|networks| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    // As `allow` says, but strangers only where they are named.
+    for (server, networks) in [
+        ("", None),
+        ("allow = [\"203.0.113.0/24\", \"2001:db8::/32\", \"10.0.0.0/8\", \"fc00::/7\"]", None),
+        ("allow = [\"203.0.113.0/24\", \"::/0\"]", Some("203.0.113.0/24 ::1/128 fc00::/7 fe80::/10")),
+        (
+            "allow = [\"0.0.0.0/1\", \"128.0.0.0/1\"]",
+            Some("127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16"),
+        ),
+        ("allow = [\"0.0.0.0/0\"]\nallow-recursion = [\"0.0.0.0/0\"]", Some("0.0.0.0/0")),
+        ("allow-recursion = []", Some("")),
+    ] {
+        assert_eq!(recursion(server).as_deref(), networks, "{server}");
+    }
+    let rate = read("[ratelimit]\nrate = 0\nslip = 1\nipv6-prefix = 64\nexempt = [\"192.0.2.0/24\"]\n")
+        .unwrap()
+        .ratelimit;
+    assert_eq!((rate.rate, rate.burst, rate.slip, rate.v4_prefix, rate.v6_prefix), (0, 1000, 1, 24, 64));
+    assert_eq!(rate.exempt, ["192.0.2.0/24".parse().unwrap()]);
+    refused(&[
+        (
+            "[ratelimit]\nrate = -1\nipv4-prefix = 33\nqps = 5\n",
+            &[
+                "2: [ratelimit] rate: -1 is out of bounds; expected a whole number from 0 to 1000000",
+                "3: [ratelimit] ipv4-prefix: 33 is out of bounds; expected a whole number from 0 to 32",
+                "4: [ratelimit] qps: unknown key `qps`; write `rate`, such as rate = 200",
+            ],
+        ),
+        (
+            "[server]\ncookie-secrets = [\"e5e973e5\"]\n",
+            &[
+                "2: [server] cookie-secrets: this is not a secret of 32 hexadecimal digits; take the output of `openssl rand -hex 16`",
+            ],
+        ),
+        (
+            "[server]\ncookie-secrets = []\n",
+            &[
+                "2: [server] cookie-secrets: the list is empty; give a secret, or remove the key for a random one",
+            ],
+        ),
+    ]);
+    let bad = [
+        "+5e973e5a6b2a43f48e7dc849e37bfcf",
+        "e5e973e5a6b2a43f48e7dc849e37bfcg",
+        "e5e973e5a6b2a43f48e7dc849e37bfcf0",
+    ];
+    for secret in bad {
+        assert!(read(&format!("[server]\ncookie-secrets = [\"{secret}\"]\n")).is_err(), "{secret}");
+    }
+    let secrets =
+        "cookie-secrets = [\"E5E973E5A6B2A43F48E7DC849E37BFCF\", \"445536bcd2513298075a5d379663c962\"]";
+    assert_eq!(read(&format!("[server]\n{secrets}\n")).unwrap().server.cookie_secrets.len(), 2);
+}

@@ -105,11 +105,22 @@ pub struct ConnectionCounters {
     pub over_budget: AtomicU64,
 }
 
+/// What became of queries beyond the limit on replies.
+#[derive(Debug, Default)]
+pub struct RateLimitCounters {
+    /// Those that got no reply.
+    pub dropped: AtomicU64,
+    /// Those that got a truncated reply, or BADCOOKIE.
+    pub slipped: AtomicU64,
+}
+
 /// All threads' counters.
 #[derive(Default)]
 pub struct CounterSet {
     /// The connections that carry queries.
     pub connections: Arc<ConnectionCounters>,
+    /// The queries beyond the limit on replies.
+    pub ratelimit: RateLimitCounters,
     /// Reloads that changed nothing, because something could not be read.
     pub failed_reloads: AtomicU64,
     threads: Mutex<Vec<Arc<Counters>>>,

@@ -137,7 +137,7 @@ pub fn explain(engine: &Arc<Engine>, snapshot: &Snapshot, question: &Question, n
         cache.put(&stored);
     }
     // Without an epoch, so that replies that have passed inspection are inspected again.
-    let snapshot = Arc::new(Snapshot { cache, epoch: 0, ..snapshot.clone() });
+    let snapshot = Arc::new(Snapshot { cache, epoch: 0, limits: false, ratelimit: None, ..snapshot.clone() });
     let view = snapshot.view(client);
     let mut out = vec![0; MAX_MESSAGE];
     let mut event = Event::new(client.address, client.transport);

@@ -128,7 +128,7 @@ fn follow(
             }
             Lookup::Failed(failed) => Outcome::of(request.failed(&failed, now.at, out, event), None),
             // Without an upstream, the client follows the alias itself if it can.
-            Lookup::NoSource => {
+            Lookup::NoSource | Lookup::Forbidden => {
                 Outcome::of(alias.answer(request, snapshot, (None, source), out, event), None)
             }
             Lookup::Full => Outcome::of(request.shed(snapshot, out, event), None),

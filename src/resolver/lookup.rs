@@ -40,6 +40,8 @@ pub(super) enum Lookup<'a> {
     Ask(Box<Ask>),
     /// The upstreams could not answer it a moment ago.
     Failed(Failed),
+    /// None for this client: it gets only what this server knows itself.
+    Forbidden,
     /// None: there is no upstream, or recursion was not desired.
     NoSource,
     /// None now: too many queries are waiting for the upstreams.
@@ -87,7 +89,8 @@ pub(super) fn lookup<'a>(
     client: IpAddr,
     now: Instant,
 ) -> Lookup<'a> {
-    let recursion = query.header.has(flag::RD);
+    let served = snapshot.recurses_for(client);
+    let recursion = served && query.header.has(flag::RD);
     let route = route(snapshot, view, query.qname, query.qtype);
     let upstream = snapshot.routes.get(route);
     let mut authority = Authority::of(snapshot, query.qname, query.qtype);
@@ -118,6 +121,9 @@ pub(super) fn lookup<'a>(
             return Lookup::Local(Local::Special(found, exists(snapshot, query.qname)));
         }
         Authority::Forward(_) | Authority::Upstreams => {}
+    }
+    if !served {
+        return Lookup::Forbidden;
     }
     // ANY gets a minimal answer (RFC 8482 §4.2), but not from whoever validates: it is not signed.
     if query.qtype == Qtype::ANY && !query.dnssec_ok() {

@@ -1,13 +1,15 @@
 //! The core of the engine: the steps of one query in order, and what they share.
 //!
 //! Each file imports only those before it: `moment`, `waiting`, `snapshot`, `turns`, `live` (state); `request`,
-//! `ruling`, `alias` (the reply to a query); `authority`, `lookup`, `pending`, `outcome`, `follow`, `resolve` (the steps
-//! of a query); `explain`.
+//! `ruling`, `alias` (the reply to a query); `authority`, `lookup`, `cookie`, `pending`, `outcome`, `admission`, `follow`,
+//! `resolve` (the steps of a query); `explain`.
 
+mod admission;
 pub mod ahead;
 mod alias;
 mod authority;
 pub mod builtin;
+mod cookie;
 pub mod explain;
 mod follow;
 pub mod live;

@@ -11,5 +11,13 @@ pub struct Moment {
     pub unix: i64,
 }
 
+impl Moment {
+    /// The 32 bits of the wall clock that timestamps in messages have.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        u32::try_from(self.unix.rem_euclid(1 << 32)).unwrap_or_default()
+    }
+}
+
 /// Reads the time.
 pub type Clock = fn() -> Moment;

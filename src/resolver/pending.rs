@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::alias::Alias;
+use super::cookie;
 use super::live::Engine;
 use super::lookup::Ask;
 use super::moment::{Clock, Moment};
@@ -120,7 +121,8 @@ impl Pending {
     pub fn write(&self, answered: &Answered, out: &mut [u8]) -> (usize, Event) {
         let mut event = self.event;
         event.took = answered.now.at.saturating_duration_since(self.received);
-        let Ok(query) = Query::parse(&self.packet) else { return (0, event) };
+        let Ok(mut query) = Query::parse(&self.packet) else { return (0, event) };
+        cookie::note_again(&self.snapshot, &mut query, self.client, answered.now);
         let request = Request { query: &query, client: self.client };
         let stored = match (&answered.fetched, &self.ask.stale) {
             (Ok(stored), Some(_)) if replaces_stale(stored) => stored,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admission::admit;
 use super::follow;
 use super::live::Engine;
 use super::lookup::{Lookup, lookup};
@@ -29,11 +30,16 @@ pub fn resolve(
 ) -> Outcome {
     *event = Event::new(client.address, client.transport);
     let outcome = answer(engine, snapshot, packet, client, now, out, event);
-    if snapshot.rotate
-        && let Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) = &outcome
+    if let Outcome::Reply(len) | Outcome::ReplyAndRefresh(len, _) = &outcome
+        && (snapshot.rotate || snapshot.recursion.is_some())
         && let Some(reply) = out.get_mut(..*len)
     {
-        engine.turns.take(reply);
+        if snapshot.rotate {
+            engine.turns.take(reply);
+        }
+        if !snapshot.recurses_for(client.address.ip()) {
+            dns::clear_ra(reply);
+        }
     }
     outcome
 }
@@ -49,7 +55,7 @@ fn answer(
     event: &mut Event,
 ) -> Outcome {
     // A packet that is not a query gets the response code that its error calls for, or no reply.
-    let query = match Query::parse(packet) {
+    let mut query = match Query::parse(packet) {
         Ok(query) => query,
         Err(fault) => {
             return match fault.reply(packet, out) {
@@ -61,14 +67,11 @@ fn answer(
             };
         }
     };
-    let request = Request { query: &query, client };
-
-    // A client that is not allowed gets REFUSED with an extended error (RFC 8914 §4.19).
-    if !snapshot.acl.admits(client.address.ip()) {
-        let ede = Ede::new(EdeCode::PROHIBITED, "");
-        let len = request.bare(out, Rcode::REFUSED, Some(ede));
-        return Outcome::of(sent(event, Source::Guard, Rcode::REFUSED, len), None);
+    // May this client ask, is it who it says, and how often has it asked?
+    if let Some(outcome) = admit(engine, snapshot, &mut query, client, now, out, event) {
+        return outcome;
     }
+    let request = Request { query: &query, client };
     // Only EDNS version 0 is supported (RFC 6891 §6.1.3).
     if query.edns.is_some_and(|e| e.version > 0) {
         let len = request.bare(out, Rcode::BADVERS, None);
@@ -127,6 +130,11 @@ fn answer(
             Outcome::Later(Pending::new(parts, request, ask, None, *event, now.at))
         }
         Lookup::Failed(failed) => Outcome::of(request.failed(&failed, now.at, out, event), None),
+        Lookup::Forbidden => {
+            let ede = Ede::new(EdeCode::PROHIBITED, "");
+            let len = request.bare(out, Rcode::REFUSED, Some(ede));
+            Outcome::of(sent(event, Source::Guard, Rcode::REFUSED, len), None)
+        }
         Lookup::NoSource if query.qtype == Qtype::ANY => {
             Outcome::of(sent(event, Source::Local, Rcode::NOERROR, minimal_any(request, out)), None)
         }

@@ -1,12 +1,14 @@
 //! One frozen generation of everything that a query depends on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::cache::stale::Aging;
 use crate::cache::store::Cache;
 use crate::dns::{Specials, Transport};
 use crate::guard::acl::Acl;
+use crate::guard::cookie::Cookies;
+use crate::guard::ratelimit::RateLimit;
 use crate::observe::lists::ListState;
 use crate::policy::{Active, Inspection, ListPolicy, Orders, Policy, View};
 use crate::settings::Queue;
@@ -19,6 +21,14 @@ use crate::zones::zone::Zones;
 pub struct Snapshot {
     /// Which clients may send queries.
     pub acl: Arc<Acl>,
+    /// Which of them get what other servers know; `None`: all of them.
+    pub recursion: Option<Arc<Acl>>,
+    /// How many replies a client network gets over UDP, if there is a limit.
+    pub ratelimit: Option<Arc<RateLimit>>,
+    /// The secrets behind the cookies that replies have, if they have any.
+    pub cookies: Option<Arc<Cookies>>,
+    /// Whether a client that may ask can have a limit, or must send a cookie.
+    pub limits: bool,
     /// The compiled lists and groups.
     pub policy: Arc<Policy>,
     /// The part of the policy that is in force now.
@@ -81,6 +91,12 @@ impl Snapshot {
     #[must_use]
     pub fn view(&self, client: &Client) -> Option<&View> {
         self.active.view(&self.policy, client.address.ip(), client.listener)
+    }
+
+    /// True if a client gets what other servers know.
+    #[must_use]
+    pub fn recurses_for(&self, client: IpAddr) -> bool {
+        self.recursion.as_ref().is_none_or(|acl| acl.admits(client))
     }
 
     /// The mark for a reply that passed inspection for a view; `None`: it is inspected each time.

@@ -10,6 +10,7 @@ use super::{
     ZoneSettings,
 };
 use crate::dns::Specials;
+use crate::guard::ratelimit::Rate;
 use crate::policy::{Inspection, KnownClient, schedule::Schedule};
 use crate::upstream::Server;
 
@@ -20,6 +21,8 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
     /// Listeners, allowed clients and threads.
     pub server: ServerSettings,
+    /// How many replies a client network gets over UDP.
+    pub ratelimit: Rate,
     /// The upstream servers.
     pub upstream: UpstreamSettings,
     /// The reply cache.
@@ -70,6 +73,7 @@ impl Default for Settings {
         Self {
             folder: None,
             server: ServerSettings::default(),
+            ratelimit: Rate::default(),
             upstream: UpstreamSettings::default(),
             cache: CacheSettings::default(),
             block: BlockSettings::default(),

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
+use crate::dns::CookieSecret;
+
 /// Listeners, allowed clients and threads.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
@@ -17,6 +19,14 @@ pub struct ServerSettings {
     pub udp_batch: usize,
     /// The networks whose clients are allowed.
     pub allow: Vec<IpNet>,
+    /// Those of them that get what other servers know; `None`: all.
+    pub allow_recursion: Option<Vec<IpNet>>,
+    /// Whether replies to clients with cookies have the server's (RFC 7873).
+    pub answer_cookie: bool,
+    /// The secrets behind the server's cookies: the first makes them, all are accepted. None: a random one.
+    pub cookie_secrets: Vec<CookieSecret>,
+    /// Whether a client that sends cookies must return the server's over UDP.
+    pub require_cookie: bool,
     /// The user that the process becomes once the sockets are bound; `None`: it stays who it is.
     pub user: Option<String>,
     /// The answer to `version.bind`, if configured.
@@ -33,11 +43,27 @@ impl Default for ServerSettings {
             pin: false,
             udp_batch: 64,
             allow: private_networks(),
+            allow_recursion: None,
+            answer_cookie: true,
+            cookie_secrets: Vec::new(),
+            require_cookie: false,
             user: None,
             version: None,
             identity: None,
         }
     }
+}
+
+/// True if a network is so wide that it takes in strangers: no network of one's own is that wide.
+#[must_use]
+pub fn is_everybody(network: &IpNet) -> bool {
+    network.prefix_len() < if network.addr().is_ipv4() { 8 } else { 16 } && !is_private(network)
+}
+
+/// True if a network lies within the private ones.
+#[must_use]
+pub fn is_private(network: &IpNet) -> bool {
+    private_networks().iter().any(|private| private.contains(network))
 }
 
 /// Loopback, private and link-local networks.

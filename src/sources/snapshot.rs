@@ -10,6 +10,8 @@ use super::routes::{self, routes};
 use super::zones::{self, zones};
 use crate::cache::store::Cache;
 use crate::guard::acl::Acl;
+use crate::guard::cookie::Cookies;
+use crate::guard::ratelimit::RateLimit;
 use crate::observe::counters::CounterSet;
 use crate::observe::lists::ListState;
 use crate::policy::{Active, Orders, Policy};
@@ -149,8 +151,22 @@ fn with_settings(snapshot: Snapshot, settings: &Settings) -> Snapshot {
         let list = ListSettings { name: name.to_owned(), action, ttl: 10, ..ListSettings::default() };
         Arc::new(list_policy(&list, &settings.block.contact))
     };
+    let server = &settings.server;
+    // Buckets of the same settings go on as they are.
+    let ratelimit = match snapshot.ratelimit.as_ref().filter(|limit| *limit.rate() == settings.ratelimit) {
+        Some(limit) => Some(Arc::clone(limit)),
+        None => RateLimit::new(settings.ratelimit.clone()).map(Arc::new),
+    };
+    let before = snapshot.cookies.as_deref();
+    let cookies = Some(()).filter(|()| server.answer_cookie);
+    let cookies = cookies.and_then(|()| Cookies::next(before, &server.cookie_secrets, server.require_cookie));
     Snapshot {
-        acl: Arc::new(Acl::new(settings.server.allow.clone())),
+        acl: Arc::new(Acl::new(server.allow.clone())),
+        recursion: server.allow_recursion.clone().map(|networks| Arc::new(Acl::new(networks))),
+        limits: ratelimit.as_ref().is_some_and(|limit| limit.concerns(&server.allow))
+            || cookies.as_ref().is_some_and(|cookies| cookies.required),
+        ratelimit,
+        cookies: cookies.map(Arc::new),
         ordered: own("order", Action::NxDomain),
         rebinding: own("rebinding", Action::NoData),
         unlisted: {
@@ -185,6 +201,10 @@ fn empty(settings: &Settings, now: i64) -> Snapshot {
     let default = Arc::new(list_policy(&ListSettings::default(), &settings.block.contact));
     let snapshot = Snapshot {
         acl: Arc::new(Acl::new(Vec::new())),
+        recursion: None,
+        ratelimit: None,
+        cookies: None,
+        limits: false,
         active: Arc::new(Active::new(&policy, &orders, now)),
         policy: Arc::new(policy),
         orders: Arc::new(orders),

@@ -74,6 +74,8 @@ impl World {
             special: Specials::NONE,
             ..Settings::default()
         };
+        // What the scenarios imitate answered without cookies.
+        settings.server.answer_cookie = false;
         if !setting.allow.is_empty() {
             settings.server.allow.clone_from(&setting.allow);
         }

@@ -77,6 +77,11 @@ fn describe() {
             "portcullis_upstream_unwanted_total",
             "Messages from an upstream that match no open query, by upstream.",
         ),
+        ("portcullis_ratelimit_dropped_total", "UDP queries beyond the limit on replies that got none."),
+        (
+            "portcullis_ratelimit_slipped_total",
+            "UDP queries beyond the limit on replies that got a truncated one, or BADCOOKIE.",
+        ),
         (
             "portcullis_tcp_connections_refused_total",
             "DNS connections refused: the client may not ask, or all places were busy.",
@@ -138,7 +143,10 @@ fn publish(engine: &Engine, lists: &mut BTreeSet<String>) {
     }
     counter!("portcullis_unanswered_total").absolute(totals.unanswered);
     let connections = &engine.counters.connections;
+    let ratelimit = &engine.counters.ratelimit;
     for (name, n) in [
+        ("portcullis_ratelimit_dropped_total", &ratelimit.dropped),
+        ("portcullis_ratelimit_slipped_total", &ratelimit.slipped),
         ("portcullis_tcp_connections_refused_total", &connections.refused),
         ("portcullis_tcp_connections_closed_total", &connections.closed),
         ("portcullis_tcp_accept_failures_total", &connections.failed),

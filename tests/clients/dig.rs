@@ -13,6 +13,7 @@ pub fn tests() -> Vec<Trial> {
         test("dig::dig_reads_every_kind_of_answer", &[DIG], || reads_every_kind_of_answer(&DIG)),
         test("dig::kdig_reads_every_kind_of_answer", &[KDIG], || reads_every_kind_of_answer(&KDIG)),
         test("dig::what_only_dig_can_ask", &[DIG], what_only_dig_can_ask),
+        test("dig::dig_finds_the_cookie_good", &[DIG], dig_finds_the_cookie_good),
     ]
 }
 
@@ -120,4 +121,28 @@ fn what_only_dig_can_ask() {
         let output = ask(&dig, &server, arguments);
         assert!(output.contains(expected), "{arguments}: no `{expected}` in\n{output}");
     }
+}
+
+fn dig_finds_the_cookie_good() {
+    let (server, dig) = (server(), DIG.path());
+    let cookie = |output: &str| {
+        let line = output.lines().find_map(|line| line.strip_prefix("; COOKIE: "));
+        let line = line.unwrap_or_else(|| panic!("no cookie in\n{output}"));
+        line.strip_suffix(" (good)").unwrap_or_else(|| panic!("not good: {line}")).to_owned()
+    };
+    for question in ["linkedin.com A", "www.z.test A", "stub.test A", "refused.test A", "other.test A"] {
+        for way in ["+notcp", "+tcp"] {
+            let first = cookie(&ask(&dig, &server, &format!("+cookie {way} {question}")));
+            assert_eq!(first.len(), 48, "{question} {way}");
+            let second = cookie(&ask(&dig, &server, &format!("+cookie={first} {way} {question}")));
+            assert_eq!(second, first, "{question} {way}");
+        }
+    }
+    // dig asks again by itself when it is told that its cookie is bad.
+    let strict =
+        Server::start(&format!("require-cookie = true\n{CONFIG}"), &[("z", "@ 60 SOA ns host 1 2 3 4 5\n")]);
+    let output = ask(&dig, &strict, "+cookie +badcookie linkedin.com A");
+    assert!(output.contains("status: NXDOMAIN") && cookie(&output).len() == 48, "{output}");
+    let output = ask(&dig, &strict, "+cookie +nobadcookie linkedin.com A");
+    assert!(output.contains("BADCOOKIE"), "{output}");
 }

@@ -183,6 +183,41 @@ fn check_names_who_asks_whom_and_asks_the_upstreams_itself() {
 }
 
 #[test]
+fn check_warns_of_what_strangers_could_do() {
+    let open = "this server is an open forwarder: 0.0.0.0/0 in [server] allow-recursion";
+    let unlimited = "replies have no limit, and ";
+    let (zone, asks) = ("[upstream]\nservers = []\n", "[upstream]\nservers = [\"192.0.2.53\"]\n");
+    let everybody = "allow = [\"0.0.0.0/0\"]";
+    for (server, upstream, warnings) in [
+        ("", asks, &[][..]),
+        (everybody, asks, &[]),
+        (&format!("{everybody}\nallow-recursion = [\"0.0.0.0/0\"]"), asks, &[open]),
+        (&format!("{everybody}\nallow-recursion = [\"0.0.0.0/0\"]"), zone, &[]),
+        ("allow-recursion = [\"0.0.0.0/0\"]", asks, &[]),
+        (&format!("{everybody}\n[ratelimit]\nrate = 0"), asks, &[unlimited]),
+        (&format!("{everybody}\n[ratelimit]\nexempt = [\"0.0.0.0/0\"]"), asks, &[unlimited]),
+        ("allow = [\"203.0.113.0/24\"]\n[ratelimit]\nrate = 0", zone, &[unlimited]),
+        ("[ratelimit]\nrate = 0", asks, &[]),
+    ] {
+        let config = format!("[server]\n{server}\n{upstream}");
+        let (code, out, _) = with_config("check", &config, &["--strict"]);
+        assert_eq!(code, i32::from(!warnings.is_empty()), "{config}\n{out}");
+        for warning in [open, unlimited] {
+            assert_eq!(
+                out.contains(&format!("warning: {warning}")),
+                warnings.contains(&warning),
+                "{config}\n{out}"
+            );
+        }
+        let (_, out, _) = with_config("check", &config, &["--json"]);
+        let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(said["exposed"].as_array().unwrap().len(), warnings.len(), "{out}");
+    }
+    let (_, out, _) = with_config("check", &format!("[server]\n{everybody}\n"), &[]);
+    assert!(out.contains("get what other servers know: 127.0.0.0/8, 10.0.0.0/8, "), "{out}");
+}
+
+#[test]
 fn a_configuration_that_is_not_read_is_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let run_there = |arguments: &[&str]| {

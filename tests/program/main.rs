@@ -19,6 +19,7 @@ mod command;
 #[cfg(unix)]
 mod control;
 mod forward;
+mod guard;
 #[cfg(unix)]
 mod hostile;
 mod judge;

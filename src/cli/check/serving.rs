@@ -18,6 +18,12 @@ pub(super) fn text(settings: &Settings) -> Vec<String> {
         allow if private => format!("loopback, private and link-local networks may ask: {}", some(allow)),
         allow => format!("may ask: {}", some(allow)),
     });
+    if let Some(recursion) = &settings.server.allow_recursion {
+        out.push(match recursion.as_slice() {
+            [] => "no client gets what other servers know: [server] allow-recursion is empty".to_owned(),
+            networks => format!("get what other servers know: {}", some(networks)),
+        });
+    }
     out.push(match (&settings.upstream.servers, servers(settings)) {
         (Some(servers), _) if servers.is_empty() => {
             "asks no upstream: [upstream] servers is empty".to_owned()
@@ -39,6 +45,7 @@ pub(super) fn json(settings: &Settings) -> Value {
     json!({
         "listen": settings.server.listen,
         "allow": settings.server.allow,
+        "allow_recursion": settings.server.allow_recursion,
         "upstreams": servers.as_ref().map(|servers| names(servers)).unwrap_or_default(),
         "upstreams_of_the_system": settings.upstream.servers.is_none(),
         "upstreams_problem": servers.err(),

@@ -1,5 +1,6 @@
 //! EDNS: the OPT record of a query (RFC 6891 §6.1).
 
+use super::cookie::{Cookie, MalformedCookie, OPTION_COOKIE};
 use super::sde::OPTION_SDE;
 
 /// The payload size that this server advertises and the most that it sends over UDP: what crosses the
@@ -48,6 +49,21 @@ impl<'p> Edns<'p> {
             rest = tail;
             Some((code, data))
         })
+    }
+
+    /// The first COOKIE option: others do not count (RFC 7873 §5.2). `None`: there is none.
+    ///
+    /// # Errors
+    /// [`MalformedCookie`].
+    #[must_use]
+    pub fn cookie(&self) -> Option<Result<Cookie<'p>, MalformedCookie>> {
+        self.options().find(|(code, _)| *code == OPTION_COOKIE).map(|(_, data)| Cookie::parse(data))
+    }
+
+    /// True if there are options.
+    #[must_use]
+    pub const fn has_options(&self) -> bool {
+        !self.options.is_empty()
     }
 
     /// True if the client reads structured errors. It signals that by an empty SDE option

@@ -94,3 +94,11 @@ impl Header {
         Rcode(self.flags & 0xf)
     }
 }
+
+/// Clears RA in a finished message: the client is offered no recursion (RFC 1035 §4.1.1).
+pub fn clear_ra(message: &mut [u8]) {
+    let [_, low] = flag::RA.to_be_bytes();
+    if let Some(octet) = message.get_mut(3) {
+        *octet &= !low;
+    }
+}

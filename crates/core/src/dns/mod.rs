@@ -5,6 +5,7 @@
 //! like `str` and `String` for text.
 
 mod clean;
+mod cookie;
 mod ede;
 mod edns;
 mod found;
@@ -25,11 +26,13 @@ mod special;
 mod types;
 
 pub use self::clean::{clean, clean_json, clean_lines, is_unsafe};
+pub use self::cookie::{
+    COOKIE_LEN, Cookie, CookieSecret, MalformedCookie, OPTION_COOKIE, SECRET_LEN, Standing,
+};
 pub use self::ede::{Ede, EdeCode};
 pub use self::edns::{EDNS_DO, Edns, OPTION_EDE, PAYLOAD_SIZE};
 pub use self::found::{Found, MAX_ALIASES, Via, found};
-pub use self::header::rcode;
-pub use self::header::{HEADER_LEN, Header, MAX_MESSAGE, flag};
+pub use self::header::{HEADER_LEN, Header, MAX_MESSAGE, clear_ra, flag, rcode};
 pub use self::host::{HostError, host_in};
 pub use self::message::{Message, Record};
 pub use self::name::{

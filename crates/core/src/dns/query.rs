@@ -1,5 +1,6 @@
 //! A query, checked once and borrowed from its packet.
 
+use super::cookie::COOKIE_LEN;
 use super::edns::{self, Edns, PAYLOAD_SIZE};
 use super::header::{self, Header, flag};
 use super::name::{MAX_NAME, Name, NameError};
@@ -19,6 +20,8 @@ pub struct Query<'p> {
     pub qclass: Class,
     /// The client's EDNS, if it sent any.
     pub edns: Option<Edns<'p>>,
+    /// The cookie that every reply to it is to have, if any: [`Query::parse`] sets none.
+    pub cookie: Option<[u8; COOKIE_LEN]>,
 }
 
 /// Why a packet is not a query that can be answered; determines the reply.
@@ -119,6 +122,7 @@ impl<'p> Query<'p> {
             qtype: Qtype(u16::from_be_bytes([a, b])),
             qclass: Class(u16::from_be_bytes([c, d])),
             edns,
+            cookie: None,
         })
     }
 

@@ -4,6 +4,7 @@
 //! displaces EDNS. A reply that exceeds the client's payload size becomes the question and OPT with TC set
 //! (RFC 2181 §9); EXTRA-TEXT that does not fit is dropped before its code is.
 
+use super::cookie::{COOKIE_LEN, OPTION_COOKIE};
 use super::ede::Ede;
 use super::edns::{self, OPTION_EDE, PAYLOAD_SIZE};
 use super::header::{self, Header, flag};
@@ -13,6 +14,8 @@ use super::types::{Class, Qtype, Rcode};
 
 /// Octets of an OPT record without options.
 const OPT_LEN: usize = 11;
+/// Octets of a COOKIE option.
+const COOKIE_OPTION_LEN: usize = 4 + COOKIE_LEN;
 /// The most EDE options in one reply: whose policy it was, and that the answer is forged.
 pub const MAX_EDE: usize = 2;
 
@@ -70,6 +73,9 @@ pub struct ReplyWriter<'b, 't> {
     header: Header,
     rcode: Rcode,
     opt: Option<u16>,
+    cookie: Option<[u8; COOKIE_LEN]>,
+    /// Octets kept for OPT and the cookie.
+    reserved: usize,
     edes: [Option<Ede<'t>>; MAX_EDE],
     truncated: bool,
 }
@@ -96,6 +102,12 @@ impl<'b, 't> ReplyWriter<'b, 't> {
             header,
             rcode: Rcode::NOERROR,
             opt: query.edns.map(|e| if e.dnssec_ok { edns::EDNS_DO } else { 0 }),
+            cookie: query.cookie,
+            reserved: match (query.edns, query.cookie) {
+                (None, _) => 0,
+                (Some(_), None) => OPT_LEN,
+                (Some(_), Some(_)) => OPT_LEN + COOKIE_OPTION_LEN,
+            },
             edes: [None; MAX_EDE],
             truncated: false,
         };
@@ -186,8 +198,7 @@ impl<'b, 't> ReplyWriter<'b, 't> {
     /// How many octets of records still fit.
     #[must_use]
     pub const fn room(&self) -> usize {
-        let reserved = if self.opt.is_some() { OPT_LEN } else { 0 };
-        self.buf.len().saturating_sub(self.len + reserved)
+        self.buf.len().saturating_sub(self.len + self.reserved)
     }
 
     /// Copies prepared sections that start right after the question, with their counts. Their compression
@@ -225,9 +236,8 @@ impl<'b, 't> ReplyWriter<'b, 't> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        let reserved = if self.opt.is_some() { OPT_LEN } else { 0 };
         let end = self.len + bytes.len();
-        if end + reserved > self.buf.len() {
+        if end + self.reserved > self.buf.len() {
             return Err(Full);
         }
         self.buf.get_mut(self.len..end).ok_or(Full)?.copy_from_slice(bytes);
@@ -250,13 +260,17 @@ impl<'b, 't> ReplyWriter<'b, 't> {
             self.header.arcount = 0;
         }
         let with_opt = self.opt.is_some();
-        if let Some(flags) = self.opt.take() {
+        if let Some(flags) = self.opt {
+            self.reserved = 0;
             let [high, _] = (self.rcode.0 << 4).to_be_bytes();
             let [f0, f1] = flags.to_be_bytes();
             let [p0, p1] = PAYLOAD_SIZE.to_be_bytes();
             let opt = self.len;
             if self.put(&[0, 0, 41, p0, p1, high, 0, f0, f1, 0, 0]).is_ok() {
                 self.header.arcount = self.header.arcount.saturating_add(1);
+                if let Some(cookie) = self.cookie {
+                    self.put_cookie(cookie);
+                }
                 for ede in self.edes.into_iter().flatten() {
                     self.put_ede(ede);
                 }
@@ -273,6 +287,17 @@ impl<'b, 't> ReplyWriter<'b, 't> {
             slot.copy_from_slice(&self.header.to_bytes());
         }
         self.len
+    }
+
+    #[cold]
+    fn put_cookie(&mut self, cookie: [u8; COOKIE_LEN]) {
+        let [o0, o1] = OPTION_COOKIE.to_be_bytes();
+        let mut option = [0; COOKIE_OPTION_LEN];
+        let (head, data) = option.split_at_mut(4);
+        head.copy_from_slice(&[o0, o1, 0, 24]);
+        data.copy_from_slice(&cookie);
+        // There is room: it was reserved, unless not even the question fits.
+        let _ = self.put(&option);
     }
 
     fn put_ede(&mut self, ede: Ede<'_>) {
