@@ -933,3 +933,34 @@ async fn a_server_without_edns_is_remembered() {
     }
     assert_eq!(asked.load(Ordering::SeqCst), 6);
 }
+
+/// One FORMERR does not take EDNS, and with it DNSSEC, from the questions that follow.
+#[tokio::test]
+async fn a_server_with_edns_keeps_getting_it() {
+    for rcode in [FORMERR, NOTIMP] {
+        let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let addr = udp(move |query| {
+            // The name, and whether there is an OPT record with the DO bit.
+            let with_do = has_edns(query) && query[query.len() - 4] == 0x80;
+            send.send((query[13], with_do)).unwrap();
+            Some(match (query[13], has_edns(query)) {
+                (b'f', true) => reply(query, 0, rcode, b"", b"", b""),
+                (_, true) => reply(query, 0, NOERROR, ADDRESS, b"", OPT_EDE),
+                (_, false) => good(query)?,
+            })
+        })
+        .await;
+        let server = Arc::new(forwarder(&[addr], PATIENT));
+        for name in ["a.example", "f.example", "b.example", "f.example"] {
+            assert_eq!(begin(&server, name).await.unwrap()[3] & 0xf, NOERROR, "{name}");
+        }
+        let mut queries = Vec::new();
+        while let Ok(query) = seen.try_recv() {
+            queries.push(query);
+        }
+        // A query that is late on a busy machine is sent again.
+        queries.dedup();
+        let expected = [(b'a', true), (b'f', true), (b'f', false), (b'b', true), (b'f', true), (b'f', false)];
+        assert_eq!(queries, expected);
+    }
+}
