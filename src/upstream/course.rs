@@ -344,7 +344,7 @@ impl Course {
                     Some(way) if way.tcp => self.race.lost(index),
                     Some(way) => {
                         way.tcp = true;
-                        self.race.again(index);
+                        self.race.over_stream(index);
                     }
                     None => {}
                 }

@@ -304,6 +304,32 @@ async fn truncation_turns_to_tcp_and_the_connection_is_kept() {
     assert_eq!(counts(&forwarder), [(3, 0)]);
 }
 
+/// TCP repeats by itself what is lost: a server that takes its time there gets no copies.
+#[tokio::test]
+async fn a_slow_answer_over_tcp_is_waited_for() {
+    let (socket, listener, addr) = both().await;
+    serve_udp(socket, |query| Some(reply(query, TC, NOERROR, b"", b"", b"")));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            while let Some(query) = read_framed(&mut stream).await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                if stream.write_all(&framed(&good(&query).unwrap())).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let forwarder = Arc::new(forwarder(&[addr], PATIENT));
+    for name in ["a.example", "b.example", "c.example"] {
+        assert!(begin(&forwarder, name).await.unwrap().ends_with(ADDRESS), "{name}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert_eq!(counts(&forwarder), [(3, 0)]);
+}
+
 #[tokio::test]
 async fn a_closed_connection_is_opened_anew() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
