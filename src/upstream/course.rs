@@ -325,10 +325,14 @@ impl Course {
                 if !has_opt {
                     set(&mut self.plain, index);
                 }
-                if let Some(way) = self.ways.get_mut(index) {
-                    way.edns = false;
+                match self.ways.get_mut(index) {
+                    Some(way) if way.edns => {
+                        way.edns = false;
+                        self.race.again(index);
+                    }
+                    // It was sent without EDNS already, after an earlier try.
+                    _ => self.race.lost(index),
                 }
-                self.race.again(index);
             }
             Came::OverTcp(why) => {
                 match why {
@@ -340,7 +344,7 @@ impl Course {
                     Some(way) if way.tcp => self.race.lost(index),
                     Some(way) => {
                         way.tcp = true;
-                        self.race.again(index);
+                        self.race.over_stream(index);
                     }
                     None => {}
                 }

@@ -16,6 +16,10 @@ use crate::dns::Rcode;
 
 /// How long a server that does not understand EDNS is queried without it, in milliseconds.
 const PLAIN: u64 = 15 * 60 * 1000;
+/// How long an OPT record proves that a server understands EDNS, in milliseconds.
+const PROOF: u64 = 24 * 60 * 60 * 1000;
+/// How often the proof is renewed at most, in milliseconds: not every reply has to be searched for it.
+const RENEW: u64 = 1000;
 /// So many replies in a row that can't be used, for so long, and something is wrong with the server.
 const MANY_POOR: u32 = 20;
 /// See [`MANY_POOR`], in milliseconds.
@@ -41,6 +45,8 @@ pub(super) struct NameServer {
     poor: AtomicU32,
     /// Until when it is queried without EDNS.
     plain_until: AtomicU64,
+    /// When an OPT record was last seen in a reply, in milliseconds since the servers were made; 0: never.
+    opt_at: AtomicU64,
 }
 
 /// How a query is sent.
@@ -76,6 +82,7 @@ impl NameServer {
             good_at: AtomicU64::new(0),
             poor: AtomicU32::new(0),
             plain_until: AtomicU64::new(0),
+            opt_at: AtomicU64::new(0),
         }
     }
 
@@ -104,9 +111,22 @@ impl NameServer {
         Way { edns: now >= self.plain_until.load(Relaxed), tcp: self.server.tcp_only }
     }
 
-    /// It replied without EDNS to what it did not understand with it.
+    /// It replied without EDNS to what it did not understand with it. That says something about this one
+    /// query if it is known to understand EDNS (RFC 6891 §7), and about all queries otherwise.
     pub(super) fn needs_plain(&self, now: u64) {
-        self.plain_until.store(now.saturating_add(PLAIN), Relaxed);
+        let opt_at = self.opt_at.load(Relaxed);
+        if opt_at == 0 || now.saturating_sub(opt_at) >= PROOF {
+            self.plain_until.store(now.saturating_add(PLAIN), Relaxed);
+        }
+    }
+
+    /// A reply arrived, with an OPT record or without, which is looked up only now and then.
+    pub(super) fn may_know_edns(&self, now: u64, has_opt: impl FnOnce() -> bool) {
+        let opt_at = self.opt_at.load(Relaxed);
+        if (opt_at == 0 || now.saturating_sub(opt_at) >= RENEW) && has_opt() {
+            self.opt_at.store(now.max(1), Relaxed);
+            self.plain_until.store(0, Relaxed);
+        }
     }
 
     /// A reply to a client's query arrived, whatever it says.
@@ -252,5 +272,21 @@ mod tests {
         assert!(server.way(0).edns);
         server.needs_plain(10);
         assert!(!server.way(10 + PLAIN - 1).edns && server.way(10 + PLAIN).edns);
+    }
+
+    #[test]
+    fn a_server_that_knows_edns_is_not_remembered_as_one_that_does_not() {
+        let server = server();
+        server.may_know_edns(0, || true);
+        server.needs_plain(10);
+        server.needs_plain(PROOF);
+        assert!(server.way(PROOF).edns);
+        // It was replaced by one without EDNS.
+        server.may_know_edns(PROOF, || false);
+        server.needs_plain(PROOF + 1);
+        assert!(!server.way(PROOF + 1).edns);
+        // And then by one with EDNS.
+        server.may_know_edns(PROOF + 2, || true);
+        assert!(server.way(PROOF + 2).edns);
     }
 }

@@ -160,6 +160,16 @@ impl Race {
         self.again = Some(index);
     }
 
+    /// A server is to be queried over a stream at once, and not again: the stream repeats by itself what is
+    /// lost, and a copy would only make a slow server slower.
+    pub(super) fn over_stream(&mut self, index: usize) {
+        self.again(index);
+        if let Some(runner) = self.runners.get_mut(index) {
+            // Errors so far were about UDP.
+            (runner.stream, runner.errors) = (true, 0);
+        }
+    }
+
     /// What to do at `now`. `patience` is how long a server has to be waited for before it is queried again,
     /// while it replies to nobody.
     pub(super) fn step(&self, now: Instant, patience: impl Fn(usize) -> Duration) -> Step {
@@ -264,6 +274,7 @@ mod tests {
                                 "poor" => race.poor(*index),
                                 "out" => race.out(*index),
                                 "lost" => race.lost(*index),
+                                "tc" => race.over_stream(*index),
                                 _ => race.again(*index),
                             }
                         }
@@ -352,5 +363,27 @@ mod tests {
     fn another_way_is_taken_at_once() {
         let events = [(5, 0, "again"), (8, 0, "out")];
         assert_eq!(course(vec![udp(Up, 50), udp(Up, 50)], 100, &events, 0), "0:a 5:a 8:b 58:b 100:END");
+    }
+
+    #[test]
+    fn a_stream_gets_one_copy() {
+        for (runners, events, expected) in [
+            (vec![udp(Up, 50)], vec![(5, 0, "tc")], "0:a 5:a 900:END"),
+            // Another server gets its turn.
+            (vec![udp(Up, 50), tcp(Up, 50)], vec![(5, 0, "tc")], "0:a 5:a 55:b 900:END"),
+            // Without EDNS, it is another query.
+            (vec![udp(Up, 50)], vec![(5, 0, "tc"), (9, 0, "again")], "0:a 5:a 9:a 900:END"),
+            // It ends without a reply.
+            (vec![udp(Up, 50)], vec![(5, 0, "tc"), (400, 0, "lost")], "0:a 5:a 400:END"),
+            (vec![udp(Up, 50)], vec![(5, 0, "tc"), (7, 0, "out")], "0:a 5:a 7:END"),
+            // Errors over UDP say nothing about the stream.
+            (
+                vec![udp(Up, 50)],
+                vec![(1, 0, "error"), (2, 0, "error"), (3, 0, "error"), (5, 0, "tc")],
+                "0:a 1:a 2:a 5:a 900:END",
+            ),
+        ] {
+            assert_eq!(course(runners, 900, &events, 0), expected);
+        }
     }
 }

@@ -126,10 +126,13 @@ impl Servers {
             if way.tcp { Came::Ended(Missed::Unusable(why)) } else { Came::OverTcp(Some(why)) }
         };
         let Some(reply) = Message::parse(bytes) else { return again("a malformed reply".to_owned()) };
+        let rcode = reply.rcode();
+        // BADVERS needs an OPT record, and yet the server does not understand this version.
+        let has_opt = || reply.header.arcount > 0 && rcode != Rcode::BADVERS && reply.edns().is_some();
+        server.may_know_edns(at, has_opt);
         if reply.header.has(flag::TC) && !way.tcp {
             return Came::OverTcp(None);
         }
-        let rcode = reply.rcode();
         if rejects_edns(rcode) && way.edns {
             return Came::Plain(Some(bytes.to_vec()), rcode != Rcode::BADVERS && reply.edns().is_some());
         }

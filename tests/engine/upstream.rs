@@ -304,6 +304,32 @@ async fn truncation_turns_to_tcp_and_the_connection_is_kept() {
     assert_eq!(counts(&forwarder), [(3, 0)]);
 }
 
+/// TCP repeats by itself what is lost: a server that takes its time there gets no copies.
+#[tokio::test]
+async fn a_slow_answer_over_tcp_is_waited_for() {
+    let (socket, listener, addr) = both().await;
+    serve_udp(socket, |query| Some(reply(query, TC, NOERROR, b"", b"", b"")));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            while let Some(query) = read_framed(&mut stream).await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                if stream.write_all(&framed(&good(&query).unwrap())).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let forwarder = Arc::new(forwarder(&[addr], PATIENT));
+    for name in ["a.example", "b.example", "c.example"] {
+        assert!(begin(&forwarder, name).await.unwrap().ends_with(ADDRESS), "{name}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    assert_eq!(counts(&forwarder), [(3, 0)]);
+}
+
 #[tokio::test]
 async fn a_closed_connection_is_opened_anew() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -932,4 +958,35 @@ async fn a_server_without_edns_is_remembered() {
         assert!(begin(&old, "a.example").await.unwrap().ends_with(ADDRESS));
     }
     assert_eq!(asked.load(Ordering::SeqCst), 6);
+}
+
+/// One FORMERR does not take EDNS, and with it DNSSEC, from the questions that follow.
+#[tokio::test]
+async fn a_server_with_edns_keeps_getting_it() {
+    for rcode in [FORMERR, NOTIMP] {
+        let (send, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let addr = udp(move |query| {
+            // The name, and whether there is an OPT record with the DO bit.
+            let with_do = has_edns(query) && query[query.len() - 4] == 0x80;
+            send.send((query[13], with_do)).unwrap();
+            Some(match (query[13], has_edns(query)) {
+                (b'f', true) => reply(query, 0, rcode, b"", b"", b""),
+                (_, true) => reply(query, 0, NOERROR, ADDRESS, b"", OPT_EDE),
+                (_, false) => good(query)?,
+            })
+        })
+        .await;
+        let server = Arc::new(forwarder(&[addr], PATIENT));
+        for name in ["a.example", "f.example", "b.example", "f.example"] {
+            assert_eq!(begin(&server, name).await.unwrap()[3] & 0xf, NOERROR, "{name}");
+        }
+        let mut queries = Vec::new();
+        while let Ok(query) = seen.try_recv() {
+            queries.push(query);
+        }
+        // A query that is late on a busy machine is sent again.
+        queries.dedup();
+        let expected = [(b'a', true), (b'f', true), (b'f', false), (b'b', true), (b'f', true), (b'f', false)];
+        assert_eq!(queries, expected);
+    }
 }
