@@ -281,6 +281,31 @@ fn check_warns_of_a_list_that_gives_no_rules_or_is_mostly_invalid() {
 }
 
 #[test]
+fn a_list_whose_rules_all_have_times_gives_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    let config = path.to_str().unwrap();
+    let timed = |rule: &str| format!("{{ rule = \"{rule}\", schedule = \"lessons\" }}");
+    for (rules, strict) in [
+        (timed("||p.example^"), 0),
+        (format!("\"! at school\", {}, \"\"", timed("||p.example^")), 0),
+        (format!("\"||q.example^\", {}", timed("||p.example^")), 0),
+        // There is something to tell.
+        (format!("\"##.banner\", {}", timed("||p.example^")), 1),
+        (timed("! nothing"), 1),
+        (String::new(), 1),
+    ] {
+        let text = format!(
+            "[[schedule]]\nname = \"lessons\"\nzone = \"Europe/Berlin\"\nwindows = [\"Mon-Fri 08:00-13:00\"]\n\
+            [[list]]\nname = \"school\"\nrules = [{rules}]\n"
+        );
+        std::fs::write(&path, &text).unwrap();
+        let (code, out, err) = run(&["check", "--strict", "--config", config]);
+        assert_eq!((code, out.contains("gives no rules")), (strict, strict == 1), "{text}\n{out}{err}");
+    }
+}
+
+#[test]
 fn explain_shows_the_ladder_and_the_reply() {
     let (code, out, _) = run(&["explain", "www.LinkedIn.com", "-t", "AAAA", "--demo"]);
     assert_eq!(code, 0);
