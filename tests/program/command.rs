@@ -306,6 +306,20 @@ fn a_list_whose_rules_all_have_times_gives_rules() {
 }
 
 #[test]
+fn check_warns_of_patterns_that_take_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    // Each of them must be tried on the longest of the names that are measured.
+    let rules: String = (0..2000).map(|n| format!("/[a-z]{{2}}.*[0-9]{{2}}.*ads.*z{n}/\n")).collect();
+    std::fs::write(folder.path().join("l"), rules).unwrap();
+    std::fs::write(&path, "[[list]]\nname = \"l\"\nsource = \"l\"\nformat = \"adguard\"\n").unwrap();
+    let config = path.to_str().unwrap();
+    let (code, out, err) = run(&["check", "--config", config]);
+    assert_eq!((code, out.contains("warning: patterns cost up to ")), (0, true), "{out}{err}");
+    assert_eq!(run(&["check", "--strict", "--config", config]).0, 1);
+}
+
+#[test]
 fn explain_shows_the_ladder_and_the_reply() {
     let (code, out, _) = run(&["explain", "www.LinkedIn.com", "-t", "AAAA", "--demo"]);
     assert_eq!(code, 0);
