@@ -78,6 +78,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let dead = dead::all(&settings, &policy, super::now().unix);
     let exposed = exposed::all(&settings);
     let patterns = sources::pattern_time(&policy, super::now).map(|time| (policy.pattern_count(), time));
+    let slow = patterns.and_then(|(_, time)| sources::slow_patterns(time));
     let damaged = kept_orders(&settings).err().map(|e| e.to_string());
     if args.json {
         let probes = args.probe.as_ref().map(|_| probed.iter().map(probe::Probed::json).collect());
@@ -94,6 +95,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         if let Some((number, time)) = patterns {
             say(&format!("{} cost up to {} µs per query", count(number, "pattern"), micros(time)));
         }
+        slow.iter().for_each(|warning| say(&format!("warning: {warning}")));
         policy_text(&settings).iter().for_each(|line| say(line));
         dead.iter().for_each(|dead| say(&format!("warning: {}", dead.text)));
         exposed.iter().for_each(|exposed| say(&format!("warning: {}", exposed.text)));
@@ -111,6 +113,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
             || !list.warnings().is_empty()
     };
     let bad = damaged.is_some()
+        || slow.is_some()
         || !dead.is_empty()
         || !exposed.is_empty()
         || probed.iter().any(probe::Probed::has_failed)
@@ -320,7 +323,7 @@ fn json(
     let dead: Vec<_> = found.dead.iter().map(dead::Dead::json).collect();
     let exposed: Vec<_> = found.exposed.iter().map(exposed::Exposed::json).collect();
     let patterns = found.patterns.map(
-        |(number, time)| serde_json::json!({ "patterns": number, "microseconds": time.as_secs_f64() * 1e6 }),
+        |(number, time)| serde_json::json!({ "patterns": number, "microseconds": time.as_secs_f64() * 1e6, "warning": sources::slow_patterns(time) }),
     );
     let lists: Vec<_> = report.lists.iter().map(list_json).collect();
     let zones: Vec<_> = report

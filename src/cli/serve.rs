@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use super::progress::Bar;
 use super::{OK, say_json};
@@ -12,10 +11,7 @@ use crate::app::{self, Addresses, Prepared, Reloader, Service, Signal, Signals, 
 use crate::orders::Status;
 use crate::resolver::live::Engine;
 use crate::settings::Settings;
-use crate::sources::{Progress, Report, pattern_time};
-
-/// Patterns that take longer for a query deserve a warning.
-const SLOW: Duration = Duration::from_micros(100);
+use crate::sources::{Progress, Report, pattern_time, slow_patterns};
 
 /// Options of `serve`.
 #[derive(clap::Args)]
@@ -200,10 +196,8 @@ fn log_report(report: &Report, engine: &Engine) {
     if let Some(time) = pattern_time(&policy, super::now) {
         let (patterns, micros) = (policy.pattern_count(), time.as_secs_f64() * 1e6);
         tracing::info!("{patterns} patterns cost up to {micros:.1} µs per query");
-        if time > SLOW {
-            tracing::warn!(
-                "patterns cost up to {micros:.0} µs per query: use fewer wildcards and expressions without fixed text"
-            );
+        if let Some(warning) = slow_patterns(time) {
+            tracing::warn!("{warning}");
         }
     }
     for zone in &report.zones {

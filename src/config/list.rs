@@ -356,6 +356,14 @@ impl Check<'_> {
                 *slot = line;
             }
         }
+        // The rules without times of their own, if there are none, are not a list that gives no rules.
+        let is_blank = |line: &String| {
+            let line = line.trim_start();
+            line.is_empty() || line.starts_with('!') || line.starts_with('#') && !line.starts_with("##")
+        };
+        if parts.len() > 1 && parts.first().is_some_and(|(_, lines)| lines.iter().all(is_blank)) {
+            parts.remove(0);
+        }
         parts
     }
 }

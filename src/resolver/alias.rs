@@ -1,10 +1,16 @@
 //! An answer that begins with a chain of aliases: stub resolvers do not follow them.
 
+use std::time::Instant;
+
 use super::request::{Request, sent};
-use super::ruling::{Ruling, inspected, is_inspected, replaced};
+use super::ruling::{Ruling, inspected, is_inspected, passed_or_found, replaced, verdict};
 use super::snapshot::Snapshot;
 use crate::answer::{self, End, Link};
-use crate::dns::{self, MAX_ALIASES, MAX_MESSAGE, Message, Name, NameBuf, Query, Rcode, ReplyWriter, flag};
+use crate::cache::store::Stored;
+use crate::dns::{
+    self, MAX_ALIASES, MAX_MESSAGE, MAX_QUERY, Message, Name, NameBuf, Query, QueryBuilder, Rcode,
+    ReplyWriter, flag,
+};
 use crate::observe::event::{Event, Source};
 use crate::policy::Verdict;
 use crate::zones::answer::Answer;
@@ -12,7 +18,8 @@ use crate::zones::answer::Answer;
 /// Where the alias comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
-    /// The rule that decided the query: the target is the list's responsibility too.
+    /// The rule that decided the query. The reply for the target is inspected like one to a client that asks
+    /// for the target itself.
     Rule,
     /// A zone of this server: the target is inspected like any answer.
     Zone,
@@ -82,6 +89,54 @@ impl Alias {
         reached
     }
 
+    /// Writes the whole answer, which ends with a reply of an upstream, or what the policy puts in its place.
+    /// Returns its length in octets; `None`: nothing is sent.
+    pub(super) fn answer_by(
+        &self,
+        request: Request<'_, '_>,
+        snapshot: &Snapshot,
+        (stored, now, source): (&Stored, Instant, Source),
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> Option<usize> {
+        if self.by == By::Rule
+            && let Some(reply) = self.filtered(request, snapshot, stored, out, event)
+        {
+            return reply;
+        }
+        let ttl = |given| stored.ttl(given, now);
+        let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
+        self.answer(request, snapshot, (Some(end), source), out, event)
+    }
+
+    /// What replaces the answer because of the names and addresses in the reply to the question for the last
+    /// target; `None`: it passes.
+    #[expect(clippy::option_option, reason = "the reply in place of the answer may be none at all")]
+    fn filtered(
+        &self,
+        request: Request<'_, '_>,
+        snapshot: &Snapshot,
+        stored: &Stored,
+        out: &mut [u8],
+        event: &mut Event,
+    ) -> Option<Option<usize>> {
+        let mut packet = [0; MAX_QUERY];
+        let query = Query::parse(question(request.query, self.last()?).write(&mut packet)).ok()?;
+        let of_target = Request { query: &query, client: request.client };
+        let view = snapshot.view(&request.client);
+        let found = passed_or_found(of_target, snapshot, verdict(of_target, snapshot, view), stored);
+        if found == Verdict::NoRule {
+            return None;
+        }
+        // If it passes all the same, the rule with the alias has decided.
+        let decided = event.verdict;
+        let reply = replaced(request, snapshot, view, found, out, event);
+        if reply.is_none() {
+            event.verdict = decided;
+        }
+        reply
+    }
+
     /// Writes the whole answer, or what the policy puts in its place. Returns its length in octets; `None`:
     /// nothing is sent.
     pub(super) fn answer(
@@ -132,5 +187,14 @@ impl Alias {
         reply.flags(flag::AA, snapshot.authority);
         answer::write_aliases(&mut reply, &self.links, end, request.query.dnssec_ok());
         reply.finish()
+    }
+}
+
+/// The client's question for another name, with its flags and DO bit.
+pub(super) fn question<'n>(query: &Query<'_>, name: &'n NameBuf) -> QueryBuilder<'n> {
+    QueryBuilder {
+        flags: query.header.flags & (flag::RD | flag::CD),
+        edns: Some(query.dnssec_ok()),
+        ..QueryBuilder::new(name.as_name(), query.qtype)
     }
 }

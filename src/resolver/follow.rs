@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::alias::{Alias, By, TooLong};
+use super::alias::{Alias, By, TooLong, question};
 use super::live::Engine;
 use super::lookup::{Lookup, lookup};
 use super::moment::Moment;
@@ -12,9 +12,7 @@ use super::request::{Request, sent};
 use super::ruling::{Ruling, replaced};
 use super::snapshot::Snapshot;
 use crate::answer::{Blocked, End, Right};
-use crate::dns::{
-    MAX_MESSAGE, MAX_QUERY, Message, NameBuf, Query, QueryBuilder, Rcode, ReplyWriter, Transport, flag,
-};
+use crate::dns::{MAX_MESSAGE, MAX_QUERY, Message, NameBuf, Query, Rcode, ReplyWriter, Transport};
 use crate::observe::event::{Event, Source};
 use crate::policy::{Verdict, View, decide, decide_in_answer};
 use crate::rule::Action;
@@ -114,9 +112,7 @@ fn follow(
             },
             Lookup::Cached { stored, age: _, source: from, refresh } => {
                 let from = if alias.by == By::Rule { source } else { from };
-                let ttl = |given| stored.ttl(given, now.at);
-                let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
-                let reply = alias.answer(request, snapshot, (Some(end), from), out, event);
+                let reply = alias.answer_by(request, snapshot, (&stored, now.at, from), out, event);
                 let parts = (engine, snapshot);
                 let refresh = refresh.map(|ask| Pending::new(parts, request, ask, None, *event, now.at));
                 Outcome::of(reply, refresh)
@@ -178,13 +174,4 @@ fn blocked(
 fn endless(request: Request<'_, '_>, out: &mut [u8], event: &mut Event) -> Outcome {
     let len = request.bare(out, Rcode::SERVFAIL, None);
     Outcome::of(sent(event, Source::Policy, Rcode::SERVFAIL, len), None)
-}
-
-/// The client's question for another name, with its flags and DO bit.
-fn question<'n>(query: &Query<'_>, name: &'n NameBuf) -> QueryBuilder<'n> {
-    QueryBuilder {
-        flags: query.header.flags & (flag::RD | flag::CD),
-        edns: Some(query.dnssec_ok()),
-        ..QueryBuilder::new(name.as_name(), query.qtype)
-    }
 }

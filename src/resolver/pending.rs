@@ -12,7 +12,6 @@ use super::request::Request;
 use super::ruling::filtered;
 use super::snapshot::{Client, Snapshot};
 use super::waiting::{Fetched, Wake};
-use crate::answer::End;
 use crate::cache::key::Key;
 use crate::cache::store::{Failed, Stored};
 use crate::dns::{Ede, EdeCode, Message, NameBuf, Query, Rcode, without_ech};
@@ -138,11 +137,7 @@ impl Pending {
         };
         let (now, source) = (answered.now.at, event.source);
         let reply = match &self.alias {
-            Some(alias) => {
-                let ttl = |given| stored.ttl(given, now);
-                let end = End { reply: stored.message(), rcode: stored.rcode(), ttl: &ttl };
-                alias.answer(request, &self.snapshot, (Some(end), source), out, &mut event)
-            }
+            Some(alias) => alias.answer_by(request, &self.snapshot, (stored, now, source), out, &mut event),
             None => filtered(request, &self.snapshot, (stored, stored.age(now), source), out, &mut event),
         };
         let len = reply.unwrap_or(0);

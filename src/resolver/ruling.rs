@@ -185,26 +185,41 @@ pub(super) fn filtered(
     out: &mut [u8],
     event: &mut Event,
 ) -> Option<usize> {
-    if is_inspected(snapshot, event.verdict) && !stored.is_truncated() {
-        let view = snapshot.view(&request.client);
-        let mark = snapshot.mark(view);
-        if mark.is_none_or(|mark| !stored.has_mark(mark)) {
-            match inspected(request, snapshot, view, event.verdict, &stored.message()) {
-                Verdict::NoRule => {
-                    if let Some(mark) = mark {
-                        stored.mark(mark);
-                    }
-                }
-                found => {
-                    if let Some(reply) = replaced(request, snapshot, view, found, out, event) {
-                        return reply;
-                    }
-                }
+    match passed_or_found(request, snapshot, event.verdict, stored) {
+        Verdict::NoRule => {}
+        found => {
+            let view = snapshot.view(&request.client);
+            if let Some(reply) = replaced(request, snapshot, view, found, out, event) {
+                return reply;
             }
         }
     }
     let len = request.stored(stored, age, out);
     sent(event, source, stored.rcode(), len)
+}
+
+/// The policy's verdict on a reply of an upstream to a query for which `verdict` decided; [`Verdict::NoRule`]:
+/// it passes. A reply that passed with the same lists is not inspected again.
+#[inline]
+pub(super) fn passed_or_found(
+    request: Request<'_, '_>,
+    snapshot: &Snapshot,
+    verdict: Verdict,
+    stored: &Stored,
+) -> Verdict {
+    if !is_inspected(snapshot, verdict) || stored.is_truncated() {
+        return Verdict::NoRule;
+    }
+    let view = snapshot.view(&request.client);
+    let mark = snapshot.mark(view);
+    if mark.is_some_and(|mark| stored.has_mark(mark)) {
+        return Verdict::NoRule;
+    }
+    let found = inspected(request, snapshot, view, verdict, &stored.message());
+    if let (Verdict::NoRule, Some(mark)) = (found, mark) {
+        stored.mark(mark);
+    }
+    found
 }
 
 /// True if answers are inspected for a query with this verdict. A name that a rule allowed is not inspected

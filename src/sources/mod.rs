@@ -14,7 +14,7 @@ pub mod store;
 
 pub use last_good::LastGood;
 pub use lists::read_text;
-pub use patterns::pattern_time;
+pub use patterns::{pattern_time, slow_patterns};
 pub use policy::{compile, serves};
 pub use progress::{Build, Progress, Silent};
 pub use report::{BuildError, Failure, ListReport, ListWarning, Part, Reading, Report, ZoneReport};

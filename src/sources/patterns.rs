@@ -19,6 +19,18 @@ const NAMES: [&str; 5] = [
 /// How often each is measured; the fastest counts, because other work on the machine only adds to it.
 const TIMES: usize = 5;
 
+/// From this time on, the patterns deserve a warning.
+const SLOW: Duration = Duration::from_micros(100);
+
+/// The warning about patterns that take this time for a query, if it is long.
+#[must_use]
+pub fn slow_patterns(time: Duration) -> Option<String> {
+    let micros = time.as_secs_f64() * 1e6;
+    (time >= SLOW).then(|| {
+        format!("patterns cost up to {micros:.0} µs per query: use fewer wildcards and expressions without fixed text")
+    })
+}
+
 /// The longest time that one of some usual and unusual names takes; `None` without patterns.
 #[must_use]
 pub fn pattern_time(policy: &Policy, clock: Clock) -> Option<Duration> {
@@ -48,5 +60,12 @@ mod tests {
             |text: &str| Policy::compile([("l", List::parse(text, Effect::Block).unwrap())]).unwrap();
         assert_eq!(pattern_time(&policy("||a.test^\n"), now), None);
         assert!(pattern_time(&policy("||a.test^\n/[0-9]{5}/\n"), now).is_some());
+    }
+
+    #[test]
+    fn slow_patterns_are_told_from_a_tenth_of_a_millisecond_on() {
+        assert_eq!(slow_patterns(Duration::from_nanos(99_999)), None);
+        let warning = slow_patterns(Duration::from_micros(100)).unwrap();
+        assert!(warning.starts_with("patterns cost up to 100 µs per query: "), "{warning}");
     }
 }

@@ -188,8 +188,9 @@ fn reason(record: &Record) -> String {
 
 /// Asks from loopback addresses, through an upstream that answers as the rows say.
 fn over_the_wire(table: &Table, rows: &[Row]) {
+    // The upstream answers the targets of aliases too, of which other rows ask.
     let answers: HashMap<String, Vec<String>> =
-        rows.iter().map(|r| (r.name.to_ascii_lowercase(), r.answered.clone())).collect();
+        table.rows.iter().map(|r| (r.name.to_ascii_lowercase(), r.answered.clone())).collect();
     let upstream = Upstream::start(move |query, _| {
         let message = Message::parse(query)?;
         let name = message.qname()?.to_folded().to_string();
@@ -426,4 +427,104 @@ fn every_row_holds_in_process_and_over_the_wire() {
         count += table.rows.len();
     }
     assert!(count > 60, "{count}");
+}
+
+/// What the rows of this table are about is in the upstream's reply for the target, which no explanation assumes.
+#[test]
+fn what_a_rewrites_alias_leads_to_is_inspected_like_any_reply() {
+    let table = read(
+        r#"
+--- config
+[inspect]
+rebinding = true
+private = ["lan"]
+
+[[list]]
+name = "bad-nets"
+kind = "addresses"
+rules = ["203.0.113.0/24"]
+
+[[list]]
+name = "l"
+rules = [
+    "||bad.test^$dnsrewrite=bad-target.test",
+    "||good.test^$dnsrewrite=good-target.test",
+    "||inside.test^$dnsrewrite=inside-target.test",
+    "||cloaked.test^$dnsrewrite=cloaked-target.test",
+    "||vouched.test^$dnsrewrite=vouched-target.test",
+    "||hop.test^$dnsrewrite=bad.test",
+    "||tracker.test^",
+    "@@||vouched-target.test^",
+]
+
+[[rewrite]]
+name = "own-bad.test"
+cname = "bad-target.test"
+
+[[rewrite]]
+name = "own-inside.test"
+cname = "inside-target.test"
+
+[[rewrite]]
+name = "own-nas.test"
+cname = "nas.lan"
+
+[[rewrite]]
+name = "nas2.lan"
+cname = "inside-target.test"
+
+[[rewrite]]
+name = "own-tracker.test"
+cname = "tracker.test"
+
+--- ask
+bad-target.test A answered 203.0.113.9
+  NODATA, EDE 15 bad-nets
+bad.test A
+  NODATA, EDE 15 bad-nets
+# From the cache too.
+bad.test A
+  NODATA, EDE 15 bad-nets
+hop.test A
+  NODATA, EDE 15 bad-nets
+own-bad.test A
+  NODATA, EDE 15 bad-nets
+good-target.test A answered 192.0.2.80
+  192.0.2.80
+good.test A
+  good-target.test. 192.0.2.80, EDE 4 l
+good.test A
+  good-target.test. 192.0.2.80, EDE 4 l
+inside-target.test A answered 192.168.1.1
+  NODATA, EDE 15 rebinding
+inside.test A
+  NODATA, EDE 15 rebinding
+own-inside.test A
+  NODATA, EDE 15 rebinding
+# The target's name counts, not the one that is rewritten.
+nas.lan A answered 192.168.1.9
+  192.168.1.9
+own-nas.test A
+  nas.lan. 192.168.1.9, EDE 4 rewrite
+nas2.lan A
+  NODATA, EDE 15 rebinding
+cloaked-target.test A answered tracker.test 192.0.2.81
+  NXDOMAIN, EDE 15 l
+cloaked.test A
+  NXDOMAIN, EDE 15 l
+# A rule that allows the target vouches for it.
+vouched-target.test A answered 203.0.113.9
+  203.0.113.9
+vouched.test A
+  vouched-target.test. 203.0.113.9, EDE 4 l
+# The operator's own alias may lead to a name that is blocked.
+own-tracker.test A
+  tracker.test. forwarded, EDE 4 rewrite
+"#,
+    );
+    over_the_wire(&table, &table.rows);
+    // Alone, each waits for the upstream's reply.
+    for row in table.rows.iter().filter(|row| row.answered.is_empty()) {
+        over_the_wire(&table, std::slice::from_ref(row));
+    }
 }

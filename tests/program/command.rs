@@ -316,6 +316,45 @@ fn check_warns_of_a_list_that_gives_no_rules_or_is_mostly_invalid() {
 }
 
 #[test]
+fn a_list_whose_rules_all_have_times_gives_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    let config = path.to_str().unwrap();
+    let timed = |rule: &str| format!("{{ rule = \"{rule}\", schedule = \"lessons\" }}");
+    for (rules, strict) in [
+        (timed("||p.example^"), 0),
+        (format!("\"! at school\", {}, \"\"", timed("||p.example^")), 0),
+        (format!("\"||q.example^\", {}", timed("||p.example^")), 0),
+        // There is something to tell.
+        (format!("\"##.banner\", {}", timed("||p.example^")), 1),
+        (timed("! nothing"), 1),
+        (String::new(), 1),
+    ] {
+        let text = format!(
+            "[[schedule]]\nname = \"lessons\"\nzone = \"Europe/Berlin\"\nwindows = [\"Mon-Fri 08:00-13:00\"]\n\
+            [[list]]\nname = \"school\"\nrules = [{rules}]\n"
+        );
+        std::fs::write(&path, &text).unwrap();
+        let (code, out, err) = run(&["check", "--strict", "--config", config]);
+        assert_eq!((code, out.contains("gives no rules")), (strict, strict == 1), "{text}\n{out}{err}");
+    }
+}
+
+#[test]
+fn check_warns_of_patterns_that_take_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    // Each of them must be tried on the longest of the names that are measured.
+    let rules: String = (0..2000).map(|n| format!("/[a-z]{{2}}.*[0-9]{{2}}.*ads.*z{n}/\n")).collect();
+    std::fs::write(folder.path().join("l"), rules).unwrap();
+    std::fs::write(&path, "[[list]]\nname = \"l\"\nsource = \"l\"\nformat = \"adguard\"\n").unwrap();
+    let config = path.to_str().unwrap();
+    let (code, out, err) = run(&["check", "--config", config]);
+    assert_eq!((code, out.contains("warning: patterns cost up to ")), (0, true), "{out}{err}");
+    assert_eq!(run(&["check", "--strict", "--config", config]).0, 1);
+}
+
+#[test]
 fn explain_shows_the_ladder_and_the_reply() {
     let (code, out, _) = run(&["explain", "www.LinkedIn.com", "-t", "AAAA", "--demo"]);
     assert_eq!(code, 0);

@@ -4,6 +4,7 @@
 //! `@@`, and the rest. Its finer distinctions (more modifiers before fewer) are replaced by the longer name
 //! and the order of the lists.
 
+use super::comment;
 use super::expression;
 use super::host::push_host;
 use super::hosts;
@@ -38,8 +39,7 @@ fn rule(text: &str, sink: &mut Sink<'_>) -> Result<(), SkipReason> {
     if COSMETIC.iter().any(|mark| text.contains(mark)) {
         return Err(SkipReason::Cosmetic);
     }
-    // A comment after a plain name.
-    let text = text.find(" #").and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
+    let text = comment::without(text);
     let mut traits = sink.traits();
     let text = match text.strip_prefix("@@") {
         Some(rest) => {
@@ -293,8 +293,13 @@ fn plain_pattern(text: &str, traits: &Traits, sink: &mut Sink<'_>) -> Result<(),
     let slashed = text.strip_suffix("/*").or_else(|| text.strip_suffix('/'));
     let ended = slashed.or_else(|| ["^|", "^*", "^", "|"].iter().find_map(|e| text.strip_suffix(e)));
     let (body, end) = ended.map_or((text, false), |body| (body, true));
-    let body = body.strip_suffix('.').filter(|_| end).unwrap_or(body);
     let is_name = |t: &str| !t.is_empty() && !t.contains(['*', '^', '|', '/', ':', '=', '?', '&']);
+    // The dot at the end of a whole name has no meaning; `ads.` and `||ads.example.` are beginnings of names.
+    let is_whole = |t: &str| {
+        let name = t.strip_prefix("*.").unwrap_or(t);
+        start.is_none() && is_name(name) && name.contains('.') && !name.starts_with(['.', '-'])
+    };
+    let body = body.strip_suffix('.').filter(|body| end || is_whole(body)).unwrap_or(body);
     match (start, end) {
         (Some(Start::Label), true) => {
             if is_name(body) {
@@ -521,6 +526,19 @@ mod tests {
             ("#@#.banner", "! a rule for the contents of pages, not for names"),
             ("||a.org/ads/*", "! not supported: a pattern that only a whole address could match"),
             ("||a.org^path", "! not supported: a pattern that only a whole address could match"),
+            // A comment begins after any white space.
+            ("||a.org^\t# c", "||a.org^"),
+            ("@@||a.org^\t#c", "@@||a.org^"),
+            ("a.org\t# c", "|a.org|"),
+            ("||a.org^$important \t# c", "||a.org^$important"),
+            // A name may end with a dot.
+            ("a.org.", "|a.org|"),
+            ("a.org. # c", "|a.org|"),
+            ("||a.org.^", "||a.org^"),
+            ("*.a.org.", "||a.org^"),
+            ("@@a.org.", "@@pattern a.org"),
+            ("||a.org.", "pattern ||a.org."),
+            ("-ads.", "pattern -ads."),
             // Broken or too wide.
             ("*.*", "! would match nearly every name"),
             ("ab", "! would match nearly every name"),

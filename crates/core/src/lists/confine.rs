@@ -1,7 +1,7 @@
 //! Confines a list to what it may do.
 
 use super::list::List;
-use super::may::{Confined, May, Power, name_is_wide, pattern_is_wide};
+use super::may::{Confined, May, Power, name_is_wide, network_is_wide, pattern_is_wide};
 use crate::dns::Match;
 use crate::rule::{Effect, Traits, modifiers};
 
@@ -53,7 +53,7 @@ impl List {
         let addresses = std::mem::take(&mut self.addresses);
         for (line, network, number) in addresses {
             let confined = self.traits.get(number as usize).and_then(|traits| {
-                let (power, instead) = may.confined(traits, |_| network.prefix_len() == 0)?;
+                let (power, instead) = may.confined(traits, |_| network_is_wide(&network))?;
                 tell(line, network.to_string(), traits, power, instead.is_some());
                 Some(instead)
             });

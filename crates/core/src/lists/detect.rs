@@ -298,8 +298,8 @@ fn adguard(line: &str) -> Fit {
         at > 0 && rest.get(..end).is_some_and(|name| MODIFIERS.contains(&name))
     };
     let cosmetic = ["##", "#@#", "#?#", "#$#", "#%#", "#@?#", "#@$#", "#@%#"].iter().any(|mark| {
-        // After a space `##` begins a comment.
-        line.find(mark).is_some_and(|at| !line.get(..at).is_some_and(|before| before.ends_with(' ')))
+        // After white space `##` begins a comment.
+        line.find(mark).is_some_and(|at| !line.get(..at).is_some_and(|before| before.ends_with([' ', '\t'])))
     });
     if line.starts_with("||") || line.starts_with("@@") || line.ends_with('^') || cosmetic {
         return Fit::Own;

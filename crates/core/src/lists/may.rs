@@ -1,5 +1,7 @@
 //! What a list may do. It confines the rules of a list that somebody else maintains.
 
+use ipnet::IpNet;
+
 use super::breadth::{is_wide, is_wide_allow};
 use crate::dns::{Match, Name, Pattern};
 use crate::rule::{Effect, Traits};
@@ -17,7 +19,7 @@ pub enum Power {
     Rewrite,
     /// Take precedence over the plain rules of other lists (`$important`).
     Important,
-    /// Rules for every name, for nearly every name, and allow rules for a whole top-level domain.
+    /// Rules for every name or address, for nearly every one, and allow rules for a whole top-level domain.
     EveryName,
 }
 
@@ -150,7 +152,8 @@ impl Confined {
             (Power::Important, true) => format!("the list may not be `{word}`; the rule is an ordinary one"),
             (_, true) => format!("the list may not `{word}`; the rule only blocks"),
             (Power::EveryName, false) => {
-                "the list may not have rules for every name or a whole top-level domain (`every-name`)".into()
+                "the list may not have rules for every name or address, or a whole top-level domain (`every-name`)"
+                    .into()
             }
             (_, false) => format!("the list may not `{word}`"),
         }
@@ -171,4 +174,14 @@ pub fn name_is_wide(name: Name<'_>, matching: Match, effect: Effect) -> bool {
 #[must_use]
 pub fn pattern_is_wide(pattern: &Pattern, effect: Effect) -> bool {
     is_wide(pattern) || effect == Effect::Allow && is_wide_allow(pattern)
+}
+
+/// True if a network holds nearly every address: it is wider than any that one registry was given, /8 of IPv4
+/// and /16 of IPv6.
+#[must_use]
+pub const fn network_is_wide(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(v4) => v4.prefix_len() < 8,
+        IpNet::V6(v6) => v6.prefix_len() < 16,
+    }
 }

@@ -38,7 +38,7 @@ pub use self::budget::{Budget, Exceeded};
 pub use self::detected::Detected;
 pub use self::foreign::NotAList;
 pub use self::list::{Include, List, NameRule, Unkept};
-pub use self::may::{Confined, May, Power, name_is_wide, pattern_is_wide};
+pub use self::may::{Confined, May, Power, name_is_wide, network_is_wide, pattern_is_wide};
 pub use self::reader::{Addresses, ReadError, Reader, parse};
 pub use self::skip::{MAX_LINE, SkipReason, Skipped};
 pub use crate::rule::Format;

@@ -9,7 +9,7 @@ use super::foreign::{self, NotAList};
 use super::list::List;
 use super::sink::Sink;
 use super::skip::{MAX_LINE, SkipReason};
-use super::{addresses, adguard, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
+use super::{addresses, adguard, comment, dnscrypt, dnsmasq, domains, hosts, regex, rpz, unbound, v2fly};
 use crate::rule::{Effect, Format, Match, Traits};
 
 /// How many octets are held back to guess the format; the whole list confirms the guess.
@@ -333,8 +333,8 @@ impl Reader {
             Err(error) => {
                 let good = text.get(..error.valid_up_to()).unwrap_or_default();
                 let good = std::str::from_utf8(good).unwrap_or_default();
-                let comment = if format == Format::Rpz { ";" } else { " #" };
-                match good.find(comment) {
+                let comment = if format == Format::Rpz { good.find(';') } else { comment::start(good) };
+                match comment {
                     Some(comment) => good.get(..comment).unwrap_or_default(),
                     None => return sink.skip(SkipReason::Encoding),
                 }

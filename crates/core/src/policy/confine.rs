@@ -3,7 +3,7 @@
 use super::compile::{Compiled, MORE};
 use super::file::FileError;
 use crate::dns::{Match, NameBuf};
-use crate::lists::{Confined, May, Power, name_is_wide, pattern_is_wide};
+use crate::lists::{Confined, May, Power, name_is_wide, network_is_wide, pattern_is_wide};
 use crate::rule::{Effect, Traits, modifiers};
 
 impl Compiled {
@@ -68,7 +68,7 @@ impl Compiled {
             stays(&rule.pattern.to_string(), rule.line, rule.traits, &wide)
         });
         tables.addresses.retain(|rule| {
-            let wide = |_| rule.network.prefix_len() == 0;
+            let wide = |_| network_is_wide(&rule.network);
             stays(&rule.network.to_string(), rule.line, rule.traits, &wide)
         });
         for (traits, confined) in tables.traits.iter_mut().zip(confined) {
