@@ -7,6 +7,9 @@ use portcullis::dns::{Cookie, CookieSecret, OPTION_COOKIE, Standing};
 
 use crate::common::{PATIENCE, Reply, Server, Upstream, question, reply, until, without_edns};
 
+/// Type, TTL, RDATA.
+type Answers<'a> = &'a [(u16, u32, &'a [u8])];
+
 const ONE: &str = "e5e973e5a6b2a43f48e7dc849e37bfcf";
 const TWO: &str = "445536bcd2513298075a5d379663c962";
 const CLIENT: &[u8] = b"\x24\x64\xc4\xab\xcf\x10\xc9\x57";
@@ -42,7 +45,7 @@ fn upstream() -> Upstream {
         // What an upstream says about cookies is between it and whoever asked it.
         let options = b"\0\x0a\0\x08upstream";
         let silent = query.windows(7).any(|w| w == b"\x06refuse");
-        let (flags, answers): (u16, &[(u16, u32, &[u8])]) =
+        let (flags, answers): (u16, Answers<'_>) =
             if silent { (5, &[]) } else { (0, &[(1, 300, &[192, 0, 2, 9])]) };
         Some(reply(query, flags, answers, &[], Some(options)))
     })
@@ -89,7 +92,7 @@ fn every_reply_to_a_client_cookie_has_the_servers() {
             assert_eq!(standing(&cookie, ONE), Standing::Valid, "{name} {qtype} {way}");
             // A good cookie stays; a bad one is replaced, and the query is answered all the same.
             let second = server.send(&ask(&cookie)).unwrap();
-            assert_eq!(cookies(&second), [cookie.clone()], "{name} {qtype} {way}");
+            assert_eq!(cookies(&second), std::slice::from_ref(&cookie), "{name} {qtype} {way}");
             let bad = server.send(&ask(&[&cookie[..23], b"\0"].concat())).unwrap();
             assert_eq!(bad.status(), status);
             let [cookie] = cookies(&bad).try_into().unwrap();
