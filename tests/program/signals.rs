@@ -111,7 +111,7 @@ fn a_list_without_rules_is_a_warning_at_the_start_and_at_each_reload() {
     };
     warned("gives no rules");
     for (text, warning) in
-        [("a.test\nb..c\nd..e\n", "2 of 3 lines are invalid"), ("# none\n", "gives no rules")]
+        [("a.test\nb..c\nd..e\n", "2 of 3 lines are invalid"), ("# none\n", "no longer gives any rules")]
     {
         std::fs::write(&list, text).unwrap();
         server.signal("-HUP");
