@@ -59,6 +59,7 @@ pub mod hickory;
 pub mod web;
 pub mod config;
 pub mod stage;
+pub mod sinks;
 #[cfg(feature = "web")]
 pub mod app;
 #[cfg(feature = "cli")]

@@ -9,6 +9,7 @@ use crate::resolver::live::Engine;
 use crate::resolver::snapshot::Snapshot;
 use crate::settings::Settings;
 use crate::sources::{Build, BuildError, LastGood, Parts, Progress, Report};
+use crate::upstream::Overhear;
 
 /// The result of a reload.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Reloader {
     /// The settings of the start, which sockets and threads still use.
     started: Settings,
     serving: Mutex<Serving>,
+    /// Who hears of every exchange with the upstreams.
+    overhears: Option<Arc<dyn Overhear>>,
 }
 
 /// The settings in force, for the next reload to compare with.
@@ -41,9 +44,10 @@ impl Reloader {
         counters: Arc<CounterSet>,
         started: Settings,
         report: Report,
+        overhears: Option<Arc<dyn Overhear>>,
     ) -> Arc<Self> {
         let serving = Serving { settings: started.clone(), report: Arc::new(report) };
-        Arc::new(Self { engine, counters, started, serving: Mutex::new(serving) })
+        Arc::new(Self { engine, counters, started, serving: Mutex::new(serving), overhears })
     }
 
     /// The engine of the server.
@@ -64,7 +68,7 @@ impl Reloader {
         // The sockets are those of the start, and so are the listeners of groups.
         let mut settings = settings.clone();
         settings.server.listen.clone_from(&self.started.server.listen);
-        let how = Build { progress, left_out: false };
+        let how = Build { progress, left_out: false, overhears: self.overhears.as_ref() };
         let snapshot = Arc::clone(&self.engine.snapshot());
         let (policy, report) = (&snapshot.policy, &serving.report);
         let last = LastGood { policy, settings: &serving.settings, report };
@@ -99,6 +103,8 @@ fn at_next_start(started: &Settings, next: &Settings) -> Vec<&'static str> {
         ("[blockpage]", started.blockpage != next.blockpage),
         ("[block.contact] on the block page", page && started.block.contact != next.block.contact),
         ("[control]", started.control != next.control),
+        ("[log]", started.log != next.log),
+        ("[dnstap]", started.dnstap != next.dnstap),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use ipnet::IpNet;
 use tokio::net::TcpListener;
@@ -19,12 +19,16 @@ use crate::guard::acl::Acl;
 use crate::net::memory;
 use crate::observe::counters::CounterSet;
 use crate::observe::event::Line;
+use crate::observe::listen::Listen;
 use crate::observe::sink::Sink;
+use crate::observe::stats::Tallies;
 use crate::resolver::live::Engine;
 use crate::resolver::snapshot::Snapshot;
 use crate::server::{self, Running};
 use crate::settings::Settings;
+use crate::sinks::start::Sinks;
 use crate::sources::{self, Build, BuildError, Progress, Report};
+use crate::upstream::{Endpoint, Tally};
 use crate::web::{self, block_page};
 
 /// A running server.
@@ -36,6 +40,8 @@ pub struct Service {
     /// Applies new settings.
     pub reloader: Arc<Reloader>,
     running: Running,
+    /// The query log and dnstap.
+    sinks: Sinks,
     /// Listeners other than those for DNS.
     tasks: JoinSet<()>,
     /// The socket for orders, to be removed at the end.
@@ -48,6 +54,10 @@ pub struct Prepared {
     snapshot: Snapshot,
     counters: Arc<CounterSet>,
     report: Report,
+    listeners: Vec<Box<dyn Listen>>,
+    sinks: Sinks,
+    /// Where the query log looks for the engine.
+    asked: Arc<OnceLock<Weak<Engine>>>,
 }
 
 impl Prepared {
@@ -57,10 +67,12 @@ impl Prepared {
     /// Every list and zone that can't be read.
     pub fn new(settings: Settings, progress: &dyn Progress) -> Result<Self, BuildError> {
         let (cache, counters) = (Arc::new(Cache::new(settings.cache.size)), Arc::new(CounterSet::default()));
-        let how = Build { progress, left_out: false };
+        let asked = Arc::new(OnceLock::new());
+        let (listeners, sinks) = Sinks::new(&settings, &counters.sinks, tallies(Arc::clone(&asked)));
+        let how = Build { progress, left_out: false, overhears: sinks.overhears() };
         let (snapshot, report) = sources::build(&settings, &cache, &counters, how, crate::net::now().unix)?;
         memory::give_back();
-        Ok(Self { settings, snapshot, counters, report })
+        Ok(Self { settings, snapshot, counters, report, listeners, sinks, asked })
     }
 }
 
@@ -94,7 +106,7 @@ impl Service {
     /// # Errors
     /// The first failure; nothing has been answered and nothing stays bound.
     pub fn open(prepared: Prepared, sink: Option<Sink<Line>>) -> Result<Self, StartError> {
-        let Prepared { settings, snapshot, counters, report } = prepared;
+        let Prepared { settings, snapshot, counters, report, listeners, mut sinks, asked } = prepared;
         let settings = &settings;
         let user = User::of(settings)?;
         let threads = match settings.server.threads {
@@ -124,7 +136,10 @@ impl Service {
         let addresses =
             Addresses { dns: dns.addresses.clone(), web: local(&metrics), block_page: local(&pages) };
 
-        let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), sink));
+        let engine = Arc::new(Engine::new(snapshot, Arc::clone(&counters), sink).heard_by(listeners));
+        // It was empty: this is the only place that fills it.
+        let _ = asked.set(Arc::downgrade(&engine));
+        sinks.start().map_err(StartError::Thread)?;
         let mut tasks = JoinSet::new();
         let control = control::serve(control, settings, &engine, &mut tasks);
         serve_metrics(metrics, settings, &engine, &mut tasks);
@@ -132,19 +147,39 @@ impl Service {
         let how = server::UdpThreads { batch: settings.server.udp_batch, pin: settings.server.pin };
         let running = server::start(dns, &engine, crate::net::now, how).map_err(StartError::Thread)?;
 
-        let reloader = Reloader::new(Arc::clone(&engine), counters, settings.clone(), report);
-        Ok(Self { engine, addresses, reloader, running, tasks, control })
+        let reloader = Reloader::new(
+            Arc::clone(&engine),
+            counters,
+            settings.clone(),
+            report,
+            sinks.overhears().cloned(),
+        );
+        Ok(Self { engine, addresses, reloader, running, sinks, tasks, control })
     }
 
     /// Finishes the queries in progress and ends.
     pub async fn stop(mut self) {
         self.running.stop().await;
         self.tasks.shutdown().await;
+        let sinks = self.sinks;
+        // The disk or a collector may take its time.
+        let _ = tokio::task::spawn_blocking(move || sinks.stop()).await;
         if let Some(socket) = self.control {
             // If it stays, it does no harm.
             let _ = std::fs::remove_file(socket);
         }
     }
+}
+
+/// How often each upstream replied and failed, for the query log.
+fn tallies(engine: Arc<OnceLock<Weak<Engine>>>) -> Tallies {
+    Box::new(move || {
+        let Some(engine) = engine.get().and_then(Weak::upgrade) else { return Vec::new() };
+        let snapshot = engine.snapshot();
+        let of =
+            |(server, tally): (&Endpoint, &Tally)| (server.to_string(), tally.answered(), tally.failed());
+        snapshot.routes.all().flat_map(|upstream| upstream.tallies()).map(of).collect()
+    })
 }
 
 /// The runtime on which TCP lives and queries wait.

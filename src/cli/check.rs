@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         Err(error) => return Err(error.to_string()),
     };
     let bar = Bar::default();
-    let how = Build { progress: &bar, left_out: args.lines };
+    let how = Build { progress: &bar, left_out: args.lines, ..Build::default() };
     let built = BuildError::both(sources::compile(&settings, how), sources::zones(&settings));
     drop(bar);
     let (policy, mut report) = match built {

@@ -53,7 +53,7 @@ pub(super) fn run(command: &Command) -> Result<u8, String> {
             ..ListSettings::default()
         };
         let settings = Settings { lists: vec![list], ..Settings::default() };
-        let build = Build { progress: &bar, left_out: false };
+        let build = Build { progress: &bar, ..Build::default() };
         sources::compile(&settings, build).map(|(policy, _)| policy)
     };
     let both = BuildError::both(load(&args.old), load(&args.new));

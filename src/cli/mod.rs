@@ -7,6 +7,8 @@ mod demo;
 mod explain;
 mod exposed;
 mod lists;
+#[cfg(feature = "log-sqlite")]
+mod log;
 mod named;
 mod progress;
 mod scenario;
@@ -61,6 +63,13 @@ enum Command {
     /// Compare lists
     #[command(subcommand, after_help = "Example:\n  portcullis lists diff ads.yesterday.txt ads.txt")]
     Lists(lists::Command),
+    /// Search the query log: what was asked, by whom, and what became of it
+    #[cfg(feature = "log-sqlite")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  portcullis log search -c portcullis.toml --client 192.168.1.7"
+    )]
+    Log(log::Command),
     /// Imitate censors, and test resolvers for censorship
     #[command(
         subcommand,
@@ -99,6 +108,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Ctl(args) => ctl::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Lists(command) => lists::run(&command),
+        #[cfg(feature = "log-sqlite")]
+        Command::Log(command) => log::run(&command),
         Command::Scenario(command) => scenario::run(&command),
     };
     done.unwrap_or_else(|problem| {

@@ -10,7 +10,7 @@ use super::{OK, say_json};
 use crate::app::{self, Addresses, Prepared, Reloader, Service, Signal, Signals, Turn, Worker};
 use crate::orders::Status;
 use crate::resolver::live::Engine;
-use crate::settings::Settings;
+use crate::settings::{LogLines, LogSettings, Privacy, Settings};
 use crate::sources::{Progress, Report, pattern_time, slow_patterns};
 
 /// Options of `serve`.
@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Print one line of JSON on standard output once every socket is bound
     #[arg(long)]
     ready_json: bool,
+    /// Write each query as a line of JSON to FILE, or to standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    log_queries: Option<PathBuf>,
     /// Listen here instead of on the addresses of the configuration; may be given more than once
     #[arg(short, long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
@@ -61,6 +64,12 @@ fn read(args: &Args) -> Result<Settings, String> {
             ));
         }
         settings.server.listen.clone_from(&args.listen);
+    }
+    if let Some(path) = &args.log_queries {
+        let none = LogSettings { store: None, lines: None, privacy: Privacy::default() };
+        let output = path.as_os_str() == "-";
+        let lines = if output { LogLines::Output } else { LogLines::File(path.clone()) };
+        settings.log.get_or_insert(none).lines = Some(lines);
     }
     Ok(settings)
 }

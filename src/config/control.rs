@@ -37,7 +37,7 @@ impl Check<'_> {
     }
 
     /// The path of a file that need not exist, in a folder that must.
-    fn new_file(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<PathBuf> {
+    pub(super) fn new_file(&mut self, key: &KeyPath, text: &Spanned<String>) -> Option<PathBuf> {
         if text.get_ref().is_empty() {
             self.wrong(key, &text.span(), "the path is empty".into(), "name a file");
             return None;

@@ -8,8 +8,8 @@ use super::check::Check;
 use super::error::{ConfigError, Mistake};
 use super::table::Table;
 use super::{
-    answers, block, blockpage, bounds, cache, client, control, forward, group, inspect, list, metrics,
-    policy, ratelimit, reference, rewrite, schedule, server, special, upstream, user, zone,
+    answers, block, blockpage, bounds, cache, client, control, data, dnstap, forward, group, inspect, list,
+    log, metrics, policy, ratelimit, reference, rewrite, schedule, server, special, upstream, user, zone,
 };
 use crate::settings::Settings;
 
@@ -115,6 +115,15 @@ impl Check<'_> {
         }
         if let Some(table) = file.section(self, &metrics::FORM) {
             settings.metrics = self.metrics(table);
+        }
+        if let Some(table) = file.section(self, &data::FORM) {
+            settings.data = self.data(table);
+        }
+        if let Some(table) = file.section(self, &log::FORM) {
+            settings.log = self.log(table, settings.data.as_ref());
+        }
+        if let Some(table) = file.section(self, &dnstap::FORM) {
+            settings.dnstap = self.dnstap(table);
         }
         file.done(self, "", &[]);
         settings

@@ -104,8 +104,8 @@ x=1
 timeout = "2s"
 "#,
             &[
-                r#"1: listen: unknown key `listen`; expected one of answers, block, blockpage, cache, client, control, forward, group, inspect, list, lists, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone (`listen` is a key of [server])"#,
-                r#"2: sever: unknown table `sever`; expected one of answers, block, blockpage, cache, client, control, forward, group, inspect, list, lists, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone (did you mean `server`?)"#,
+                r#"1: listen: unknown key `listen`; expected one of answers, block, blockpage, cache, client, control, data, dnstap, forward, group, inspect, list, lists, log, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone (`listen` is a key of [server])"#,
+                r#"2: sever: unknown table `sever`; expected one of answers, block, blockpage, cache, client, control, data, dnstap, forward, group, inspect, list, lists, log, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone (did you mean `server`?)"#,
                 r#"5: [server] timeout: unknown key `timeout`; expected one of listen, threads, pin, udp-batch, allow, allow-recursion, answer-cookie, cookie-secrets, require-cookie, user, version, identity (`timeout` is a key of [upstream])"#,
             ],
         ),
@@ -173,6 +173,37 @@ from = 2026-09-01T00:00:00Z
 }
 
 /// Brackets and quotes that are not closed, and the syntax of other formats.
+#[test]
+fn logs() {
+    refused(&[
+        (
+            "[log]\nstore = \"sqlite3\"\ndays = 0\nsize = \"1MiB\"\ncommit-every = \"1ms\"\nclient = \"some\"\nnames = 1\nlines = \"no/such\"\n",
+            &[
+                "1: [log]: the database needs a folder, and there is no `[data]`; add [data] with folder = \"/var/lib/portcullis\", or write store = \"none\"",
+                "2: [log] store: `sqlite3` is not known; expected one of sqlite, none (did you mean `sqlite`?)",
+                "3: [log] days: 0 is out of bounds; expected a whole number from 1 to 36500",
+                "4: [log] size: it is less than 16MiB; expected a size, in quotes: a number with KiB, MiB or GiB, such as size = \"1GiB\"",
+                "5: [log] commit-every: it must be from 100ms to 1h; expected a duration, in quotes: a number with ms, s, m, h or d, such as commit-every = \"1s\"",
+                "6: [log] client: `some` is not known; expected one of full, network, none (did you mean `none`?)",
+                "7: [log] names: found a whole number; expected true or false, such as names = true",
+                "8: [log] lines: there is no folder `no`; create it; paths are relative to the configuration file",
+            ],
+        ),
+        (
+            "[dnstap]\nto = \"udp:127.0.0.1:6000\"\n",
+            &[
+                "2: [dnstap] to: `udp:127.0.0.1:6000` is neither a socket nor an address nor a file; expected a socket, an address or a file, in quotes, such as to = \"unix:/run/dnstap.sock\"",
+            ],
+        ),
+        (
+            "[dnstap]\nto = \"tcp:localhost\"\n",
+            &[
+                "2: [dnstap] to: `localhost` is not an address with a port; expected one such as \"tcp:127.0.0.1:6000\"",
+            ],
+        ),
+    ]);
+}
+
 #[test]
 fn files_that_are_not_toml() {
     refused(&[

@@ -2,8 +2,8 @@
 
 use super::key::{Form, Without};
 use super::{
-    answers, block, blockpage, bounds, cache, client, contact, control, forward, group, inspect, list,
-    metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone,
+    answers, block, blockpage, bounds, cache, client, contact, control, data, dnstap, forward, group,
+    inspect, list, log, metrics, policy, ratelimit, rewrite, schedule, server, special, upstream, zone,
 };
 
 /// All tables, in the order of the page.
@@ -29,6 +29,9 @@ pub(super) static FORMS: &[&Form] = &[
     &control::FORM,
     &blockpage::FORM,
     &metrics::FORM,
+    &data::FORM,
+    &log::FORM,
+    &dnstap::FORM,
 ];
 
 /// The introduction above the tables.
@@ -170,6 +173,9 @@ mod tests {
                         let beside = if form.name() == "group" { BESIDE.to_owned() } else { beside };
                         text = format!("{beside}{text}");
                     }
+                    if form.name() == "log" {
+                        text = format!("[data]\nfolder = \"data\"\n{text}");
+                    }
                     if key.name == "groups" {
                         text += "[[group]]\nname = \"classroom\"\n";
                     }
@@ -185,7 +191,8 @@ mod tests {
     fn what_is_said_of_a_missing_key_is_what_holds_without_it() {
         let path = Path::new("p.toml");
         let mut file = String::new();
-        for form in FORMS.iter().filter(|form| !form.is_list()) {
+        // That there is a table `[log]` is what makes a log.
+        for form in FORMS.iter().filter(|form| !form.is_list() && form.name() != "log") {
             let keys: Vec<_> = form
                 .keys
                 .iter()

@@ -7,4 +7,4 @@ mod clock;
 pub mod memory;
 pub mod stall;
 
-pub use clock::now;
+pub use clock::{now, unix_micros};

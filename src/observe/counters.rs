@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::{Event, Source};
+use super::stats::SinkStats;
 use crate::dns::Transport;
 use crate::policy::Class;
 
@@ -119,6 +120,8 @@ pub struct RateLimitCounters {
 pub struct CounterSet {
     /// The connections that carry queries.
     pub connections: Arc<ConnectionCounters>,
+    /// What became of the lines for the query log and dnstap.
+    pub sinks: Arc<SinkStats>,
     /// The queries beyond the limit on replies.
     pub ratelimit: RateLimitCounters,
     /// Reloads that changed nothing, because something could not be read.

@@ -2,6 +2,8 @@
 
 pub mod counters;
 pub mod event;
+pub mod listen;
 pub mod lists;
 pub mod sink;
+pub mod stats;
 pub mod throttle;

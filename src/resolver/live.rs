@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::ruling;
 use super::snapshot::Snapshot;
 use super::turns::Turns;
 use super::waiting::Waiting;
 use crate::dns::Query;
 use crate::observe::counters::{Count, CounterSet};
 use crate::observe::event::{Event, Line};
+use crate::observe::listen::{Heard, Listen};
 use crate::observe::sink::Sink;
 use crate::policy::{self, Active, Orders};
 
@@ -28,8 +30,8 @@ pub struct Engine {
     pub(super) turns: Turns,
     /// Counters of all threads.
     pub counters: Arc<CounterSet>,
-    /// Where each query goes after its reply has been sent, if there is a reader.
-    pub sink: Option<Sink<Line>>,
+    /// Who hears of each query after its reply has been sent.
+    listeners: Vec<Box<dyn Listen>>,
 }
 
 impl Engine {
@@ -40,7 +42,7 @@ impl Engine {
         snapshot.epoch = epoch(&epochs, &snapshot);
         let snapshot = ArcSwap::from_pointee(snapshot);
         let (changing, ordering) = (Mutex::default(), Mutex::default());
-        Self {
+        let engine = Self {
             snapshot,
             changing,
             ordering,
@@ -48,8 +50,18 @@ impl Engine {
             waiting: Arc::default(),
             turns: Turns::default(),
             counters,
-            sink,
-        }
+            listeners: Vec::new(),
+        };
+        let Some(sink) = sink else { return engine };
+        engine.counters.sinks.add(sink.drops());
+        engine.heard_by([Box::new(sink) as Box<dyn Listen>])
+    }
+
+    /// The same engine, of whose queries these hear too.
+    #[must_use]
+    pub fn heard_by(mut self, listeners: impl IntoIterator<Item = Box<dyn Listen>>) -> Self {
+        self.listeners.extend(listeners);
+        self
     }
 
     /// The current generation, whatever the time. Cheap.
@@ -108,7 +120,7 @@ impl Engine {
         self.snapshot.store(Arc::new(next));
     }
 
-    /// Counts one query and passes it to the sink's reader, if there is one; after its reply has been sent.
+    /// Counts one query and passes it to the listeners, if there are any; after its reply has been sent.
     /// `reply` is empty if there is none.
     pub fn observe(
         &self,
@@ -119,18 +131,26 @@ impl Engine {
         reply: &[u8],
     ) {
         counters.count(event, event.verdict.list().and_then(|list| snapshot.list_slot(list)));
-        if let Some(sink) = &self.sink {
-            let rule = Query::parse(query)
-                .ok()
-                .and_then(|query| policy::verdict_text(&snapshot.policy, event.verdict, query.qname));
-            sink.push(Line { event: *event, query: query.into(), reply: reply.into(), rule });
+        if self.listeners.is_empty() {
+            return;
+        }
+        let packet = query;
+        let query = Query::parse(packet).ok();
+        let name = query.as_ref().map(|query| query.qname);
+        let rule = name.and_then(|name| policy::verdict_text(&snapshot.policy, event.verdict, name));
+        let list = ruling::refused_by(snapshot, event.verdict);
+        let reference = name.zip(list).map(|(name, list)| list.reference(name));
+        let (query, rule) = (query.as_ref(), rule.as_ref());
+        let heard = Heard { event, packet, query, reply, rule, reference };
+        for listener in &self.listeners {
+            listener.hear(&heard);
         }
     }
 
     /// A copy of a reply that is moved before [`Engine::observe`]; empty if there is no listener.
     #[must_use]
     pub fn copy_for_sink(&self, octets: &[u8]) -> Vec<u8> {
-        if self.sink.is_some() { octets.to_vec() } else { Vec::new() }
+        if self.listeners.is_empty() { Vec::new() } else { octets.to_vec() }
     }
 }
 

@@ -156,6 +156,14 @@ impl<'s> Ruling<'s> {
     }
 }
 
+/// The list that refuses what this verdict was given on; its reference is in the reply. `None`: nothing is
+/// refused.
+pub(super) fn refused_by(snapshot: &Snapshot, verdict: Verdict) -> Option<&ListPolicy> {
+    Ruling::of(snapshot, None, verdict)
+        .filter(|ruling| ruling.right == Right::Block)
+        .map(|ruling| ruling.list)
+}
+
 /// The verdict of the orders on the query or, without one, of the lists.
 pub(super) fn verdict(request: Request<'_, '_>, snapshot: &Snapshot, view: Option<&View>) -> Verdict {
     let (qname, asker) = (request.query.qname, request.asker(view));

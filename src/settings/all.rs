@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::{
-    AnswersSettings, BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, ForwardSettings,
-    GroupSettings, ListSettings, MetricsSettings, PolicySettings, ServerSettings, UpstreamSettings,
-    ZoneSettings,
+    AnswersSettings, BlockPageSettings, BlockSettings, CacheSettings, ControlSettings, DataSettings,
+    DnstapSettings, ForwardSettings, GroupSettings, ListSettings, LogSettings, MetricsSettings,
+    PolicySettings, ServerSettings, UpstreamSettings, ZoneSettings,
 };
 use crate::dns::Specials;
 use crate::guard::ratelimit::Rate;
@@ -55,6 +55,12 @@ pub struct Settings {
     pub blockpage: Option<BlockPageSettings>,
     /// The page with the counters.
     pub metrics: Option<MetricsSettings>,
+    /// The folder for what is kept.
+    pub data: Option<DataSettings>,
+    /// The query log.
+    pub log: Option<LogSettings>,
+    /// Where every message goes.
+    pub dnstap: Option<DnstapSettings>,
     /// Whether the lists are applied.
     pub blocking: bool,
 }
@@ -90,6 +96,9 @@ impl Default for Settings {
             control: None,
             blockpage: None,
             metrics: None,
+            data: None,
+            log: None,
+            dnstap: None,
             blocking: true,
         }
     }

@@ -1,5 +1,9 @@
 //! Options for loading, and its progress reports.
 
+use std::sync::Arc;
+
+use crate::upstream::Overhear;
+
 /// Options for building a snapshot.
 #[derive(Clone, Copy)]
 pub struct Build<'p> {
@@ -7,11 +11,13 @@ pub struct Build<'p> {
     pub progress: &'p dyn Progress,
     /// Whether to record each rule that was left out, and not just their number.
     pub left_out: bool,
+    /// Who hears of every exchange with the upstreams.
+    pub overhears: Option<&'p Arc<dyn Overhear>>,
 }
 
 impl Default for Build<'_> {
     fn default() -> Self {
-        Self { progress: &Silent, left_out: false }
+        Self { progress: &Silent, left_out: false, overhears: None }
     }
 }
 

@@ -7,7 +7,7 @@ use super::report::{BuildError, error};
 use crate::settings::Settings;
 use crate::upstream::hickory::{Bootstrap, SystemServers, system_servers};
 use crate::upstream::route::{Route, Routes};
-use crate::upstream::{Forwarder, Server};
+use crate::upstream::{Forwarder, Overhear, Server};
 
 /// The sets of upstreams that groups and suffixes have of their own; set n has the route n + 1.
 pub(super) fn route_numbers(settings: &Settings) -> Vec<&[Server]> {
@@ -27,9 +27,12 @@ pub(super) fn number_of(sets: &[&[Server]], servers: &[Server]) -> Option<u16> {
 }
 
 /// All upstreams of the settings.
-pub(super) fn routes(settings: &Settings) -> Result<Routes, BuildError> {
+pub(super) fn routes(
+    settings: &Settings,
+    overhears: Option<&Arc<dyn Overhear>>,
+) -> Result<Routes, BuildError> {
     let sets = route_numbers(settings);
-    let bootstrap = Arc::new(bootstrap(settings)?);
+    let bootstrap = Arc::new(bootstrap(settings)?.overheard_by(overhears.cloned()));
     let own = sets.iter().map(|set| route_to(set.to_vec(), settings.upstream.timeout, settings, &bootstrap));
     let upstreams = std::iter::once(upstream(settings, &bootstrap)?).chain(own).collect();
     let suffixes = settings.forwards.iter().filter_map(|forward| {

@@ -35,7 +35,7 @@ pub fn build(
 ) -> Result<(Snapshot, Report), BuildError> {
     let ((policy, report), (zones, of_zones)) = BuildError::both(compile(settings, how), zones(settings))?;
     let report = Report { zones: of_zones, ..report };
-    let snapshot = with_routes(empty(settings, now), routes(settings)?, cache);
+    let snapshot = with_routes(empty(settings, now), routes(settings, how.overhears)?, cache);
     let mut snapshot = with_policy(with_zones(snapshot, zones), policy, counters);
     snapshot.lists = states(&report);
     snapshot.active = Arc::new(Active::new(&snapshot.policy, &snapshot.orders, now));
@@ -85,7 +85,7 @@ impl Parts {
         }
         let same_routes = routes::same(serving, settings);
         if !same_routes {
-            parts.routes = Some(routes(settings)?);
+            parts.routes = Some(routes(settings, how.overhears)?);
         }
         // Other servers may answer differently; late replies of the old ones go to the old cache.
         let stored = |s: &Settings| (s.cache.size, s.inspect.strip_ech);

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::Resolver;
@@ -17,6 +18,7 @@ use hickory_resolver::proto::rr::Name as HickoryName;
 use hickory_resolver::proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use super::deadline::clock;
+use super::overhear::Overhear;
 use super::server::{Endpoint, Server, returns_to};
 use crate::dns::NameBuf;
 
@@ -165,6 +167,8 @@ pub struct Bootstrap {
     /// Empty: the system's.
     servers: Vec<SocketAddr>,
     listen: Vec<SocketAddr>,
+    /// Who hears of the exchanges with the servers.
+    pub(super) overhears: Option<Arc<dyn Overhear>>,
 }
 
 /// The addresses of a host.
@@ -200,14 +204,20 @@ impl Bootstrap {
     /// Queries these servers, over UDP and TCP; an empty list means the system's.
     #[must_use]
     pub const fn new(servers: Vec<SocketAddr>) -> Self {
-        Self { servers, listen: Vec::new() }
+        Self { servers, listen: Vec::new(), overhears: None }
     }
 
     /// Queries the system's resolvers as they are configured at the time, and reads the system's hosts
     /// file, but never queries this server, which listens at these addresses.
     #[must_use]
     pub const fn system(listen: Vec<SocketAddr>) -> Self {
-        Self { servers: Vec::new(), listen }
+        Self { servers: Vec::new(), listen, overhears: None }
+    }
+
+    /// Tells this listener of every exchange with the servers that are reached by way of this.
+    #[must_use]
+    pub fn overheard_by(self, overhears: Option<Arc<dyn Overhear>>) -> Self {
+        Self { overhears, ..self }
     }
 
     /// The current addresses of the host. Must run within a runtime; takes a few seconds at most.

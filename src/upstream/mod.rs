@@ -17,6 +17,7 @@ mod flights;
 pub mod forwarder;
 pub mod hickory;
 mod name_server;
+mod overhear;
 mod question;
 mod race;
 mod reader;
@@ -31,5 +32,6 @@ mod watch;
 
 pub use ask::{Answer, Done, Failure, Tally, Upstream};
 pub use forwarder::Forwarder;
+pub use overhear::{Exchange, Overhear};
 pub use question::Question;
 pub use server::{Endpoint, Server};

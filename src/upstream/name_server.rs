@@ -1,18 +1,21 @@
 //! One server: how it is doing, and sending it a query.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use super::deadline::clock;
 use super::flights::{Missed, OnReply};
 use super::hickory::Bootstrap;
+use super::overhear::{Exchange, Overhear};
 use super::race::Rank;
 use super::rtt::Rtt;
 use super::transports::{Location, Transports};
 use super::udp::Send;
 use super::{Question, Server, Tally};
-use crate::dns::Rcode;
+use crate::dns::{Rcode, Transport};
 
 /// How long a server that does not understand EDNS is queried without it, in milliseconds.
 const PLAIN: u64 = 15 * 60 * 1000;
@@ -212,12 +215,39 @@ impl NameServer {
         limits: Limits,
         on_reply: OnReply,
     ) {
+        let on_reply = match &transports.overhears {
+            None => on_reply,
+            Some(who) => overheard(who, transports.address, (question, way), now, on_reply),
+        };
         if way.tcp {
             return transports.tcp.ask(question, way.edns, now, limits.wait, on_reply);
         }
         let Limits { slow, wait, exact } = limits;
         transports.udp.ask(&Send { question, edns: way.edns, now, slow, wait, exact }, on_reply);
     }
+}
+
+/// Tells `who` what `on_reply` hears at last.
+fn overheard(
+    who: &Arc<dyn Overhear>,
+    server: SocketAddr,
+    (question, way): (&Question, Way),
+    sent: Instant,
+    mut on_reply: OnReply,
+) -> OnReply {
+    let (who, mut packet) = (Arc::clone(who), question.packet(way.edns));
+    let transport = if way.tcp { Transport::Tcp } else { Transport::Udp };
+    Box::new(move |reply| {
+        let octets = reply.as_ref().ok().copied();
+        if let Some([high, low]) = octets.and_then(|octets| octets.first_chunk()) {
+            packet.set_id(u16::from_be_bytes([*high, *low]));
+        }
+        if reply.as_ref().map_or_else(|missed| !missed.is_open(), |_| true) {
+            let took = clock().saturating_duration_since(sent);
+            who.exchanged(&Exchange { server, transport, query: packet.octets(), reply: octets, took });
+        }
+        on_reply(reply);
+    })
 }
 
 /// True for the response codes of a server without EDNS: FORMERR and NOTIMP (RFC 6891 §7), and BADVERS,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::deadline::clock;
 use super::flights::lock;
 use super::hickory::Bootstrap;
+use super::overhear::Overhear;
 use super::server::Endpoint;
 use super::stream::{Streams, Tcp};
 use super::udp::Ports;
@@ -24,12 +25,22 @@ const REFRESH: Duration = Duration::from_secs(10);
 pub(super) struct Transports {
     pub(super) udp: Ports,
     pub(super) tcp: Streams<Tcp>,
+    /// Where they lead to.
+    pub(super) address: SocketAddr,
+    /// Who hears of all that is exchanged over them.
+    pub(super) overhears: Option<Arc<dyn Overhear>>,
 }
 
 impl Transports {
-    fn new(address: SocketAddr, tick: Duration, unwanted: &Arc<AtomicU64>) -> Arc<Self> {
+    fn new(
+        address: SocketAddr,
+        tick: Duration,
+        unwanted: &Arc<AtomicU64>,
+        bootstrap: &Bootstrap,
+    ) -> Arc<Self> {
         let udp = Ports::new(address, tick, Arc::clone(unwanted));
-        Arc::new(Self { udp, tcp: Streams::new(Tcp(address), tick) })
+        let overhears = bootstrap.overhears.clone();
+        Arc::new(Self { udp, tcp: Streams::new(Tcp(address), tick), address, overhears })
     }
 }
 
@@ -49,7 +60,7 @@ impl Location {
         unwanted: &Arc<AtomicU64>,
     ) -> Self {
         match at {
-            Endpoint::Address(address) => Self::Address(Transports::new(*address, tick, unwanted)),
+            Endpoint::Address(address) => Self::Address(Transports::new(*address, tick, unwanted, bootstrap)),
             Endpoint::Host { name, port } => Self::Host(Arc::new(Host {
                 name: name.clone(),
                 port: *port,
@@ -157,8 +168,12 @@ impl Host {
             }
             (Ok(host), found) => {
                 let Some(first) = host.addresses.first() else { return };
-                let transports =
-                    Transports::new(SocketAddr::new(*first, self.port), self.tick, &self.unwanted);
+                let transports = Transports::new(
+                    SocketAddr::new(*first, self.port),
+                    self.tick,
+                    &self.unwanted,
+                    &self.bootstrap,
+                );
                 let until = now + host.valid_for.max(MIN_LIFE);
                 *found = Found::Addresses { all: host.addresses, at: 0, transports, until };
             }
@@ -185,7 +200,12 @@ impl Host {
             *until = (*until).min(now + RETRY);
         }
         if let Some(address) = all.get(*at).filter(|_| all.len() > 1) {
-            *transports = Transports::new(SocketAddr::new(*address, self.port), self.tick, &self.unwanted);
+            *transports = Transports::new(
+                SocketAddr::new(*address, self.port),
+                self.tick,
+                &self.unwanted,
+                &self.bootstrap,
+            );
         }
     }
 }

@@ -15,7 +15,6 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use crate::dns::{Rcode, clean_lines};
 use crate::observe::lists::{ALARMS, ListState};
-use crate::observe::sink::Sink;
 use crate::observe::throttle;
 use crate::resolver::live::Engine;
 
@@ -101,6 +100,14 @@ fn describe() {
             "Reloads that changed nothing, because something could not be read.",
         ),
         ("portcullis_log_lines_dropped_total", "Lines of the query log dropped because its queue was full."),
+        ("portcullis_log_rows_total", "Queries written to the database of the query log."),
+        (
+            "portcullis_log_rows_lost_total",
+            "Queries that could not be written to the database of the query log.",
+        ),
+        ("portcullis_dnstap_messages_total", "Messages sent by dnstap."),
+        ("portcullis_dnstap_dropped_total", "Messages for dnstap dropped because its queue was full."),
+        ("portcullis_dnstap_lost_total", "Messages for dnstap that no collector took."),
     ];
     for (name, help) in counters {
         describe_counter!(name, Unit::Count, help);
@@ -115,6 +122,8 @@ fn describe() {
     describe_gauge!("portcullis_index_bytes", Unit::Bytes, "Size of the frozen index.");
     describe_gauge!("portcullis_cache_bytes", Unit::Bytes, "Size of the reply cache.");
     describe_gauge!("portcullis_tcp_connections", Unit::Count, "Open DNS connections.");
+    describe_gauge!("portcullis_log_failing", Unit::Count, "1 while the query log can't be written.");
+    describe_gauge!("portcullis_dnstap_disconnected", Unit::Count, "1 while no collector takes dnstap.");
     describe_gauge!(
         "portcullis_upstream_up",
         Unit::Count,
@@ -155,8 +164,22 @@ fn publish(engine: &Engine, lists: &mut BTreeSet<String>) {
         counter!(name).absolute(n.load(Relaxed));
     }
     gauge!("portcullis_tcp_connections").set(connections.open.load(Relaxed) as f64);
-    let dropped = engine.sink.as_ref().map_or(0, Sink::dropped);
-    counter!("portcullis_log_lines_dropped_total").absolute(dropped);
+    let sinks = &engine.counters.sinks;
+    counter!("portcullis_log_lines_dropped_total").absolute(sinks.lines_dropped());
+    counter!("portcullis_dnstap_dropped_total").absolute(sinks.dnstap.dropped());
+    for (stat, written, lost, failing) in [
+        (&sinks.log, "portcullis_log_rows_total", "portcullis_log_rows_lost_total", "portcullis_log_failing"),
+        (
+            &sinks.dnstap,
+            "portcullis_dnstap_messages_total",
+            "portcullis_dnstap_lost_total",
+            "portcullis_dnstap_disconnected",
+        ),
+    ] {
+        counter!(written).absolute(stat.written.load(Relaxed));
+        counter!(lost).absolute(stat.lost.load(Relaxed));
+        gauge!(failing).set(if stat.failing.load(Relaxed) { 1.0 } else { 0.0 });
+    }
     counter!("portcullis_log_lines_left_out_total").absolute(throttle::left_out());
     counter!("portcullis_reload_failures_total").absolute(engine.counters.failed_reloads.load(Relaxed));
     let snapshot = engine.snapshot();

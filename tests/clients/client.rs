@@ -86,6 +86,41 @@ pub const PYTEST: Client = Client::new(
 pub const NODE: Client =
     Client { oldest: (18, 0), ..Client::new(&["node"], &["--version"], "v", "Debian: nodejs") };
 
+/// It does not tell its version, nor does the next.
+pub const FSTRM_CAPTURE: Client = Client::new(
+    &["sh"],
+    &["-c", "command -v fstrm_capture >/dev/null && echo fstrm_capture 0.0"],
+    "fstrm_capture ",
+    "Debian: fstrm-bin",
+);
+pub const DNSTAP: Client = Client::new(
+    &["sh"],
+    &["-c", "command -v dnstap >/dev/null && echo dnstap 0.0"],
+    "dnstap ",
+    "Debian: golang-github-dnstap-golang-dnstap-cli",
+);
+pub const DNSTAP_PB: Client = Client {
+    variable: Some("PORTCULLIS_DNSTAP_PYTHON"),
+    ..Client::new(
+        PYTHONS,
+        &["-c", "import dnstap_pb, importlib.metadata as m; print('dnstap-pb', m.version('dnstap-pb'))"],
+        "dnstap-pb ",
+        "pip: dnstap-pb",
+    )
+};
+pub const DNSTAP_RECEIVER: Client = Client {
+    variable: Some("PORTCULLIS_DNSTAP_PYTHON"),
+    ..Client::new(
+        PYTHONS,
+        &[
+            "-c",
+            "import dnstap_receiver, importlib.metadata as m; print('dnstap-receiver', m.version('dnstap-receiver'))",
+        ],
+        "dnstap-receiver ",
+        "pip: dnstap-receiver",
+    )
+};
+
 impl Client {
     const fn new(
         programs: &'static [&'static str],

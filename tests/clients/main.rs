@@ -19,6 +19,7 @@ mod caches;
 mod capture;
 mod classroom;
 mod dig;
+mod dnstap;
 mod fixtures;
 mod matrix;
 mod transparent;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         capture::tests(),
         classroom::tests(),
         dig::tests(),
+        dnstap::tests(),
         fixtures::tests(),
         matrix::tests(),
         transparent::tests(),

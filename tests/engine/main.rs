@@ -14,10 +14,13 @@ mod common;
 
 mod aging;
 mod blockpage;
+mod dnstap;
 #[path = "../fixtures/rust.rs"]
 mod fixture;
 mod gate;
 mod policy;
+#[cfg(feature = "log-sqlite")]
+mod querylog;
 mod record;
 mod scenarios;
 mod sink;

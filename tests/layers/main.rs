@@ -48,6 +48,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ),
     ("net", &["observe", "resolver"]),
     ("orders", &["dns", "policy", "observe", "resolver", "sources"]),
+    ("sinks", &["dns", "policy", "upstream", "observe", "settings", "resolver", "net"]),
     ("server", &["dns", "observe", "resolver", "net", "orders"]),
     ("hickory", &["dns", "rule", "policy", "answer", "net"]),
     ("web", &["dns", "observe", "resolver", "net"]),
@@ -62,15 +63,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "dns", "policy", "guard", "cache", "observe", "settings", "resolver", "sources", "net", "orders",
-            "server", "web",
+            "dns", "policy", "guard", "cache", "upstream", "observe", "settings", "resolver", "sources",
+            "net", "orders", "sinks", "server", "web",
         ],
     ),
     (
         "cli",
         &[
             "dns", "rule", "lists", "policy", "censor", "cache", "upstream", "observe", "settings",
-            "resolver", "sources", "net", "orders", "server", "config", "stage", "app",
+            "resolver", "sources", "net", "orders", "sinks", "server", "config", "stage", "app",
         ],
     ),
     ("main", &[]),
@@ -100,6 +101,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         &["net/clock.rs", "upstream/deadline.rs", "stage/collect.rs"],
         "the time is an argument",
     ),
+    ("rusqlite::", &["sinks/sqlite/"], "the database stays behind the query log"),
     ("axum::", &["web/"], "HTTP is an edge"),
     ("metrics::", &["web/", "config/", "settings/"], "observe counts by itself; the facade is fed on read"),
     (".store(Arc::new", &["resolver/live.rs"], "only one place stores the pointer"),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use portcullis::dns::is_unsafe;
 
 use crate::common::{
-    PATIENCE, Process, Run, Server, Upstream, connect, exchange, portcullis, question, reply,
+    PATIENCE, Process, Run, Server, Upstream, connect, exchange, portcullis, question, reply, until,
 };
 
 /// A title for the terminal, colours by C0 and by C1, a cleared screen, text turned round, DEL, a bell.
@@ -193,7 +193,7 @@ fn nothing_that_others_wrote_acts_on_a_terminal() {
     let serving = tempfile::tempdir().unwrap();
     let more = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\n[metrics]\nlisten = \"127.0.0.1:0\"\n[control]\nsocket = \"{}\"\n\
-        [blockpage]\nlisten = [\"127.0.0.1:0\"]\n",
+        [blockpage]\nlisten = [\"127.0.0.1:0\"]\n[data]\nfolder = \"data\"\n[log]\ncommit-every = \"100ms\"\n",
         control.display()
     );
     let upstream = Upstream::start(|query, _| {
@@ -283,6 +283,24 @@ fn nothing_that_others_wrote_acts_on_a_terminal() {
                     told += &run(&[&["ctl", order, "-s", &socket, "--json"], *given].concat());
                 }
                 told
+            }
+            ["log", what] => {
+                let own = text(&serve);
+                run(&["log", what, hostile, "-c", &own]);
+                run(&["log", what, "--folder", hostile]);
+                run(&["log", what, "--client", hostile, "-c", &own]);
+                let given: &[&[&str]] = match what {
+                    "search" => &[&[], &["--json"], &["--csv"], &["--list", hostile]],
+                    "export" => &[&[], &["--csv"]],
+                    "top" => &[&["names"], &["clients"], &["lists"], &["upstreams"], &["names", "--json"]],
+                    "purge" => &[&["--client", "192.0.2.1"]],
+                    new => panic!("`log {new}` needs hostile input here"),
+                };
+                server.send(&hostile_question()).expect("a reply");
+                until("the log has the hostile name", || {
+                    run(&["log", "search", "-c", &own]).contains("\\027")
+                });
+                given.iter().map(|given| run(&[&["log", what], *given, &["-c", &own]].concat())).collect()
             }
             ["demo"] => {
                 let demo = Process::start(portcullis().args(["demo", "--port", "0"]));

@@ -24,6 +24,8 @@ mod guard;
 mod hostile;
 mod judge;
 mod lists;
+#[cfg(feature = "log-sqlite")]
+mod log;
 mod metrics;
 mod packets;
 mod policy;

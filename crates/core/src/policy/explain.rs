@@ -19,6 +19,12 @@ pub struct RuleText {
 }
 
 impl RuleText {
+    /// A rule in the line of a list, from 1; 0: its lines were not kept.
+    #[must_use]
+    pub const fn new(rule: String, list: String, line: u32) -> Self {
+        Self { rule, list, line }
+    }
+
     /// `list:line`, or only the list if its lines were not kept.
     #[must_use]
     pub fn place(&self) -> String {
