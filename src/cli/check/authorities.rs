@@ -55,7 +55,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
         let suffix = forward.suffix.to_string();
         let warning = is_zone(&forward.suffix).then(|| {
             format!(
-                "the forward {suffix} is never asked: the zone of the same name answers; remove one of them"
+                "the forward {suffix} is asked only for what the zone of the same name delegates; the zone answers the rest"
             )
         });
         (&forward.suffix, Row { suffix, by: "forward", with: servers.join(", "), warning })
