@@ -26,12 +26,12 @@ const ALLOW: Key =
 const ALLOW_RECURSION: Key = Key::optional(
     "allow-recursion",
     Kind::Texts("networks"),
-    "those of `allow`; of a network that takes in strangers (shorter than /8, or /16 for IPv6), only private ones",
+    "those of `allow`; of a network wider than /8 (IPv6: /16), only the private part",
 )
 .like(r#"["127.0.0.0/8", "::1/128", "10.20.0.0/16"]"#)
 .means(
     "The clients that get what other servers know, by the cache, upstreams and forwards. Others that may ask get own zones, \
-     special names and what rules answer, and REFUSED for the rest; so a server for everybody is no forwarder for everybody.",
+     special names and what rules answer, and REFUSED for the rest; so a public server is not an open forwarder.",
 );
 const ANSWER_COOKIE: Key = Key::with("answer-cookie", Kind::Flag, "true").means(
     "Replies to clients that send a DNS cookie have the server's cookie (RFC 7873), with which they show who they are.",

@@ -120,7 +120,7 @@ fn others_pass<'v>(
     })
 }
 
-/// True if the client is told that the name does not exist.
+/// True if the reply denies that the name exists.
 pub(super) fn denies_the_name(policy: &Policy, by: Decider, asker: Asker<'_>) -> bool {
     by.rung.answers() && policy.action(by, asker.view) == Some(&Action::NxDomain)
 }
